@@ -1,0 +1,53 @@
+"""See inside any neural network.
+
+::
+
+    model ──► backends ──► instruments ──► Recording ──► views ──► Panel ──► notebook, file, page
+    input ──► inputs ──┘   activations                   sheet
+                           weights                       across
+                           describe ──► Network          pages
+
+A model goes in on the left, numbers come out of the instruments, pictures out of the views.
+
+>>> import layerscope as ls
+>>> print(ls.describe(model))               # the layers, as a table
+>>> acts = ls.activations(model, x)         # one forward pass, every layer
+>>> ls.sheet(acts, "conv2d")                # every channel of a layer, one picture
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from layerscope.instruments.activations import activations as activations
+    from layerscope.instruments.describe import describe as describe
+    from layerscope.instruments.weights import weights as weights
+    from layerscope.views.across import across as across
+    from layerscope.views.pages import pages as pages
+    from layerscope.views.sheet import sheet as sheet
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "activations": "layerscope.instruments.activations",
+    "describe": "layerscope.instruments.describe",
+    "weights": "layerscope.instruments.weights",
+    "across": "layerscope.views.across",
+    "pages": "layerscope.views.pages",
+    "sheet": "layerscope.views.sheet",
+}
+
+__all__ = ["across", "activations", "describe", "pages", "sheet", "weights"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used: `import layerscope` stays quick and brings in no framework.
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'layerscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

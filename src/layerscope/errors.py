@@ -1,0 +1,38 @@
+"""What layerscope raises: one base class, few children.
+
+Every message is one sentence or two: what was passed, and what would work.
+"""
+
+from __future__ import annotations
+
+
+class LayerscopeError(Exception):
+    """Base of every error that is about what the user passed, not about a fault of layerscope."""
+
+    def __str__(self) -> str:
+        # KeyError would print the repr of its message.
+        return str(self.args[0]) if self.args else ""
+
+
+class ModelError(LayerscopeError, TypeError):
+    """Not a model, or not one that layerscope can look into."""
+
+
+class AddressError(LayerscopeError, KeyError):
+    """No layer, unit or position of that name in this network."""
+
+
+class InputError(LayerscopeError, ValueError):
+    """The input does not fit the network, or can't be read."""
+
+
+class ViewError(LayerscopeError, ValueError):
+    """A picture was asked for that these numbers can't give."""
+
+
+class MissingDependencyError(LayerscopeError, ImportError):
+    """A package is needed that is not installed; the message says which extra brings it."""
+
+
+class OutputError(LayerscopeError, OSError):
+    """A result can't be written where it was asked for."""

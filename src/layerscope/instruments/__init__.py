@@ -1,0 +1,1 @@
+"""A network and something else, to numbers; draws nothing."""

@@ -1,0 +1,209 @@
+"""What a model is to us: a frozen description, free of any framework."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, overload
+
+from layerscope.axes import Layout
+from layerscope.errors import AddressError
+from layerscope.table import setting_text, shape_text, size_text, text_table
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One array of weights."""
+
+    key: str  #: how ``weights`` names it: ``conv2d/kernel``, ``conv1.weight``, ``coefs_0``
+    shape: tuple[int, ...]
+    dtype: str
+    trainable: bool
+    bias: bool
+    nbytes: int
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One call of one layer, or one of the values that it returned."""
+
+    address: str  #: unique in its network; ``relu#2`` is the second call of ``relu``
+    type: str
+    role: Literal["input", "layer", "operation"] = "layer"
+    shape: Shape | None = None  #: of what it returns, in the framework's own layout
+    axes: tuple[str, ...] | None = None  #: the names of those axes, in the same order
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()  #: its own; a second call has none of its own
+    inputs: tuple[str, ...] = ()  #: the addresses whose values it received
+
+    @property
+    def weights(self) -> int:
+        """How many numbers its parameters hold, biases aside."""
+        return sum(p.size for p in self.parameters if not p.bias)
+
+    @property
+    def biases(self) -> int:
+        """How many biases it has."""
+        return sum(p.size for p in self.parameters if p.bias)
+
+    @property
+    def trainable(self) -> bool | None:
+        """Whether training changes any of its parameters; None where it has none."""
+        return any(p.trainable for p in self.parameters) if self.parameters else None
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers of a model in execution order."""
+
+    name: str
+    framework: str
+    layers: tuple[Layer, ...]
+    parameters: tuple[Parameter, ...] = ()  #: all of them, each once, also those of no layer
+    notes: tuple[str, ...] = ()  #: what a reader should know: layers left out, order not known
+
+    @property
+    def total(self) -> int:
+        """The number of parameters."""
+        return sum(p.size for p in self.parameters)
+
+    @property
+    def trainable(self) -> int:
+        """The number of parameters that training changes."""
+        return sum(p.size for p in self.parameters if p.trainable)
+
+    @property
+    def non_trainable(self) -> int:
+        """The number of parameters that training leaves alone."""
+        return self.total - self.trainable
+
+    @property
+    def nbytes(self) -> int:
+        """What the parameters take in memory."""
+        return sum(p.nbytes for p in self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __contains__(self, address: object) -> bool:
+        return any(layer.address == address for layer in self.layers)
+
+    @overload
+    def __getitem__(self, which: str | int) -> Layer: ...
+    @overload
+    def __getitem__(self, which: slice) -> tuple[Layer, ...]: ...
+    def __getitem__(self, which: str | int | slice) -> Layer | tuple[Layer, ...]:
+        if not isinstance(which, str):
+            return self.layers[which]
+        for layer in self.layers:
+            if layer.address == which:
+                return layer
+        raise unknown_address(which, [layer.address for layer in self.layers])
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                layer.address,
+                layer.type,
+                shape_text(layer.shape),
+                ", ".join(f"{name} {setting_text(v)}" for name, v in layer.settings.items()),
+                f"{layer.weights:,}" if layer.parameters else "",
+                f"{layer.biases:,}" if layer.parameters else "",
+                "" if layer.trainable is None else "yes" if layer.trainable else "no",
+            )
+            for layer in self.layers
+        ]
+        columns = ("layer", "type", "output shape", "settings", "weights", "biases", "trainable")
+        return "\n".join(
+            [
+                f"{self.name} ({self.framework})",
+                text_table(columns, rows, right=("weights", "biases")),
+                f"Parameters: {self.total:,} ({size_text(self.nbytes)}), "
+                f"{self.trainable:,} trainable, {self.non_trainable:,} non-trainable",
+                *(f"Note: {note}" for note in self.notes),
+            ]
+        )
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a model expects at one of its inputs.
+
+    ``shape`` is in the model's own layout, the batch axis first, None where any length will do;
+    None altogether where the model does not say.
+    """
+
+    name: str
+    shape: Shape | None = None
+    dtype: str = "float32"
+    layout: Layout = "channels_last"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address, read: a layer, perhaps one of its units, perhaps one position in its map."""
+
+    layer: str
+    unit: int | None = None
+    position: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        unit = "" if self.unit is None else f":{self.unit}"
+        position = "" if self.position is None else "@" + ",".join(map(str, self.position))
+        return self.layer + unit + position
+
+
+_PLACE = re.compile(r"(?P<layer>.+):(?P<unit>\d+)(?:@(?P<position>\d+(?:,\d+)*))?")
+
+
+def parse_place(text: str, known: Collection[str]) -> Place:
+    """Read ``conv2d``, ``conv2d:29`` or ``conv2d:29@7,3`` (row 7, column 3), counted from 0.
+
+    A layer whose own name is exactly what was written wins over the unit syntax.
+
+    Raises
+    ------
+    AddressError
+        When no layer is so named; the message suggests the nearest addresses.
+    """
+    if text in known:
+        return Place(text)
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise unknown_address(text, known)
+    layer, unit, position = match["layer"], int(match["unit"]), match["position"]
+    if layer not in known:
+        raise unknown_address(layer, known)
+    where = tuple(int(p) for p in position.split(",")) if position else None
+    return Place(layer, unit, where)
+
+
+def unknown_address(address: str, known: Collection[str]) -> AddressError:
+    """The error for an address that is not among those known; it suggests the nearest ones."""
+    near = difflib.get_close_matches(address, list(known), n=3, cutoff=0.4)
+    if near:
+        hint = "did you mean " + " or ".join(repr(name) for name in near) + "?"
+    elif known:
+        some = list(known)[:5]
+        more = f" and {len(known) - len(some)} more" if len(known) > len(some) else ""
+        hint = "there are " + ", ".join(repr(name) for name in some) + more + "."
+    else:
+        hint = "there are no layers here."
+    return AddressError(f"There is no layer {address!r}: {hint}")

@@ -1,0 +1,181 @@
+"""Recording: what an instrument returns. Named arrays by layer; reading never changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from layerscope.axes import UNIT_AXES, NamedArray
+from layerscope.errors import AddressError
+from layerscope.network import Network, Place, parse_place, unknown_address
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Recording(Mapping[str, "xr.DataArray"]):
+    """A mapping from addresses to arrays with named axes, in execution order.
+
+    ``recording["conv2d"]`` is an ``xarray.DataArray`` with axes such as
+    ``(sample, y, x, channel)``; ``recording["conv2d:29"]`` is one channel of it and
+    ``recording["conv2d:29@7,3"]`` one neuron. Arrays are read-only views of what the network
+    returned; copy one to change it.
+
+    Parameters
+    ----------
+    arrays
+        By address, in the order in which they are to be listed.
+    network
+        The network that they come from.
+    inputs
+        What the network received, by name; ``recording.input`` is the first of them.
+    aliases
+        Other names for addresses: a container whose last layer returns its value.
+    notes
+        Sentences about how this came about: what was done to the input, what was left out.
+    digest
+        Computes, when first needed, what identifies the model and the input.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NamedArray],
+        *,
+        network: Network,
+        inputs: Mapping[str, NamedArray] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        digest: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
+        self._arrays = dict(arrays)
+        self._inputs = dict(inputs or {})
+        self._aliases = dict(aliases or {})
+        self._digest = digest
+        self._provenance: Mapping[str, str] | None = None
+        self._labelled: dict[str, xr.DataArray] = {}
+        self.network = network
+        self.notes = notes
+
+    def __getitem__(self, address: str) -> xr.DataArray:
+        if not isinstance(address, str):
+            raise AddressError(
+                f"A recording is read by address, not by {type(address).__name__}: "
+                f"try recording[{next(iter(self._arrays), 'conv2d')!r}]."
+            )
+        place = self.place(address)
+        array = self._label(place.layer)
+        return array if place.unit is None else _at(array, place)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __contains__(self, address: object) -> bool:
+        if not isinstance(address, str):
+            return False
+        try:
+            self[address]
+        except AddressError:
+            return False
+        return True
+
+    def place(self, address: str) -> Place:
+        """Read an address: which layer, which unit, which position.
+
+        Raises
+        ------
+        AddressError
+            When this recording has no such layer; says so too when the network has it, but it was
+            not recorded.
+        """
+        known = {**self._arrays, **self._aliases, **self._inputs}
+        try:
+            place = parse_place(address, known)
+        except AddressError:
+            layer = address.partition(":")[0]
+            if layer in self.network:
+                kept = ", ".join(map(repr, list(self._arrays)[:5]))
+                raise AddressError(
+                    f"{layer!r} is in this network but was not recorded; recorded: {kept}."
+                ) from None
+            raise unknown_address(address, list(known)) from None
+        layer = self._aliases.get(place.layer, place.layer)
+        return Place(layer, place.unit, place.position)
+
+    @property
+    def inputs(self) -> Mapping[str, xr.DataArray]:
+        """What the network received, by name."""
+        return {name: self._label(name, self._inputs) for name in self._inputs}
+
+    @property
+    def input(self) -> xr.DataArray:
+        """What the network received at its first input."""
+        for name in self._inputs:
+            return self._label(name, self._inputs)
+        raise AddressError("This recording holds no input.")
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """What identifies the model and the input; computed once, when first asked for."""
+        if self._provenance is None:
+            self._provenance = dict(self._digest()) if self._digest else {}
+        return self._provenance
+
+    @property
+    def nbytes(self) -> int:
+        """What the recorded values take in memory."""
+        return sum(array.values.nbytes for array in self._arrays.values())
+
+    def __repr__(self) -> str:
+        width = max(map(len, self._arrays), default=0)
+        lines = [f"<layerscope.Recording of {self.network.name!r}: {len(self)} arrays>"]
+        for address, array in self._arrays.items():
+            shown = array.presented()
+            axes = ", ".join(
+                f"{a}: {n}" for a, n in zip(shown.axes, shown.values.shape, strict=True)
+            )
+            lines.append(f"  {address:<{width}}  ({axes}) {shown.values.dtype}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _label(self, name: str, source: Mapping[str, NamedArray] | None = None) -> xr.DataArray:
+        if source is None:
+            source = self._arrays if name in self._arrays else self._inputs
+        # Made when first asked for: labelling 300 layers takes longer than running them.
+        key = name if source is self._arrays else f"input {name}"
+        if key not in self._labelled:
+            import xarray as xr
+
+            array = source[name].presented()
+            self._labelled[key] = xr.DataArray(
+                array.values, dims=array.axes, name=name, attrs=dict(array.attrs)
+            )
+        return self._labelled[key]
+
+
+def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
+    axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
+    if axis is None:
+        raise AddressError(f"{place.layer!r} has axes {array.dims}: none of them numbers units.")
+    _check_index(place.layer, str(axis), place.unit or 0, array.sizes[axis])
+    where: dict[Any, int] = {axis: place.unit or 0}
+    if place.position is not None:
+        space = [name for name in array.dims if name in ("z", "y", "x", "position")]
+        if len(space) != len(place.position):
+            raise AddressError(
+                f"{str(place)!r} gives {len(place.position)} coordinates; "
+                f"{place.layer!r} has {len(space)}: {', '.join(map(str, space))}."
+            )
+        for name, index in zip(space, place.position, strict=True):
+            _check_index(place.layer, str(name), index, array.sizes[name])
+            where[name] = index
+    return array.isel(where)
+
+
+def _check_index(layer: str, axis: str, index: int, length: int) -> None:
+    if index >= length:
+        raise AddressError(
+            f"{layer!r} has {length} along {axis}, counted from 0: {index} is not among them, "
+            f"the last is {length - 1}."
+        )

@@ -1,0 +1,47 @@
+"""Tables of text, as the shell and ``print`` show them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+
+
+def text_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+) -> str:
+    """Rows under their headings, in columns as wide as they need; those in ``right`` flush right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    text = io.StringIO()
+    Console(file=text, width=100_000, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def shape_text(shape: tuple[int | None, ...] | None) -> str:
+    """``(None, 26, 26, 32)`` as Keras writes it; a question mark where nothing is known."""
+    if shape is None:
+        return "?"
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def setting_text(value: object) -> str:
+    """``3×3`` for ``(3, 3)``, and short numbers."""
+    if isinstance(value, list | tuple):
+        return "×".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def size_text(nbytes: float) -> str:
+    """A number of bytes as a person reads it: ``136.0 kB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000:
+            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
+        nbytes /= 1000
+    return f"{nbytes:.1f} TB"
