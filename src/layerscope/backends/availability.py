@@ -1,0 +1,82 @@
+"""Which frameworks are installed, and what Keras is to compute with. Imports none of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+from layerscope.errors import MissingDependencyError, ModelError
+
+#: The extra that brings each package.
+EXTRAS = {
+    "keras": "keras-jax",
+    "jax": "keras-jax",
+    "tensorflow": "keras-tensorflow",
+    "torch": "torch",
+    "sklearn": "sklearn",
+    "joblib": "sklearn",
+}
+_KERAS_BACKENDS = ("jax", "tensorflow", "torch")
+
+
+def installed(package: str) -> bool:
+    """Whether the package can be imported; it is not."""
+    if package in sys.modules:
+        return sys.modules[package] is not None
+    return importlib.util.find_spec(package) is not None
+
+
+def needs(package: str, extra: str | None = None) -> None:
+    """Raise MissingDependencyError, naming the extra, for a framework that is not installed."""
+    extra = extra or EXTRAS.get(package)
+    if extra is not None and not installed(package):
+        raise MissingDependencyError(
+            f"{package} is not installed: pip install 'layerscope[{extra}]'."
+        )
+
+
+def choose_keras_backend(requested: str | None = None) -> None:
+    """Settle what Keras computes with, before it is imported.
+
+    What was asked for; else ``KERAS_BACKEND``; else Keras' own configuration file, where that
+    framework is installed; else the first one installed of JAX, TensorFlow and PyTorch.
+
+    Raises
+    ------
+    ModelError
+        When it is no backend of Keras, or Keras already runs on another.
+    MissingDependencyError
+        When it is not installed.
+    """
+    if requested is not None and requested not in _KERAS_BACKENDS:
+        raise ModelError(f"backend {requested!r}: Keras runs on {', '.join(_KERAS_BACKENDS)}.")
+    if "keras" in sys.modules:
+        running = sys.modules["keras"].backend.backend()
+        if requested not in (None, running):
+            raise ModelError(
+                f"Keras already runs on {running} in this process: {requested} needs a new one."
+            )
+        return
+    if requested is not None:
+        needs(requested, "torch" if requested == "torch" else f"keras-{requested}")
+        os.environ["KERAS_BACKEND"] = requested
+    elif not os.environ.get("KERAS_BACKEND"):
+        # Set even where it agrees with the file: Keras would write "tensorflow" into a new one.
+        chosen = _configured() or next(filter(installed, _KERAS_BACKENDS), None)
+        if chosen is not None:
+            os.environ["KERAS_BACKEND"] = chosen
+
+
+def _configured() -> str | None:
+    """The backend in Keras' configuration file, where it is installed."""
+    home = os.environ.get("KERAS_HOME")
+    folder = Path(home) if home else Path("~").expanduser() / ".keras"
+    try:
+        config = json.loads((folder / "keras.json").read_text())
+    except (OSError, ValueError):
+        return None
+    backend = config.get("backend") if isinstance(config, dict) else None
+    return backend if backend in _KERAS_BACKENDS and installed(backend) else None

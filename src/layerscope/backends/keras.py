@@ -1,0 +1,353 @@
+"""Keras 3 models, on whichever backend Keras runs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from layerscope.axes import NamedArray, carried, named_axes
+from layerscope.backends import keras_tree as tree
+from layerscope.backends.base import Run
+from layerscope.backends.keras_calls import intercepted
+from layerscope.backends.keras_engines import Engine, engine
+from layerscope.backends.keras_weights import weights_of
+from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.backends.untouched import random_state_kept
+from layerscope.errors import InputError, ModelError
+from layerscope.network import InputSpec, Layer, Network
+from layerscope.selection import Selection, select
+
+_SHAPES_REMEMBERED = 4
+_FUNCTIONS_REMEMBERED = 8
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a pass showed besides its values."""
+
+    network: Network
+    aliases: Mapping[str, str]
+    input_axes: Mapping[str, tuple[str, ...]]
+    axes: Mapping[str, tuple[str, ...]]
+    kept: tuple[str, ...]
+    complete: bool  #: whether it ran to its end
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    values: Mapping[str, Any]
+    output: Any
+    facts: _Facts
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    function: Callable[[Any, list[Any]], tuple[dict[str, Any], Any]]
+    variables: list[Any]
+    facts: list[_Facts]  #: one, from when the function is first called and so traced
+
+
+@dataclass
+class _Seen:
+    """What is remembered of passes on inputs of one shape."""
+
+    facts: _Facts | None = None  #: of a pass that ran to its end
+    runs: int = 0
+    traceable: bool = True
+    functions: OrderedDict[Hashable, _Compiled] = field(default_factory=OrderedDict)
+
+
+#: Compiled passes by model. They go with the model; none of them holds on to it.
+_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, _Seen]] = weakref.WeakKeyDictionary()
+
+
+class KerasBackend:
+    """One Keras model or layer."""
+
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, keras.Layer):
+            raise ModelError(f"{model!r} is no Keras model: pass the model itself.")
+        self._model = model
+        self._engine: Engine = engine()
+
+    @property
+    def framework(self) -> str:
+        """``Keras 3.15.1 on JAX``."""
+        return f"Keras {keras.__version__} on {self._engine.name}"
+
+    def describe(self) -> Network:
+        """The layers as far as they are known without running the model."""
+        return tree.describe(self._model, self.framework)
+
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What the model expects; empty for a model that was never told."""
+        return tree.input_specs(self._model)
+
+    def select(self, layers: Any) -> Selection:
+        """Read ``layers=``, Keras' own layer objects included."""
+        if layers is None:
+            return select(None, lambda _: None)
+        known = tree.addresses(self._model)
+        inputs = {id(op): op.name for op in tree.input_operations(self._model)}
+
+        def address_of(thing: Any) -> str | None:
+            if id(thing) in known:
+                return known[id(thing)][0]
+            if isinstance(thing, keras.Operation) and id(thing) not in inputs:
+                raise ModelError(f"The layer {thing.name!r} is not one of {self._model.name!r}.")
+            return inputs.get(id(thing))
+
+        static = self.describe().layers if tree.is_graph(self._model) else None
+        return select(layers, address_of, static)
+
+    def run(self, x: Any, selection: Selection) -> Run:
+        """One forward pass in inference mode."""
+        x = keras.tree.map_structure(self._tensor, x)
+        received = dict(zip(self._names(x), map(self._engine.snapshot, _leaves(x)), strict=True))
+        with random_state_kept():
+            self._build(x)
+            seen = self._recall(x)
+            outcome = None
+            if self._engine.compiles(_leaves(x)[0].shape[0], seen.runs > 0) and seen.traceable:
+                outcome = self._compiled(x, selection, seen)
+            if outcome is None:
+                outcome = self._eager(x, selection)
+        seen.runs += 1
+        if outcome.facts.complete:
+            seen.facts = outcome.facts
+        return self._result(received, outcome)
+
+    def weights(self) -> Mapping[str, NamedArray]:
+        """Every parameter, a snapshot, kernels as ``(y, x, input, channel)``, ``(input, unit)``."""
+        return weights_of(self._model, self._engine)
+
+    def digest(self) -> str:
+        """SHA-256 over the names and values of the parameters."""
+        digest = hashlib.sha256()
+        for owned in tree.owned_parameters(self._model, tree.addresses(self._model)):
+            digest.update(owned.parameter.key.encode())
+            digest.update(np.ascontiguousarray(self._engine.to_numpy(owned.variable.value)).data)
+        return digest.hexdigest()
+
+    def _tensor(self, value: Any) -> Any:
+        """The value as a tensor that shares no memory with the user's array."""
+        if not hasattr(value, "shape"):
+            raise InputError(
+                f"x holds a {type(value).__name__}: pass an array, or a list, tuple or dict of "
+                "arrays for a model with several inputs."
+            )
+        if isinstance(value, np.ndarray):
+            value = np.array(value, dtype=keras.config.floatx() if value.dtype == float else None)
+        return keras.ops.convert_to_tensor(value)
+
+    def _names(self, x: Any) -> list[str]:
+        if isinstance(x, dict):
+            return list(map(str, keras.tree.flatten({name: name for name in x})))
+        count = len(_leaves(x))
+        specs = [spec.name for spec in self.inputs()]
+        if len(specs) == count:
+            return specs
+        return ["input", *(f"input_{i}" for i in range(1, count))]
+
+    def _build(self, x: Any) -> None:
+        """Build what the first call would build, and change nothing else that it would change."""
+        if self._model in _MEMORY:
+            return
+        layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
+        if not all(getattr(layer, "built", True) for layer in layers):
+            with keras.StatelessScope():
+                self._model(x, training=False)
+
+    def _recall(self, x: Any) -> _Seen:
+        memory = _MEMORY.setdefault(self._model, OrderedDict())
+        shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in _leaves(x))
+        return _recent(memory, (shapes, _fingerprint(self._model)), _Seen, _SHAPES_REMEMBERED)
+
+    def _eager(self, x: Any, selection: Selection) -> _Outcome:
+        values: dict[str, Any] = {}
+        with self._engine.eager(self._model, values) as keep:
+            output, facts = _watched(self._model, x, selection, self._engine, values, keep)
+        return _Outcome(values, output, replace(facts, network=self._named(facts.network)))
+
+    def _compiled(self, x: Any, selection: Selection, seen: _Seen) -> _Outcome | None:
+        """A compiled pass; None where this model can't be traced."""
+        key = _selected(selection, seen.facts)
+        compiled = seen.functions.get(key) if key is not None else None
+        if compiled is not None:
+            seen.functions.move_to_end(key)
+            return self._call(compiled, x)
+        compiled = self._compile(selection)
+        try:
+            outcome = self._call(compiled, x)
+        except Exception:  # noqa: BLE001
+            # Whatever the model raises while it is traced (it may branch on values, or leave
+            # tensors for NumPy), the eager pass that follows works, or raises it in plain terms.
+            seen.traceable = False
+            return None
+        if key is not None:
+            seen.functions[key] = compiled
+            while len(seen.functions) > _FUNCTIONS_REMEMBERED:
+                seen.functions.popitem(last=False)
+        return outcome
+
+    def _compile(self, selection: Selection) -> _Compiled:
+        # What is remembered by model must not keep the model alive.
+        model, engine = weakref.ref(self._model), self._engine
+        facts: list[_Facts] = []
+
+        def run(x: Any) -> tuple[dict[str, Any], Any]:
+            values: dict[str, Any] = {}
+            keep = lambda _, value: engine.keep(value)  # noqa: E731
+            output, found = _watched(model(), x, selection, engine, values, keep)
+            facts[:] = [found]
+            return values, output
+
+        variables = list(self._model.variables)
+        return _Compiled(engine.compile(run, variables), variables, facts)
+
+    def _call(self, compiled: _Compiled, x: Any) -> _Outcome:
+        values, output = compiled.function(x, [v.value for v in compiled.variables])
+        facts = compiled.facts[0]
+        if facts.network.framework == "":
+            compiled.facts[0] = facts = replace(facts, network=self._named(facts.network))
+        # JAX hands dictionaries back in alphabetical order.
+        return _Outcome({address: values[address] for address in facts.kept}, output, facts)
+
+    def _named(self, network: Network) -> Network:
+        """The network with what a pass need not look up."""
+        parameters = tree.owned_parameters(self._model, tree.addresses(self._model))
+        return replace(
+            network,
+            name=self._model.name,
+            framework=self.framework,
+            parameters=tuple(owned.parameter for owned in parameters),
+        )
+
+    def _result(self, received: Mapping[str, Any], outcome: _Outcome) -> Run:
+        facts = outcome.facts
+        network = facts.network
+        if not facts.complete and tree.is_graph(self._model):
+            network = self.describe()  # the pass stopped early, but all the layers are known
+        values = {
+            address: self._array(value, facts.axes[address])
+            for address, value in outcome.values.items()
+        }
+        inputs = {
+            name: self._array(value, facts.input_axes.get(name)) for name, value in received.items()
+        }
+        output = None
+        if facts.complete:
+            to_numpy = lambda v: self._engine.to_numpy(v) if hasattr(v, "shape") else v  # noqa: E731
+            output = keras.tree.map_structure(to_numpy, outcome.output)
+        return Run(network, values, inputs, facts.aliases, output)
+
+    def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
+        values, was = carried(self._engine.to_numpy(value))
+        return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
+
+
+def _watched(
+    model: Any, x: Any, selection: Selection, engine: Engine, values: dict[str, Any], keep: Any
+) -> tuple[Any, _Facts]:
+    """Run the model, and note what it calls."""
+    known = tree.subjects(model)
+    trace = Trace(
+        selection,
+        batch=_leaves(x)[0].shape[0],
+        is_value=engine.value_test(),
+        default_layout=engine.default_layout,
+        values=values,
+        keep=keep,
+    )
+
+    def subject_of(operation: Any) -> Subject | None:
+        subject = known.get(id(operation))
+        outer = trace.inside()
+        if subject is None and outer is not None:  # made while the model runs
+            inside = "" if outer is known[id(model)] else outer.address + "/"
+            subject = Subject(inside + operation.name, type(operation).__name__)
+        return subject
+
+    _receive(trace, model, x)
+    try:
+        with intercepted(trace, subject_of):
+            output, complete = model(x, training=False), True
+    except PassComplete:
+        output, complete = None, False
+    axes = {layer.address: layer.axes or () for layer in trace.layers}
+    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
+    network = trace.network("", "", ())
+    return output, _Facts(
+        network, trace.aliases, trace.input_axes, axes, tuple(values), complete
+    )
+
+
+def _receive(trace: Trace, model: Any, x: Any) -> None:
+    listed: dict[str, Layer] = {layer.address: layer for layer in tree.input_layers(model)}
+    names = list(x) if isinstance(x, dict) else [s.name for s in tree.input_specs(model)]
+    leaves = _leaves(x)
+    if len(names) != len(leaves):
+        names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
+    for name, leaf in zip(sorted(names) if isinstance(x, dict) else names, leaves, strict=True):
+        trace.receive(name, leaf, None, listed=listed.get(name))
+
+
+def _leaves(x: Any) -> list[Any]:
+    return list(keras.tree.flatten(x))
+
+
+def _selected(selection: Selection, facts: _Facts | None) -> Hashable:
+    """What the selection comes down to for this model; None where only a pass can tell."""
+    if selection.everything:
+        return "everything"
+    if selection.expected is not None:
+        return selection.expected
+    if not selection.matchers:
+        return selection.exact
+    if facts is None:
+        return None
+    layers = enumerate(facts.network.layers)
+    matched = frozenset(layer.address for i, layer in layers if selection.wants(layer, i))
+    return matched | (selection.exact & facts.aliases.keys())
+
+
+def _recent(
+    memory: OrderedDict[Hashable, _Seen], key: Hashable, make: Callable[[], _Seen], most: int
+) -> _Seen:
+    """The entry for a key, made where there is none; those not used for longest are forgotten."""
+    if key not in memory:
+        memory[key] = make()
+    memory.move_to_end(key)
+    while len(memory) > most:
+        memory.popitem(last=False)
+    return memory[key]
+
+
+def _fingerprint(model: Any) -> int:
+    """Changes whenever a setting of any layer does: a compiled pass would not notice by itself."""
+    plain = (int, float, str, bool, type(None))
+    bookkeeping = _bookkeeping()
+    facts: list[Any] = []
+    for layer in (model, *getattr(model, "_flatten_layers", list)()):
+        facts.append(id(layer))
+        for name, value in vars(layer).items():
+            if name not in bookkeeping:
+                facts.append(value if type(value) in plain else id(value))
+    return hash(tuple(facts))
+
+
+@functools.cache
+def _bookkeeping() -> frozenset[str]:
+    """What Keras notes on any layer or model, and changes without changing what it computes."""
+    model = keras.Sequential(name="bookkeeping")
+    model.compile()
+    notes = {"predict_function", "stop_predicting", "stop_evaluating", "stop_training"}
+    return frozenset(notes | vars(model).keys()) - {"_dtype_policy"}

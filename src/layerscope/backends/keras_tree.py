@@ -1,0 +1,285 @@
+"""Keras models as trees: addresses, settings, layouts and parameters of their layers.
+
+Addresses are built by walking the model, since Keras' own ``layer.path`` repeats itself for models
+nested twice, and are unique among siblings even where a subclassed model gave two layers one name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+
+from layerscope.axes import Layout, named_axes
+from layerscope.backends.trace import Subject
+from layerscope.network import InputSpec, Layer, Network, Parameter
+
+#: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
+_LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
+
+_RESHAPING = {"Reshape", "Permute", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Squeeze",
+              "ExpandDims", "Einsum", "Matmul", "GetItem", "Split", "Stack"}  # fmt: skip
+_LAST = (
+    keras.layers.Dense, keras.layers.EinsumDense, keras.layers.LayerNormalization,
+    keras.layers.Embedding, keras.layers.RNN, keras.layers.Bidirectional,
+)  # fmt: skip
+_ATTENTION: Layout = ("sample", "head", "query", "key")
+
+
+def is_graph(layer: Any) -> bool:
+    """Whether the layer is a model whose calls are all known beforehand."""
+    if isinstance(layer, keras.Sequential):
+        return layer.built and graph_of(layer) is not None
+    return graph_of(layer) is not None
+
+
+def graph_of(layer: Any) -> Any:
+    """The graph of operations behind a functional or a built sequential model; else None."""
+    if isinstance(layer, keras.Sequential):
+        # A Sequential runs the functional model that it builds for itself.
+        return getattr(layer, "_functional", None)
+    # A subclassed Model that is also functional has a graph, but its `call` may be its own.
+    own_call = type(layer).__dict__.get("call") is not None and type(layer) is not keras.Model
+    is_functional = hasattr(layer, "_nodes_by_depth") and hasattr(layer, "operations")
+    library = type(layer).__module__.startswith("keras.")
+    return layer if is_functional and (library or not own_call) else None
+
+
+def children(layer: Any) -> list[Any]:
+    """The layers and operations directly inside a layer, in the order of its definition."""
+    if isinstance(layer, keras.Sequential):
+        return list(layer.layers)
+    if hasattr(layer, "operations") and graph_of(layer) is not None:
+        return [op for op in layer.operations if not isinstance(op, keras.layers.InputLayer)]
+    if not hasattr(layer, "_flatten_layers"):  # an operation
+        return []
+    found = layer._flatten_layers(include_self=False, recursive=False)
+    return [child for child in found if not isinstance(child, keras.layers.InputLayer)]
+
+
+def addresses(model: Any) -> dict[int, tuple[str, Any]]:
+    """Address and layer by ``id(layer)``, for everything inside the model, parents first."""
+    found: dict[int, tuple[str, Any]] = {id(model): ("", model)}
+
+    def walk(parent: Any, prefix: str) -> None:
+        taken: set[str] = set()
+        new = []
+        for child in children(parent):
+            if id(child) in found:
+                continue
+            name = _unique(child.name, taken)
+            found[id(child)] = (prefix + name, child)
+            new.append((child, prefix + name + "/"))
+        for child, inner in new:
+            walk(child, inner)
+
+    walk(model, "")
+    del found[id(model)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A parameter, Keras' variable behind it, and the layer that made it."""
+
+    parameter: Parameter
+    variable: Any
+    layer: Any
+    holder: int  #: id of the layer in whose row it is counted: the loop's, for what runs in one
+
+
+def owned_parameters(model: Any, tree: dict[int, tuple[str, Any]]) -> list[Owned]:
+    """Every parameter of the model, once, in the order of the layers."""
+    owner: dict[int, tuple[str, Any, Any]] = {}
+    for address, layer in [("", model), *tree.values()]:
+        for variable in getattr(layer, "weights", ()):
+            # Parents come first: the innermost layer that lists a variable owns it.
+            owner[id(variable)] = (address, layer, variable)
+    loops = {a + "/": id(layer) for a, layer in tree.values() if isinstance(layer, _LOOPS)}
+    taken: set[str] = set()
+    result = []
+    for address, layer, variable in owner.values():
+        key = _unique(f"{address}/{variable.name}" if address else str(variable.name), taken)
+        holder = next((i for a, i in loops.items() if address.startswith(a)), id(layer))
+        result.append(Owned(_parameter(key, variable), variable, layer, holder))
+    return result
+
+
+def subjects(model: Any) -> dict[int, Subject]:
+    """What is known of each layer before it is called, by ``id(layer)``; the model itself too."""
+    tree = addresses(model)
+    own: dict[int, list[Parameter]] = {}
+    for owned in owned_parameters(model, tree):
+        own.setdefault(owned.holder, []).append(owned.parameter)
+    known = {
+        key: _subject(address, layer, tuple(own.get(key, ())))
+        for key, (address, layer) in tree.items()
+    }
+    for _, layer in tree.values():
+        if isinstance(layer, keras.layers.MultiHeadAttention):
+            for child in children(layer):
+                if isinstance(child, keras.layers.Softmax):
+                    known[id(child)] = replace(known[id(child)], layout=_ATTENTION)
+    known[id(model)] = _subject("output", model, ())
+    return known
+
+
+def describe(model: Any, framework: str) -> Network:
+    """The layers as far as they are known without a run.
+
+    Functional and built sequential models know their calls in order, with shapes; of any other
+    model only the layers are known, in the order in which they were defined.
+    """
+    known = subjects(model)
+    tree = addresses(model)
+    parameters = tuple(o.parameter for o in owned_parameters(model, tree))
+    if is_graph(model):
+        rows = [*input_layers(model), *_graph_rows(model, known)]
+        return Network(model.name, framework, tuple(rows), parameters)
+    rows = [_row(s) for key, s in known.items() if key != id(model) and not _is_inner(s, known)]
+    note = "layers in the order of their definition: pass an input to see the order of execution"
+    return Network(model.name, framework, tuple(rows), parameters, (note,))
+
+
+def input_layers(model: Any) -> list[Layer]:
+    """The model's input layers as Keras lists them; a Sequential's own is not listed."""
+    if isinstance(model, keras.Sequential):
+        return []
+    return [
+        Layer(operation.name, "InputLayer", "input", shape, named_axes(shape))
+        for operation, shape in (
+            (operation, tuple(operation.output.shape)) for operation in input_operations(model)
+        )
+    ]
+
+
+def input_operations(model: Any) -> list[Any]:
+    """The InputLayers of a model that knows its inputs."""
+    graph = graph_of(model)
+    return [] if graph is None else [t._keras_history.operation for t in graph.inputs]
+
+
+def input_specs(model: Any) -> tuple[InputSpec, ...]:
+    """What the model expects; empty where it was never told."""
+    graph = graph_of(model)
+    if graph is None:
+        return ()
+    layout = _input_layout(graph)
+    return tuple(
+        InputSpec(t._keras_history.operation.name, tuple(t.shape), str(t.dtype), layout)
+        for t in graph.inputs
+    )
+
+
+def _input_layout(graph: Any) -> Layout:
+    for op in graph.operations:
+        if getattr(op, "data_format", None) in ("channels_first", "channels_last"):
+            return op.data_format  # type: ignore[no-any-return]
+    return "channels_last"
+
+
+def _graph_rows(
+    model: Any, known: dict[int, Subject], counts: dict[str, int] | None = None
+) -> Iterator[Layer]:
+    """A row for each value that the graph will compute, in the order in which Keras runs it."""
+    counts = {} if counts is None else counts
+    graph = graph_of(model)
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if node.is_input or not node.operation:
+                continue
+            subject = known[id(node.operation)]
+            counts[subject.address] = count = counts.get(subject.address, 0) + 1
+            if is_graph(node.operation):
+                yield from _graph_rows(node.operation, known, counts)
+                continue
+            row = _row(subject)
+            if count > 1:
+                row = replace(row, address=f"{row.address}#{count}", parameters=())
+            outputs = keras.tree.flatten(node.outputs)
+            yield replace(row, shape=tuple(outputs[0].shape))
+
+
+def _is_inner(subject: Subject, known: dict[int, Subject]) -> bool:
+    """Whether it runs in a loop, or is a mere container of others and holds no parameters."""
+    inside = subject.address + "/"
+    parents = [s for s in known.values() if s.opaque and subject.address.startswith(s.address + "/")]
+    is_container = any(s.address.startswith(inside) for s in known.values())
+    return bool(parents) or (is_container and not subject.opaque and not subject.parameters)
+
+
+def _row(subject: Subject) -> Layer:
+    return Layer(
+        subject.address, subject.type, subject.role,
+        settings=subject.settings, parameters=subject.parameters,
+    )  # fmt: skip
+
+
+def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Subject:
+    kind = type(layer).__name__
+    is_layer = isinstance(layer, keras.Layer)
+    return Subject(
+        address,
+        kind,
+        "layer" if is_layer else "operation",
+        layout=_layout(layer),
+        part_layouts={1: _ATTENTION} if isinstance(layer, keras.layers.MultiHeadAttention) else {},
+        settings=_settings(layer),
+        parameters=parameters,
+        opaque=isinstance(layer, _LOOPS),
+    )
+
+
+def _layout(layer: Any) -> Any:
+    stated = getattr(layer, "data_format", None)
+    if stated in ("channels_first", "channels_last"):
+        return stated
+    if isinstance(layer, _LAST):
+        return "channels_last"
+    return "default" if type(layer).__name__ in _RESHAPING else "inherit"
+
+
+_SETTINGS = {
+    "kernel_size": "kernel", "pool_size": "pool", "strides": "stride", "padding": "padding",
+    "dilation_rate": "dilation", "groups": "groups", "activation": "activation", "rate": "rate",
+    "num_heads": "heads", "axis": "axis", "size": "size", "target_shape": "to",
+}  # fmt: skip
+
+
+def _settings(layer: Any) -> dict[str, Any]:
+    """The settings that matter to what a layer computes; defaults that say nothing are left out."""
+    found: dict[str, Any] = {}
+    for attribute, name in _SETTINGS.items():
+        value = getattr(layer, attribute, None)
+        if value is None or callable(value) and not hasattr(value, "__name__"):
+            continue
+        if callable(value):
+            value = value.__name__
+        if (name, value) in (("activation", "linear"), ("groups", 1)) or (
+            name == "dilation" and all(v == 1 for v in keras.tree.flatten(value))
+        ):
+            continue
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def _parameter(key: str, variable: Any) -> Parameter:
+    shape = tuple(variable.shape)
+    dtype = str(variable.dtype)
+    bits = int("".join(filter(str.isdigit, dtype.partition("_")[0].partition("e")[0])) or 8)
+    nbytes = math.prod(shape) * bits // 8
+    is_bias = variable.name in ("bias", "beta") or variable.name.endswith("_bias")
+    return Parameter(key, shape, dtype, bool(variable.trainable), is_bias, nbytes)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken already."""
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate

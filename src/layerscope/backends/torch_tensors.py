@@ -1,0 +1,98 @@
+"""PyTorch's tensors: what a layer returned, kept from being overwritten, and read by NumPy.
+
+An in-place ReLU writes into the tensor that the convolution before it returned. Cloning every
+output costs up to 1.6 × the pass; so each operation is watched as it is dispatched, and a tensor is
+cloned only when one is about to write into its storage. Nothing escapes this: aliases, views,
+``.data`` and ``out=`` all end in a dispatched operation whose schema says what it writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class Originals(TorchDispatchMode):
+    """While active, keeps the tensors in ``values`` from changing: copy on write.
+
+    ``values`` maps addresses to tensors; an entry is replaced by a copy when the tensor's storage
+    is about to be written to.
+    """
+
+    def __init__(self, values: MutableMapping[str, Any]) -> None:
+        super().__init__()
+        self._values = values
+        self._by_storage: dict[int, list[str]] = {}
+
+    def watch(self, address: str, tensor: torch.Tensor) -> torch.Tensor:
+        """Keep this tensor, to be found in ``values`` under this address."""
+        self._values[address] = tensor
+        if tensor.layout is torch.strided:
+            self._by_storage.setdefault(_storage(tensor), []).append(address)
+        return tensor
+
+    def detach_from(self, lasting: Iterable[torch.Tensor]) -> None:
+        """Copy what shares memory with tensors that live on after the pass: parameters, states."""
+        for tensor in lasting:
+            if tensor.layout is torch.strided:
+                self._copy(_storage(tensor))
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func._schema.is_mutable:
+            for tensor in _written(func._schema, args, kwargs):
+                self._copy(_storage(tensor))
+        return func(*args, **kwargs)
+
+    def _copy(self, storage: int) -> None:
+        for address in self._by_storage.pop(storage, ()):
+            self._values[address] = self._values[address].clone()
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _written(schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[torch.Tensor]:
+    for index, argument in enumerate(schema.arguments):
+        if argument.alias_info is None or not argument.alias_info.is_write:
+            continue
+        value = args[index] if index < len(args) else kwargs.get(argument.name)
+        for tensor in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(tensor, torch.Tensor):
+                yield tensor
+
+
+def lasting_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """The tensors that a module holds on to after a pass, and may write to in the next."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers, vars(part)):
+            yield from (value for value in held.values() if isinstance(value, torch.Tensor))
+
+
+def is_value(value: Any) -> bool:
+    """Whether it is a tensor of the pass itself: not of a vmap inside it, and on a real device."""
+    return (
+        isinstance(value, torch.Tensor)
+        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
+        and value.device.type != "meta"
+    )
+
+
+def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    """The tensor's own memory where it is on the CPU; types that NumPy lacks become float32."""
+    tensor = tensor.detach()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.dtype is torch.bfloat16 or tensor.dtype.itemsize == 1 and tensor.is_floating_point():
+        tensor = tensor.float()
+    return np.asarray(tensor.resolve_conj().resolve_neg().cpu().numpy())

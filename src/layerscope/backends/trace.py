@@ -1,0 +1,288 @@
+"""Watches one forward pass and keeps what was asked for.
+
+Every backend reports the same two things, that a layer is being called and what it returned. What
+follows from them is decided here, once for all frameworks: addresses of second calls, the parts of
+a tuple, containers that only hand on what their last layer returned, the names of axes, the edges,
+and when the pass may stop.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from layerscope.axes import Layout, named_axes
+from layerscope.network import Layer, Network, Parameter
+from layerscope.selection import Selection
+
+
+class PassComplete(BaseException):
+    """Raised to end a pass early: everything that was asked for is there.
+
+    Not an Exception, so that no ``except Exception`` of the model's own swallows it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known of a layer before it is called."""
+
+    address: str
+    type: str
+    role: Literal["layer", "operation"] = "layer"
+    layout: Layout | Literal["default"] = "inherit"
+    part_layouts: Mapping[int, Layout] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    opaque: bool = False  #: what it calls runs in a loop, and has no one value to show
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    value: Callable[[], Any]
+    address: str
+    axes: tuple[str, ...]
+    serial: int
+
+
+@dataclass(slots=True)
+class _Frame:
+    subject: Subject
+    serial: int  #: how many values there were when it was called
+    hidden: bool  #: inside an opaque layer
+
+
+class Trace:
+    """What one forward pass called, and the values that were selected.
+
+    Parameters
+    ----------
+    selection
+        Which values to keep.
+    batch
+        The number of samples, by which an axis of samples is told from others.
+    is_value
+        Whether something is a tensor that outlives the pass: not a Python number, and not a
+        stand-in that exists only inside a traced loop.
+    default_layout
+        How the framework lays out maps where the layer does not say.
+    values
+        Where to put them, by address.
+    keep
+        Called with each value kept and its address; returns what the pass is to go on with.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        *,
+        batch: int | None,
+        is_value: Callable[[Any], bool],
+        default_layout: Literal["channels_last", "channels_first"],
+        values: MutableMapping[str, Any],
+        keep: Callable[[str, Any], Any] = lambda _, value: value,
+    ) -> None:
+        self.layers: list[Layer] = []
+        self.values = values
+        self.aliases: dict[str, str] = {}
+        self.left_out: dict[str, None] = {}
+        self.input_axes: dict[str, tuple[str, ...]] = {}
+        self._selection = selection
+        self._batch = batch
+        self._is_value = is_value
+        self._default = default_layout
+        self._keep = keep
+        self._counts: dict[str, int] = {}
+        self._frames: list[_Frame] = []
+        self._origins: dict[int, _Origin] = {}
+        self._serial = 0
+
+    def receive(self, name: str, value: Any, layout: Layout | None, *, listed: Layer | None) -> None:
+        """Note what the network receives; ``listed`` where the model counts it among its layers."""
+        axes = self._axes(layout or "default", tuple(value.shape), None)
+        self.input_axes[name] = axes
+        self._remember(value, name, axes)
+        if listed is not None:
+            self.layers.append(replace(listed, shape=_open(value.shape, axes), axes=axes))
+
+    def enter(self, subject: Subject) -> None:
+        """A layer is being called."""
+        outer = self._frames[-1] if self._frames else None
+        hidden = outer is not None and (outer.hidden or outer.subject.opaque)
+        self._frames.append(_Frame(subject, self._serial, hidden))
+
+    def abandon(self) -> None:
+        """The call came to nothing: forget it."""
+        self._frames.pop()
+
+    def inside(self) -> Subject | None:
+        """The layer that is running now."""
+        return self._frames[-1].subject if self._frames else None
+
+    def leave(self, arguments: Sequence[Any], result: Any) -> Any:
+        """The layer that was entered last has returned ``result``; what the pass goes on with.
+
+        Raises
+        ------
+        PassComplete
+            When nothing that was asked for is still to come.
+        """
+        frame = self._frames.pop()
+        parts = list(_parts(result))
+        if frame.hidden or not all(self._is_value(value) for _, value in parts):
+            if parts:
+                self.left_out.setdefault(frame.subject.address)
+            return result
+        address = self._numbered(frame.subject.address)
+        sources = [self._origin(value) for value in _leaves(arguments)]
+        replaced = {}
+        for index, (suffix, value) in enumerate(parts):
+            new = self._part(frame, address + suffix, index, value, sources)
+            if new is not value:
+                replaced[id(value)] = new
+        if self._selection.is_complete(self.values, len(self.layers) - 1):
+            raise PassComplete
+        return _substitute(result, replaced) if replaced else result
+
+    def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
+        """What was called, in the order in which it was called."""
+        notes = ()
+        if self.left_out:
+            names = list(self.left_out)
+            shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            notes = (f"left out, because they run inside a loop: {shown}",)
+        return Network(name, framework, tuple(self.layers), parameters, notes)
+
+    def _part(
+        self, frame: _Frame, address: str, index: int, value: Any, sources: list[_Origin | None]
+    ) -> Any:
+        """Record one value that a layer returned; what the pass goes on with in its place."""
+        subject = frame.subject
+        origin = self._origin(value)
+        if origin is not None and origin.serial > frame.serial:
+            # A container that hands on what one of its layers returned is no value of its own.
+            self.aliases[address] = origin.address
+            if address in self._selection.exact:
+                self.values[address] = self._keep(address, value)
+            return value
+        layout = subject.part_layouts.get(index, subject.layout)
+        axes = self._axes(layout, tuple(value.shape), sources)
+        layer = Layer(
+            address,
+            subject.type,
+            subject.role,
+            _open(value.shape, axes),
+            axes,
+            subject.settings,
+            subject.parameters if index == 0 and address == subject.address else (),
+            tuple(dict.fromkeys(source.address for source in sources if source)),
+        )
+        if self._selection.wants(layer, len(self.layers)):
+            value = self._keep(address, value)
+            self.values[address] = value
+        self.layers.append(layer)
+        self._remember(value, address, axes)
+        return value
+
+    def _numbered(self, address: str) -> str:
+        count = self._counts[address] = self._counts.get(address, 0) + 1
+        return address if count == 1 else f"{address}#{count}"
+
+    def _remember(self, value: Any, address: str, axes: tuple[str, ...]) -> None:
+        self._serial += 1
+        try:
+            ref: Callable[[], Any] = weakref.ref(value)
+        except TypeError:  # a stand-in of a tracing framework; it is small
+            ref = _constant(value)
+        self._origins[id(value)] = _Origin(ref, address, axes, self._serial)
+
+    def _origin(self, value: Any) -> _Origin | None:
+        origin = self._origins.get(id(value))
+        return origin if origin is not None and origin.value() is value else None
+
+    def _axes(
+        self,
+        layout: Layout | Literal["default"],
+        shape: tuple[int | None, ...],
+        sources: list[_Origin | None] | None,
+    ) -> tuple[str, ...]:
+        source = next((s for s in sources or () if s and len(s.axes) == len(shape)), None)
+        if layout == "inherit" and source is not None:
+            return source.axes
+        if layout == "channels_last" and source is not None and "sample" in source.axes[1:-1]:
+            return source.axes  # (position, sample, channel): what PyTorch calls batch_first=False
+        if layout in ("channels_first", "channels_last") and source is not None:
+            self._correct_input(source, named_axes(shape, layout=layout))
+        stated = layout not in ("inherit", "default")
+        if not stated:
+            layout = self._default if len(shape) >= 4 else "channels_last"
+        samples = (
+            stated or len(shape) >= 4 or (bool(shape) and shape[0] in (None, self._batch))
+        )
+        return named_axes(shape, layout=layout, has_samples=samples)  # type: ignore[arg-type]
+
+    def _correct_input(self, source: _Origin, axes: tuple[str, ...]) -> None:
+        """The first layer with a layout of its own tells how the network's input is laid out."""
+        if source.address in self.input_axes and source.axes != axes:
+            self.input_axes[source.address] = axes
+            self._origins[id(source.value())] = replace(source, axes=axes)
+            for i, layer in enumerate(self.layers):
+                if layer.role == "input" and layer.address == source.address:
+                    self.layers[i] = replace(layer, axes=axes)
+
+
+def _parts(result: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors of a result with the suffixes of their addresses; the first bears none."""
+    first = True
+    for key, value in _items(result):
+        yield ("" if first or not key else f"[{key}]"), value
+        first = False
+
+
+def _items(result: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if result is None or isinstance(result, str | bytes | bool | int | float):
+        return
+    names: Sequence[Any]
+    if isinstance(result, Mapping):
+        names, values = list(result), list(result.values())
+    elif isinstance(result, tuple | list):
+        names = getattr(result, "_fields", range(len(result)))
+        values = list(result)
+    elif hasattr(result, "shape"):
+        yield prefix, result
+        return
+    else:
+        return
+    for name, value in zip(names, values, strict=True):
+        yield from _items(value, f"{prefix}.{name}" if prefix else str(name))
+
+
+def _leaves(arguments: Any) -> Iterator[Any]:
+    return (value for _, value in _items(list(arguments)))
+
+
+def _substitute(result: Any, replaced: Mapping[int, Any]) -> Any:
+    """The same structure with some of its tensors replaced, by identity."""
+    if id(result) in replaced:
+        return replaced[id(result)]
+    if isinstance(result, Mapping):
+        return type(result)((k, _substitute(v, replaced)) for k, v in result.items())  # type: ignore[call-arg]
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return type(result)(*(_substitute(v, replaced) for v in result))
+    if isinstance(result, tuple | list):
+        return type(result)(_substitute(v, replaced) for v in result)
+    return result
+
+
+def _open(shape: Sequence[int | None], axes: tuple[str, ...]) -> tuple[int | None, ...]:
+    """The shape with the number of samples left open, as frameworks write it."""
+    return tuple(
+        None if axis == "sample" else (None if length is None else int(length))
+        for axis, length in zip(axes, shape, strict=True)
+    )
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value

@@ -1,0 +1,163 @@
+"""One image: opened, brought to the channels, the size and the range of values that are wanted."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: What black and white become; ``"raw"`` for the values as they are.
+InputRange = tuple[float, float] | str
+
+#: What Pillow calls an image of so many channels.
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+#: The EXIF field that says which way up the camera was held.
+_ORIENTATION = 0x0112
+
+
+def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
+    """The image, the right way up, and what was done to it.
+
+    Raises InputError when there is no such file, when Pillow can't read it, or refuses to.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    with warnings.catch_warnings():
+        # Pillow warns of an image too large before it refuses one twice as large.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        try:
+            if not isinstance(item, str | Path):
+                return _upright(item)
+            with Image.open(item) as image:
+                return _upright(image)
+        except FileNotFoundError:
+            raise InputError(f"There is no file {str(item)!r}.") from None
+        except IsADirectoryError:
+            raise InputError(f"{str(item)!r} is a folder: pass the images in it.") from None
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise InputError(
+                f"{label} has more pixels than Pillow opens in safety: make it smaller first."
+            ) from error
+        except UnidentifiedImageError:
+            raise InputError(f"{str(item)!r} is no image that Pillow can read.") from None
+        # What Pillow's decoders raise for damaged files, format by format.
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError,
+                TypeError, AttributeError, MemoryError, struct.error) as error:  # fmt: skip
+            raise InputError(f"{label} can't be read as an image ({error}).") from error
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    from PIL import ImageOps
+
+    steps = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        steps.append(f"the first of its {frames} frames")
+        image.seek(0)
+    image.load()
+    if image.getexif().get(_ORIENTATION, 1) == 1:
+        return image.copy(), steps  # its pixels outlive the file
+    return ImageOps.exif_transpose(image), [*steps, "turned as its EXIF data says"]
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether the image has one channel, of however many bits, transparency aside."""
+    return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;")
+
+
+def levels(image: Image.Image, label: str) -> tuple[Image.Image, float]:
+    """The image in a mode that can be resized, and the value that stands for full brightness.
+
+    Raises InputError when that value can't be told.
+    """
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
+        return image, 255.0
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float32)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
+        raise InputError(
+            f"{label} ({image.mode}) holds values from {values.min():g} to {values.max():g}: "
+            "pass an array, whose range is its own."
+        )
+    if image.mode == "F" and values.max() <= 255:
+        highest = 1.0 if values.max() <= 1 else 255.0
+    else:
+        highest = 65535.0 if image.mode.startswith("I;") or values.max() > 255 else 255.0
+    return Image.fromarray(values), highest
+
+
+def in_channels(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
+    """The image in 1 (grey), 3 (RGB) or 4 (RGBA) channels, and what was done to it."""
+    from PIL import Image
+
+    wanted, steps = MODES[channels], []
+    if image.has_transparency_data and wanted != "RGBA":
+        clear = image.convert("RGBA")
+        lowest = clear.getchannel("A").getextrema()[0]
+        if lowest != 255:
+            steps.append("transparent parts on white")
+        white = Image.new("RGBA", clear.size, "white")
+        image = Image.alpha_composite(white, clear).convert("L" if is_grey(image) else "RGB")
+    if is_grey(image) != (channels == 1):
+        steps.append("made grey" if channels == 1 else f"made {wanted}")
+    if image.mode != "F":
+        return image.convert(wanted), steps
+    if channels == 4:
+        raise ValueError("Pillow has no RGBA images of more than 8 bits: pass an array")
+    return image, steps  # one channel still: Pillow has no colour images of floats either
+
+
+def in_size(
+    image: Image.Image, height: int, width: int, resize: str
+) -> tuple[Image.Image, list[str]]:
+    """The image at this size, and what was done to it."""
+    from PIL import Image, ImageOps
+
+    if (width, height) == image.size:
+        return image, []
+    how = {"stretch": "the whole image", "crop": "its centre", "pad": "padded with black"}[resize]
+    if image.width * height == image.height * width:
+        how = "the whole image"
+    steps = [f"resized from {image.height}×{image.width} to {height}×{width} (bilinear, {how})"]
+    method = Image.Resampling.BILINEAR
+    if resize == "crop":
+        return ImageOps.fit(image, (width, height), method), steps
+    if resize == "pad":
+        return ImageOps.pad(image, (width, height), method), steps
+    return image.resize((width, height), method), steps
+
+
+def in_range(
+    values: npt.NDArray[Any], highest: float, dtype: str, input_range: InputRange
+) -> tuple[npt.NDArray[Any], list[str]]:
+    """Pixel values, 0 to ``highest``, in the range and the type wanted, and what was done to them.
+
+    Raises InputError when the model takes whole numbers too small to hold them.
+    """
+    if dtype.startswith(("int", "uint")):
+        if np.iinfo(dtype).max < highest:
+            raise InputError(f"The model takes {dtype}, too small for pixels up to {highest:g}.")
+        return np.rint(values).astype(dtype), [
+            "pixel values as they are: the model takes whole numbers"
+        ]
+    array = values.astype(dtype if dtype in ("float16", "float64") else "float32")
+    if isinstance(input_range, str):
+        return array, ["pixel values as they are"]
+    low, high = input_range
+    # Divided as people write it, v / 127.5 - 1, so that the numbers are the same to the last bit.
+    array = array / array.dtype.type(highest / (high - low))
+    if low:
+        array = array + array.dtype.type(low)
+    return array, [f"scaled to {low:g}..{high:g}"]

@@ -1,0 +1,83 @@
+"""The shell: ``layerscope look``, ``describe``, ``weights``, ``demo``.
+
+One file per command; each reads its options, calls instruments and views, and writes what they
+return. Whatever the user can cause is one sentence on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import layerscope
+from layerscope.errors import LayerscopeError
+from layerscope.interfaces.cli import demo, describe, look, weights
+
+_FAILED, _STOPPED, _PIPE_CLOSED = 2, 130, 141
+
+#: The options whose value is two numbers.
+_PAIRS = ("--input-range", "--scale")
+
+
+def run() -> None:
+    """The console entry point."""
+    sys.exit(main())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    # TensorFlow's C++ side reports the CPU's features on stderr otherwise; read when it is loaded.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        args = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else _FAILED
+    try:
+        args.command(args)
+        sys.stdout.flush()
+    except LayerscopeError as error:
+        _say(f"layerscope: error: {' '.join(str(error).split())}")
+        return _FAILED
+    except KeyboardInterrupt:
+        _say("layerscope: stopped; the files written so far are complete.")
+        return _STOPPED
+    except BrokenPipeError:
+        # Python would complain as it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    return 0
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """The arguments, with ``--input-range -1,1`` made ``--input-range=-1,1``.
+
+    argparse takes what begins with a minus for an option, unless it is a single number.
+    """
+    joined: list[str] = []
+    for argument in argv:
+        if joined and joined[-1] in _PAIRS and argument[:1] == "-" and argument[1:2].isdigit():
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="layerscope",
+        description="See inside neural networks: every channel of every layer.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"layerscope {layerscope.__version__}"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (look, describe, weights, demo):
+        module.add(commands)
+    return parser

@@ -1,0 +1,115 @@
+"""``layerscope demo``: trains the textbook's digits network and looks into it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.look import Look, look
+from layerscope.interfaces.cli.output import Output, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from layerscope.recording import Recording
+
+_FOLDER = "layerscope-demo"
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = options.add_command(
+        commands, "demo", _run, "Train a small network on handwritten digits, and look into it."
+    )
+    parser.add_argument(
+        "--dataset",
+        choices=("digits", "mnist"),
+        default="digits",
+        help="digits come with scikit-learn (default); mnist is fetched by Keras",
+    )
+    parser.add_argument("--epochs", type=options.whole, metavar="N", help="passes over the data")
+    options.add_backend(parser)
+    options.add_output(parser, f"./{_FOLDER}")
+
+
+def _run(args: argparse.Namespace) -> None:
+    output = Output.claim(args.out or _FOLDER, force=args.force)
+    from layerscope.backends import textbook
+    from layerscope.backends.availability import choose_keras_backend
+
+    choose_keras_backend(args.backend)
+    digits = textbook.load(args.dataset)
+    say(
+        f"Training the textbook's digits network on {len(digits.x_train):,} digits; "
+        f"{len(digits.x_held_out):,} are held out."
+    )
+    started = time.monotonic()
+    with _bar() as watch:
+        model, accuracy = textbook.train(digits, epochs=args.epochs, watch=watch)
+    seconds = time.monotonic() - started
+    say(f"{accuracy:.1%} of the digits held out are recognised; training took {seconds:.0f} s.")
+    saved = output.write("digits.keras", model.save)
+    picture = output.write("digit.png", lambda path: _save_digit(digits.x_held_out[0], path))
+    say("", f"layerscope look {saved} {picture}")
+    acts = look(model, picture, output, Look())
+    _write_extras(model, acts, output)
+    _say_what_to_open(output.folder)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, float], None]]:
+    """A progress bar for training, on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step, steps, accuracy: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Training")
+
+        def watch(step: int, steps: int, accuracy: float) -> None:
+            text = f"Training: {accuracy:.1%} right"
+            progress.update(task, completed=step, total=steps, description=text)
+
+        yield watch
+
+
+def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray((digit[..., 0] * 255).round().astype("uint8")).save(path)
+
+
+def _write_extras(model: Any, acts: Recording, output: Output) -> None:
+    """One channel through all the layers, and the kernels of both convolutions."""
+    from layerscope.instruments.weights import weights
+    from layerscope.views.across import across
+    from layerscope.views.sheet import sheet
+
+    output.write("across-channel-5.png", across(acts, 5).save)
+    kernels = weights(model)
+    for key in kernels:
+        if kernels[key].ndim == 4:
+            name = f"kernels-{key.partition('/')[0]}.png"
+            output.write(name, sheet(kernels, key).save)
+
+
+def _say_what_to_open(folder: Path) -> None:
+    say(
+        "",
+        f"Written to {folder}/. Open first:",
+        "  pages-1.png            the digit on its way through the network",
+        "  01-conv2d.png          every channel of the first convolution",
+        "  across-channel-5.png   one channel through all the layers that have it",
+        "  kernels-conv2d.png     what the first convolution looks for",
+        "  summary.csv            the figures above",
+        "  digits.keras           the network: layerscope describe digits.keras",
+    )

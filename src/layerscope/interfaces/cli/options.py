@@ -1,0 +1,122 @@
+"""The options that several commands have, and how they are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+MODEL = (
+    "a .keras file, or an importable package.module:name, a model or what returns one; "
+    "name(arg=value) is called with these arguments"
+)
+
+
+def add_command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], None], summary: str
+) -> argparse.ArgumentParser:
+    """A subcommand that calls the function."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary, allow_abbrev=False
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """MODEL, and how to open it."""
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_backend(parser)
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="open a pickle (.pkl, .joblib), which can run any code",
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """What Keras runs on."""
+    parser.add_argument(
+        "--backend",
+        choices=("jax", "tensorflow", "torch"),
+        help="what Keras runs on (default: KERAS_BACKEND, Keras' own configuration where that "
+        "framework is installed, else the first one installed)",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    """Where to write."""
+    parser.add_argument("--out", metavar="DIR", help=f"where to write (default: {default})")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="write into a folder that is not empty; only files of the same names are replaced",
+    )
+
+
+def add_input_range(parser: argparse.ArgumentParser) -> None:
+    """What becomes of an image's black and white."""
+    parser.add_argument(
+        "--input-range",
+        type=input_range,
+        default=(0.0, 1.0),
+        metavar="LO,HI|raw",
+        help="what an image's black and white become: 0,1 (default), -1,1, 0,255, or raw",
+    )
+
+
+def add_pictures(parser: argparse.ArgumentParser) -> None:
+    """How pictures look."""
+    parser.add_argument("--columns", type=whole, metavar="N", help="maps in a row")
+    parser.add_argument("--palette", default="viridis", metavar="NAME", help="default: viridis")
+    parser.add_argument("--ground", choices=("dark", "light"), default="dark")
+    parser.add_argument(
+        "--reshape",
+        type=pair,
+        metavar="H,W",
+        help="show vectors of H×W values as images",
+    )
+
+
+def input_range(text: str) -> tuple[float, float] | str:
+    """``0,1`` or ``raw``."""
+    return text if text == "raw" else _numbers(text)
+
+
+def scale(text: str) -> tuple[float, float] | str:
+    """The name of a scaling, or ``LO,HI``."""
+    return text if text in ("unit", "layer", "network", "zscore") else _numbers(text)
+
+
+def pair(text: str) -> tuple[int, int]:
+    """``3,3``: rows and columns, both at least 1."""
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: write two whole numbers, such as 3,3")
+    return whole(parts[0]), whole(parts[1])
+
+
+def whole(text: str) -> int:
+    """A whole number, at least 1."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 up")
+    return int(text)
+
+
+def index(text: str) -> int:
+    """A whole number, counted from 0."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 0 up")
+    return int(text)
+
+
+def _numbers(text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write one of the names, or two numbers, such as 0,1"
+        ) from None
+    if not low < high:
+        raise argparse.ArgumentTypeError(f"{text!r}: write the lower number first")
+    return low, high

@@ -1,0 +1,97 @@
+"""The folder that a command writes: claimed before anything is computed, filled file by file."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from layerscope.errors import OutputError
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST = 80
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A folder that may be written to; get one by :meth:`claim`."""
+
+    folder: Path
+
+    @classmethod
+    def claim(cls, folder: str | Path, *, force: bool = False) -> Output:
+        """The folder, made where it is not there.
+
+        Raises OutputError when it holds something and ``force`` is not given, or can't be written.
+        """
+        folder = Path(folder)
+        try:
+            if folder.is_dir() and any(folder.iterdir()) and not force:
+                raise OutputError(
+                    f"The folder {str(folder)!r} is not empty: name another with --out, or pass "
+                    "--force to replace the files of the same names."
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass  # only this shows that it can be written
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"The folder {str(folder)!r} can't be written ({error.strerror}): name another "
+                "with --out."
+            ) from error
+        return cls(folder)
+
+    def write(self, name: str, save: Callable[[Path], object]) -> Path:
+        """Have ``save`` write a file, and put it in its place when it is whole.
+
+        Raises OutputError when the disk does not take it.
+        """
+        path, part = self.folder / name, self.folder / f".part-{name}"
+        try:
+            save(part)
+            part.replace(path)
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{str(path)!r} can't be written ({error.strerror}).") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file."""
+        return self.write(name, lambda path: path.write_text(text, encoding="utf-8", newline=""))
+
+
+def file_name(number: int, count: int, address: str) -> str:
+    """``03-conv2d.png``: safe in any file system and URL, unique by its number, never too long."""
+    width = max(2, len(str(count)))
+    return f"{number:0{width}d}-{safe(address)}.png"
+
+
+def safe(name: str) -> str:
+    """The name with what a file name or a URL can't have made ``_``."""
+    return _UNSAFE.sub("_", name).strip("._")[:_LONGEST] or "model"
+
+
+def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
+    """The items, with a bar on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, what, console=Console(stderr=True), transient=True)
+
+
+def say(*lines: str) -> None:
+    """Print lines on stdout."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))

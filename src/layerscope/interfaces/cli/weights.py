@@ -1,0 +1,56 @@
+"""``layerscope weights``: the kernels of a model, as pictures and as a table."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say
+from layerscope.interfaces.cli.tables import summary_csv, summary_table
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = options.add_command(
+        commands, "weights", _run, "Write a picture of every kernel, and print a table of weights."
+    )
+    options.add_model(parser)
+    options.add_pictures(parser)
+    options.add_output(parser, "layerscope-NAME-weights")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from layerscope.backends.opening import open_model
+    from layerscope.errors import ViewError
+    from layerscope.instruments.summary import summary
+    from layerscope.instruments.weights import weights
+    from layerscope.views.sheet import sheet
+
+    model = open_model(args.model, backend=args.backend, trust=args.trust)
+    recording = weights(model)
+    folder = args.out or f"layerscope-{safe(recording.network.name)}-weights"
+    output = Output.claim(folder, force=args.force)
+    kernels = [key for key in recording if recording[key].ndim > 1]
+    left_out = []
+    for number, key in enumerate(progress(kernels, "Drawing kernels"), 1):
+        values = recording[key]
+        reshape = args.reshape
+        if reshape is not None and values.shape[0] != reshape[0] * reshape[1]:
+            reshape = None  # it is for the first layer of an MLP; the others have other lengths
+        try:
+            panel = sheet(
+                recording,
+                key,
+                columns=args.columns,
+                palette=args.palette,
+                reshape=reshape,
+                ground=args.ground,
+            )
+        except ViewError as error:
+            left_out.append(f"Note: no picture of {key}: {error}")
+            continue
+        output.write(file_name(number, len(kernels), key), panel.save)
+    rows = summary(recording)
+    output.write_text("summary.csv", summary_csv(rows))
+    say(summary_table(rows, blanks=False), *left_out, f"Written to {output.folder}/")
