@@ -23,8 +23,9 @@ ORDER = (
 UNIT_AXES = ("channel", "unit", "head")
 
 #: How a layer places the channels of what it returns.
-#: ``inherit``: as its input has them; a tuple names the axes outright.
-Layout = Literal["channels_last", "channels_first", "inherit"] | tuple[str, ...]
+#: ``inherit``: as its input has them; ``attention``: scores of queries against keys; a tuple names
+#: the axes outright.
+Layout = Literal["channels_last", "channels_first", "inherit", "attention"] | tuple[str, ...]
 
 _SPACE = {0: (), 1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
 
@@ -44,6 +45,8 @@ def named_axes(
         layout = "channels_last"
     samples = ("sample",) if has_samples and shape else ()
     rank = len(shape) - len(samples)
+    if layout == "attention" and rank in (2, 3):
+        return (*samples, "head", "query", "key") if rank == 3 else (*samples, "query", "key")
     if rank == 0:
         return samples
     if rank == 1:

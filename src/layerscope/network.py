@@ -154,6 +154,7 @@ class InputSpec:
     shape: Shape | None = None
     dtype: str = "float32"
     layout: Layout = "channels_last"
+    certain: bool = True  #: False for a guess, which serves images but refuses no array
 
 
 @dataclass(frozen=True, slots=True)

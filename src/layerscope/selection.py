@@ -29,6 +29,7 @@ class Selection:
     everything: bool = False
     last_position: int | None = None  #: no matcher can match at a later one; None: not known
     expected: frozenset[str] | None = None  #: all that will be selected, where that is known
+    deferred: bool = False  #: it counts from the end: keep everything, and select again afterwards
     hidden: frozenset[str] = field(default=frozenset())  #: exact ones nobody needs to find
 
     def wants(self, layer: Layer, position: int) -> bool:
@@ -50,7 +51,7 @@ class Selection:
         return self.last_position is not None and position >= self.last_position
 
     def check(self, kept: Collection[str], known: Collection[str]) -> None:
-        """Raise AddressError for an address that was asked for and did not occur, or for nothing."""
+        """Raise AddressError for an address that did not occur, or where nothing matched."""
         for address in sorted(self.exact - self.hidden):
             if address not in kept:
                 raise unknown_address(address, known)
@@ -113,6 +114,8 @@ def select(
                 f"layers= got {item!r} ({type(item).__name__}): pass an address, a glob, an index, "
                 "a slice, a layer of this model, a predicate on Layer, or a list of these."
             )
+    if known is None and any(map(_counts_from_end, items)):
+        return Selection(written=layers, everything=True, deferred=True)
     selection = Selection(
         written=layers,
         exact=frozenset(exact),
@@ -158,6 +161,13 @@ def _calls_of(address: str) -> Matcher:
     return lambda layer, _: layer.address == address or layer.address.startswith(prefixes)
 
 
+def _counts_from_end(item: Any) -> bool:
+    """Whether a position means something only once the number of layers is known."""
+    if isinstance(item, slice):
+        return any(bound is not None and bound < 0 for bound in (item.start, item.stop, item.step))
+    return isinstance(item, int) and item < 0
+
+
 def _positions(which: int | slice, length: int | None) -> tuple[Matcher, int | None]:
     """A matcher by position; the last position that can match, None where it is not known."""
     if isinstance(which, int):
@@ -166,11 +176,6 @@ def _positions(which: int | slice, length: int | None) -> tuple[Matcher, int | N
         chosen = frozenset(range(length)[which])
         return (lambda _, position: position in chosen), max(chosen, default=-1)
     start, stop, step = which.start or 0, which.stop, which.step or 1
-    if start < 0 or step < 1 or (stop is not None and stop < 0):
-        raise AddressError(
-            f"layers={which!r} counts from the end, and this model does not say beforehand how "
-            "many layers it runs: count from the front, or name the layers."
-        )
 
     def matches(_: Layer, position: int) -> bool:
         return (

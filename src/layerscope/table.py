@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 def text_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
 ) -> str:
-    """Rows under their headings, in columns as wide as they need; those in ``right`` flush right."""
+    """Rows under their headings; the columns named in ``right`` are flush right."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

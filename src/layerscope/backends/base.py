@@ -11,12 +11,12 @@ Requirements
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from layerscope.axes import NamedArray
-from layerscope.network import InputSpec, Network
+from layerscope.network import InputSpec, Layer, Network
 from layerscope.selection import Selection
 
 
@@ -41,12 +41,16 @@ class Backend(Protocol):
 
     def describe(self) -> Network:
         """The layers as far as they are known without running the model."""
+        ...
 
     def inputs(self) -> tuple[InputSpec, ...]:
         """What the model expects; empty where it does not say."""
 
-    def select(self, layers: Any) -> Selection:
-        """Read ``layers=``, the framework's own layer objects included."""
+    def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
+        """Read ``layers=``, the framework's own layer objects included.
+
+        ``executed`` is what a pass called, where that is not known before one.
+        """
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode.

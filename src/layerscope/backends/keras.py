@@ -6,7 +6,7 @@ import functools
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,7 +91,7 @@ class KerasBackend:
         """What the model expects; empty for a model that was never told."""
         return tree.input_specs(self._model)
 
-    def select(self, layers: Any) -> Selection:
+    def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``, Keras' own layer objects included."""
         if layers is None:
             return select(None, lambda _: None)
@@ -105,7 +105,7 @@ class KerasBackend:
                 raise ModelError(f"The layer {thing.name!r} is not one of {self._model.name!r}.")
             return inputs.get(id(thing))
 
-        static = self.describe().layers if tree.is_graph(self._model) else None
+        static = self.describe().layers if tree.is_graph(self._model) else executed
         return select(layers, address_of, static)
 
     def run(self, x: Any, selection: Selection) -> Run:
@@ -285,9 +285,7 @@ def _watched(
     axes = {layer.address: layer.axes or () for layer in trace.layers}
     axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
     network = trace.network("", "", ())
-    return output, _Facts(
-        network, trace.aliases, trace.input_axes, axes, tuple(values), complete
-    )
+    return output, _Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
 
 
 def _receive(trace: Trace, model: Any, x: Any) -> None:
@@ -297,7 +295,7 @@ def _receive(trace: Trace, model: Any, x: Any) -> None:
     if len(names) != len(leaves):
         names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
     for name, leaf in zip(sorted(names) if isinstance(x, dict) else names, leaves, strict=True):
-        trace.receive(name, leaf, None, listed=listed.get(name))
+        trace.receive(name, leaf, listed=listed.get(name))
 
 
 def _leaves(x: Any) -> list[Any]:

@@ -63,7 +63,7 @@ class JaxEngine:
     """Keras on JAX: always compiled, since JAX compiles each operation of an eager pass anyway."""
 
     name = "JAX"
-    default_layout: Literal["channels_last"] = "channels_last"
+    default_layout: Literal["channels_last", "channels_first"] = "channels_last"
 
     def compiles(self, batch: int, seen: bool) -> bool:
         return True
@@ -110,7 +110,7 @@ class TensorFlowEngine:
     """Keras on TensorFlow: the first look runs eagerly, what is looked at again is compiled."""
 
     name = "TensorFlow"
-    default_layout: Literal["channels_last"] = "channels_last"
+    default_layout: Literal["channels_last", "channels_first"] = "channels_last"
 
     def compiles(self, batch: int, seen: bool) -> bool:
         return seen or batch >= _COMPILE_FROM
@@ -157,7 +157,7 @@ class TorchEngine:
     """Keras on PyTorch: never compiled; what an operation overwrites is copied first."""
 
     name = "PyTorch"
-    default_layout: Literal["channels_last"] = "channels_last"
+    default_layout: Literal["channels_last", "channels_first"] = "channels_last"
 
     def compiles(self, batch: int, seen: bool) -> bool:
         return False

@@ -7,15 +7,15 @@ nested twice, and are unique among siblings even where a subclassed model gave t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from layerscope.axes import Layout, named_axes
-from layerscope.backends.trace import Subject
+from layerscope.backends.trace import Subject, Trace
 from layerscope.network import InputSpec, Layer, Network, Parameter
+from layerscope.selection import Selection
 
 #: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
 _LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
@@ -26,7 +26,6 @@ _LAST = (
     keras.layers.Dense, keras.layers.EinsumDense, keras.layers.LayerNormalization,
     keras.layers.Embedding, keras.layers.RNN, keras.layers.Bidirectional,
 )  # fmt: skip
-_ATTENTION: Layout = ("sample", "head", "query", "key")
 
 
 def is_graph(layer: Any) -> bool:
@@ -122,7 +121,7 @@ def subjects(model: Any) -> dict[int, Subject]:
         if isinstance(layer, keras.layers.MultiHeadAttention):
             for child in children(layer):
                 if isinstance(child, keras.layers.Softmax):
-                    known[id(child)] = replace(known[id(child)], layout=_ATTENTION)
+                    known[id(child)] = replace(known[id(child)], layout="attention")
     known[id(model)] = _subject("output", model, ())
     return known
 
@@ -137,8 +136,8 @@ def describe(model: Any, framework: str) -> Network:
     tree = addresses(model)
     parameters = tuple(o.parameter for o in owned_parameters(model, tree))
     if is_graph(model):
-        rows = [*input_layers(model), *_graph_rows(model, known)]
-        return Network(model.name, framework, tuple(rows), parameters)
+        trace = _trace_graph(model, known)
+        return trace.network(model.name, framework, parameters)
     rows = [_row(s) for key, s in known.items() if key != id(model) and not _is_inner(s, known)]
     note = "layers in the order of their definition: pass an input to see the order of execution"
     return Network(model.name, framework, tuple(rows), parameters, (note,))
@@ -181,34 +180,58 @@ def _input_layout(graph: Any) -> Layout:
     return "channels_last"
 
 
-def _graph_rows(
-    model: Any, known: dict[int, Subject], counts: dict[str, int] | None = None
-) -> Iterator[Layer]:
-    """A row for each value that the graph will compute, in the order in which Keras runs it."""
-    counts = {} if counts is None else counts
+def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
+    """The pass that the graph describes, made on its symbols instead of tensors."""
+    trace = Trace(
+        Selection(everything=True),
+        batch=None,
+        is_value=lambda value: isinstance(value, keras.KerasTensor),
+        default_layout="channels_last",
+        values={},
+    )
+    listed = {layer.address: layer for layer in input_layers(model)}
+    for tensor, operation in zip(graph_of(model).inputs, input_operations(model), strict=True):
+        trace.receive(operation.name, tensor, listed=listed.get(operation.name))
+    _walk(model, trace, known)
+    return trace
+
+
+def _walk(model: Any, trace: Trace, known: dict[int, Subject]) -> None:
     graph = graph_of(model)
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
             if node.is_input or not node.operation:
                 continue
-            subject = known[id(node.operation)]
-            counts[subject.address] = count = counts.get(subject.address, 0) + 1
-            if is_graph(node.operation):
-                yield from _graph_rows(node.operation, known, counts)
+            operation, received = node.operation, node.input_tensors
+            trace.enter(known[id(operation)])
+            if not is_graph(operation):
+                trace.leave(received, _structured(node))
                 continue
-            row = _row(subject)
-            if count > 1:
-                row = replace(row, address=f"{row.address}#{count}", parameters=())
-            outputs = keras.tree.flatten(node.outputs)
-            yield replace(row, shape=tuple(outputs[0].shape))
+            inner = graph_of(operation)
+            for theirs, ours in zip(inner.inputs, received, strict=True):
+                trace.identify(theirs, ours)
+            _walk(operation, trace, known)
+            trace.leave(received, list(inner.outputs))
+            for ours, theirs in zip(node.outputs, inner.outputs, strict=True):
+                trace.identify(ours, theirs)
+
+
+def _structured(node: Any) -> Any:
+    """A node's outputs in the structure that its operation returns."""
+    outputs = list(node.outputs)
+    if len(outputs) == 1:
+        return outputs[0]
+    spec = node.operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
+    return keras.tree.pack_sequence_as(spec, outputs)
 
 
 def _is_inner(subject: Subject, known: dict[int, Subject]) -> bool:
     """Whether it runs in a loop, or is a mere container of others and holds no parameters."""
     inside = subject.address + "/"
-    parents = [s for s in known.values() if s.opaque and subject.address.startswith(s.address + "/")]
+    loops = (s.address + "/" for s in known.values() if s.opaque)
+    in_loop = subject.address.startswith(tuple(loops))
     is_container = any(s.address.startswith(inside) for s in known.values())
-    return bool(parents) or (is_container and not subject.opaque and not subject.parameters)
+    return in_loop or (is_container and not subject.opaque and not subject.parameters)
 
 
 def _row(subject: Subject) -> Layer:
@@ -226,7 +249,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         kind,
         "layer" if is_layer else "operation",
         layout=_layout(layer),
-        part_layouts={1: _ATTENTION} if isinstance(layer, keras.layers.MultiHeadAttention) else {},
+        part_layouts={1: "attention"} if isinstance(layer, keras.layers.MultiHeadAttention) else {},
         settings=_settings(layer),
         parameters=parameters,
         opaque=isinstance(layer, _LOOPS),
@@ -254,7 +277,7 @@ def _settings(layer: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for attribute, name in _SETTINGS.items():
         value = getattr(layer, attribute, None)
-        if value is None or callable(value) and not hasattr(value, "__name__"):
+        if value is None or (callable(value) and not hasattr(value, "__name__")):
             continue
         if callable(value):
             value = value.__name__

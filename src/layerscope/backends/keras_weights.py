@@ -18,16 +18,11 @@ _UNIT_LAYERS = (keras.layers.Dense, keras.layers.RNN)
 
 def weights_of(model: Any, engine: Engine) -> Mapping[str, NamedArray]:
     """Every parameter as a copy of its own, by key, in the order of the layers."""
-    flattened = _flattened_inputs(model)
     arrays = {}
     for owned in tree.owned_parameters(model, tree.addresses(model)):
         values, was = carried(np.array(engine.to_numpy(owned.variable.value), copy=True))
-        attrs = {"dtype": was} if was else {}
-        if values.ndim == 2 and id(owned.layer) in flattened:
-            shape, axes = flattened[id(owned.layer)]
-            attrs |= {"input_shape": shape, "input_axes": axes}
-        axes_of = _axes(owned.layer, owned.variable.name, values.ndim)
-        arrays[owned.parameter.key] = NamedArray(values, axes_of, attrs)
+        axes = _axes(owned.layer, owned.variable.name, values.ndim)
+        arrays[owned.parameter.key] = NamedArray(values, axes, {"dtype": was} if was else {})
     return arrays
 
 
@@ -46,40 +41,5 @@ def _axes(layer: Any, name: str, rank: int) -> tuple[str, ...]:
     if rank == 2:
         return ("input", "unit")
     if "EinsumDense" in kind and rank == 3:
-        return ("head", "position", "channel") if name == "bias" else ("input", "position", "channel")
+        return ("input", "head", "channel")
     return (*(f"axis{i}" for i in range(rank - 1)), "channel")
-
-
-def _flattened_inputs(model: Any) -> dict[int, tuple[tuple[int, ...], tuple[str, ...]]]:
-    """For each Dense layer right after a Flatten, the shape and axes of what was flattened."""
-    found = {}
-    for layer in (model, *(layer for _, layer in tree.addresses(model).values())):
-        graph = tree.graph_of(layer)
-        if graph is None:
-            continue
-        for operation in graph.operations:
-            if isinstance(operation, keras.layers.Dense):
-                shape = _before_flatten(operation)
-                if shape is not None:
-                    found[id(operation)] = shape
-    return found
-
-
-def _before_flatten(dense: Any) -> tuple[tuple[int, ...], tuple[str, ...]] | None:
-    """Follow a Dense layer's input back through what changes no position to a Flatten."""
-    tensor = dense.input
-    while True:
-        operation = tensor._keras_history.operation
-        if isinstance(operation, keras.layers.Flatten):
-            shape = tuple(operation.input.shape)[1:]
-            first = operation.data_format == "channels_first" and len(shape) > 2
-            space = _SPACE.get(len(shape) - 1)
-            if space is None or None in shape:
-                return None
-            return shape, ("channel", *space) if first else (*space, "channel")
-        keeps = (keras.layers.Dropout, keras.layers.Activation, keras.layers.BatchNormalization)
-        if not isinstance(operation, keeps):
-            return None
-        tensor = operation.input
-
-

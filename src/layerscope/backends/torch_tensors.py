@@ -57,7 +57,7 @@ class Originals(TorchDispatchMode):
 
 
 def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _written(schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[torch.Tensor]:
@@ -93,6 +93,7 @@ def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
         tensor = tensor.to_dense()
     if tensor.is_quantized:
         tensor = tensor.dequantize()
-    if tensor.dtype is torch.bfloat16 or tensor.dtype.itemsize == 1 and tensor.is_floating_point():
+    is_float8 = tensor.is_floating_point() and tensor.dtype.itemsize == 1
+    if tensor.dtype is torch.bfloat16 or is_float8:
         tensor = tensor.float()
     return np.asarray(tensor.resolve_conj().resolve_neg().cpu().numpy())

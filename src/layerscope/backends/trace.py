@@ -99,13 +99,19 @@ class Trace:
         self._origins: dict[int, _Origin] = {}
         self._serial = 0
 
-    def receive(self, name: str, value: Any, layout: Layout | None, *, listed: Layer | None) -> None:
+    def receive(self, name: str, value: Any, *, listed: Layer | None) -> None:
         """Note what the network receives; ``listed`` where the model counts it among its layers."""
-        axes = self._axes(layout or "default", tuple(value.shape), None)
+        axes = self._axes("default", tuple(value.shape), None)
         self.input_axes[name] = axes
         self._remember(value, name, axes)
         if listed is not None:
             self.layers.append(replace(listed, shape=_open(value.shape, axes), axes=axes))
+
+    def identify(self, value: Any, other: Any) -> None:
+        """From now on, take ``value`` for ``other``."""
+        origin = self._origin(other)
+        if origin is not None:
+            self._origins[id(value)] = replace(origin, value=_constant(value))
 
     def enter(self, subject: Subject) -> None:
         """A layer is being called."""
@@ -148,7 +154,7 @@ class Trace:
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """What was called, in the order in which it was called."""
-        notes = ()
+        notes: tuple[str, ...] = ()
         if self.left_out:
             names = list(self.left_out)
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
@@ -215,12 +221,12 @@ class Trace:
             return source.axes  # (position, sample, channel): what PyTorch calls batch_first=False
         if layout in ("channels_first", "channels_last") and source is not None:
             self._correct_input(source, named_axes(shape, layout=layout))
+        if isinstance(layout, tuple) and source is not None and len(layout) == len(shape):
+            self._correct_input(source, layout)
         stated = layout not in ("inherit", "default")
         if not stated:
             layout = self._default if len(shape) >= 4 else "channels_last"
-        samples = (
-            stated or len(shape) >= 4 or (bool(shape) and shape[0] in (None, self._batch))
-        )
+        samples = stated or len(shape) >= 4 or (bool(shape) and shape[0] in (None, self._batch))
         return named_axes(shape, layout=layout, has_samples=samples)  # type: ignore[arg-type]
 
     def _correct_input(self, source: _Origin, axes: tuple[str, ...]) -> None:

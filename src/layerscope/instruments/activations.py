@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,10 @@ def activations(
     run = backend.run(prepared.value, selection)
     if not run.network.layers:
         raise ModelError(f"The model {run.network.name!r} has no layers: nothing was called.")
+    if selection.deferred:
+        selection = backend.select(layers, run.network.layers)
+        kept = [layer.address for i, layer in enumerate(run.network) if selection.wants(layer, i)]
+        run = replace(run, values={address: run.values[address] for address in kept})
     selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
     return Recording(
         run.values,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,7 @@ def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> 
     rest = tuple(name for name in dims if name != axis)
     at = 1 + rest.index("sample") if "sample" in rest else None
     values = values[None] if at is None else np.moveaxis(values, at, 0)
-    return values.reshape(*values.shape[:2], -1)
+    return values.reshape(*values.shape[:2], math.prod(values.shape[2:]))
 
 
 def _blank_units(maps: npt.NDArray[Any]) -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from layerscope.axes import NamedArray
 from layerscope.backends import backend_for
+from layerscope.instruments.describe import describe
+from layerscope.network import Layer, Network
 from layerscope.recording import Recording
 
 
-def weights(model: Any) -> Recording:
+def weights(model: Any, x: Any = None) -> Recording:
     """The parameters of a model as they are now, by the framework's own names.
 
     ``weights(model)["conv2d/kernel"]`` has axes ``(y, x, input, channel)``, a dense kernel
@@ -16,14 +21,52 @@ def weights(model: Any) -> Recording:
     PyTorch's keys are those of its ``state_dict``; scikit-learn's are ``coefs_0``, ``intercepts_0``
     and so on. The arrays are copies: training on does not change them.
 
+    A dense kernel that follows a Flatten carries, as ``attrs["input_shape"]`` and
+    ``attrs["input_axes"]``, the shape and the axes of what was flattened. Models that do not know
+    their own shapes (PyTorch, subclassed Keras models) need an input ``x`` for that.
+
     Raises
     ------
     ModelError
         When it is no model that layerscope knows.
     """
     backend = backend_for(model)
+    network = describe(model, x)
     return Recording(
-        backend.weights(),
-        network=backend.describe(),
+        _with_input_shapes(backend.weights(), network),
+        network=network,
         digest=lambda: {"model": backend.digest()},
     )
+
+
+def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> dict[str, NamedArray]:
+    """Each kernel with the shape of what was flattened before it."""
+    result = dict(arrays)
+    layers = {layer.address: layer for layer in network}
+    for layer in network:
+        flattened = _before_flatten(layer, layers)
+        if flattened is None or flattened.shape is None or flattened.axes is None:
+            continue
+        named = zip(flattened.axes, flattened.shape, strict=True)
+        axes, shape = zip(*((axis, n) for axis, n in named if axis != "sample"), strict=True)
+        if None in shape:
+            continue
+        for parameter in layer.parameters:
+            array = result[parameter.key]
+            if set(array.axes) == {"input", "unit"}:
+                attrs = {**array.attrs, "input_shape": shape, "input_axes": axes}
+                result[parameter.key] = replace(array, attrs=attrs)
+    return result
+
+
+def _before_flatten(layer: Layer, layers: Mapping[str, Layer]) -> Layer | None:
+    """What was flattened into a layer, found by going back through what moves no position."""
+    if not layer.inputs:
+        return None
+    before = layers.get(layer.inputs[0])
+    if before is None or before.shape is None:
+        return None
+    if before.type in ("Flatten", "flatten"):
+        return layers.get(before.inputs[0]) if before.inputs else None
+    keeps = before.type in ("Dropout", "ReLU", "Activation", "BatchNormalization", "BatchNorm1d")
+    return _before_flatten(before, layers) if keeps else None

@@ -26,7 +26,7 @@ class Output:
 
     @classmethod
     def claim(cls, folder: str | Path, *, force: bool = False) -> Output:
-        """The folder, made where it is not there.
+        """The folder; it is made when the first file is written.
 
         Raises OutputError when it holds something and ``force`` is not given, or can't be written.
         """
@@ -37,8 +37,8 @@ class Output:
                     f"The folder {str(folder)!r} is not empty: name another with --out, or pass "
                     "--force to replace the files of the same names."
                 )
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
+            there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            with tempfile.TemporaryFile(dir=there):
                 pass  # only this shows that it can be written
         except OutputError:
             raise
@@ -56,6 +56,7 @@ class Output:
         """
         path, part = self.folder / name, self.folder / f".part-{name}"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             save(part)
             part.replace(path)
         except OutputError:

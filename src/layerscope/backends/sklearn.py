@@ -1,0 +1,148 @@
+"""scikit-learn's multi-layer perceptrons."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+from scipy.special import expit, softmax
+from sklearn.exceptions import NotFittedError
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.validation import check_is_fitted
+
+from layerscope.axes import NamedArray
+from layerscope.backends.base import Run
+from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.errors import ModelError
+from layerscope.network import InputSpec, Layer, Network, Parameter
+from layerscope.selection import Selection, select
+
+Array = npt.NDArray[Any]
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "logistic": expit,
+    "softmax": lambda x: softmax(x, axis=1),
+}
+
+
+class SklearnBackend:
+    """One fitted ``MLPClassifier`` or ``MLPRegressor``.
+
+    Its layers are called ``hidden_0``, ``hidden_1`` and so on, and ``output``; what they return is
+    taken after the activation, as in Keras' Dense.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, MLPClassifier | MLPRegressor):
+            raise ModelError(
+                f"layerscope can't look into a {type(model).__name__}: of scikit-learn it knows "
+                "MLPClassifier and MLPRegressor (of a pipeline, pass its last step and what the "
+                "steps before made of x)."
+            )
+        try:
+            check_is_fitted(model, "coefs_")
+        except NotFittedError:
+            raise ModelError(
+                f"This {type(model).__name__} has no weights yet: fit it first."
+            ) from None
+        self._model = model
+
+    @property
+    def framework(self) -> str:
+        """``scikit-learn 1.9.1``."""
+        return f"scikit-learn {sklearn.__version__}"
+
+    def describe(self) -> Network:
+        """The layers in order: they are all known."""
+        x = np.zeros((1, self._model.n_features_in_))
+        return self.run(x, Selection(everything=True)).network
+
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """One vector of features for each sample."""
+        return (InputSpec("input", (None, self._model.n_features_in_), str(self._dtype())),)
+
+    def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
+        """Read ``layers=``; the layers are all known beforehand."""
+        return select(layers, lambda _: None, None if layers is None else self.describe().layers)
+
+    def run(self, x: Any, selection: Selection) -> Run:
+        """The forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
+        value = np.array(x, dtype=self._dtype())
+        received = value
+        values: dict[str, Any] = {}
+        trace = Trace(
+            selection,
+            batch=len(value),
+            is_value=lambda v: isinstance(v, np.ndarray),
+            default_layout="channels_last",
+            values=values,
+        )
+        trace.receive("input", value, listed=None)
+        complete = True
+        try:
+            for subject, kernel, bias, activate in self._layers():
+                trace.enter(subject)
+                value = trace.leave([value], activate(value @ kernel + bias))
+        except PassComplete:
+            complete = False
+        network = trace.network(type(self._model).__name__, self.framework, self._parameters())
+        if not complete:
+            network = self.describe()
+        return Run(
+            network,
+            {address: NamedArray(v, ("sample", "unit")) for address, v in values.items()},
+            {"input": NamedArray(received, ("sample", "unit"))},
+            {},
+            value if complete else None,
+        )
+
+    def weights(self) -> Mapping[str, NamedArray]:
+        """``coefs_0``, ``intercepts_0`` and so on, copies of the model's."""
+        arrays = {}
+        pairs = zip(self._model.coefs_, self._model.intercepts_, strict=True)
+        for i, (kernel, bias) in enumerate(pairs):
+            arrays[f"coefs_{i}"] = NamedArray(kernel.copy(), ("input", "unit"))
+            arrays[f"intercepts_{i}"] = NamedArray(bias.copy(), ("unit",))
+        return arrays
+
+    def digest(self) -> str:
+        """SHA-256 over the names and values of the weights."""
+        digest = hashlib.sha256()
+        for key, array in self.weights().items():
+            digest.update(key.encode())
+            digest.update(np.ascontiguousarray(array.values).data)
+        return digest.hexdigest()
+
+    def _dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self._model.coefs_[0].dtype
+        return dtype
+
+    def _parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(key, a.values.shape, str(a.values.dtype), True, "int" in key, a.values.nbytes)
+            for key, a in self.weights().items()
+        )
+
+    def _layers(self) -> list[tuple[Subject, Array, Array, Callable[[Array], Array]]]:
+        model = self._model
+        parameters = self._parameters()
+        layers = []
+        last = len(model.coefs_) - 1
+        for i, (kernel, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+            activation = model.out_activation_ if i == last else model.activation
+            subject = Subject(
+                "output" if i == last else f"hidden_{i}",
+                "Dense",
+                layout="channels_last",
+                settings={"activation": activation},
+                parameters=parameters[2 * i : 2 * i + 2],
+            )
+            layers.append((subject, kernel, bias, _ACTIVATIONS[activation]))
+        return layers

@@ -1,0 +1,253 @@
+"""Native PyTorch modules."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from layerscope.axes import NamedArray, carried, named_axes
+from layerscope.backends import torch_tree as tree
+from layerscope.backends.base import Run
+from layerscope.backends.torch_calls import intercepted
+from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, to_numpy
+from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.backends.untouched import random_state_kept
+from layerscope.errors import InputError, ModelError
+from layerscope.network import InputSpec, Layer, Network
+from layerscope.selection import Selection, select
+
+
+class TorchBackend:
+    """One ``torch.nn.Module``."""
+
+    def __init__(self, model: Any) -> None:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise ModelError(
+                f"{type(model).__name__} is a scripted module, which hides its layers: pass the "
+                "Python module that it was made from."
+            )
+        if not isinstance(model, nn.Module):
+            raise ModelError(f"{type(model).__name__} is no module: pass a torch.nn.Module.")
+        # What torch.compile made of a module runs as one piece: look into the module itself.
+        self._model: nn.Module = getattr(model, "_orig_mod", model)
+
+    @property
+    def framework(self) -> str:
+        """``PyTorch 2.13.0``."""
+        return f"PyTorch {torch.__version__.partition('+')[0]}"
+
+    def describe(self) -> Network:
+        """The modules in the order of their definition: a module does not know its own order."""
+        return tree.describe(self._model, self.framework)
+
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What an image must look like; modules do not say what they expect."""
+        return tree.input_specs(self._model)
+
+    def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
+        """Read ``layers=``, modules included."""
+        known = tree.addresses(self._model)
+
+        def address_of(thing: Any) -> str | None:
+            if thing is self._model:
+                return "output"
+            if isinstance(thing, nn.Module) and id(thing) not in known:
+                raise ModelError(f"This {type(thing).__name__} is not one of this model's modules.")
+            return known[id(thing)][0] if id(thing) in known else None
+
+        return select(layers, address_of, executed)
+
+    def run(self, x: Any, selection: Selection) -> Run:
+        """One forward pass in inference mode, without gradients."""
+        args, kwargs = self._arguments(x)
+        received = {**_named(args), **kwargs}
+        inputs = {
+            name: tensor.clone() for name, tensor in received.items() if torch.is_tensor(tensor)
+        }
+        if not inputs:
+            raise InputError("x holds no array: pass at least one.")
+        values: dict[str, Any] = {}
+        with random_state_kept(), torch.no_grad(), _inference(self._model):
+            self._materialize(args, kwargs)
+            known = tree.subjects(self._model)
+            with _unchanged(self._model), Originals(values) as originals:
+                trace = Trace(
+                    selection,
+                    batch=next(iter(inputs.values())).shape[0] if inputs else None,
+                    is_value=is_value,
+                    default_layout="channels_first",
+                    values=values,
+                    keep=originals.watch,
+                )
+                for name, tensor in received.items():
+                    if torch.is_tensor(tensor):
+                        trace.receive(name, tensor, listed=None)
+                output, complete = self._call(trace, known, args, kwargs)
+                originals.detach_from(lasting_tensors(self._model))
+        return self._result(trace, inputs, output if complete else None)
+
+    def weights(self) -> Mapping[str, NamedArray]:
+        """Every parameter and floating buffer, a copy of each, by the names of ``state_dict``."""
+        arrays = {}
+        for key, tensor, axes in tree.named_weights(self._model):
+            if nn.parameter.is_lazy(tensor):
+                raise ModelError(
+                    f"{key!r} has no shape yet: run the model once on an input, then look."
+                )
+            values, was = carried(to_numpy(tensor.detach().clone()))
+            arrays[key] = NamedArray(values, axes, {"dtype": was} if was else {})
+        return arrays
+
+    def digest(self) -> str:
+        """SHA-256 over the names and values of the parameters and buffers."""
+        digest = hashlib.sha256()
+        for key, tensor, _ in tree.named_weights(self._model):
+            digest.update(key.encode())
+            digest.update(np.ascontiguousarray(to_numpy(tensor)).data)
+        return digest.hexdigest()
+
+    def _arguments(self, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments: a list or tuple is several inputs, a dict keywords."""
+        if isinstance(x, dict):
+            return (), {str(name): self._tensor(value) for name, value in x.items()}
+        if isinstance(x, list | tuple):
+            return tuple(self._tensor(value) for value in x), {}
+        return (self._tensor(x),), {}
+
+    def _tensor(self, value: Any) -> Any:
+        """An array as a tensor of the model's type, on its device, that the model may write to."""
+        floating = (p for p in self._model.parameters() if p.is_floating_point())
+        like = next(floating, torch.empty(0))
+        if isinstance(value, torch.Tensor):
+            return value.detach().clone().to(like.device)
+        if not isinstance(value, np.ndarray):
+            return value
+        tensor = torch.from_numpy(np.array(value))
+        return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
+
+    def _materialize(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Let lazy modules find their shapes, as their first call would."""
+        if any(nn.parameter.is_lazy(p) for p in self._model.parameters()):
+            self._model(*(a.clone() if torch.is_tensor(a) else a for a in args), **kwargs)
+
+    def _call(
+        self, trace: Trace, known: dict[int, Subject], args: Any, kwargs: Any
+    ) -> tuple[Any, bool]:
+        running: list[nn.Module] = []
+        root = known[id(self._model)]
+
+        def subject_of(module: nn.Module) -> Subject:
+            subject = known.get(id(module))
+            if subject is None:  # made while the model runs
+                outer = trace.inside()
+                inside = "" if outer is None or outer is root else outer.address + "."
+                subject = Subject(inside + type(module).__name__.lower(), type(module).__name__)
+                known[id(module)] = subject
+                running.append(module)  # its id must not be given to another
+            return subject
+
+        def prefix_of() -> str | None:
+            subject = trace.inside()
+            if subject is None or subject.address in library:
+                return None
+            return "" if subject is root else subject.address + "."
+
+        modules = tree.addresses(self._model).values()
+        library = {address for address, module in modules if tree.is_library(module)}
+        if tree.is_library(self._model):
+            library.add(root.address)
+        try:
+            with intercepted(trace, subject_of, prefix_of, {address for address, _ in modules}):
+                return self._model(*args, **kwargs), True
+        except PassComplete:
+            return None, False
+
+    def _result(self, trace: Trace, inputs: Mapping[str, Any], output: Any) -> Run:
+        network = trace.network(
+            type(self._model).__name__, self.framework, tree.parameters(self._model)
+        )
+        axes = {layer.address: layer.axes for layer in trace.layers}
+        axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
+        return Run(
+            network,
+            {address: _array(value, axes[address]) for address, value in trace.values.items()},
+            {name: _array(value, trace.input_axes[name]) for name, value in inputs.items()},
+            trace.aliases,
+            _to_arrays(output),
+        )
+
+
+@contextmanager
+def _inference(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, every module run by its own Python code; all as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        try:
+            for module, _ in modes:
+                module.training = False
+            # The fused attention kernel never calls the layers that it stands for.
+            torch.backends.mha.set_fastpath_enabled(False)
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_attention)
+            for module, training in modes:
+                module.training = training
+
+
+@contextmanager
+def _unchanged(model: nn.Module) -> Iterator[None]:
+    """Parameters and buffers that the pass writes to or replaces are put back afterwards."""
+    held = [(m, dict(m._parameters), dict(m._buffers)) for m in model.modules()]
+    tensors = {f"{i}": t for i, t in enumerate(_state(held))}
+    before: dict[str, Any] = {}
+    with Originals(before) as originals:
+        for name, tensor in tensors.items():
+            originals.watch(name, tensor)
+        try:
+            yield
+        finally:
+            for module, parameters, buffers in held:
+                module._parameters.update(parameters)
+                module._buffers.update(buffers)
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            if before[name] is not tensor:
+                tensor.copy_(before[name])
+
+
+def _state(held: list[tuple[nn.Module, dict[str, Any], dict[str, Any]]]) -> Iterator[torch.Tensor]:
+    for _, parameters, buffers in held:
+        for tensor in (*parameters.values(), *buffers.values()):
+            if tensor is not None:
+                yield tensor
+
+
+def _named(args: tuple[Any, ...]) -> dict[str, Any]:
+    return {"input" if i == 0 else f"input_{i}": value for i, value in enumerate(args)}
+
+
+def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:
+    was = str(value.dtype).removeprefix("torch.")
+    values, _ = carried(to_numpy(value))
+    changed = {} if str(values.dtype) == was else {"dtype": was}
+    return NamedArray(values, axes or named_axes(values.shape), changed)
+
+
+def _to_arrays(output: Any) -> Any:
+    if isinstance(output, torch.Tensor):
+        return to_numpy(output)
+    if isinstance(output, dict):
+        return {key: _to_arrays(value) for key, value in output.items()}
+    if isinstance(output, tuple | list):
+        return [_to_arrays(value) for value in output]
+    return output

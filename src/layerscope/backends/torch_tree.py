@@ -1,0 +1,180 @@
+"""PyTorch modules as trees: addresses, settings, layouts, parameters and their axes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from layerscope.axes import Layout
+from layerscope.backends.trace import Subject
+from layerscope.network import InputSpec, Layer, Network, Parameter
+
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_SPATIAL = re.compile(r"(Conv|ConvTranspose|Pool|Norm|Pad|Upsample|Dropout|Unpool)\D*([123])d$")
+_SPACE = {1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
+
+
+def plain(name: str) -> str:
+    """A dotted name without what ``torch.compile`` puts into it."""
+    return re.sub(r"(^|\.)_orig_mod(?=\.|$)", "", name).lstrip(".")
+
+
+def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
+    """Address and module by ``id(module)``, for everything inside the model, parents first."""
+    named = model.named_modules()  # each module once, under the first of its names
+    return {id(m): (plain(name), m) for name, m in named if m is not model}
+
+
+def is_library(module: nn.Module) -> bool:
+    """Whether PyTorch wrote it: the functions that it calls are its own affair."""
+    return type(module).__module__.startswith("torch.nn.")
+
+
+def subjects(model: nn.Module) -> dict[int, Subject]:
+    """What is known of each module before it is called, by ``id(module)``; the model's too."""
+    tree = {id(model): ("output", model), **addresses(model)}
+    seen: set[int] = set()
+    known = {}
+    for key, (address, module) in tree.items():
+        own = tuple(_own_parameters(module, "" if module is model else address, seen))
+        known[key] = Subject(
+            address,
+            type(module).__name__,
+            layout=_layout(module),
+            part_layouts=_part_layouts(module),
+            settings=_settings(module),
+            parameters=own,
+        )
+    return known
+
+
+def parameters(model: nn.Module) -> tuple[Parameter, ...]:
+    """All parameters, each once."""
+    return tuple(_parameter(plain(name), p) for name, p in model.named_parameters())
+
+
+def describe(model: nn.Module, framework: str) -> Network:
+    """The modules that compute, in the order of their definition."""
+    known = subjects(model)
+    rows = []
+    for module_id, (address, module) in {id(model): ("output", model), **addresses(model)}.items():
+        subject = known[module_id]
+        is_leaf = not any(True for _ in module.children())
+        within_attention = address.endswith(".out_proj") or address == "out_proj"
+        if (is_leaf and not within_attention) or subject.parameters:
+            row = Layer(
+                address, subject.type, settings=subject.settings, parameters=subject.parameters
+            )
+            rows.append(row)
+    note = "layers in the order of their definition: pass an input to see the order of execution"
+    name = type(model).__name__
+    return Network(name, framework, tuple(rows), parameters(model), (note,) if rows else ())
+
+
+def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
+    """What an image must look like, guessed from the first convolution; empty without one.
+
+    Modules do not say what they expect, so arrays are not held against this.
+    """
+    for module in model.modules():
+        match = re.fullmatch(r"(?:Lazy)?Conv2d", type(module).__name__)
+        if match and isinstance(module, nn.Conv2d):
+            channels = module.in_channels or None
+            shape = (None, channels, None, None)
+            return (InputSpec("input", shape, layout="channels_first", certain=False),)
+    return ()
+
+
+def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[str, ...]]]:
+    """Key, tensor and axes of every parameter and floating buffer, as ``state_dict`` names them."""
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        tensors = {**module._parameters, **module._buffers}
+        for name, tensor in tensors.items():
+            if tensor is None or name in module._non_persistent_buffers_set:
+                continue
+            if isinstance(tensor, nn.Parameter) or tensor.is_floating_point():
+                key = plain(f"{prefix}.{name}" if prefix else name)
+                yield key, tensor, _weight_axes(module, name, tensor.ndim)
+
+
+def _weight_axes(module: nn.Module, name: str, rank: int) -> tuple[str, ...]:
+    vector_layers = (nn.Linear, nn.Bilinear, *_RECURRENT)
+    if rank == 1:
+        return ("unit",) if isinstance(module, vector_layers) else ("channel",)
+    if isinstance(module, nn.modules.conv._ConvNd) and rank == len(module.kernel_size) + 2:
+        order = ("input", "channel") if module.transposed else ("channel", "input")
+        return (*order, *_SPACE[rank - 2])
+    if isinstance(module, nn.Embedding):
+        return ("input", "channel")
+    if rank == 2:
+        return ("unit", "input")
+    return (*(f"axis{i}" for i in range(rank - 1)), "channel")
+
+
+def _own_parameters(module: nn.Module, address: str, seen: set[int]) -> Iterator[Parameter]:
+    # Attention uses its output projection's weights without calling it as a module.
+    recurse = isinstance(module, nn.MultiheadAttention)
+    for name, parameter in module.named_parameters(prefix=address, recurse=recurse):
+        if id(parameter) not in seen:
+            seen.add(id(parameter))
+            yield _parameter(plain(name), parameter)
+
+
+def _parameter(key: str, parameter: nn.Parameter) -> Parameter:
+    uninitialized = nn.parameter.is_lazy(parameter)
+    shape: tuple[int, ...] = (0,) if uninitialized else tuple(parameter.shape)
+    nbytes = 0 if uninitialized else parameter.numel() * parameter.element_size()
+    is_bias = "bias" in key.rpartition(".")[2]
+    dtype = str(parameter.dtype).removeprefix("torch.")
+    return Parameter(key, shape, dtype, parameter.requires_grad, is_bias, nbytes)
+
+
+def _layout(module: nn.Module) -> Any:
+    if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+        order = ("sample", "position") if module.batch_first else ("position", "sample")
+        return (*order, "channel")
+    if isinstance(module, nn.Linear | nn.LayerNorm | nn.Embedding):
+        return "channels_last"
+    if _SPATIAL.search(type(module).__name__) or isinstance(module, nn.GroupNorm):
+        return "channels_first"
+    if isinstance(module, nn.Unflatten):
+        return "default"
+    return "inherit"
+
+
+def _part_layouts(module: nn.Module) -> dict[int, Layout]:
+    if isinstance(module, nn.MultiheadAttention):
+        return {1: "attention"}
+    if isinstance(module, nn.RNNBase):
+        state: Layout = ("layer", "sample", "unit")
+        return {1: state, 2: state}
+    return {}
+
+
+_SETTINGS = {
+    "kernel_size": "kernel", "stride": "stride", "padding": "padding", "dilation": "dilation",
+    "groups": "groups", "p": "rate", "num_heads": "heads", "num_layers": "layers",
+    "negative_slope": "slope", "output_size": "to", "scale_factor": "scale",
+    "bidirectional": "bidirectional",
+}  # fmt: skip
+_SILENT = {"dilation": 1, "groups": 1, "bidirectional": False, "layers": 1, "padding": 0}
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """The settings that matter to what a module computes, less defaults that say nothing."""
+    found: dict[str, Any] = {}
+    if not is_library(module):
+        return found
+    for attribute, name in _SETTINGS.items():
+        value = getattr(module, attribute, None)
+        if value is None or isinstance(value, torch.Tensor | nn.Module):
+            continue
+        values = value if isinstance(value, tuple | list) else (value,)
+        if name in _SILENT and all(v == _SILENT[name] for v in values):
+            continue
+        found[name] = value
+    return found
