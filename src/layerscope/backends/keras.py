@@ -105,7 +105,7 @@ class KerasBackend:
                 raise ModelError(f"The layer {thing.name!r} is not one of {self._model.name!r}.")
             return inputs.get(id(thing))
 
-        static = self.describe().layers if tree.is_graph(self._model) else executed
+        static = self.describe().layers if tree.is_exact(self._model) else executed
         return select(layers, address_of, static)
 
     def run(self, x: Any, selection: Selection) -> Run:
@@ -234,7 +234,7 @@ class KerasBackend:
     def _result(self, received: Mapping[str, Any], outcome: _Outcome) -> Run:
         facts = outcome.facts
         network = facts.network
-        if not facts.complete and tree.is_graph(self._model):
+        if not facts.complete and tree.is_exact(self._model):
             network = self.describe()  # the pass stopped early, but all the layers are known
         values = {
             address: self._array(value, facts.axes[address])
@@ -250,8 +250,10 @@ class KerasBackend:
         return Run(network, values, inputs, facts.aliases, output)
 
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
-        values, was = carried(self._engine.to_numpy(value))
-        return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
+        was = keras.backend.standardize_dtype(value.dtype)
+        values, _ = carried(self._engine.to_numpy(value))
+        attrs = {} if str(values.dtype) == was else {"dtype": was}
+        return NamedArray(values, axes or named_axes(values.shape), attrs)
 
 
 def _watched(

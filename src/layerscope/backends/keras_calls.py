@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
 
 from layerscope.backends.trace import Subject, Trace
 
-#: One interception at a time: two threads that put the method back in another order than they
+#: One interception at a time: two threads that put a method back in another order than they
 #: replaced it would leave the wrong one behind.
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -21,16 +21,30 @@ _ONE_AT_A_TIME = threading.RLock()
 def intercepted(trace: Trace, subject_of: Callable[[Any], Subject | None]) -> Iterator[None]:
     """Report to the trace every call of a layer or operation that this thread makes.
 
-    Every layer, and every operator node of a functional model, is called through
-    ``keras.Operation.__call__``, on every backend; so that one method is replaced for as long as
-    the pass lasts. Other threads pass through it untouched.
+    On every backend, layers are called through ``Layer.__call__``, and the operator nodes of
+    functional models through ``Operation.__call__``; so these two methods are replaced for as long
+    as the pass lasts. Other threads pass through them untouched.
     """
-    original = keras.Operation.__call__
+    with _ONE_AT_A_TIME, ExitStack() as stack:
+        stack.enter_context(_watched(keras.Layer, trace, subject_of))
+        stack.enter_context(_watched(keras.Operation, trace, subject_of))
+        yield
+
+
+@contextmanager
+def _watched(
+    kind: type, trace: Trace, subject_of: Callable[[Any], Subject | None]
+) -> Iterator[None]:
+    original = kind.__call__
     owner = threading.get_ident()
 
     @functools.wraps(original)
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        subject = subject_of(operation) if threading.get_ident() == owner else None
+        # A layer's call goes on to be an operation's, by then with its inputs cast: once is enough.
+        mine = threading.get_ident() == owner and (
+            kind is keras.Layer or not isinstance(operation, keras.Layer)
+        )
+        subject = subject_of(operation) if mine else None
         if subject is None:
             return original(operation, *args, **kwargs)
         trace.enter(subject)
@@ -44,10 +58,8 @@ def intercepted(trace: Trace, subject_of: Callable[[Any], Subject | None]) -> It
             return result
         return trace.leave([args, kwargs], result)
 
-    with _ONE_AT_A_TIME:
-        original = keras.Operation.__call__
-        keras.Operation.__call__ = call
-        try:
-            yield
-        finally:
-            keras.Operation.__call__ = original
+    kind.__call__ = call
+    try:
+        yield
+    finally:
+        kind.__call__ = original

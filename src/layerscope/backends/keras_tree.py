@@ -20,6 +20,10 @@ from layerscope.selection import Selection
 #: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
 _LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
 
+_BY_HEAD: Layout = ("sample", "position", "head", "channel")
+_ATTENTION_PARTS: dict[str, Layout] = {
+    "query": _BY_HEAD, "key": _BY_HEAD, "value": _BY_HEAD, "softmax": "attention",
+}  # fmt: skip
 _RESHAPING = {"Reshape", "Permute", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Squeeze",
               "ExpandDims", "Einsum", "Matmul", "GetItem", "Split", "Stack"}  # fmt: skip
 _LAST = (
@@ -33,6 +37,15 @@ def is_graph(layer: Any) -> bool:
     if isinstance(layer, keras.Sequential):
         return layer.built and graph_of(layer) is not None
     return graph_of(layer) is not None
+
+
+def is_exact(model: Any) -> bool:
+    """Whether the graph knows every call: no layer in it calls others in a way of its own."""
+    graph = graph_of(model)
+    return graph is not None and all(
+        is_exact(op) if is_graph(op) else isinstance(op, _LOOPS) or not children(op)
+        for op in graph.operations
+    )
 
 
 def graph_of(layer: Any) -> Any:
@@ -120,8 +133,9 @@ def subjects(model: Any) -> dict[int, Subject]:
     for _, layer in tree.values():
         if isinstance(layer, keras.layers.MultiHeadAttention):
             for child in children(layer):
-                if isinstance(child, keras.layers.Softmax):
-                    known[id(child)] = replace(known[id(child)], layout="attention")
+                layout = _ATTENTION_PARTS.get(child.name)
+                if layout is not None:
+                    known[id(child)] = replace(known[id(child)], layout=layout)
     known[id(model)] = _subject("output", model, ())
     return known
 
@@ -136,8 +150,11 @@ def describe(model: Any, framework: str) -> Network:
     tree = addresses(model)
     parameters = tuple(o.parameter for o in owned_parameters(model, tree))
     if is_graph(model):
-        trace = _trace_graph(model, known)
-        return trace.network(model.name, framework, parameters)
+        network = _trace_graph(model, _whole(known, model)).network(model.name, framework, parameters)
+        if is_exact(model):
+            return network
+        note = "some layers call others in a way of their own: pass an input to see those too"
+        return replace(network, notes=(*network.notes, note))
     rows = [_row(s) for key, s in known.items() if key != id(model) and not _is_inner(s, known)]
     note = "layers in the order of their definition: pass an input to see the order of execution"
     return Network(model.name, framework, tuple(rows), parameters, (note,))
@@ -223,6 +240,20 @@ def _structured(node: Any) -> Any:
         return outputs[0]
     spec = node.operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
     return keras.tree.pack_sequence_as(spec, outputs)
+
+
+def _whole(known: dict[int, Subject], model: Any) -> dict[int, Subject]:
+    """The subjects, where a layer that hides its calls answers for all parameters inside it."""
+    whole = dict(known)
+    for layer_id, (address, layer) in addresses(model).items():
+        if not is_graph(layer) and not isinstance(layer, _LOOPS) and children(layer):
+            inside = address + "/"
+            parameters = [
+                p for s in known.values() if s.address.startswith(inside) for p in s.parameters
+            ]
+            own = known[layer_id].parameters
+            whole[layer_id] = replace(known[layer_id], parameters=(*own, *parameters))
+    return whole
 
 
 def _is_inner(subject: Subject, known: dict[int, Subject]) -> bool:

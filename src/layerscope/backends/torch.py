@@ -219,10 +219,9 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
             for module, parameters, buffers in held:
                 module._parameters.update(parameters)
                 module._buffers.update(buffers)
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            if before[name] is not tensor:
-                tensor.copy_(before[name])
+            for name, tensor in tensors.items():
+                if before[name] is not tensor:
+                    tensor.copy_(before[name])
 
 
 def _state(held: list[tuple[nn.Module, dict[str, Any], dict[str, Any]]]) -> Iterator[torch.Tensor]:

@@ -65,7 +65,8 @@ def describe(model: nn.Module, framework: str) -> Network:
         subject = known[module_id]
         is_leaf = not any(True for _ in module.children())
         within_attention = address.endswith(".out_proj") or address == "out_proj"
-        if (is_leaf and not within_attention) or subject.parameters:
+        computes = is_leaf and not within_attention and (module is not model or is_library(model))
+        if computes or subject.parameters:
             row = Layer(
                 address, subject.type, settings=subject.settings, parameters=subject.parameters
             )

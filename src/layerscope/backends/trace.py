@@ -167,8 +167,10 @@ class Trace:
         """Record one value that a layer returned; what the pass goes on with in its place."""
         subject = frame.subject
         origin = self._origin(value)
-        if origin is not None and origin.serial > frame.serial:
-            # A container that hands on what one of its layers returned is no value of its own.
+        untouched = not self._frames and origin is not None and origin.address in self.input_axes
+        if origin is not None and (origin.serial > frame.serial or untouched):
+            # A container that hands on what one of its layers returned is no value of its own,
+            # nor is a model that hands on its input.
             self.aliases[address] = origin.address
             if address in self._selection.exact:
                 self.values[address] = self._keep(address, value)

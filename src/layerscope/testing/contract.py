@@ -1,0 +1,219 @@
+"""What every backend must keep to. Subclass, give the models, and pytest does the rest."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import layerscope as ls
+from layerscope.backends import backend_for
+from layerscope.errors import AddressError, LayerscopeError
+from layerscope.testing import reference
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, an input, and what looking must find."""
+
+    model: Any
+    x: Any
+    #: The addresses in execution order, the model's inputs aside.
+    addresses: tuple[str, ...]
+    #: Names of the axes of some of them.
+    axes: Mapping[str, tuple[str, ...]] | None = None
+    #: What some of them return, worked out by other means, in the presented order of axes.
+    values: Mapping[str, Array] | None = None
+    #: Addresses that run inside a loop, and must be said to be left out.
+    left_out: tuple[str, ...] = ()
+    tolerance: float = 1e-5
+
+
+class BackendContract(ABC):
+    """The tests that all backends share."""
+
+    @abstractmethod
+    def mlp(self) -> Any:
+        """The network of ``reference.MLP_*``: two dense layers, a relu after the first."""
+
+    @abstractmethod
+    def predict(self, model: Any, x: Any) -> Any:
+        """The model's own prediction in inference mode, NumPy arrays in its own structure."""
+
+    @abstractmethod
+    def state(self, model: Any) -> Any:
+        """Everything that looking must leave alone, comparable with ``==``."""
+
+    @abstractmethod
+    def failing(self) -> tuple[Any, Any, type[Exception]]:
+        """A model, an input, and what the model raises midway through its forward pass."""
+
+    def test_activations_are_those_computed_by_hand(self) -> None:
+        acts = ls.activations(self.mlp(), reference.MLP_INPUT)
+        found = [acts[address].values for address in acts]
+        for expected in reference.MLP_ACTIVATIONS:
+            assert any(v.shape == expected.shape and np.array_equal(v, expected) for v in found)
+        np.testing.assert_array_equal(found[-1], reference.MLP_ACTIVATIONS[-1])
+        np.testing.assert_array_equal(acts.input.values, reference.MLP_INPUT)
+
+    def test_weights_are_those_put_in(self) -> None:
+        weights = ls.weights(self.mlp())
+        kernels = [a for a in weights.values() if a.dims == ("input", "unit")]
+        for kernel, expected in zip(kernels, reference.MLP_KERNELS, strict=True):
+            np.testing.assert_array_equal(kernel.values, expected)
+        biases = [a for a in weights.values() if a.dims == ("unit",)]
+        for bias, expected in zip(biases, reference.MLP_BIASES, strict=True):
+            np.testing.assert_array_equal(bias.values, expected)
+
+    def test_parameters_are_counted(self) -> None:
+        network = ls.describe(self.mlp())
+        assert (network.total, network.trainable, network.non_trainable) == (11, 11, 0)
+        assert sum(layer.weights for layer in network) == 8
+        assert sum(layer.biases for layer in network) == 3
+
+    def test_the_prediction_is_the_models_own(self) -> None:
+        model = self.mlp()
+        backend = backend_for(model)
+        run = backend.run(reference.MLP_INPUT, backend.select(None))
+        np.testing.assert_array_equal(run.output, self.predict(model, reference.MLP_INPUT))
+
+    def test_looking_changes_nothing(self) -> None:
+        model = self.mlp()
+        self.predict(model, reference.MLP_INPUT)
+        before = self.state(model)
+        for _ in range(3):
+            ls.activations(model, reference.MLP_INPUT)
+        ls.weights(model)
+        ls.describe(model)
+        assert self.state(model) == before
+
+    def test_looking_leaves_random_numbers_alone(self) -> None:
+        model = self.mlp()
+        random.seed(3)
+        np.random.seed(3)  # noqa: NPY002  # the global state is what is tested
+        expected = random.random(), np.random.rand()  # noqa: NPY002
+        random.seed(3)
+        np.random.seed(3)  # noqa: NPY002
+        ls.activations(model, reference.MLP_INPUT)
+        assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+
+    def test_a_pass_that_raises_changes_nothing(self) -> None:
+        model, x, error = self.failing()
+        before = self.state(model)
+        for _ in range(2):
+            with pytest.raises(error):
+                ls.activations(model, x)
+        assert self.state(model) == before
+        # And the next look at another model works.
+        self.test_activations_are_those_computed_by_hand()
+
+    def test_arrays_can_not_be_written_to(self) -> None:
+        model = self.mlp()
+        acts = ls.activations(model, reference.MLP_INPUT)
+        for array in (*acts.values(), acts.input, *ls.weights(model).values()):
+            assert not array.values.flags.writeable
+            with pytest.raises(ValueError, match="read-only|is a view"):
+                array[:] = 0
+
+    def test_a_recording_does_not_follow_the_users_array(self) -> None:
+        x = reference.MLP_INPUT.copy()
+        acts = ls.activations(self.mlp(), x)
+        x[:] = 7
+        np.testing.assert_array_equal(acts.input.values, reference.MLP_INPUT)
+        np.testing.assert_array_equal(list(acts.values())[-1], reference.MLP_ACTIVATIONS[-1])
+
+    def test_one_layer_alone_is_what_it_is_among_all(self) -> None:
+        model = self.mlp()
+        acts = ls.activations(model, reference.MLP_INPUT)
+        for i, address in enumerate(acts):
+            position = [layer.address for layer in acts.network].index(address)
+            for layers in (address, [address], position, lambda layer, a=address: layer.address == a):
+                alone = ls.activations(model, reference.MLP_INPUT, layers=layers)
+                assert list(alone) == [address], (i, layers)
+                np.testing.assert_array_equal(alone[address].values, acts[address].values)
+
+    def test_layers_by_position(self) -> None:
+        model = self.mlp()
+        acts = ls.activations(model, reference.MLP_INPUT)
+        order = [layer.address for layer in acts.network]
+        for chosen in (slice(0, 2), slice(1, None), slice(None, None, 2), slice(-2, None)):
+            found = ls.activations(model, reference.MLP_INPUT, layers=chosen)
+            assert list(found) == [a for a in order[chosen] if a in acts]
+        assert list(ls.activations(model, reference.MLP_INPUT, layers=-1)) == order[-1:]
+
+    def test_an_unknown_layer_gets_the_nearest_addresses(self) -> None:
+        model = self.mlp()
+        acts = ls.activations(model, reference.MLP_INPUT)
+        wrong = next(iter(acts)) + "x"
+        for look in (
+            lambda: ls.activations(model, reference.MLP_INPUT, layers=wrong),
+            lambda: acts[wrong],
+        ):
+            with pytest.raises(AddressError, match=r"did you mean '"):
+                look()
+        with pytest.raises(AddressError, match="No layer matches"):
+            ls.activations(model, reference.MLP_INPUT, layers="nothing*")
+
+    def test_a_wrong_shape_is_refused(self) -> None:
+        with pytest.raises((LayerscopeError, RuntimeError)):
+            ls.activations(self.mlp(), np.zeros((2, 5), np.float32))
+
+    def check_case(self, case: Case) -> None:
+        """Everything that holds for any model whatever."""
+        expected = self.predict(case.model, case.x)
+        before = self.state(case.model)
+        first = ls.activations(case.model, case.x)
+        assert tuple(first) == case.addresses
+        again = ls.activations(case.model, case.x)  # compiled, where that is done
+        assert tuple(again) == case.addresses
+        for address, array in first.items():
+            close(again[address].values, array.values, case.tolerance)
+        for address, axes in (case.axes or {}).items():
+            assert first[address].dims == axes, address
+        for address, values in (case.values or {}).items():
+            close(first[address].values, values, case.tolerance)
+        notes = " ".join(first.notes)
+        for address in case.left_out:
+            assert address in notes
+            assert address not in first
+        backend = backend_for(case.model)
+        run = backend.run(case.x, backend.select(None))
+        close_structures(run.output, expected, case.tolerance)
+        assert self.state(case.model) == before
+        for address in case.addresses:
+            alone = ls.activations(case.model, case.x, layers=address)
+            assert list(alone) == [address]
+            close(alone[address].values, first[address].values, case.tolerance)
+
+
+def close(found: Array, expected: Array, tolerance: float) -> None:
+    """Equal shapes, and values within a tolerance relative to the largest."""
+    assert found.shape == expected.shape
+    scale = max(1.0, float(np.abs(expected).max(initial=0))) if expected.size else 1.0
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * scale)
+
+
+def close_structures(found: Any, expected: Any, tolerance: float) -> None:
+    """The same structure of arrays, within a tolerance."""
+    if isinstance(expected, Mapping):
+        assert sorted(found) == sorted(expected)
+        for key in expected:
+            close_structures(found[key], expected[key], tolerance)
+    elif isinstance(expected, list | tuple):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            close_structures(one, other, tolerance)
+    elif expected is None:
+        assert found is None
+    else:
+        close(
+            np.asarray(found, dtype=np.float32), np.asarray(expected, dtype=np.float32), tolerance
+        )

@@ -1,0 +1,210 @@
+"""Keras keeps the contract, on whichever backend it runs here."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from cases import keras_cases  # noqa: E402
+
+import layerscope as ls  # noqa: E402
+from layerscope.errors import ModelError  # noqa: E402
+from layerscope.testing import reference  # noqa: E402
+from layerscope.testing.contract import BackendContract, Case  # noqa: E402
+
+
+class Fails(keras.Model):
+    def __init__(self) -> None:
+        super().__init__(name="fails")
+        self.dense = keras.layers.Dense(2, name="dense")
+
+    def call(self, x: Any) -> Any:
+        self.dense(x)
+        raise ZeroDivisionError("midway")
+
+
+class TestKeras(BackendContract):
+    def mlp(self) -> Any:
+        model = keras.Sequential([
+            keras.Input((3,)), keras.layers.Dense(2, activation="relu"), keras.layers.Dense(1),
+        ])  # fmt: skip
+        pairs = zip(reference.MLP_KERNELS, reference.MLP_BIASES, strict=True)
+        model.set_weights([array for pair in pairs for array in pair])
+        return model
+
+    def predict(self, model: Any, x: Any) -> Any:
+        # Outside a scope even a plain call would advance the states of a stateful layer.
+        if not model.built:
+            model(x)
+        with keras.StatelessScope():
+            output = model(x, training=False)
+        return keras.tree.map_structure(
+            lambda v: keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")), output
+        )
+
+    def state(self, model: Any) -> Any:
+        return (
+            [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")).tolist() for v in model.variables],
+            [v.path for v in model.variables],
+            (keras.Operation.__call__, keras.Layer.__call__),
+            getattr(model, "predict_function", None),
+            [len(layer._inbound_nodes) for layer in model._flatten_layers()],
+            [len(layer._losses) for layer in model._flatten_layers()],
+        )
+
+    def failing(self) -> tuple[Any, Any, type[Exception]]:
+        model = Fails()
+        model.dense.build((None, 3))
+        return model, np.zeros((1, 3), np.float32), ZeroDivisionError
+
+    @pytest.mark.parametrize("make", keras_cases.CASES, ids=lambda make: make.__name__)
+    def test_case(self, make: Callable[[], Case]) -> None:
+        self.check_case(make())
+
+
+@pytest.mark.parametrize("make", keras_cases.KNOWN_BEFORE, ids=lambda make: make.__name__)
+def test_describe_knows_before_a_run_what_a_run_shows(make: Callable[[], Case]) -> None:
+    case = make()
+    known = ls.describe(case.model)
+    shown = ls.activations(case.model, case.x).network
+    assert [layer.address for layer in known] == [layer.address for layer in shown]
+    for before, after in zip(known, shown, strict=True):
+        assert before.axes == after.axes
+        assert (before.inputs, before.weights) == (after.inputs, after.weights)
+        if before.shape is not None and None not in before.shape[1:]:
+            assert before.shape == after.shape
+    assert known.total == case.model.count_params()
+
+
+@pytest.mark.parametrize("make", [keras_cases.reference_cnn, keras_cases.functional, keras_cases.matrices], ids=lambda make: make.__name__)
+def test_each_layer_returns_what_a_model_cut_there_returns(make: Callable[[], Case]) -> None:
+    """The tutorials' way, a model per layer, is the slow obvious version."""
+    case = make()
+    acts = ls.activations(case.model, case.x)
+    for layer in case.model.layers:
+        if layer.name in acts:
+            cut = keras.Model(case.model.inputs[0], layer.output)
+            expected = keras.ops.convert_to_numpy(cut(case.x))
+            np.testing.assert_allclose(acts[layer.name].values, expected, atol=1e-5)
+
+
+def test_a_compiled_pass_notices_a_changed_setting_and_changed_weights() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="d", use_bias=False)])
+    x = np.ones((1, 3), np.float32)
+    for _ in range(3):
+        before = ls.activations(model, x)["d"].values
+    model.layers[0].activation = keras.activations.relu
+    model.set_weights([-np.ones((3, 2), np.float32)])
+    assert np.array_equal(ls.activations(model, x)["d"].values, [[0, 0]])
+    model.layers[0].activation = keras.activations.linear
+    assert np.array_equal(ls.activations(model, x)["d"].values, [[-3, -3]])
+    assert before.shape == (1, 2)
+
+
+def test_nothing_keeps_a_model_alive() -> None:
+    model = TestKeras().mlp()
+    for _ in range(3):
+        acts = ls.activations(model, reference.MLP_INPUT)
+    gone = weakref.ref(model)
+    del model, acts
+    for _ in range(3):
+        gc.collect()
+    assert gone() is None
+
+
+def test_other_threads_call_their_models_meanwhile() -> None:
+    model, other = TestKeras().mlp(), TestKeras().mlp()
+    stop, wrong = threading.Event(), []
+
+    def work() -> None:
+        while not stop.is_set():
+            found = keras.ops.convert_to_numpy(other(reference.MLP_INPUT))
+            if not np.array_equal(found, reference.MLP_ACTIVATIONS[-1]):
+                wrong.append(found)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        names = [list(ls.activations(model, reference.MLP_INPUT)) for _ in range(10)]
+    finally:
+        stop.set()
+        thread.join()
+    assert not wrong
+    assert all(n == names[0] and len(n) == 2 for n in names)
+
+
+def test_layers_by_keras_own_objects() -> None:
+    case = keras_cases.functional()
+    acts = ls.activations(case.model, case.x, layers=case.model.layers[:3])
+    assert list(acts) == ["conv", "skip"]  # the first is the input
+    assert np.array_equal(acts["img"].values, case.x)
+    stranger = keras.layers.Dense(2, name="stranger")
+    with pytest.raises(ModelError, match="'stranger' is not one of"):
+        ls.activations(case.model, case.x, layers=stranger)
+
+
+def test_a_containers_own_name_gives_what_it_returns() -> None:
+    case = keras_cases.nested_three_deep()
+    acts = ls.activations(case.model, case.x)
+    assert np.array_equal(acts["outer"].values, acts["outer/inner/innermost/leaf"].values)
+    alone = ls.activations(case.model, case.x, layers="outer")
+    assert list(alone) == ["outer"]
+    assert np.array_equal(alone["outer"].values, acts["outer"].values)
+
+
+def test_a_pass_stops_early() -> None:
+    calls = []
+
+    class Counts(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            calls.append(1)
+            return x
+
+    first = keras.layers.Dense(2, name="first")
+    model = keras.Sequential([keras.Input((3,)), first, Counts()])
+    calls.clear()
+    for layers in ("first", 0, slice(0, 1), [first], "fir*", lambda layer: layer.type == "Dense"):
+        ls.activations(model, np.zeros((1, 3), np.float32), layers=layers)
+    assert not calls
+
+
+def test_the_pinned_totals() -> None:
+    layers = keras.layers
+    matrices = keras_cases.matrices().model
+    assert ls.describe(matrices).total == 11_665
+    c1 = [keras.Input((150, 150, 3))]
+    for filters in (32, 64, 128, 128):
+        c1 += [layers.Conv2D(filters, 3, activation="relu"), layers.MaxPooling2D()]
+    c1 += [layers.Flatten(), layers.Dense(512, activation="relu"), layers.Dense(1)]
+    network = ls.describe(keras.Sequential(c1))
+    assert (network.total, len(network)) == (3_453_121, 11)
+    assert network.nbytes == 4 * network.total
+
+
+def test_a_dense_kernel_after_a_flatten_knows_what_was_flattened() -> None:
+    case = keras_cases.reference_cnn()
+    attrs = ls.weights(case.model)["dense/kernel"].attrs
+    assert attrs["input_shape"] == (2, 3, 2)
+    assert attrs["input_axes"] == ("y", "x", "channel")
+
+
+def test_low_precision_is_shown_as_float32_and_said() -> None:
+    case = keras_cases.bfloat16()
+    acts = ls.activations(case.model, case.x)
+    assert acts["a"].dtype == np.float32
+    assert "bfloat16" in " ".join(acts.notes)
+
+
+def test_what_is_no_model() -> None:
+    with pytest.raises(ModelError, match="is a class: pass a model"):
+        ls.describe(keras.Model)
+    with pytest.raises(ModelError, match="can't look into a dict"):
+        ls.describe({})

@@ -1,0 +1,239 @@
+"""Native PyTorch keeps the contract."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cases import torch_cases  # noqa: E402
+from torch import nn  # noqa: E402
+
+import layerscope as ls  # noqa: E402
+from layerscope.errors import AddressError, ModelError  # noqa: E402
+from layerscope.testing import reference  # noqa: E402
+from layerscope.testing.contract import BackendContract, Case  # noqa: E402
+
+
+class Fails(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+        self.register_buffer("runs", torch.zeros(()))
+
+    def forward(self, x: Any) -> Any:
+        self.runs += 1
+        self.fc(x)
+        raise ZeroDivisionError("midway")
+
+
+def numpy_of(output: Any) -> Any:
+    if isinstance(output, dict):
+        return {key: numpy_of(value) for key, value in output.items()}
+    if isinstance(output, list | tuple):
+        return [numpy_of(value) for value in output]
+    return None if output is None else output.detach().float().numpy()
+
+
+class TestTorch(BackendContract):
+    def mlp(self) -> Any:
+        model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
+        with torch.no_grad():
+            for layer, kernel, bias in zip(
+                (model[0], model[2]), reference.MLP_KERNELS, reference.MLP_BIASES, strict=True
+            ):
+                layer.weight.copy_(torch.from_numpy(kernel.T))
+                layer.bias.copy_(torch.from_numpy(bias))
+        return model
+
+    def predict(self, model: Any, x: Any) -> Any:
+        # A copy runs, for the modules here that count their runs.
+        if any(nn.parameter.is_lazy(p) for p in model.parameters()):
+            model(torch.from_numpy(x))
+        plain = copy.deepcopy(getattr(model, "_orig_mod", model)).eval()
+        dtype = next((p.dtype for p in plain.parameters()), torch.float32)
+
+        def tensor(value: Any) -> Any:
+            value = torch.from_numpy(value.copy())
+            return value.to(dtype) if value.is_floating_point() else value
+
+        with torch.no_grad():
+            if isinstance(x, dict):
+                return numpy_of(plain(**{k: tensor(v) for k, v in x.items()}))
+            if isinstance(x, list):
+                return numpy_of(plain(*map(tensor, x)))
+            return numpy_of(plain(tensor(x)))
+
+    def state(self, model: Any) -> Any:
+        return (
+            {k: v.float().tolist() for k, v in model.state_dict().items()},
+            [id(p) for p in model.parameters()],
+            [m.training for m in model.modules()],
+            [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()],
+            [p.requires_grad for p in model.parameters()],
+            nn.Module.__call__,
+            torch.get_rng_state().tolist(),
+            torch.is_grad_enabled(),
+            torch.backends.mha.get_fastpath_enabled(),
+        )
+
+    def failing(self) -> tuple[Any, Any, type[Exception]]:
+        return Fails(), np.zeros((1, 3), np.float32), ZeroDivisionError
+
+    @pytest.mark.parametrize("make", torch_cases.CASES, ids=lambda make: make.__name__)
+    def test_case(self, make: Callable[[], Case]) -> None:
+        self.check_case(make())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [torch_cases.reference_cnn, torch_cases.inplace_all_the_way, torch_cases.functional_operations,
+     torch_cases.reused_modules_nested],
+    ids=lambda make: make.__name__,
+)  # fmt: skip
+def test_each_module_returned_what_a_hook_copies(make: Callable[[], Case]) -> None:
+    """A hook that clones every output is the slow obvious version."""
+    case = make()
+    copies: dict[str, list[Any]] = {}
+    names = {m: name for name, m in case.model.named_modules()}
+
+    def copy_output(module: Any, _: Any, output: Any) -> None:
+        copies.setdefault(names[module], []).append(output.clone())
+
+    handles = [m.register_forward_hook(copy_output) for m in case.model.modules()]
+    with torch.no_grad():
+        case.model.eval()(torch.from_numpy(case.x.copy()))
+    for handle in handles:
+        handle.remove()
+    acts = ls.activations(case.model, case.x)
+    for name, outputs in copies.items():
+        for i, output in enumerate(outputs):
+            address = name if i == 0 else f"{name}#{i + 1}"
+            if address in acts and name:
+                found = acts[address].values
+                expected = output.numpy()
+                if found.ndim == 4:
+                    expected = expected.transpose(0, 2, 3, 1)
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_hooks_of_the_users_own_run_and_stay() -> None:
+    model = TestTorch().mlp()
+    seen: list[int] = []
+    model[0].register_forward_hook(lambda module, args, output: seen.append(1) or output + 1)
+    acts = ls.activations(model, reference.MLP_INPUT)
+    assert seen == [1]
+    # What the layer returns is what its hook made of it.
+    assert np.array_equal(acts["1"].values, np.maximum(acts["0"].values, 0))
+    assert len(model[0]._forward_hooks) == 1
+
+
+def test_the_mode_is_inference_and_each_module_gets_its_own_back() -> None:
+    model = nn.Sequential(nn.Dropout(0.9), nn.Linear(3, 3), nn.Dropout(0.9))
+    model[1].eval()
+    x = np.ones((1, 3), np.float32)
+    assert np.array_equal(ls.activations(model, x)["0"].values, x)
+    assert [m.training for m in model.modules()] == [True, True, False, True]
+
+
+def test_a_recording_does_not_follow_what_the_model_does_next() -> None:
+    case = torch_cases.returns_a_buffer()
+    acts = ls.activations(case.model, case.x)
+    case.model(torch.zeros(2, 3))
+    np.testing.assert_array_equal(acts["state"].values, case.x)
+
+
+def test_a_pass_stops_early() -> None:
+    calls = []
+
+    class Counts(nn.Module):
+        def forward(self, x: Any) -> Any:
+            calls.append(1)
+            return x
+
+    model = nn.Sequential(nn.Linear(3, 2), Counts())
+    for layers in ("0", 0, slice(0, 1), ["0"]):
+        ls.activations(model, np.zeros((1, 3), np.float32), layers=layers)
+    assert not calls
+
+
+def test_modules_of_the_model_select_their_calls() -> None:
+    case = torch_cases.reused_modules_nested()
+    block = case.model[0][0]
+    acts = ls.activations(case.model, case.x, layers=[block.relu, case.model[2]])
+    assert list(acts) == ["0.0.relu", "0.0.relu#2", "2"]
+    container = ls.activations(case.model, case.x, layers=case.model[0])
+    assert list(container) == ["0"]
+    with pytest.raises(ModelError, match="not one of this model's modules"):
+        ls.activations(case.model, case.x, layers=nn.ReLU())
+
+
+def test_edges_follow_the_values() -> None:
+    case = torch_cases.reused_modules_nested()
+    network = ls.describe(case.model, case.x)
+    assert network["0.0.add"].inputs == ("0.0.relu", "input")
+    assert network["0.1.add"].inputs == ("0.1.relu", "0.0.relu#2")
+
+
+def test_a_scripted_module_is_refused_in_a_sentence() -> None:
+    with pytest.warns(DeprecationWarning):
+        scripted = torch.jit.script(nn.Sequential(nn.Linear(2, 2)))
+    with pytest.raises(ModelError, match="scripted module, which hides its layers"):
+        ls.describe(scripted)
+
+
+def test_a_model_without_layers() -> None:
+    class Empty(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(ModelError, match="has no layers"):
+        ls.activations(Empty(), np.zeros((1, 2), np.float32))
+    assert len(ls.describe(Empty())) == 0
+
+
+def test_weights_are_named_as_in_the_state_dict() -> None:
+    case = torch_cases.reference_cnn()
+    weights = ls.weights(case.model, case.x)
+    assert set(weights) == set(case.model.state_dict())
+    assert weights["conv.weight"].dims == ("y", "x", "input", "channel")
+    assert np.array_equal(weights["conv.weight"], reference.cnn_weights()["conv/kernel"])
+    # Snapshots: training on does not change them.
+    with torch.no_grad():
+        case.model.conv.weight.zero_()
+    assert np.array_equal(weights["conv.weight"], reference.cnn_weights()["conv/kernel"])
+
+
+def test_a_linear_kernel_after_a_flatten_knows_what_was_flattened() -> None:
+    case = torch_cases.functional_operations()
+    attrs = ls.weights(case.model, case.x)["fc.weight"].attrs
+    assert (attrs["input_shape"], attrs["input_axes"]) == ((2, 3, 3), ("channel", "y", "x"))
+
+
+def test_low_precision_is_shown_as_float32_and_said() -> None:
+    case = torch_cases.bfloat16()
+    acts = ls.activations(case.model, case.x)
+    assert acts["output"].dtype == np.float32
+    assert "bfloat16" in " ".join(acts.notes)
+
+
+def test_nothing_keeps_a_model_alive() -> None:
+    model = TestTorch().mlp()
+    acts = ls.activations(model, reference.MLP_INPUT)
+    gone = weakref.ref(model)
+    del model, acts
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_index_beyond_the_last_unit() -> None:
+    acts = ls.activations(TestTorch().mlp(), reference.MLP_INPUT)
+    with pytest.raises(AddressError, match="has 2 along unit, counted from 0"):
+        acts["0:2"]
