@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError
@@ -53,6 +56,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         self._digest = digest
         self._provenance: Mapping[str, str] | None = None
         self._labelled: dict[str, xr.DataArray] = {}
+        self._extents: dict[tuple[int, str | None], tuple[float, float]] = {}
         self.network = network
         self.notes = notes
 
@@ -123,6 +127,24 @@ class Recording(Mapping[str, "xr.DataArray"]):
             self._provenance = dict(self._digest()) if self._digest else {}
         return self._provenance
 
+    def extent(self, sample: int = 0, layer: str | None = None) -> tuple[float, float]:
+        """The smallest and the largest finite value of a sample: of a layer's, or of all layers'.
+
+        ``layer`` may be ``"input"``. Zeros where there are none.
+        """
+        key = (sample, layer)
+        if key not in self._extents:
+            arrays = self._arrays.values()
+            if layer is not None:
+                first = next(iter(self._inputs.values()), None)
+                is_input = layer == "input" and layer not in self._arrays and first is not None
+                arrays = [first if is_input else self._arrays[layer]]  # type: ignore[assignment]
+            ranges = [_finite_range(array, sample) for array in arrays]
+            low = min((low for low, _ in ranges), default=math.inf)
+            high = max((high for _, high in ranges), default=-math.inf)
+            self._extents[key] = (low, high) if low <= high else (0.0, 0.0)
+        return self._extents[key]
+
     @property
     def nbytes(self) -> int:
         """What the recorded values take in memory."""
@@ -152,6 +174,19 @@ class Recording(Mapping[str, "xr.DataArray"]):
                 array.values, dims=array.axes, name=name, attrs=dict(array.attrs)
             )
         return self._labelled[key]
+
+
+def _finite_range(array: NamedArray, sample: int) -> tuple[float, float]:
+    values = array.values
+    if "sample" in array.axes:
+        values = values.take(sample, axis=array.axes.index("sample"))
+    if values.dtype.kind not in "fiub" or not values.size:
+        return math.inf, -math.inf
+    low, high = float(values.min()), float(values.max())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (math.inf, -math.inf)
 
 
 def _at(array: xr.DataArray, place: Place) -> xr.DataArray:

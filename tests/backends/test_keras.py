@@ -52,7 +52,10 @@ class TestKeras(BackendContract):
 
     def state(self, model: Any) -> Any:
         return (
-            [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")).tolist() for v in model.variables],
+            [
+                keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")).tolist()
+                for v in model.variables
+            ],
             [v.path for v in model.variables],
             (keras.Operation.__call__, keras.Layer.__call__),
             getattr(model, "predict_function", None),
@@ -84,7 +87,11 @@ def test_describe_knows_before_a_run_what_a_run_shows(make: Callable[[], Case]) 
     assert known.total == case.model.count_params()
 
 
-@pytest.mark.parametrize("make", [keras_cases.reference_cnn, keras_cases.functional, keras_cases.matrices], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [keras_cases.reference_cnn, keras_cases.functional, keras_cases.matrices],
+    ids=lambda make: make.__name__,
+)
 def test_each_layer_returns_what_a_model_cut_there_returns(make: Callable[[], Case]) -> None:
     """The tutorials' way, a model per layer, is the slow obvious version."""
     case = make()

@@ -31,8 +31,12 @@ def reference_cnn() -> Case:
 
 
 def sequential_never_called() -> Case:
-    model = keras.Sequential([L.Conv2D(2, 3, name="conv"), L.Flatten(name="flat"), L.Dense(2, name="d")])
-    return Case(model, image(2, 6, 7, 3), ("conv", "flat", "d"), {"conv": MAP, "d": ("sample", "unit")})
+    model = keras.Sequential(
+        [L.Conv2D(2, 3, name="conv"), L.Flatten(name="flat"), L.Dense(2, name="d")]
+    )
+    return Case(
+        model, image(2, 6, 7, 3), ("conv", "flat", "d"), {"conv": MAP, "d": ("sample", "unit")}
+    )
 
 
 def sequential_built_by_a_call() -> Case:
@@ -103,7 +107,9 @@ def layer_called_twice() -> Case:
 
 
 def submodel_called_twice() -> Case:
-    encoder = keras.Sequential([keras.Input((4,)), L.Dense(3, name="a"), L.Dense(2, name="b")], name="enc")
+    encoder = keras.Sequential(
+        [keras.Input((4,)), L.Dense(3, name="a"), L.Dense(2, name="b")], name="enc"
+    )
     left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
     merged = L.Concatenate(name="merge")([encoder(left), encoder(right)])
     model = keras.Model([left, right], merged)
@@ -194,7 +200,9 @@ def time_distributed_over_a_model() -> Case:
     model = keras.Sequential([
         keras.Input((5, 4)), L.TimeDistributed(inner, name="each"), L.Flatten(name="flat"),
     ])  # fmt: skip
-    return Case(model, image(2, 5, 4), ("each", "flat"), {"each": SEQUENCE}, left_out=("each/inner",))
+    return Case(
+        model, image(2, 5, 4), ("each", "flat"), {"each": SEQUENCE}, left_out=("each/inner",)
+    )
 
 
 def embedding_of_integers() -> Case:
@@ -250,7 +258,9 @@ def one_dimension() -> Case:
 
 def three_dimensions() -> Case:
     model = keras.Sequential([keras.Input((5, 6, 7, 2)), L.Conv3D(3, 2, name="conv")])
-    return Case(model, image(1, 5, 6, 7, 2), ("conv",), {"conv": ("sample", "z", "y", "x", "channel")})
+    return Case(
+        model, image(1, 5, 6, 7, 2), ("conv",), {"conv": ("sample", "z", "y", "x", "channel")}
+    )
 
 
 def matrices() -> Case:
@@ -258,7 +268,9 @@ def matrices() -> Case:
         keras.Input((50, 50)), *(L.Dense(n, name=f"d{n}") for n in (75, 50, 25, 10)),
         L.Flatten(name="flat"), L.Dense(5, name="out"),
     ])  # fmt: skip
-    return Case(model, image(1, 50, 50), ("d75", "d50", "d25", "d10", "flat", "out"), {"d75": SEQUENCE})
+    return Case(
+        model, image(1, 50, 50), ("d75", "d50", "d25", "d10", "flat", "out"), {"d75": SEQUENCE}
+    )
 
 
 def attention_with_scores() -> Case:

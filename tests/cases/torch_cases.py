@@ -103,9 +103,7 @@ class Residual(nn.Module):
 
 def reused_modules_nested() -> Case:
     model = nn.Sequential(nn.Sequential(Residual(), Residual()), nn.Flatten(), nn.Linear(48, 2))
-    blocks = tuple(
-        f"0.{i}.{name}" for i in (0, 1) for name in ("conv", "relu", "add", "relu#2")
-    )
+    blocks = tuple(f"0.{i}.{name}" for i in (0, 1) for name in ("conv", "relu", "add", "relu#2"))
     return Case(model, array(1, 3, 4, 4), (*blocks, "1", "2"), {"0.1.add": MAP})
 
 
@@ -244,9 +242,7 @@ class KeywordInputs(nn.Module):
 
 
 def keyword_inputs() -> Case:
-    return Case(
-        KeywordInputs(), {"image": array(2, 4), "scale": array(2, 2)}, ("fc", "mul")
-    )
+    return Case(KeywordInputs(), {"image": array(2, 4), "scale": array(2, 2)}, ("fc", "mul"))
 
 
 def several_inputs() -> Case:
@@ -263,7 +259,11 @@ def several_inputs() -> Case:
 
 def dimensions_one_and_three() -> Case:
     model = nn.Sequential(
-        nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Unflatten(2, (4, 1, 2)), nn.Conv3d(3, 2, 1)
+        nn.Conv1d(2, 3, 3),
+        nn.BatchNorm1d(3),
+        nn.ReLU(),
+        nn.Unflatten(2, (4, 1, 2)),
+        nn.Conv3d(3, 2, 1),
     )
     return Case(
         model, array(2, 2, 10), ("0", "1", "2", "3", "4"),

@@ -33,7 +33,7 @@ def intercepted(trace: Trace, subject_of: Callable[[Any], Subject | None]) -> It
 
 @contextmanager
 def _watched(
-    kind: type, trace: Trace, subject_of: Callable[[Any], Subject | None]
+    kind: Any, trace: Trace, subject_of: Callable[[Any], Subject | None]
 ) -> Iterator[None]:
     original = kind.__call__
     owner = threading.get_ident()

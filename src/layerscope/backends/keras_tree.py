@@ -150,7 +150,8 @@ def describe(model: Any, framework: str) -> Network:
     tree = addresses(model)
     parameters = tuple(o.parameter for o in owned_parameters(model, tree))
     if is_graph(model):
-        network = _trace_graph(model, _whole(known, model)).network(model.name, framework, parameters)
+        trace = _trace_graph(model, _whole(known, model))
+        network = trace.network(model.name, framework, parameters)
         if is_exact(model):
             return network
         note = "some layers call others in a way of their own: pass an input to see those too"

@@ -41,6 +41,12 @@ class Digits:
     x_held_out: npt.NDArray[np.float32]
     y_held_out: npt.NDArray[np.int64]
 
+    @property
+    def example(self) -> npt.NDArray[np.float32]:
+        """A digit to look at: the first 3 that was held out, ``(28, 28)``."""
+        image: npt.NDArray[np.float32] = self.x_held_out[self.y_held_out == 3][0, :, :, 0]
+        return image
+
 
 def load(name: str) -> Digits:
     """Scikit-learn's bundled digits scaled to 28×28 (``digits``), or Keras' MNIST (``mnist``).

@@ -25,7 +25,7 @@ class Originals(TorchDispatchMode):
     """
 
     def __init__(self, values: MutableMapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._values = values
         self._by_storage: dict[int, list[str]] = {}
 

@@ -98,12 +98,12 @@ class BackendContract(ABC):
     def test_looking_leaves_random_numbers_alone(self) -> None:
         model = self.mlp()
         random.seed(3)
-        np.random.seed(3)  # noqa: NPY002  # the global state is what is tested
-        expected = random.random(), np.random.rand()  # noqa: NPY002
+        np.random.seed(3)  # the global state is what is tested
+        expected = random.random(), np.random.rand()
         random.seed(3)
-        np.random.seed(3)  # noqa: NPY002
+        np.random.seed(3)
         ls.activations(model, reference.MLP_INPUT)
-        assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+        assert (random.random(), np.random.rand()) == expected
 
     def test_a_pass_that_raises_changes_nothing(self) -> None:
         model, x, error = self.failing()
@@ -120,7 +120,7 @@ class BackendContract(ABC):
         acts = ls.activations(model, reference.MLP_INPUT)
         for array in (*acts.values(), acts.input, *ls.weights(model).values()):
             assert not array.values.flags.writeable
-            with pytest.raises(ValueError, match="read-only|is a view"):
+            with pytest.raises(ValueError, match=r"read-only|is a view"):
                 array[:] = 0
 
     def test_a_recording_does_not_follow_the_users_array(self) -> None:
@@ -135,7 +135,8 @@ class BackendContract(ABC):
         acts = ls.activations(model, reference.MLP_INPUT)
         for i, address in enumerate(acts):
             position = [layer.address for layer in acts.network].index(address)
-            for layers in (address, [address], position, lambda layer, a=address: layer.address == a):
+            by_predicate = lambda layer, a=address: layer.address == a  # noqa: E731
+            for layers in (address, [address], position, by_predicate):
                 alone = ls.activations(model, reference.MLP_INPUT, layers=layers)
                 assert list(alone) == [address], (i, layers)
                 np.testing.assert_array_equal(alone[address].values, acts[address].values)

@@ -1,0 +1,131 @@
+"""A panel as a Matplotlib figure: title, axes that number the maps, and a colour bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope.views.layout import MARGIN
+from layerscope.views.palette import LEVELS, table
+from layerscope.views.png import compose
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from layerscope.views.panel import Panel
+
+_DPI = 100
+_TICKED = 2  #: rows or columns of labels from which short labels become ticks
+
+
+def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
+    """The panel in axes of its own, or in those given; returns their figure."""
+    from matplotlib.figure import Figure
+
+    header = panel.header
+    if ax is None:
+        width, height = header["size"]
+        size = figsize or (max(4.0, width / _DPI + 1), max(2.5, height / _DPI + 0.5))
+        figure = Figure(figsize=size, layout="constrained")
+        ax = figure.add_subplot()
+    left, top, right, bottom = _content(header)
+    ax.imshow(_picture(panel)[top:bottom, left:right], interpolation="nearest", aspect="equal")
+    ax.set_title("\n".join(filter(None, (header["title"], header["note"]))))
+    if all(len(tile["label"]) <= 8 for tile in header["tiles"]):
+        _ticks(ax, header, left, top)
+    else:
+        _labels(ax, header, left, top)
+    _colour_bar(ax, header)
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def save(panel: Panel, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write the figure to an SVG or PDF file, its provenance in the fields that these have."""
+    rest = [f"{key}: {value}" for key, value in metadata.items() if key.startswith("layerscope:")]
+    told = "; ".join([metadata["Software"], *rest])
+    fields = {"Title": metadata["Title"]}
+    if path.suffix.lower() == ".svg":
+        fields |= {"Description": told, "Creator": metadata["Software"]}
+    else:
+        fields |= {"Subject": told, "Creator": metadata["Software"]}
+    draw(panel, None, None).savefig(path, metadata=fields)
+
+
+def _picture(panel: Panel) -> Any:
+    """The tiles in colour, what lies between them transparent."""
+    header = panel.header
+    canvas = compose(panel, annotate=False)
+    if canvas.ndim == 2:
+        canvas = table(header["palette"], header["ground"])[canvas]
+    alpha = np.zeros((*canvas.shape[:2], 1), np.uint8)
+    for tile in header["tiles"]:
+        x, y, w, h = tile["box"]
+        edge = 1 if tile["blank"] else 0
+        alpha[y - edge : y + h + edge, x - edge : x + w + edge] = 255
+    return np.concatenate([canvas, alpha], axis=2)
+
+
+def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    boxes = np.array([tile["box"] for tile in header["tiles"]])
+    right, bottom = (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+    left, top = boxes[:, :2].min(axis=0)
+    edge = min(MARGIN, 4)
+    return int(left) - edge, int(top) - edge, int(right) + edge, int(bottom) + edge
+
+
+def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
+    """The first row's labels below the columns, each row's first label beside it."""
+    tiles, columns = header["tiles"], header["columns"]
+    ax.set_xlabel("channel" if any(tile["label"] for tile in tiles) else "")
+    if len(tiles) == 1 and not tiles[0]["label"]:
+        _map_axes(ax, tiles[0], left, top)
+        return
+    firsts = tiles[:columns]
+    ax.set_xticks([t["box"][0] - left + t["box"][2] / 2 for t in firsts])
+    ax.set_xticklabels([t["label"] for t in firsts], fontsize=7)
+    rows = tiles[::columns]
+    ax.set_yticks([t["box"][1] - top + t["box"][3] / 2 for t in rows])
+    ax.set_yticklabels([t["label"] for t in rows], fontsize=7)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
+    """A single map's axes count its own rows and columns."""
+    x, y, w, h = tile["box"]
+    rows, columns = tile["shape"]
+    for axis, start, length, count in (
+        (ax.xaxis, x - left, w, columns),
+        (ax.yaxis, y - top, h, rows),
+    ):
+        every = max(1, round(count / 8))
+        marks = np.arange(0, count, every)
+        axis.set_ticks(start + (marks + 0.5) * length / count, labels=[str(m) for m in marks])
+
+
+def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
+    for tile in header["tiles"]:
+        x, y, _, _ = tile["box"]
+        ax.text(x - left, y - top - 3, tile["label"], fontsize=7, va="bottom")
+    ax.set_axis_off()
+
+
+def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    scale = header["scale"]
+    if scale["low"] is None:
+        ax.annotate(
+            scale["text"], (0, 0), (0, -24), "axes fraction", "offset points", fontsize=7, va="top"
+        )
+        return
+    colours = ListedColormap(table(header["palette"], header["ground"])[:LEVELS] / 255)
+    norm = Normalize(scale["low"], scale["high"])
+    figure = ax.get_figure()
+    figure.colorbar(ScalarMappable(norm, colours), ax=ax, fraction=0.03, pad=0.02)  # type: ignore[union-attr]

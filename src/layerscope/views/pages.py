@@ -1,0 +1,146 @@
+"""``pages``: the passage of a 2-D pattern through the network, one picture per layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from layerscope.errors import ViewError
+from layerscope.recording import Recording
+from layerscope.views import palette as palettes
+from layerscope.views import scaling
+from layerscope.views.choose import Chosen, at_sample, choose, shape_of
+from layerscope.views.layout import Heading, Tile, arrange
+from layerscope.views.panel import Pages
+from layerscope.views.passage import Passage
+
+_SIDE = 240  #: the longer side of a picture, where enlarging it in whole steps gets there
+
+
+def pages(
+    recording: Recording,
+    *,
+    grid: tuple[int, int] = (3, 3),
+    min_size: tuple[int, int] = (15, 15),
+    columns: int | None = None,
+    scale: scaling.Scaling = "layer",
+    palette: str = "viridis",
+    sample: int = 0,
+    step: int | None = None,
+    ground: str = "dark",
+    reshape: tuple[int, ...] | None = None,
+) -> Pages:
+    """The passage of a 2-D pattern: the input, then one picture for each layer that has two axes.
+
+    A layer of several channels shows their mean, and its title says so.
+
+    Parameters
+    ----------
+    grid
+        Rows and columns of pictures on a page.
+    min_size
+        The smallest height and width to show, both inclusive.
+    columns
+        Instead of the grid's.
+    reshape
+        ``(height, width)``: shows vectors of that many values too, the input among them.
+
+    The other parameters are those of :func:`layerscope.sheet`.
+
+    Returns
+    -------
+    A list of panels, one to a page.
+
+    Raises
+    ------
+    ViewError
+        When nothing is that large; the message says how large the largest is.
+    """
+    palettes.known(palette)
+    rows, across = _whole_numbers("grid", grid, 1)
+    height, width = _whole_numbers("min_size", min_size, 0)
+    across = columns or across
+    passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
+    patterns = _input(passage, reshape)
+    seen = [tile.pixels.shape[:2] for tile in patterns]
+    for address in recording:
+        chosen = _pattern(recording, address, sample, step, reshape)
+        if chosen is None:
+            continue
+        seen.append(chosen.maps.shape[1:3])
+        if chosen.maps.shape[1] >= height and chosen.maps.shape[2] >= width:
+            patterns += passage.tiles(chosen, address, chosen.title, of_its_own=True)
+    patterns = [p for p in patterns if p.pixels.shape[0] >= height and p.pixels.shape[1] >= width]
+    if not patterns:
+        largest = max(seen, key=lambda shape: int(np.prod(shape)), default=None)
+        found = f"the largest is {shape_of(largest)}" if largest else "all layers are vectors"
+        raise ViewError(
+            f"No layer's pattern is {height} by {width} or larger: {found}; pass min_size=, or "
+            "reshape= for vectors."
+        )
+    per_page = rows * across
+    chunks = [patterns[i : i + per_page] for i in range(0, len(patterns), per_page)]
+    return Pages(
+        arrange(
+            chunk,
+            _heading(recording, passage, i, len(chunks), sum(tile.blank for tile in chunk)),
+            columns=across,
+            palette=palette,
+            ground=ground,
+            provenance=lambda: recording.provenance,
+        )
+        for i, chunk in enumerate(chunks)
+    )
+
+
+def _heading(recording: Recording, passage: Passage, page: int, count: int, silent: int) -> Heading:
+    of = f", page {page + 1} of {count}" if count > 1 else ""
+    network = passage.scale == "network"
+    return Heading(
+        f"the passage through {recording.network.name}{of}",
+        "*",
+        scaling.words("unit" if passage.scale == "layer" else passage.scale),
+        str(passage.scale),
+        recording.extent(passage.sample) if network else None,
+        f"{silent} blank" if silent else "",
+    )
+
+
+def _input(passage: Passage, reshape: tuple[int, ...] | None) -> list[Tile]:
+    if not passage.recording.inputs:
+        return []
+    at_sample(passage.recording.input, passage.sample)
+    return passage.input(reshape)
+
+
+def _pattern(
+    recording: Recording,
+    address: str,
+    sample: int,
+    step: int | None,
+    reshape: tuple[int, ...] | None,
+) -> Chosen | None:
+    """A layer's one pattern: its matrix, or the mean of its maps; None for what has none."""
+    sizes = {n: k for n, k in recording[address].sizes.items() if n not in ("sample", "step")}
+    fits = reshape is not None and len(sizes) == 1 and np.prod(reshape) in sizes.values()
+    if len(sizes) == 1 and not fits:
+        return None
+    chosen = choose(recording, address, sample=sample, step=step, reshape=reshape if fits else None)
+    if fits:
+        return chosen
+    if len(chosen.maps) <= 1:
+        return chosen if chosen.maps.size else None
+    mean = chosen.maps.mean(axis=0, dtype=np.float32, keepdims=True)
+    title = f"{chosen.title}, mean of {len(chosen.maps)}"
+    return replace(chosen, maps=mean, labels=[""], title=title)
+
+
+def _whole_numbers(name: str, pair: object, least: int) -> tuple[int, int]:
+    if (
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and all(isinstance(n, int) and n >= least for n in pair)
+    ):
+        return pair[0], pair[1]
+    raise ViewError(f"{name}={pair!r}: pass two whole numbers from {least}, (rows, columns).")

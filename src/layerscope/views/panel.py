@@ -1,0 +1,132 @@
+"""Panel: the one intermediate form of a picture, and what it can become."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import OutputError, ViewError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A picture as data: a JSON-able header that says where everything goes, and bytes of pixels.
+
+    ``header["tiles"]`` lists the maps: ``box`` is ``[x, y, width, height]`` in the picture's own
+    pixels, ``shape`` the map's, ``offset`` where its pixels begin in the buffer, ``format``
+    ``"index"`` (a byte per pixel, an index into the palette) or ``"rgb"``; ``label``, ``range``
+    (the values of the first and last colour), ``blank`` and ``texts`` (one per pixel, or none).
+    A host needs no more than this to draw it: it makes no decisions.
+    """
+
+    header: Mapping[str, Any]
+    buffers: tuple[bytes, ...]
+    provenance: Callable[[], Mapping[str, str]] = field(default=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.header["tiles"])
+
+    def pixels(self, index: int) -> npt.NDArray[np.uint8]:
+        """A tile's pixels at the map's own resolution: ``(height, width)`` or with RGB last."""
+        tile = self.header["tiles"][index]
+        depth = (3,) if tile["format"] == "rgb" else ()
+        shape = (*tile["shape"], *depth)
+        count = int(np.prod(shape))
+        array = np.frombuffer(self.buffers[0], np.uint8, count, tile["offset"])
+        return array.reshape(shape)
+
+    def png(self, metadata: Mapping[str, str] | None = None) -> bytes:
+        """The picture as a PNG file's bytes."""
+        from layerscope.views.png import encode
+
+        return encode(self, metadata or {})
+
+    def figure(self, figsize: tuple[float, float] | None = None, ax: Axes | None = None) -> Figure:
+        """The picture as a Matplotlib figure, with its title, axes and colour bar.
+
+        ``ax`` draws into axes of yours and returns their figure; ``figsize`` is in inches.
+        """
+        from layerscope.views.figure import draw
+
+        return draw(self, figsize, ax)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to a ``.png``, ``.svg`` or ``.pdf`` file, with its provenance inside.
+
+        Raises
+        ------
+        ViewError
+            When the name ends in something else.
+        OutputError
+            When the file can't be written.
+        """
+        path = Path(path)
+        kind = path.suffix.lower()
+        if kind not in (".png", ".svg", ".pdf"):
+            raise ViewError(
+                f"{path.name!r} ends in {kind or 'nothing'!r}: save to .png, .svg or .pdf."
+            )
+        metadata = self._metadata()
+        try:
+            if kind == ".png":
+                path.write_bytes(self.png(metadata))
+            else:
+                from layerscope.views.figure import save
+
+                save(self, path, metadata)
+        except OSError as error:
+            raise OutputError(f"{str(path)!r} can't be written: {error.strerror}.") from error
+        return path
+
+    def show(self) -> None:
+        """Show the picture: in a notebook below the cell, from a script in a window."""
+        ipython = sys.modules.get("IPython")
+        shell = ipython.get_ipython() if ipython else None
+        if ipython and type(shell).__name__ == "ZMQInteractiveShell":
+            ipython.display.display(self)
+            return
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(layout="constrained")
+        self.figure(ax=figure.add_subplot())
+        plt.show()
+
+    def _metadata(self) -> dict[str, str]:
+        from layerscope import __version__
+
+        header = self.header
+        return {
+            "Title": str(header["title"]),
+            "Software": f"layerscope {__version__}",
+            "layerscope:address": str(header["address"]),
+            "layerscope:scale": str(header["scale"]["text"]),
+            **{f"layerscope:{key}": value for key, value in self.provenance().items()},
+        }
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+class Pages(list[Panel]):
+    """Panels, one to a page."""
+
+    def _repr_html_(self) -> str:
+        import base64
+
+        return "\n".join(
+            f'<img alt="{page.header["title"]}" src="data:image/png;base64,'
+            f'{base64.b64encode(page.png()).decode()}">'
+            for page in self
+        )

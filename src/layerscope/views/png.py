@@ -1,0 +1,114 @@
+"""A panel as a PNG file: a palette picture, unless some of its tiles are in colour."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.views import text
+from layerscope.views.layout import LABEL, MARGIN, SMALL, TITLE, bar_box
+from layerscope.views.palette import BLACK, GROUND, LEVELS, MARK, WHITE, table
+
+if TYPE_CHECKING:
+    from layerscope.views.panel import Panel
+
+Canvas = npt.NDArray[np.uint8]
+
+
+def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a PNG file with the metadata as text chunks."""
+    from PIL import Image, PngImagePlugin
+
+    canvas = compose(panel)
+    height, width = canvas.shape[:2]
+    if canvas.ndim == 2:
+        image = Image.frombuffer("P", (width, height), canvas.tobytes(), "raw", "P", 0, 1)
+        image.putpalette(table(panel.header["palette"], panel.header["ground"]).tobytes())
+    else:
+        image = Image.frombuffer("RGB", (width, height), canvas.tobytes(), "raw", "RGB", 0, 1)
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in metadata.items():
+        chunks.add_text(key, value) if value.isascii() else chunks.add_itxt(key, value)
+    file = io.BytesIO()
+    # Level 1 takes a fifth of the default's time and gives files a tenth larger.
+    image.save(file, "PNG", compress_level=1, pnginfo=chunks)
+    return file.getvalue()
+
+
+def compose(panel: Panel, *, annotate: bool = True) -> Canvas:
+    """The whole picture: palette indexes ``(height, width)``, or ``(height, width, 3)`` in colour.
+
+    ``annotate=False`` leaves out the heading and the labels.
+    """
+    header = panel.header
+    width, height = header["size"]
+    canvas = np.full((height, width), GROUND, np.uint8)
+    colours = []
+    for i, tile in enumerate(header["tiles"]):
+        if tile["format"] == "rgb":
+            colours.append(i)
+            continue
+        x, y, w, h = tile["box"]
+        if tile["blank"]:
+            canvas[y - 1 : y + h + 1, x - 1 : x + w + 1] = MARK
+        canvas[y : y + h, x : x + w] = enlarged(panel.pixels(i), w)
+        if tile["texts"]:
+            _write_values(canvas, tile, panel.pixels(i), header)
+    if annotate:
+        _write_heading(canvas, header)
+        _write_labels(canvas, header)
+    if not colours:
+        return canvas
+    coloured = table(header["palette"], header["ground"])[canvas]
+    for i in colours:
+        x, y, w, h = header["tiles"][i]["box"]
+        coloured[y : y + h, x : x + w] = enlarged(panel.pixels(i), w)
+    return coloured
+
+
+def enlarged(pixels: Canvas, width: int) -> Canvas:
+    """Each pixel as a square of pixels, so that the map is that wide."""
+    times = width // pixels.shape[1]
+    return pixels if times == 1 else pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _write_labels(canvas: Canvas, header: Mapping[str, Any]) -> None:
+    above = text.line_height(LABEL) + 1
+    for tile in header["tiles"]:
+        if tile["label"]:
+            x, y, w, _ = tile["box"]
+            label = tile["label"]
+            if len(label) <= 8:
+                label = text.fitted(label, LABEL, w + 4)
+            text.write(canvas, label, x, y - above, LABEL)
+
+
+def _write_heading(canvas: Canvas, header: Mapping[str, Any]) -> None:
+    text.write(canvas, header["title"], MARGIN, MARGIN, TITLE)
+    x, y, w, h = bar_box(header)
+    if header["scale"]["low"] is not None:
+        canvas[y : y + h, x : x + w] = np.linspace(0, LEVELS - 1, w).astype(np.uint8)
+        x += w + 8
+    text.write(canvas, header["scale"]["text"], x, y - 3, SMALL)
+    below = y - 3 + text.line_height(SMALL)
+    text.write(canvas, header["note"], MARGIN, below + 2, SMALL)
+
+
+def _write_values(
+    canvas: Canvas, tile: Mapping[str, Any], pixels: Canvas, header: Mapping[str, Any]
+) -> None:
+    """Each value in the middle of its cell, in black or white, whichever stands out."""
+    x, y, w, _ = tile["box"]
+    cell = w // pixels.shape[1]
+    colours = table(header["palette"], header["ground"]).astype(float) @ (0.299, 0.587, 0.114)
+    for i, value in enumerate(tile["texts"]):
+        row, column = divmod(i, pixels.shape[1])
+        covered = text.mask(value, LABEL).shape
+        left = x + column * cell + (cell - covered[1]) // 2
+        top = y + row * cell + (cell - covered[0]) // 2
+        index = BLACK if colours[pixels[row, column]] > 140 else WHITE
+        text.write_solid(canvas, value, left, top, LABEL, index)

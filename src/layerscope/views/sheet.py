@@ -1,0 +1,158 @@
+"""``sheet``: every channel of a layer, in one picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import ViewError
+from layerscope.recording import Recording
+from layerscope.views import palette as palettes
+from layerscope.views import scaling
+from layerscope.views.choose import Chosen, choose
+from layerscope.views.kernels import beside
+from layerscope.views.layout import Heading, Tile, arrange, for_values
+from layerscope.views.panel import Panel
+from layerscope.views.tiles import colour_tiles, index_tiles, joined_tiles
+
+_ABREAST = 32  #: up to so many inputs of a kernel, or slices of a volume, stand side by side
+_APART = 1024  #: kernels of more tiles than this put their inputs into one tile
+
+
+def sheet(
+    recording: Recording,
+    address: str | None = None,
+    *,
+    columns: int | None = None,
+    scale: scaling.Scaling = "layer",
+    palette: str = "viridis",
+    sample: int = 0,
+    step: int | None = None,
+    ground: str = "dark",
+    reshape: tuple[int, ...] | None = None,
+    limits: tuple[float, float] | str | None = None,
+    values: bool = False,
+    kernels: Recording | None = None,
+) -> Panel:
+    """Every channel of a layer as a map, in one picture; none is dropped.
+
+    Parameters
+    ----------
+    recording
+        Activations or weights.
+    address
+        A layer (``"conv2d"``), a unit (``"conv2d:29"``), a kernel (``"conv2d/kernel"``), or
+        ``"input"``, which is drawn too when the address is left out.
+    columns
+        How many maps to a row; 16 by default, fewer for large maps.
+    scale
+        ``"unit"`` (each map its own range), ``"layer"`` (one range for the picture),
+        ``"network"`` (one for the recording), ``"zscore"`` (each map about its mean: mean 128,
+        standard deviation 64, on 0 to 255), or ``(low, high)``.
+    palette
+        ``"viridis"``, ``"gray"``, ``"diverging"`` (zero in the middle) or any name that Matplotlib
+        knows.
+    sample, step
+        Which sample, and in a recording over time which step, counted from 0.
+    ground
+        ``"dark"`` or ``"light"``.
+    reshape
+        ``(height, width)`` for vectors, and for the kernels of dense layers, that are images.
+    limits
+        ``(low, high)``, as for ``scale``; or ``"half"``: the range about zero, halved, which
+        brings out weak weights.
+    values
+        Write each value in its cell, to one decimal.
+    kernels
+        The model's weights: each kernel beside the map that it makes.
+
+    Raises
+    ------
+    AddressError
+        When there is no such layer or unit.
+    ViewError
+        When the values can't be drawn so; the message says what can.
+    """
+    palettes.known(palette)
+    chosen = choose(
+        recording, address, sample=sample, step=step, reshape=reshape, colours=not values
+    )
+    if chosen.colour:
+        tiles, heading = _coloured(chosen)
+    else:
+        tiles, heading = _indexed(recording, chosen, scale, limits, palette, sample)
+    if values:
+        tiles = _with_values(tiles, chosen)
+    group = 1
+    if kernels is not None:
+        tiles, heading, group = beside(tiles, heading, chosen, kernels, palette)
+    if columns is None:
+        columns = _own_columns(chosen, tiles)
+    return arrange(
+        tiles,
+        heading,
+        columns=columns,
+        palette=palette,
+        ground=ground,
+        provenance=lambda: recording.provenance,
+        group=group,
+    )
+
+
+def _own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
+    """How many maps to a row where their own order says it; None where it does not."""
+    if chosen.vector:
+        return 1 if len(tiles) < chosen.maps.shape[2] else None
+    inner = sum(label.startswith("0·") for label in chosen.labels)
+    return inner if len(tiles) == len(chosen.labels) and 1 < inner <= _ABREAST else None
+
+
+def _indexed(
+    recording: Recording, chosen: Chosen, scale: Any, limits: Any, palette: str, sample: int
+) -> tuple[list[Tile], Heading]:
+    half = limits == "half"
+    if limits is not None and not half:
+        scale = limits
+    scale = scaling.check(scale)
+    result = scaling.scaled(
+        chosen.maps,
+        scale,
+        diverging=palettes.is_diverging(palette) or half,
+        extent=recording.extent(sample) if scale == "network" else None,
+        half=half,
+    )
+    crowded = chosen.kernel and len(chosen.labels) > _APART and "·" in chosen.labels[-1]
+    tiles = joined_tiles(chosen, result) if crowded else index_tiles(chosen, result)
+    shared = isinstance(scale, tuple) or scale in ("layer", "network") or len(result.low) == 1
+    limited = (float(result.low[0]), float(result.high[0])) if shared and len(result.low) else None
+    blanks = sum(tile.blank for tile in tiles)
+    said = [f"{blanks} of {len(tiles)} blank" if len(tiles) > 1 else "blank"] if blanks else []
+    mode = scale if isinstance(scale, str) else "limits"
+    note = ", ".join([*said, *_not_finite(result.not_finite)])
+    return tiles, Heading(chosen.title, chosen.address, result.text, mode, limited, note)
+
+
+def _coloured(chosen: Chosen) -> tuple[list[Tile], Heading]:
+    tiles, words, not_finite = colour_tiles(chosen)
+    note = ", ".join(_not_finite(not_finite))
+    return tiles, Heading(chosen.title, chosen.address, words, "layer", None, note)
+
+
+def _not_finite(count: int) -> list[str]:
+    return [f"{count} values are NaN or infinite"] if count else []
+
+
+def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:
+    if sum(tile.pixels.size for tile in tiles) > 20_000:
+        raise ViewError(
+            f"{chosen.address!r} has {chosen.maps.size:,} values: values=True writes up to 20,000; "
+            "choose a unit, as in 'conv2d:0'."
+        )
+    if chosen.vector:
+        cells = np.split(chosen.maps[0, 0], np.cumsum([t.pixels.size for t in tiles])[:-1])
+        return [for_values(tile, cell) for tile, cell in zip(tiles, cells, strict=True)]
+    written = [for_values(tile, m) for tile, m in zip(tiles, chosen.maps, strict=True)]
+    cell = max(tile.magnify for tile in written)
+    return [replace(tile, magnify=cell) for tile in written]

@@ -1,0 +1,76 @@
+"""Text as coverage masks, cached glyph by glyph: hundreds of labels in a few milliseconds."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.views.palette import GROUND, INK
+
+Mask = npt.NDArray[np.uint8]
+
+
+@functools.cache
+def _font(size: int) -> Any:
+    from pathlib import Path
+
+    import matplotlib as mpl
+    from PIL import ImageFont
+
+    # Pillow's own font lacks the signs of scales and ranges; Matplotlib brings one that has them.
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
+
+
+def line_height(size: int) -> int:
+    """The height of a line of text in pixels."""
+    ascent, descent = _font(size).getmetrics()
+    return int(ascent + descent)
+
+
+@functools.cache
+def _glyph(character: str, size: int) -> Mask:
+    from PIL import Image, ImageDraw
+
+    font = _font(size)
+    width = max(1, round(font.getlength(character)))
+    image = Image.new("L", (width, line_height(size)))
+    ImageDraw.Draw(image).text((0, 0), character, fill=255, font=font)
+    return np.asarray(image)
+
+
+@functools.lru_cache(maxsize=8192)
+def mask(text: str, size: int) -> Mask:
+    """How much of each pixel the text covers, 0 to 255, ``(line height, width)``."""
+    if not text:
+        return np.zeros((line_height(size), 0), np.uint8)
+    return np.concatenate([_glyph(character, size) for character in text], axis=1)
+
+
+def fitted(text: str, size: int, width: int) -> str:
+    """The text, cut where it is wider than that many pixels."""
+    if mask(text, size).shape[1] <= width:
+        return text
+    while text and mask(text + "…", size).shape[1] > width:
+        text = text[:-1]
+    return text + "…" if text else ""
+
+
+def write(canvas: npt.NDArray[np.uint8], text: str, x: int, y: int, size: int) -> None:
+    """Write on a canvas of palette indexes whose ground is plain there; clipped at its edges."""
+    covered = mask(text, size)
+    part = canvas[max(y, 0) : y + covered.shape[0], max(x, 0) : x + covered.shape[1]]
+    covered = covered[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1]]
+    soft = (covered.astype(np.uint16) * (INK - GROUND) + 127) // 255
+    np.copyto(part, (GROUND + soft).astype(np.uint8), where=covered > 0)
+
+
+def write_solid(
+    canvas: npt.NDArray[np.uint8], text: str, x: int, y: int, size: int, index: int
+) -> None:
+    """Write in one colour, with hard edges, on whatever is there."""
+    covered = mask(text, size)
+    part = canvas[max(y, 0) : y + covered.shape[0], max(x, 0) : x + covered.shape[1]]
+    part[covered[: part.shape[0], : part.shape[1]] > 110] = index
