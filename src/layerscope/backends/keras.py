@@ -347,7 +347,9 @@ def _fingerprint(model: Any) -> int:
 @functools.cache
 def _bookkeeping() -> frozenset[str]:
     """What Keras notes on any layer or model, and changes without changing what it computes."""
-    model = keras.Sequential(name="bookkeeping")
-    model.compile()
-    notes = {"predict_function", "stop_predicting", "stop_evaluating", "stop_training"}
-    return frozenset(notes | vars(model).keys()) - {"_dtype_policy"}
+    of_training = {
+        "optimizer", "history", "_compile_config", "_compiled_trainable_state", "_jax_state",
+        "_eval_epoch_iterator", "stop_training", "stop_evaluating", "stop_predicting",
+        "train_function", "test_function", "predict_function",
+    }  # fmt: skip
+    return frozenset(of_training | vars(keras.Sequential(name="notes")).keys()) - {"_dtype_policy"}

@@ -29,6 +29,12 @@ class Originals(TorchDispatchMode):
         self._values = values
         self._by_storage: dict[int, list[str]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # PyTorch would import its compiler, some seconds and 100 MB, to keep it away from us; while
+        # we watch, nothing is compiled.
+        return False
+
     def watch(self, address: str, tensor: torch.Tensor) -> torch.Tensor:
         """Keep this tensor, to be found in ``values`` under this address."""
         self._values[address] = tensor
