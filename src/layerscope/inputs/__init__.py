@@ -22,8 +22,8 @@ from layerscope.table import shape_text
 
 __all__ = ["InputRange", "Prepared", "prepare"]
 
-#: For a value that no specification belongs to: nothing is checked.
-_ANY = InputSpec("x", dtype="any")
+#: For a value that no specification belongs to: its shape is not checked, whole numbers stay whole.
+_ANY = InputSpec("x", certain=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def prepare(
             f"The model has {len(specs)} inputs, {_listed(specs)}, and x is one "
             f"{type(x).__name__}: pass a list of {len(specs)}, or a dict by name."
         )
-    value, notes = _one(x, specs[0] if specs else InputSpec("x"), "x", settings)
+    value, notes = _one(x, specs[0] if specs else _ANY, "x", settings)
     return Prepared(value, tuple(notes))
 
 
@@ -94,7 +94,7 @@ def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
         return True
     if any(is_image(item, specs[0].dtype if specs else "float32") for item in x):
         return False
-    if not specs or specs[0].shape is None:
+    if not specs or specs[0].shape is None or not specs[0].certain:
         return True
     # A list for one input: ``[batch]`` as Keras allows, or single samples to be stacked.
     return any(not is_array(i) or len(i.shape) >= len(specs[0].shape) for i in x)
@@ -138,7 +138,7 @@ def _paired(x: Any, specs: Sequence[InputSpec]) -> Iterator[tuple[str, InputSpec
             for _ in range(_leaves(value))
         )
     count = sum(map(_leaves, x))
-    stated = [spec for spec in specs if spec.shape is not None]
+    stated = [spec for spec in specs if spec.shape is not None and spec.certain]
     if stated and count != len(specs) and len(stated) == len(specs):
         inputs = "1 input" if len(specs) == 1 else f"{len(specs)} inputs"
         raise InputError(

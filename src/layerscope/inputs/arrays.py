@@ -62,6 +62,8 @@ def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
     A tensor of a framework is passed on untouched. Raises InputError when the shape is not the
     expected one, or the values are no numbers.
     """
+    if not spec.certain:
+        spec = InputSpec(spec.name, dtype="any")
     if is_array(x) and not isinstance(x, np.ndarray) and not _is_labelled(x):
         _check_shape(tuple(x.shape), spec, label)
         return x, []
@@ -94,8 +96,8 @@ def _as_numpy(x: Any, label: str) -> npt.NDArray[Any]:
 def _cast(
     array: npt.NDArray[Any], spec: InputSpec, label: str
 ) -> tuple[npt.NDArray[Any], list[str]]:
-    if spec.dtype == "any":
-        return array, []
+    if spec.dtype == "any":  # the float that networks have; indices stay whole
+        return (array.astype(np.float32) if array.dtype == np.float64 else array), []
     wanted = spec.dtype if spec.dtype in ("float16", "float32", "float64") else "float32"
     if not spec.dtype.startswith(("int", "uint", "bool")):
         if array.dtype.kind == "c":

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # TensorFlow's C++ side reports the CPU's features on stderr otherwise; read when it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        args = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+        args = command_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else _FAILED
     try:
@@ -68,7 +68,8 @@ def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(
         prog="layerscope",
         description="See inside neural networks: every channel of every layer.",

@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     say(f"{accuracy:.1%} of the digits held out are recognised; training took {seconds:.0f} s.")
     saved = output.write("digits.keras", model.save)
-    picture = output.write("digit.png", lambda path: _save_digit(digits.x_held_out[0], path))
+    picture = output.write("digit.png", lambda path: _save_digit(digits.example, path))
     say("", f"layerscope look {saved} {picture}")
     acts = look(model, picture, output, Look())
     _write_extras(model, acts, output)
@@ -85,7 +85,7 @@ def _bar() -> Iterator[Callable[[int, int, float], None]]:
 def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
     from PIL import Image
 
-    Image.fromarray((digit[..., 0] * 255).round().astype("uint8")).save(path)
+    Image.fromarray((digit * 255).round().astype("uint8")).save(path)
 
 
 def _write_extras(model: Any, acts: Recording, output: Output) -> None:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.model import as_input, opened, ran
 from layerscope.interfaces.cli.output import say
 
 
@@ -25,9 +26,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.backends.opening import open_model
     from layerscope.instruments.describe import describe
 
-    model = open_model(args.model, backend=args.backend, trust=args.trust)
-    x = args.input[0] if len(args.input) == 1 else args.input or None
-    say(str(describe(model, x)))
+    model = opened(args)
+    network = ran(model, as_input(args.input)).network if args.input else describe(model)
+    say(str(network))

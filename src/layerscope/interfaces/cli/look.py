@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.model import as_input, opened, ran
 from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
@@ -21,7 +22,7 @@ class Look:
 
     layers: tuple[str, ...] = ()
     input_range: tuple[float, float] | str = (0, 1)
-    scale: tuple[float, float] | str = "unit"
+    scale: tuple[float, float] | str = "layer"
     columns: int | None = None
     grid: tuple[int, int] = (3, 3)
     min_size: tuple[int, int] = (15, 15)
@@ -54,9 +55,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--scale",
         type=options.scale,
-        default="unit",
+        default="layer",
         metavar="SCALE",
-        help="unit: each map its own range (default); layer; network; zscore; or LO,HI",
+        help="layer: one range for each (default); unit: one for each map; network; zscore; LO,HI",
     )
     parser.add_argument(
         "--grid",
@@ -84,31 +85,36 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.backends.opening import open_model
     from layerscope.instruments.describe import describe
 
-    model = open_model(args.model, backend=args.backend, trust=args.trust)
+    model = opened(args)
     output = Output.claim(args.out or f"layerscope-{safe(describe(model).name)}", force=args.force)
     how = Look(
         layers=tuple(args.layers),
-        **{name: getattr(args, name) for name in Look.__dataclass_fields__ if name != "layers"},
+        input_range=args.input_range,
+        scale=args.scale,
+        columns=args.columns,
+        grid=args.grid,
+        min_size=args.min_size,
+        palette=args.palette,
+        sample=args.sample,
+        reshape=args.reshape,
+        ground=args.ground,
     )
-    x = args.input[0] if len(args.input) == 1 else args.input
-    look(model, x, output, how)
+    look(model, as_input(args.input), output, how)
     say(f"Written to {output.folder}/")
 
 
 def look(model: Any, x: Any, output: Output, how: Look) -> Recording:
     """Write the input, a sheet per layer, the passage and the summary; print the summary."""
-    from layerscope.instruments.activations import activations
     from layerscope.instruments.summary import scope, summary
 
-    acts = activations(model, x, layers=list(how.layers) or None, input_range=how.input_range)
+    acts = ran(model, x, how.layers, how.input_range)
     rows = summary(acts, how.sample)
     left_out = [*_write_sheets(acts, output, how), *_write_passage(acts, output, how)]
     output.write_text("summary.csv", summary_csv(rows))
     say(
-        *(f"Input: {note}" for note in acts.notes),
+        *(f"Note: {note}" for note in acts.notes),
         summary_table(rows),
         f"Minimum, mean, maximum and blank channels are {scope(acts, how.sample)}.",
         *left_out,
@@ -165,6 +171,7 @@ def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
             scale=how.scale,
             sample=how.sample or 0,
             ground=how.ground,
+            reshape=how.reshape,
         )
     except ViewError as error:
         return [f"Note: no pages of the passage: {error}"]

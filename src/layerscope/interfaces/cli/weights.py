@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.model import opened
 from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
@@ -21,13 +22,12 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.backends.opening import open_model
     from layerscope.errors import ViewError
     from layerscope.instruments.summary import summary
     from layerscope.instruments.weights import weights
     from layerscope.views.sheet import sheet
 
-    model = open_model(args.model, backend=args.backend, trust=args.trust)
+    model = opened(args)
     recording = weights(model)
     folder = args.out or f"layerscope-{safe(recording.network.name)}-weights"
     output = Output.claim(folder, force=args.force)

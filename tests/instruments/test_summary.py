@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from layerscope.axes import NamedArray
+from layerscope.errors import InputError
+from layerscope.instruments.summary import Row, scope, summary
+from layerscope.network import Layer, Network, Parameter
+from layerscope.recording import Recording
+
+MAPS = ("sample", "y", "x", "channel")
+
+
+def recording(**arrays):
+    """By address, (values, axes)."""
+    layers = tuple(Layer(name, type="Conv2D") for name in arrays)
+    named = {name: NamedArray(np.asarray(v), axes) for name, (v, axes) in arrays.items()}
+    return Recording(named, network=Network("net", "none", layers))
+
+
+def slow(values):
+    """Blank channels of (sample, y, x, channel), one by one."""
+    samples, _, _, channels = values.shape
+    return sum(
+        all(np.ptp(values[s, :, :, c]) == 0 for s in range(samples)) for c in range(channels)
+    )
+
+
+def test_the_figures_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, 4, 5, 6)).astype(np.float32)
+    values[..., 2] = 0
+    values[1, :, :, 4] = 7  # flat for one sample only
+    values[:, :, :, 5] = np.arange(3)[:, None, None]  # flat for each, at another level
+    (row,) = summary(recording(conv=(values, MAPS)))
+    assert row == Row(
+        address="conv",
+        type="Conv2D",
+        shape=(4, 5, 6),
+        min=float(values.min()),
+        mean=float(values.mean(dtype=np.float64)),
+        max=float(values.max()),
+        units=6,
+        blank=slow(values),
+        nonfinite=0,
+    )
+    assert row.blank == 2
+    assert row.blank_share == pytest.approx(1 / 3)
+    (second,) = summary(recording(conv=(values, MAPS)), sample=1)
+    assert second.blank == slow(values[1:2]) == 3
+    assert second.max == values[1].max()
+
+
+def test_channels_first_and_channels_last_give_the_same():
+    values = np.random.default_rng(1).normal(size=(2, 4, 5, 3)).astype(np.float32)
+    values[..., 1] = 0
+    last = summary(recording(conv=(values, MAPS)))
+    first = summary(recording(conv=(np.moveaxis(values, -1, 1), ("sample", "channel", "y", "x"))))
+    assert first == last
+
+
+def test_a_unit_is_blank_when_it_is_zero():
+    values = np.array([[0.0, 3.0, 0.0], [0.0, 3.0, 1.0]])
+    rec = recording(dense=(values, ("sample", "unit")))
+    assert summary(rec)[0].blank == 1
+    assert summary(rec, sample=0)[0].blank == 2
+    assert summary(rec)[0].shape == (3,)
+
+
+def test_values_that_are_not_finite_are_counted_and_left_out():
+    values = np.array([[1.0, np.nan, np.inf, 3.0]], np.float32)
+    (row,) = summary(recording(dense=(values, ("sample", "unit"))))
+    assert (row.min, row.mean, row.max, row.nonfinite) == (1, 2, 3, 2)
+    (row,) = summary(recording(dense=(np.full((1, 2), np.nan), ("sample", "unit"))))
+    assert np.isnan([row.min, row.mean, row.max]).all()
+    assert row.nonfinite == 2
+
+
+def test_half_precision_does_not_overflow():
+    values = np.full((1, 200, 200, 2), 1000, np.float16)
+    (row,) = summary(recording(conv=(values, MAPS)))
+    assert row.mean == 1000
+
+
+@pytest.mark.parametrize(
+    ("values", "axes", "shape", "units"),
+    [
+        (np.zeros((2, 0), np.float32), ("sample", "unit"), (0,), 0),
+        (np.arange(2), ("sample",), (), 1),
+        (np.array([[True, False]]), ("sample", "unit"), (2,), 2),
+        (np.ones((3, 3, 2, 4), np.float32), ("y", "x", "input", "channel"), (3, 3, 2, 4), 4),
+        (np.ones((1, 2, 5, 5), np.float32), ("sample", "head", "query", "key"), (2, 5, 5), 2),
+    ],
+)
+def test_all_kinds_of_arrays(values, axes, shape, units):
+    (row,) = summary(recording(layer=(values, axes)))
+    assert (row.shape, row.units) == (shape, units)
+
+
+def test_what_the_figures_are_about():
+    one = recording(a=(np.zeros((1, 2)), ("sample", "unit")))
+    three = recording(a=(np.zeros((3, 2)), ("sample", "unit")))
+    assert scope(one) == scope(three, 2) == "for this sample"
+    assert scope(three) == "for all 3 samples given"
+    with pytest.raises(InputError, match="There is no sample 3: there are 3, counted from 0"):
+        summary(three, 3)
+
+
+def test_weights_are_summarised_by_the_type_of_their_layer():
+    kernel = Parameter("dense/kernel", (2, 3), "float32", True, False, 24)
+    network = Network("net", "none", (Layer("dense", "Dense", parameters=(kernel,)),))
+    arrays = {"dense/kernel": NamedArray(np.ones((2, 3)), ("input", "unit"))}
+    (row,) = summary(Recording(arrays, network=network))
+    assert (row.type, row.units) == ("Dense", 3)

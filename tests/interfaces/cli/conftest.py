@@ -1,0 +1,55 @@
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from layerscope.interfaces.cli import main
+
+keras = pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A saved network: 20×20×3, two convolutions, one of them with a dead channel."""
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((20, 20, 3)),
+            layers.Conv2D(4, 3, activation="relu", name="first"),
+            layers.MaxPooling2D(name="pool"),
+            layers.Flatten(name="flat"),
+            layers.Dense(5, name="out"),
+        ],
+        name="tiny",
+    )
+    kernel, bias = model.get_layer("first").get_weights()
+    kernel[..., 2] = 0
+    model.get_layer("first").set_weights([kernel, bias])
+    path = tmp_path_factory.mktemp("model") / "tiny.keras"
+    model.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch, capsys):
+    """Runs a command in an empty folder: its exit code, stdout and stderr."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+
+    def run(*argv):
+        code = main([str(argument) for argument in argv])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

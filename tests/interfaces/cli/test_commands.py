@@ -1,0 +1,141 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import layerscope
+from layerscope.backends import textbook
+from layerscope.errors import InputError
+from layerscope.interfaces import cli
+from layerscope.interfaces.cli import describe as describe_command
+from layerscope.interfaces.cli.output import Output, file_name, safe
+
+
+def test_describe_prints_the_table(shell, tiny):
+    code, out, err = shell("describe", tiny)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].startswith("tiny (Keras")
+    assert "Parameters: 1,737" in out
+
+
+def test_weights_writes_every_kernel(shell, tiny):
+    code, out, err = shell("weights", tiny)
+    assert (code, err) == (0, "")
+    folder = Path("layerscope-tiny-weights")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "01-first_kernel.png",
+        "02-out_kernel.png",
+        "summary.csv",
+    ]
+    assert "first/kernel" in out
+    assert "first/bias" in out
+    assert "blank" not in out
+
+
+def test_version_and_help(shell):
+    assert shell("--version") == (0, f"layerscope {layerscope.__version__}\n", "")
+    code, out, _ = shell("--help")
+    assert code == 0
+    assert all(command in out for command in ("look", "describe", "weights", "demo"))
+    for command in ("look", "describe", "weights", "demo"):
+        assert shell(command, "--help")[0] == 0
+
+
+@pytest.mark.parametrize("argv", [[], ["loook"], ["look"], ["describe", "a", "--colour"]])
+def test_a_command_that_cannot_be_read(shell, argv):
+    code, _, err = shell(*argv)
+    assert code == 2
+    assert err.startswith("usage: layerscope")
+
+
+def test_ctrl_c_is_one_line(shell, tiny, monkeypatch):
+    def stop(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(describe_command, "_run", stop)
+    code, out, err = shell("describe", tiny)
+    assert (code, out) == (130, "")
+    assert err == "layerscope: stopped; the files written so far are complete.\n"
+
+
+def test_a_pipe_that_closes_is_no_error(tiny):
+    command = f"{sys.executable} -c 'from layerscope.interfaces.cli import run; run()' describe "
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {tiny} | true; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        check=False,
+    )
+    assert done.returncode in (0, cli._PIPE_CLOSED)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    output = Output.claim(tmp_path / "out")
+
+    def save(path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        output.write("a.png", save)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_file_names_are_safe_and_unique():
+    assert file_name(3, 40, "block1/conv#2") == "03-block1_conv_2.png"
+    assert file_name(7, 1000, "x") == "0007-x.png"
+    assert len(file_name(1, 1, "long" * 100)) < 100
+    assert safe("../../etc") == "etc"
+    assert safe("…") == "model"
+
+
+def test_the_demo_trains_and_looks(shell):
+    pytest.importorskip("sklearn")
+    code, out, err = shell("demo", "--epochs", "1", "--out", "demo")
+    assert (code, err) == (0, "")
+    written = {path.name for path in Path("demo").iterdir()}
+    assert written >= {
+        "digits.keras",
+        "digit.png",
+        "00-input.png",
+        "01-conv2d.png",
+        "pages-1.png",
+        "across-channel-5.png",
+        "kernels-conv2d.png",
+        "kernels-conv2d_1.png",
+        "summary.csv",
+    }
+    assert "of the digits held out are recognised" in out
+    assert "Written to demo/. Open first:" in out
+    for line in out.partition("Open first:")[2].strip().splitlines():
+        assert line.split()[0] in written
+    assert shell("describe", "demo/digits.keras")[1].count("34,826") >= 1
+    assert shell("demo", "--out", "demo")[0] == 2
+
+
+def test_the_demo_says_what_is_missing(shell, monkeypatch):
+    monkeypatch.setattr(textbook, "installed", lambda package: False)
+    code, _, err = shell("demo")
+    assert code == 2
+    assert "which is not installed: pip install 'layerscope[demo]'" in err
+    assert not Path("layerscope-demo").exists()
+
+
+def test_mnist_without_a_network(shell, monkeypatch):
+    keras = pytest.importorskip("keras")
+
+    def unreachable():
+        raise Exception("URL fetch failure on\nhttps://somewhere: None")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", unreachable)
+    with pytest.raises(InputError):
+        textbook.load("mnist")
+    code, _, err = shell("demo", "--dataset", "mnist")
+    assert code == 2
+    assert "MNIST is not on this machine and can't be fetched (URL fetch failure on https" in err
+    assert "try --dataset digits, which needs no network" in err
