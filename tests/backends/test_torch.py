@@ -196,7 +196,8 @@ def test_a_model_without_layers() -> None:
 
     with pytest.raises(ModelError, match="has no layers"):
         ls.activations(Empty(), np.zeros((1, 2), np.float32))
-    assert len(ls.describe(Empty())) == 0
+    with pytest.raises(ModelError, match="'Empty' has no layers"):
+        ls.describe(Empty())
 
 
 def test_weights_are_named_as_in_the_state_dict() -> None:

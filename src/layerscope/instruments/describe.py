@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from layerscope.backends import backend_for
+from layerscope.errors import ModelError
 from layerscope.network import Network
 
 
@@ -26,7 +27,10 @@ def describe(model: Any, x: Any = None) -> Network:
     """
     backend = backend_for(model)
     if x is None:
-        return backend.describe()
+        network = backend.describe()
+        if not network.layers:
+            raise ModelError(f"The model {network.name!r} has no layers.")
+        return network
     from layerscope.instruments.activations import activations
 
     return activations(model, x).network
