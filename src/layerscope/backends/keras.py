@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from layerscope.axes import NamedArray, carried, named_axes
+from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import keras_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.keras_calls import intercepted
@@ -134,7 +134,7 @@ class KerasBackend:
         digest = hashlib.sha256()
         for owned in tree.owned_parameters(self._model, tree.addresses(self._model)):
             digest.update(owned.parameter.key.encode())
-            digest.update(np.ascontiguousarray(self._engine.to_numpy(owned.variable.value)).data)
+            digest.update(np.ascontiguousarray(self._engine.read(owned.variable.value)[0]).data)
         return digest.hexdigest()
 
     def _tensor(self, value: Any) -> Any:
@@ -245,15 +245,13 @@ class KerasBackend:
         }
         output = None
         if facts.complete:
-            to_numpy = lambda v: self._engine.to_numpy(v) if hasattr(v, "shape") else v  # noqa: E731
+            to_numpy = lambda v: self._engine.read(v)[0] if hasattr(v, "shape") else v  # noqa: E731
             output = keras.tree.map_structure(to_numpy, outcome.output)
         return Run(network, values, inputs, facts.aliases, output)
 
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
-        was = keras.backend.standardize_dtype(value.dtype)
-        values, _ = carried(self._engine.to_numpy(value))
-        attrs = {} if str(values.dtype) == was else {"dtype": was}
-        return NamedArray(values, axes or named_axes(values.shape), attrs)
+        values, was = self._engine.read(value)
+        return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
 
 
 def _watched(

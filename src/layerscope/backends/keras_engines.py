@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.axes import carried
 from layerscope.errors import ModelError
 
 #: Runs the model on its input; returns the values kept and the model's own result.
@@ -55,8 +56,9 @@ class Engine(Protocol):
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
         """The pass as a compiled function of the input and the variables' values."""
 
-    def to_numpy(self, value: Any) -> npt.NDArray[Any]:
-        """The value; not copied where the library lets us read it in place."""
+    def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
+        """The value, not copied where the library lets us read it in place; as ``carried``."""
+        ...
 
 
 class JaxEngine:
@@ -102,8 +104,8 @@ class JaxEngine:
 
         return jax.jit(traced)
 
-    def to_numpy(self, value: Any) -> npt.NDArray[Any]:
-        return np.asarray(value)
+    def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
+        return carried(np.asarray(value))
 
 
 class TensorFlowEngine:
@@ -149,8 +151,8 @@ class TensorFlowEngine:
         function = tf.function(traced, autograph=False)
         return lambda x, _: function(x)  # the graph reads the variables themselves
 
-    def to_numpy(self, value: Any) -> npt.NDArray[Any]:
-        return np.asarray(value)
+    def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
+        return carried(np.asarray(value))
 
 
 class TorchEngine:
@@ -186,10 +188,10 @@ class TorchEngine:
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
         raise AssertionError("this engine compiles nothing")
 
-    def to_numpy(self, value: Any) -> npt.NDArray[Any]:
-        from layerscope.backends.torch_tensors import to_numpy
+    def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
+        from layerscope.backends.torch_tensors import read
 
-        return to_numpy(value)
+        return read(value)
 
 
 def engine() -> Engine:

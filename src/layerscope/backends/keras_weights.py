@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
-from layerscope.axes import NamedArray, carried
+from layerscope.axes import NamedArray
 from layerscope.backends import keras_tree as tree
 from layerscope.backends.keras_engines import Engine
 
@@ -20,7 +19,8 @@ def weights_of(model: Any, engine: Engine) -> Mapping[str, NamedArray]:
     """Every parameter as a copy of its own, by key, in the order of the layers."""
     arrays = {}
     for owned in tree.owned_parameters(model, tree.addresses(model)):
-        values, was = carried(np.array(engine.to_numpy(owned.variable.value), copy=True))
+        read, was = engine.read(owned.variable.value)
+        values = read.copy()
         axes = _axes(owned.layer, owned.variable.name, values.ndim)
         arrays[owned.parameter.key] = NamedArray(values, axes, {"dtype": was} if was else {})
     return arrays

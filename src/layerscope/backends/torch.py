@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from layerscope.axes import NamedArray, carried, named_axes
+from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.torch_calls import intercepted
-from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, to_numpy
+from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
@@ -101,7 +101,7 @@ class TorchBackend:
                 raise ModelError(
                     f"{key!r} has no shape yet: run the model once on an input, then look."
                 )
-            values, was = carried(to_numpy(tensor.detach().clone()))
+            values, was = read(tensor.detach().clone())
             arrays[key] = NamedArray(values, axes, {"dtype": was} if was else {})
         return arrays
 
@@ -110,7 +110,7 @@ class TorchBackend:
         digest = hashlib.sha256()
         for key, tensor, _ in tree.named_weights(self._model):
             digest.update(key.encode())
-            digest.update(np.ascontiguousarray(to_numpy(tensor)).data)
+            digest.update(np.ascontiguousarray(read(tensor)[0]).data)
         return digest.hexdigest()
 
     def _arguments(self, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -138,20 +138,10 @@ class TorchBackend:
             self._model(*(a.clone() if torch.is_tensor(a) else a for a in args), **kwargs)
 
     def _call(
-        self, trace: Trace, known: dict[int, Subject], args: Any, kwargs: Any
+        self, trace: Trace, known: dict[nn.Module, Subject], args: Any, kwargs: Any
     ) -> tuple[Any, bool]:
-        running: list[nn.Module] = []
-        root = known[id(self._model)]
-
-        def subject_of(module: nn.Module) -> Subject:
-            subject = known.get(id(module))
-            if subject is None:  # made while the model runs
-                outer = trace.inside()
-                inside = "" if outer is None or outer is root else outer.address + "."
-                subject = Subject(inside + type(module).__name__.lower(), type(module).__name__)
-                known[id(module)] = subject
-                running.append(module)  # its id must not be given to another
-            return subject
+        root = known[self._model]
+        library = {s.address for module, s in known.items() if tree.is_library(module)}
 
         def prefix_of() -> str | None:
             subject = trace.inside()
@@ -159,12 +149,8 @@ class TorchBackend:
                 return None
             return "" if subject is root else subject.address + "."
 
-        modules = tree.addresses(self._model).values()
-        library = {address for address, module in modules if tree.is_library(module)}
-        if tree.is_library(self._model):
-            library.add(root.address)
         try:
-            with intercepted(trace, subject_of, prefix_of, {address for address, _ in modules}):
+            with intercepted(trace, known, prefix_of):
                 return self._model(*args, **kwargs), True
         except PassComplete:
             return None, False
@@ -236,15 +222,13 @@ def _named(args: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:
-    was = str(value.dtype).removeprefix("torch.")
-    values, _ = carried(to_numpy(value))
-    changed = {} if str(values.dtype) == was else {"dtype": was}
-    return NamedArray(values, axes or named_axes(values.shape), changed)
+    values, was = read(value)
+    return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
 
 
 def _to_arrays(output: Any) -> Any:
     if isinstance(output, torch.Tensor):
-        return to_numpy(output)
+        return read(output)[0]
     if isinstance(output, dict):
         return {key: _to_arrays(value) for key, value in output.items()}
     if isinstance(output, tuple | list):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -13,10 +12,6 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from layerscope.backends.trace import Subject, Trace
-
-#: One interception at a time: two threads that put the method back in another order than they
-#: replaced it would leave the wrong one behind.
-_ONE_AT_A_TIME = threading.RLock()
 
 #: Functions that a person would call a layer or an operation of the network, by PyTorch's names.
 _FUNCTIONS = frozenset({
@@ -40,40 +35,34 @@ _SPELLINGS = {"truediv": "div", "concat": "cat", "view": "flatten", "reshape": "
 @contextmanager
 def intercepted(
     trace: Trace,
-    subject_of: Callable[[nn.Module], Subject],
+    subjects: Mapping[nn.Module, Subject],
     prefix_of: Callable[[], str | None],
-    modules: Collection[str],
 ) -> Iterator[None]:
-    """Report to the trace every module that this thread calls, and functions called between them.
+    """Report to the trace the calls of these modules, and of functions between them.
 
-    Modules are all called through ``nn.Module.__call__``; it is replaced for as long as the pass
-    lasts, so hooks, the user's own among them, stay as they are. ``prefix_of`` gives the address
-    prefix for functions called by the module that runs now, None where they are its own affair;
-    ``modules`` are the addresses that modules have.
+    Modules get a hook before and one after, for as long as the pass lasts. They come last, so what
+    is seen is what the user's own hooks have made of it. ``prefix_of`` gives the address prefix for
+    functions called by the module that runs now, None where they are its own affair.
     """
-    original = nn.Module.__call__
     owner = threading.get_ident()
 
-    @functools.wraps(original)
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != owner:
-            return original(module, *args, **kwargs)
-        trace.enter(subject_of(module))
-        try:
-            result = original(module, *args, **kwargs)
-        except BaseException:
-            trace.abandon()
-            raise
-        return trace.leave([args, kwargs], result)
+    def before(module: nn.Module, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() == owner:
+            trace.enter(subjects[module])
 
-    with _ONE_AT_A_TIME:
-        original = nn.Module.__call__
-        nn.Module.__call__ = call  # type: ignore[method-assign]
-        try:
-            with _Functions(trace, prefix_of, modules):
-                yield
-        finally:
-            nn.Module.__call__ = original  # type: ignore[method-assign]
+    def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
+        # Called with None where the module raised: then it leaves, and has returned nothing.
+        return trace.leave([args, kwargs], result) if threading.get_ident() == owner else None
+
+    with ExitStack() as stack:
+        for module in subjects:
+            enter = module.register_forward_pre_hook(before, with_kwargs=True)
+            stack.callback(enter.remove)
+            leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
+            stack.callback(leave.remove)
+        addresses = {subject.address for subject in subjects.values()}
+        stack.enter_context(_Functions(trace, prefix_of, addresses))
+        yield
 
 
 class _Functions(TorchFunctionMode):

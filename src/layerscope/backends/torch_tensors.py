@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -92,14 +91,20 @@ def is_value(value: Any) -> bool:
     )
 
 
-def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    """The tensor's own memory where it is on the CPU; types that NumPy lacks become float32."""
+def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
+    """The tensor's own memory where it is on the CPU, and the type it had where that changed.
+
+    Types that NumPy lacks become float32.
+    """
     tensor = tensor.detach()
     if tensor.layout is not torch.strided:
         tensor = tensor.to_dense()
+    was = None
     if tensor.is_quantized:
-        tensor = tensor.dequantize()
-    is_float8 = tensor.is_floating_point() and tensor.dtype.itemsize == 1
-    if tensor.dtype is torch.bfloat16 or is_float8:
-        tensor = tensor.float()
-    return np.asarray(tensor.resolve_conj().resolve_neg().cpu().numpy())
+        was, tensor = str(tensor.dtype), tensor.dequantize()
+    elif tensor.dtype is torch.bfloat16 or (
+        tensor.dtype.itemsize == 1 and tensor.is_floating_point()
+    ):
+        was, tensor = str(tensor.dtype), tensor.float()
+    values = tensor.resolve_conj().resolve_neg().cpu().numpy()
+    return values, was and was.removeprefix("torch.")

@@ -34,20 +34,18 @@ def is_library(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.nn.")
 
 
-def subjects(model: nn.Module) -> dict[int, Subject]:
-    """What is known of each module before it is called, by ``id(module)``; the model's too."""
-    tree = {id(model): ("output", model), **addresses(model)}
+def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
+    """What is known of each module before it is called, parents first; the model's own too."""
     seen: set[int] = set()
     known = {}
-    for key, (address, module) in tree.items():
-        own = tuple(_own_parameters(module, "" if module is model else address, seen))
-        known[key] = Subject(
+    for module, address in [(model, "output"), *((m, a) for a, m in addresses(model).values())]:
+        known[module] = Subject(
             address,
             type(module).__name__,
             layout=_layout(module),
             part_layouts=_part_layouts(module),
             settings=_settings(module),
-            parameters=own,
+            parameters=tuple(_own_parameters(module, "" if module is model else address, seen)),
         )
     return known
 
@@ -59,10 +57,9 @@ def parameters(model: nn.Module) -> tuple[Parameter, ...]:
 
 def describe(model: nn.Module, framework: str) -> Network:
     """The modules that compute, in the order of their definition."""
-    known = subjects(model)
     rows = []
-    for module_id, (address, module) in {id(model): ("output", model), **addresses(model)}.items():
-        subject = known[module_id]
+    for module, subject in subjects(model).items():
+        address = subject.address
         is_leaf = not any(True for _ in module.children())
         within_attention = address.endswith(".out_proj") or address == "out_proj"
         computes = is_leaf and not within_attention and (module is not model or is_library(model))

@@ -250,19 +250,16 @@ def _parts(result: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _items(result: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if result is None or isinstance(result, str | bytes | bool | int | float):
+    if hasattr(result, "shape"):
+        yield prefix, result
         return
     names: Sequence[Any]
     if isinstance(result, Mapping):
         names, values = list(result), list(result.values())
     elif isinstance(result, tuple | list):
-        names = getattr(result, "_fields", range(len(result)))
-        values = list(result)
-    elif hasattr(result, "shape"):
-        yield prefix, result
-        return
+        names, values = getattr(result, "_fields", range(len(result))), list(result)
     else:
-        return
+        return  # None, a number, a string: no tensor
     for name, value in zip(names, values, strict=True):
         yield from _items(value, f"{prefix}.{name}" if prefix else str(name))
 
