@@ -87,6 +87,6 @@ def carried(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str | None]:
 
     bfloat16 and the float8 types become float32, which holds each of their values exactly.
     """
-    if values.dtype.kind == "V" or values.dtype.name.startswith(("bfloat", "float8", "float4")):
+    if values.dtype.isbuiltin != 1:  # a type that a framework has added to NumPy's own
         return values.astype(np.float32), values.dtype.name
     return values, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ def blank(maps: Array) -> npt.NDArray[np.bool_]:
     A map of several values is blank when they are all the same, a single value when it is zero. A
     map with NaN or infinity in it is not blank.
     """
-    flat = maps.reshape(len(maps), -1)
+    flat = maps.reshape(len(maps), math.prod(maps.shape[1:]))
     if flat.shape[1] == 0:
         return np.ones(len(maps), bool)
     first = flat[:, 0]
@@ -62,8 +63,8 @@ def _labelled(values: Array, across: int, single: bool = False) -> tuple[Array, 
     counts, image = values.shape[:across], values.shape[across:]
     if single:
         return values, [""]
-    if len(counts) == 2 and counts[1] == 1:
+    if math.prod(counts[1:]) == 1:
         labels = [str(i) for i in range(counts[0])]
     else:
         labels = ["·".join(map(str, index)) for index in np.ndindex(*counts)]
-    return values.reshape(-1, *image), labels
+    return values.reshape(len(labels), *image), labels

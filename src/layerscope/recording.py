@@ -116,9 +116,17 @@ class Recording(Mapping[str, "xr.DataArray"]):
     @property
     def input(self) -> xr.DataArray:
         """What the network received at its first input."""
-        for name in self._inputs:
-            return self._label(name, self._inputs)
-        raise AddressError("This recording holds no input.")
+        return self._label(self._first_input(), self._inputs)
+
+    def named(self, layer: str | None) -> NamedArray:
+        """A layer's values with the names of their axes, unlabelled; the first input where None.
+
+        For a small layer, xarray's labels take longer to make than a picture does.
+        """
+        if layer is None:
+            return self._inputs[self._first_input()].presented()
+        source = self._arrays if layer in self._arrays else self._inputs
+        return source[layer].presented()
 
     @property
     def provenance(self) -> Mapping[str, str]:
@@ -160,6 +168,11 @@ class Recording(Mapping[str, "xr.DataArray"]):
             )
             lines.append(f"  {address:<{width}}  ({axes}) {shown.values.dtype}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _first_input(self) -> str:
+        for name in self._inputs:
+            return name
+        raise AddressError("This recording holds no input.")
 
     def _label(self, name: str, source: Mapping[str, NamedArray] | None = None) -> xr.DataArray:
         if source is None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
-from layerscope.views import palette as palettes
 from layerscope.views import scaling
-from layerscope.views.choose import at_sample, choose
-from layerscope.views.layout import Heading, Tile, arrange
+from layerscope.views.choose import choose
+from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Panel
 from layerscope.views.passage import Passage
 
@@ -37,20 +36,20 @@ def across(
     ViewError
         When no layer has that channel; the message says how many they have.
     """
-    palettes.known(palette)
+    columns = check_columns(columns)
     passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
-    if recording.inputs:
-        at_sample(recording.input, sample)
     before = passage.input(reshape)
     tiles: list[Tile] = []
     layers, most = 0, 0
     for address in recording:
-        sizes = recording[address].sizes
-        if "channel" not in sizes or not {"y", "x", "position"} & set(sizes):
+        array = recording.named(address)
+        if "channel" not in array.axes or not {"y", "x", "position"} & set(array.axes):
             continue
-        most = max(most, sizes["channel"])
-        if 0 <= channel < sizes["channel"]:
-            chosen = choose(recording, f"{address}:{channel}", sample=sample, step=step)
+        count = array.values.shape[array.axes.index("channel")]
+        most = max(most, count)
+        if 0 <= channel < count:
+            place = f"{address}:{channel}"
+            chosen = choose(recording, place, sample=sample, step=step, colours=False)
             tiles += passage.tiles(chosen, address)
             layers += 1
     if not tiles:
@@ -65,6 +64,7 @@ def across(
         str(scale),
         recording.extent(sample) if scale == "network" else None,
         f"{silent} of {len(tiles)} blank" if silent else "",
+        labels="title",
     )
     return arrange(
         [*before, *tiles],

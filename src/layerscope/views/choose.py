@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
+from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError, ViewError
 from layerscope.maps import stacked
 from layerscope.network import Place
@@ -29,6 +30,7 @@ class Chosen:
     vector: bool = False  #: one map of one row, each value a unit
     kernel: bool = False
     is_input: bool = False
+    counts: str = "channel"  #: what the labels number
 
     @property
     def colour(self) -> bool:
@@ -54,21 +56,30 @@ def choose(
     """
     is_input = address is None or (address == "input" and address not in recording)
     place = Place("input") if is_input else recording.place(str(address))
-    array = recording.input if is_input else recording[place.layer]
+    array = recording.named(None if is_input else place.layer)
     is_input = is_input or place.layer in recording.inputs
-    values, axes = _one(array, sample, step)
+    values, axes = _one(array, place, sample, step)
     title = f"{place} {shape_of(values.shape)}"
     if place.unit is not None:
-        recording[str(place)]  # says what is wrong with the unit or the position
+        part = recording[str(place)]  # says what is wrong with the unit or the position
+        addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample, step)[
+            0
+        ]
+        if place.position is not None:
+            return _neuron(place, addressed)
+        title = f"{place} {shape_of(addressed.shape)}"
     kernel = "input" in axes
+    counts = next((name for name in UNIT_AXES if name in axes), "")
     if reshape is not None or "input_shape" in array.attrs:
-        values, axes = _reshaped(array, values, axes, reshape)
+        values, axes = _reshaped(place, array.attrs, values, axes, reshape)
     maps, labels = _maps(values, axes, kernel, colours, is_input)
     vector = len(axes) == 1
     if place.unit is not None:
         maps, labels = _unit(maps, labels, place.unit, vector)
         vector = False
-    return Chosen(str(place), title, maps, labels, vector, kernel, is_input)
+    # One copy, from channels last to map after map, makes all that follows several times faster.
+    maps = np.ascontiguousarray(maps)
+    return Chosen(str(place), title, maps, labels, vector, kernel, is_input, counts)
 
 
 def shape_of(shape: tuple[int, ...]) -> str:
@@ -76,47 +87,61 @@ def shape_of(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(map(str, shape)) + ")"
 
 
-def at_sample(array: xr.DataArray, sample: int) -> xr.DataArray:
-    """One sample of an array; ViewError when there is no such sample."""
-    if "sample" not in array.dims:
-        return array
-    count = array.sizes["sample"]
-    if not isinstance(sample, int | np.integer) or not 0 <= sample < count:
-        raise ViewError(f"There is no sample {sample!r}: there are {count}, counted from 0.")
-    return array.isel(sample=sample)
+def _neuron(place: Place, values: Array) -> Chosen:
+    """One value; or, of a kernel, one for each of its inputs."""
+    said = f"= {values.item():.4g}" if values.size == 1 else shape_of(values.shape)
+    maps = values.reshape(1, 1, values.size)
+    return Chosen(str(place), f"{place} {said}", maps, [""], vector=values.size > 1, counts="input")
 
 
-def _one(array: xr.DataArray, sample: int, step: int | None) -> tuple[Array, tuple[str, ...]]:
-    if "step" in array.dims:
-        array = array.isel(step=-1) if step is None else array.sel(step=step)
-    array = at_sample(array, sample)
-    values = array.values
-    if values.dtype.kind not in "fiub":
-        raise ViewError(f"{array.name!r} holds {values.dtype} values, which can't be drawn.")
-    return values, tuple(map(str, array.dims))
+def _one(
+    array: NamedArray, place: Place, sample: int, step: int | None
+) -> tuple[Array, tuple[str, ...]]:
+    """The values at one step, the last where None, and of one sample, with their axes."""
+    if "step" in array.axes:
+        last = array.values.shape[array.axes.index("step")] - 1
+        array = _at(array, "step", last if step is None else step)
+    if "sample" in array.axes:
+        array = _at(array, "sample", sample)
+    if array.values.dtype.kind not in "fiub":
+        raise ViewError(f"{str(place)!r} holds {array.values.dtype} values, which can't be drawn.")
+    return array.values, array.axes
+
+
+def _at(array: NamedArray, axis: str, index: Any) -> NamedArray:
+    where = array.axes.index(axis)
+    count = array.values.shape[where]
+    if not isinstance(index, int | np.integer) or not 0 <= index < count:
+        raise ViewError(f"There is no {axis} {index!r}: there are {count}, counted from 0.")
+    axes = (*array.axes[:where], *array.axes[where + 1 :])
+    return NamedArray(array.values[(slice(None),) * where + (index,)], axes, array.attrs)
 
 
 def _reshaped(
-    array: xr.DataArray, values: Array, axes: tuple[str, ...], reshape: tuple[int, ...] | None
+    place: Place,
+    attrs: Mapping[str, Any],
+    values: Array,
+    axes: tuple[str, ...],
+    reshape: tuple[int, ...] | None,
 ) -> tuple[Array, tuple[str, ...]]:
     """Vectors as images: those of units as they were flattened, or as the user says."""
-    shape = tuple(reshape) if reshape is not None else tuple(array.attrs["input_shape"])
-    names: tuple[str, ...] = ("y", "x", "channel")[: len(shape)]
+    names: tuple[str, ...]
     if reshape is None:
-        names = tuple(array.attrs["input_axes"])
-    if len(shape) not in (2, 3):
-        raise ViewError(f"reshape={reshape!r}: pass (height, width) or (height, width, channels).")
+        shape, names = tuple(attrs["input_shape"]), tuple(attrs["input_axes"])
+    else:
+        shape = check_shape(reshape)
+        names = ("y", "x", "channel")[: len(shape)]
     is_kernel = axes == ("input", "unit")
     length = values.shape[0]
     if not is_kernel and len(axes) != 1:
         raise ViewError(
-            f"{array.name!r} has the axes {', '.join(axes)}: reshape= is for vectors and for the "
+            f"{place.layer!r} has the axes {', '.join(axes)}: reshape= is for vectors and for the "
             "kernels of dense layers."
         )
     if math.prod(shape) != length:
         sides = _sides(length)
         raise ViewError(
-            f"reshape={shape} has {math.prod(shape)} places, {array.name!r} has {length} values: "
+            f"reshape={shape} has {math.prod(shape)} places, {place.layer!r} has {length} values: "
             f"try {sides}."
         )
     if not is_kernel:
@@ -127,8 +152,19 @@ def _reshaped(
     return kernel, (*renamed, "channel")
 
 
+def check_shape(reshape: Any) -> tuple[int, ...]:
+    """The shape that vectors are to be given; ViewError for what is none."""
+    if (
+        isinstance(reshape, tuple | list)
+        and len(reshape) in (2, 3)
+        and all(isinstance(n, int | np.integer) and n > 0 for n in reshape)
+    ):
+        return tuple(map(int, reshape))
+    raise ViewError(f"reshape={reshape!r}: pass (height, width) or (height, width, channels).")
+
+
 def _sides(length: int) -> tuple[int, int]:
-    side = math.isqrt(length)
+    side = max(1, math.isqrt(length))
     while length % side:
         side -= 1
     return side, length // side

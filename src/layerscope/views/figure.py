@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from layerscope.views.panel import Panel
 
 _DPI = 100
-_TICKED = 2  #: rows or columns of labels from which short labels become ticks
 
 
 def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
@@ -34,11 +33,13 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
         ax = figure.add_subplot()
     left, top, right, bottom = _content(header)
     ax.imshow(_picture(panel)[top:bottom, left:right], interpolation="nearest", aspect="equal")
-    ax.set_title("\n".join(filter(None, (header["title"], header["note"]))))
-    if all(len(tile["label"]) <= 8 for tile in header["tiles"]):
-        _ticks(ax, header, left, top)
-    else:
+    title = "\n".join(filter(None, (header["title"], header["note"])))
+    titled = header["labels"] == "title"
+    ax.set_title(title, parse_math=False, pad=18 if titled else None)
+    if titled:
         _labels(ax, header, left, top)
+    else:
+        _ticks(ax, header, left, top)
     _colour_bar(ax, header)
     return ax.get_figure(root=True)  # type: ignore[return-value]
 
@@ -80,10 +81,10 @@ def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
 def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
     """The first row's labels below the columns, each row's first label beside it."""
     tiles, columns = header["tiles"], header["columns"]
-    ax.set_xlabel("channel" if any(tile["label"] for tile in tiles) else "")
-    if len(tiles) == 1 and not tiles[0]["label"]:
+    if len(tiles) == 1:
         _map_axes(ax, tiles[0], left, top)
         return
+    ax.set_xlabel(header["labels"])
     firsts = tiles[:columns]
     ax.set_xticks([t["box"][0] - left + t["box"][2] / 2 for t in firsts])
     ax.set_xticklabels([t["label"] for t in firsts], fontsize=7)
@@ -111,7 +112,7 @@ def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
 def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
     for tile in header["tiles"]:
         x, y, _, _ = tile["box"]
-        ax.text(x - left, y - top - 3, tile["label"], fontsize=7, va="bottom")
+        ax.text(x - left, y - top - 3, tile["label"], fontsize=7, va="bottom", parse_math=False)
     ax.set_axis_off()
 
 

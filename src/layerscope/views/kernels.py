@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen, choose
 from layerscope.views.layout import Heading, Tile
-from layerscope.views.tiles import joined
+from layerscope.views.tiles import colour_tiles, joined
 
 _SIDE = 64  #: a kernel is drawn no higher than this, however large the map
 
@@ -26,19 +23,19 @@ def beside(
     A kernel with many input channels is one tile, its inputs side by side: none is dropped.
     """
     key = _kernel_of(chosen.address, weights)
-    kernel = weights[key].transpose("y", "x", "input", "channel").values
-    if kernel.shape[-1] != len(tiles) and ":" not in chosen.address:
+    kernel = choose(weights, key)
+    drawn, words = _drawn(kernel, weights[key].sizes["input"], palette)
+    if len(drawn) != len(tiles) and ":" not in chosen.address:
         raise ViewError(
-            f"{key!r} makes {kernel.shape[-1]} maps, {chosen.address!r} has {len(tiles)}: these "
-            "weights belong to another layer."
+            f"{key!r} makes {len(drawn)} maps, {chosen.address!r} has {len(tiles)}: these weights "
+            "belong to another layer."
         )
-    drawn, words = _drawn(weights, key, kernel, palette)
     height = max(tile.size[1] for tile in tiles)
     pairs = []
     for tile in tiles:
         own = drawn[int(tile.label)]
         times = max(1, min(height, _SIDE) // own.pixels.shape[0])
-        pairs += [replace(own, label=tile.label, magnify=times), replace(tile, label="")]
+        pairs += [own._replace(label=tile.label, magnify=times), tile._replace(label="")]
     return pairs, replace(heading, scale=f"{heading.scale}; kernels {words}"), 2
 
 
@@ -55,18 +52,13 @@ def _kernel_of(address: str, weights: Recording) -> str:
     )
 
 
-def _drawn(
-    weights: Recording, key: str, kernel: npt.NDArray[np.float32], palette: str
-) -> tuple[list[Tile], str]:
-    inputs = kernel.shape[2]
-    if inputs == 3:
-        colours = choose(weights, key)
-        reach = float(np.abs(kernel).max()) or 1.0
-        pixels = np.rint((colours.maps / reach + 1) * 127.5).astype(np.uint8)
-        return [Tile(p, low=-reach, high=reach) for p in pixels], "in colour, zero is grey"
-    maps = kernel.transpose(3, 2, 0, 1).reshape(-1, *kernel.shape[:2])
-    result = scaling.scaled(maps, "layer", diverging=palettes.is_diverging(palette))
-    stack = result.indexes.reshape(-1, inputs, *kernel.shape[:2])
+def _drawn(kernel: Chosen, inputs: int, palette: str) -> tuple[list[Tile], str]:
+    """A tile for each unit, and the scale in words."""
+    if kernel.colour:
+        tiles, words, _ = colour_tiles(kernel)
+        return tiles, words.replace("red, green and blue", "in colour")
+    result = scaling.scaled(kernel.maps, "layer", diverging=palettes.is_diverging(palette))
+    stacks = result.indexes.reshape(-1, inputs, *result.indexes.shape[1:])
     low, high = float(result.low[0]), float(result.high[0])
     words = f"{scaling.number(low)} … {scaling.number(high)}"
-    return [Tile(joined(own), low=low, high=high) for own in stack], words
+    return [Tile(joined(own), low=low, high=high) for own in stacks], words

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import ViewError
 from layerscope.views import text
+from layerscope.views.palette import table
 from layerscope.views.panel import VERSION, Panel
 
 MARGIN, GAP = 16, 6
@@ -20,8 +22,7 @@ _WIDEST = 2600  #: how wide a picture gets before it takes fewer columns than 16
 _COLUMNS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """One map, in palette indexes ``(height, width)`` or colours ``(height, width, 3)``."""
 
     pixels: npt.NDArray[np.uint8]
@@ -49,6 +50,7 @@ class Heading:
     mode: str
     limits: tuple[float, float] | None  #: for the colour bar; None where maps differ in theirs
     note: str = ""
+    labels: str = "channel"  #: what the tiles' labels count, or "title" where each is a title
 
 
 def magnification(shape: tuple[int, int], target: int = 64, most: int = 24) -> int:
@@ -72,38 +74,27 @@ def arrange(
     """
     if not tiles:
         raise ViewError(f"{heading.address!r} has nothing to draw: its shape is empty.")
-    if columns is not None and (not isinstance(columns, int) or columns < 1):
-        raise ViewError(f"columns={columns!r}: pass a whole number from 1.")
-    labelled = any(tile.label for tile in tiles)
+    table(palette, ground)  # says what is wrong with them
+    columns = check_columns(columns)
+    sizes = [tile.size for tile in tiles]
     widths = [
-        max(tile.size[0], text.mask(tile.label, LABEL).shape[1] if len(tile.label) > 8 else 0)
-        for tile in tiles
+        max(width, text.width(tile.label, LABEL))
+        for tile, (width, _) in zip(tiles, sizes, strict=True)
     ]
     if columns is None:
         fitting = (_WIDEST - 2 * MARGIN + GAP) // (group * (max(widths) + GAP))
         columns = max(1, min(_COLUMNS // group or 1, fitting))
     across = min(columns * group, len(tiles))
-    gutter = text.line_height(LABEL) + 1 if labelled else 0
-    top = MARGIN + _heading_height(heading)
-    column_widths = [max(widths[i::across]) for i in range(across)]
-    lefts = np.cumsum([MARGIN, *(width + GAP for width in column_widths)])[:-1].tolist()
-    placed = []
-    offset = 0
-    for start in range(0, len(tiles), across):
-        row = tiles[start : start + across]
-        for tile, left in zip(row, lefts, strict=False):
-            placed.append(_placed(tile, left, top + gutter, offset))
-            offset += tile.pixels.size
-        top += gutter + max(tile.size[1] for tile in row) + GAP
-    width = max(int(lefts[-1]) + column_widths[-1], MARGIN + _heading_width(heading)) + MARGIN
+    placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + _heading_height(heading))
     header = {
         "version": VERSION,
         "kind": "tiles",
         "title": heading.title,
         "address": heading.address,
         "note": heading.note,
-        "size": [width, top - GAP + MARGIN],
+        "size": [max(right, MARGIN + _heading_width(heading)) + MARGIN, bottom + MARGIN],
         "columns": across,
+        "labels": heading.labels,
         "ground": ground,
         "palette": palette,
         "scale": {
@@ -114,21 +105,53 @@ def arrange(
         },
         "tiles": placed,
     }
-    pixels = b"".join(np.ascontiguousarray(tile.pixels).data for tile in tiles)
+    pixels = b"".join([tile.pixels.tobytes() for tile in tiles])
     return Panel(header, (pixels,), provenance)
 
 
-def _placed(tile: Tile, left: int, top: int, offset: int) -> dict[str, Any]:
-    width, height = tile.size
+def check_columns(columns: Any) -> int | None:
+    """How many columns were asked for; ViewError for what is no number of columns."""
+    if columns is None:
+        return None
+    if not isinstance(columns, int | np.integer) or isinstance(columns, bool) or columns < 1:
+        raise ViewError(f"columns={columns!r}: pass a whole number from 1.")
+    return int(columns)
+
+
+def _grid(
+    tiles: Sequence[Tile],
+    sizes: Sequence[tuple[int, int]],
+    widths: Sequence[int],
+    across: int,
+    top: int,
+) -> tuple[list[dict[str, Any]], int, int]:
+    """Each tile with its place, and where the last column and the last row end."""
+    gutter = text.line_height(LABEL) + 1 if any(tile.label for tile in tiles) else 0
+    column_widths = [max(widths[i::across]) for i in range(across)]
+    lefts = list(itertools.accumulate((w + GAP for w in column_widths), initial=MARGIN))
+    placed = []
+    offset = 0
+    for start in range(0, len(tiles), across):
+        row = slice(start, start + across)
+        for tile, (width, height), left in zip(tiles[row], sizes[row], lefts, strict=False):
+            placed.append(_placed(tile, [left, top + gutter, width, height], offset))
+            offset += tile.pixels.size
+        top += gutter + max(height for _, height in sizes[row]) + GAP
+    return placed, lefts[-1] - GAP, top - GAP
+
+
+def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
+    pixels, label, low, high, is_blank, _, texts = tile
+    rows, columns, *depth = pixels.shape
     return {
-        "label": tile.label,
-        "box": [left, top, width, height],
-        "shape": list(tile.pixels.shape[:2]),
-        "format": "rgb" if tile.pixels.ndim == 3 else "index",
+        "label": label,
+        "box": box,
+        "shape": [rows, columns],
+        "format": "rgb" if depth else "index",
         "offset": offset,
-        "range": [tile.low, tile.high],
-        "blank": tile.blank,
-        "texts": list(tile.texts),
+        "range": [low, high],
+        "blank": is_blank,
+        "texts": [*texts],
     }
 
 
@@ -146,15 +169,15 @@ def _heading_height(heading: Heading) -> int:
 def _heading_width(heading: Heading) -> int:
     bar = _BAR_WIDTH + 8 if heading.limits else 0
     return max(
-        text.mask(heading.title, TITLE).shape[1],
-        bar + text.mask(heading.scale, SMALL).shape[1],
-        text.mask(heading.note, SMALL).shape[1],
+        text.width(heading.title, TITLE),
+        bar + text.width(heading.scale, SMALL),
+        text.width(heading.note, SMALL),
     )
 
 
 def for_values(tile: Tile, values: npt.NDArray[Any]) -> Tile:
     """The tile with each value written in its cell, to one decimal, and cells large enough."""
     texts = tuple(f"{value:.1f}" for value in values.ravel())
-    widest = max((text.mask(t, LABEL).shape[1] for t in texts), default=0)
+    widest = max((text.width(t, LABEL) for t in texts), default=0)
     cell = max(tile.magnify, widest + 6, text.line_height(LABEL) + 6)
-    return replace(tile, magnify=cell, texts=texts)
+    return tile._replace(magnify=cell, texts=texts)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
+from layerscope.axes import NamedArray
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
-from layerscope.views import palette as palettes
 from layerscope.views import scaling
-from layerscope.views.choose import Chosen, at_sample, choose, shape_of
-from layerscope.views.layout import Heading, Tile, arrange
+from layerscope.views.choose import Chosen, check_shape, choose, shape_of
+from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Pages
 from layerscope.views.passage import Passage
 
@@ -57,10 +58,10 @@ def pages(
     ViewError
         When nothing is that large; the message says how large the largest is.
     """
-    palettes.known(palette)
     rows, across = _whole_numbers("grid", grid, 1)
     height, width = _whole_numbers("min_size", min_size, 0)
-    across = columns or across
+    across = check_columns(columns) or across
+    reshape = reshape and check_shape(reshape)
     passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
     patterns = _input(passage, reshape)
     seen = [tile.pixels.shape[:2] for tile in patterns]
@@ -104,14 +105,15 @@ def _heading(recording: Recording, passage: Passage, page: int, count: int, sile
         str(passage.scale),
         recording.extent(passage.sample) if network else None,
         f"{silent} blank" if silent else "",
+        labels="title",
     )
 
 
 def _input(passage: Passage, reshape: tuple[int, ...] | None) -> list[Tile]:
     if not passage.recording.inputs:
         return []
-    at_sample(passage.recording.input, passage.sample)
-    return passage.input(reshape)
+    fits = _fits(reshape, _sizes(passage.recording.named(None)))
+    return passage.input(reshape if fits else None)
 
 
 def _pattern(
@@ -122,18 +124,36 @@ def _pattern(
     reshape: tuple[int, ...] | None,
 ) -> Chosen | None:
     """A layer's one pattern: its matrix, or the mean of its maps; None for what has none."""
-    sizes = {n: k for n, k in recording[address].sizes.items() if n not in ("sample", "step")}
-    fits = reshape is not None and len(sizes) == 1 and np.prod(reshape) in sizes.values()
-    if len(sizes) == 1 and not fits:
+    sizes = _sizes(recording.named(address))
+    fits = _fits(reshape, sizes)
+    if len(sizes) < 2 and not fits:
         return None
-    chosen = choose(recording, address, sample=sample, step=step, reshape=reshape if fits else None)
-    if fits:
+    chosen = choose(
+        recording,
+        address,
+        sample=sample,
+        step=step,
+        reshape=reshape if fits else None,
+        colours=False,
+    )
+    if chosen.maps.size == 0:
+        return None
+    if fits or len(chosen.maps) == 1:
         return chosen
-    if len(chosen.maps) <= 1:
-        return chosen if chosen.maps.size else None
-    mean = chosen.maps.mean(axis=0, dtype=np.float32, keepdims=True)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs have no mean
+        mean = chosen.maps.mean(axis=0, dtype=np.float32, keepdims=True)
     title = f"{chosen.title}, mean of {len(chosen.maps)}"
     return replace(chosen, maps=mean, labels=[""], title=title)
+
+
+def _sizes(array: NamedArray) -> list[int]:
+    """The lengths of the axes of one sample."""
+    lengths = zip(array.axes, array.values.shape, strict=True)
+    return [length for name, length in lengths if name not in ("sample", "step")]
+
+
+def _fits(reshape: tuple[int, ...] | None, sizes: list[int]) -> bool:
+    return reshape is not None and sizes == [math.prod(reshape)]
 
 
 def _whole_numbers(name: str, pair: object, least: int) -> tuple[int, int]:

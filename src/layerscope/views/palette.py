@@ -21,7 +21,7 @@ GROUND, INK = 244, 251  #: the ends of a ramp of eight, for text with soft edges
 WHITE, BLACK = 252, 253  #: for text on colours
 
 #: The colours of what is no number: found in no palette that is offered by name.
-_SPECIAL = {NAN: (255, 0, 160), POSITIVE_INFINITY: (255, 120, 0), NEGATIVE_INFINITY: (0, 110, 255)}
+SPECIAL = {NAN: (255, 0, 160), POSITIVE_INFINITY: (255, 120, 0), NEGATIVE_INFINITY: (0, 110, 255)}
 _GROUNDS = {
     "dark": ((18, 18, 22), (222, 222, 228), (92, 92, 104)),
     "light": ((255, 255, 255), (34, 34, 40), (150, 150, 160)),
@@ -63,7 +63,7 @@ def table(name: str, ground: str) -> npt.NDArray[np.uint8]:
     colours = np.zeros((256, 3), np.uint8)
     colours[:LEVELS] = np.rint(255 * mpl.colormaps[known(name)](np.linspace(0, 1, LEVELS))[:, :3])
     back, ink, mark = (np.array(colour) for colour in _GROUNDS[ground])
-    for index, colour in _SPECIAL.items():
+    for index, colour in SPECIAL.items():
         colours[index] = colour
     colours[MARK] = mark
     ramp = np.linspace(0, 1, INK - GROUND + 1)[:, None]

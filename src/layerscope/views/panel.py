@@ -124,9 +124,10 @@ class Pages(list[Panel]):
 
     def _repr_html_(self) -> str:
         import base64
+        import html
 
         return "\n".join(
-            f'<img alt="{page.header["title"]}" src="data:image/png;base64,'
+            f'<img alt="{html.escape(page.header["title"])}" src="data:image/png;base64,'
             f'{base64.b64encode(page.png()).decode()}">'
             for page in self
         )

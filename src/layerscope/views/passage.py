@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
@@ -57,5 +57,5 @@ class Passage:
 
     def _named(self, tiles: list[Tile], name: str) -> list[Tile]:
         if len(tiles) == 1:
-            return [replace(tiles[0], label=name)]
-        return [replace(tile, label=f"{name} {tile.label}") for tile in tiles]
+            return [tiles[0]._replace(label=name)]
+        return [tile._replace(label=f"{name} {tile.label}") for tile in tiles]

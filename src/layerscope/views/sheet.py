@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,14 +74,18 @@ def sheet(
     ViewError
         When the values can't be drawn so; the message says what can.
     """
-    palettes.known(palette)
+    scale, half = _scaling(scale, limits)
     chosen = choose(
         recording, address, sample=sample, step=step, reshape=reshape, colours=not values
     )
+    if chosen.maps.size == 0:
+        raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
     if chosen.colour:
-        tiles, heading = _coloured(chosen)
+        tiles, heading = _coloured(chosen, scale, half)
     else:
-        tiles, heading = _indexed(recording, chosen, scale, limits, palette, sample)
+        extent = recording.extent(sample) if scale == "network" else None
+        apart = values or len(chosen.labels) <= _APART
+        tiles, heading = _indexed(chosen, scale, half, extent, palette, apart)
     if values:
         tiles = _with_values(tiles, chosen)
     group = 1
@@ -110,34 +113,49 @@ def _own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
 
 
 def _indexed(
-    recording: Recording, chosen: Chosen, scale: Any, limits: Any, palette: str, sample: int
+    chosen: Chosen,
+    scale: scaling.Scaling,
+    half: bool,
+    extent: tuple[float, float] | None,
+    palette: str,
+    apart: bool,
 ) -> tuple[list[Tile], Heading]:
-    half = limits == "half"
-    if limits is not None and not half:
-        scale = limits
-    scale = scaling.check(scale)
     result = scaling.scaled(
         chosen.maps,
         scale,
         diverging=palettes.is_diverging(palette) or half,
-        extent=recording.extent(sample) if scale == "network" else None,
+        extent=extent,
         half=half,
     )
-    crowded = chosen.kernel and len(chosen.labels) > _APART and "·" in chosen.labels[-1]
-    tiles = joined_tiles(chosen, result) if crowded else index_tiles(chosen, result)
+    joins = chosen.kernel and not apart and "·" in chosen.labels[-1]
+    tiles = joined_tiles(chosen, result) if joins else index_tiles(chosen, result)
     shared = isinstance(scale, tuple) or scale in ("layer", "network") or len(result.low) == 1
     limited = (float(result.low[0]), float(result.high[0])) if shared and len(result.low) else None
     blanks = sum(tile.blank for tile in tiles)
     said = [f"{blanks} of {len(tiles)} blank" if len(tiles) > 1 else "blank"] if blanks else []
     mode = scale if isinstance(scale, str) else "limits"
     note = ", ".join([*said, *_not_finite(result.not_finite)])
-    return tiles, Heading(chosen.title, chosen.address, result.text, mode, limited, note)
+    heading = Heading(chosen.title, chosen.address, result.text, mode, limited, note, chosen.counts)
+    return tiles, heading
 
 
-def _coloured(chosen: Chosen) -> tuple[list[Tile], Heading]:
-    tiles, words, not_finite = colour_tiles(chosen)
+def _scaling(scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:
+    """The scaling that both arguments make together, and whether to halve its range."""
+    if limits is None or (isinstance(limits, str) and limits == "half"):
+        return scaling.check(scale), limits is not None
+    bounds = scaling.bounds_of(limits)
+    if bounds is None:
+        raise ViewError(f"limits={limits!r}: pass 'half', or (low, high) with low below high.")
+    return bounds, False
+
+
+def _coloured(chosen: Chosen, scale: scaling.Scaling, half: bool) -> tuple[list[Tile], Heading]:
+    limits = scale if isinstance(scale, tuple) else None
+    tiles, words, not_finite = colour_tiles(chosen, None, limits, half)
     note = ", ".join(_not_finite(not_finite))
-    return tiles, Heading(chosen.title, chosen.address, words, "layer", None, note)
+    mode = "layer" if limits is None else "limits"
+    heading = Heading(chosen.title, chosen.address, words, mode, None, note, chosen.counts)
+    return tiles, heading
 
 
 def _not_finite(count: int) -> list[str]:
@@ -155,4 +173,4 @@ def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:
         return [for_values(tile, cell) for tile, cell in zip(tiles, cells, strict=True)]
     written = [for_values(tile, m) for tile, m in zip(tiles, chosen.maps, strict=True)]
     cell = max(tile.magnify for tile in written)
-    return [replace(tile, magnify=cell) for tile in written]
+    return [tile._replace(magnify=cell) for tile in written]

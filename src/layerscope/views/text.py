@@ -42,6 +42,12 @@ def _glyph(character: str, size: int) -> Mask:
 
 
 @functools.lru_cache(maxsize=8192)
+def width(text: str, size: int) -> int:
+    """How many pixels wide the text is."""
+    return int(mask(text, size).shape[1])
+
+
+@functools.lru_cache(maxsize=8192)
 def mask(text: str, size: int) -> Mask:
     """How much of each pixel the text covers, 0 to 255, ``(line height, width)``."""
     if not text:
@@ -49,22 +55,18 @@ def mask(text: str, size: int) -> Mask:
     return np.concatenate([_glyph(character, size) for character in text], axis=1)
 
 
-def fitted(text: str, size: int, width: int) -> str:
-    """The text, cut where it is wider than that many pixels."""
-    if mask(text, size).shape[1] <= width:
-        return text
-    while text and mask(text + "…", size).shape[1] > width:
-        text = text[:-1]
-    return text + "…" if text else ""
+@functools.lru_cache(maxsize=8192)
+def _inked(text: str, size: int) -> Mask:
+    """The text as palette indexes, from the ground to the ink."""
+    soft = (mask(text, size).astype(np.uint16) * (INK - GROUND) + 127) // 255
+    return (GROUND + soft).astype(np.uint8)
 
 
 def write(canvas: npt.NDArray[np.uint8], text: str, x: int, y: int, size: int) -> None:
-    """Write on a canvas of palette indexes whose ground is plain there; clipped at its edges."""
-    covered = mask(text, size)
-    part = canvas[max(y, 0) : y + covered.shape[0], max(x, 0) : x + covered.shape[1]]
-    covered = covered[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1]]
-    soft = (covered.astype(np.uint16) * (INK - GROUND) + 127) // 255
-    np.copyto(part, (GROUND + soft).astype(np.uint8), where=covered > 0)
+    """Write on a canvas of palette indexes whose ground is plain there; the text must fit."""
+    inked = _inked(text, size)
+    height, width = inked.shape
+    canvas[y : y + height, x : x + width] = inked
 
 
 def write_solid(

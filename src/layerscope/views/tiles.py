@@ -11,7 +11,7 @@ from layerscope.maps import blank
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
 from layerscope.views.layout import Tile, magnification
-from layerscope.views.palette import GROUND
+from layerscope.views.palette import GROUND, NAN, SPECIAL
 
 _CELLS = 128  #: up to so many units each get a cell and a label of their own
 _ROW = 64  #: longer vectors are drawn in rows of so many
@@ -67,28 +67,37 @@ def joined(stack: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return whole.reshape(rows * (height + 1), -1)[:-1, :-1]
 
 
-def colour_tiles(chosen: Chosen, side: int | None = None) -> tuple[list[Tile], str, int]:
+def colour_tiles(
+    chosen: Chosen,
+    side: int | None = None,
+    limits: tuple[float, float] | None = None,
+    half: bool = False,
+) -> tuple[list[Tile], str, int]:
     """Three channels as red, green and blue, kernels about a grey zero.
 
-    The tiles, the scale in words, and how many values are NaN or infinite.
+    ``half`` halves the range about zero. The tiles, the scale in words, and how many values are NaN
+    or infinite; their pixels have the colour of NaN.
     """
-    maps = chosen.maps.astype(np.float32)
+    maps = chosen.maps.astype(np.float64)
     finite = np.isfinite(maps)
-    low = float(maps.min(initial=np.inf, where=finite))
-    high = float(maps.max(initial=-np.inf, where=finite))
-    if chosen.kernel:
-        high = max(abs(low), abs(high))
+    found = maps[finite] if finite.any() else np.zeros(1)
+    low, high = limits or (float(found.min()), float(found.max()))
+    if limits is None and (chosen.kernel or half):
+        high = max(abs(low), abs(high)) / (2 if half else 1)
         low = -high
-    width = high - low if high > low else 1.0
-    pixels = np.nan_to_num((maps - low) * (255 / width), posinf=255, neginf=0)
-    pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    # One value throughout: grey in a kernel, where it can only be zero; else black.
+    width = high - low if high > low else math.inf
+    with np.errstate(invalid="ignore", over="ignore"):
+        levels = (maps - low) / width * 255 + (127.5 if chosen.kernel and not low < high else 0)
+        pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    pixels[~finite.all(axis=-1)] = SPECIAL[NAN]
     times = magnification(maps.shape[1:3], side or (_AMONG if len(maps) > 1 else _ALONE))
     tiles = [
         Tile(p, label, low, high, False, times)
         for p, label in zip(pixels, chosen.labels, strict=True)
     ]
     words = f"red, green and blue: {scaling.number(low)} … {scaling.number(high)}"
-    if chosen.kernel:
+    if chosen.kernel and low == -high:
         words += ", zero is grey"
     return tiles, words, int(finite.size - finite.sum())
 

@@ -1,0 +1,124 @@
+"""Every check of the project: ``nox`` runs them all, ``nox -s lint`` one of them.
+
+``lint`` and ``types`` look at the code. Each framework has an environment of its own, in which no
+other is installed, so that a dependency between them shows; ``docs`` runs what the pages say.
+``bench`` measures, and runs only when asked for. What follows ``--`` goes to pytest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"  # uv does not find the torch that we ask for
+nox.options.reuse_venv = "yes"
+nox.options.sessions = [
+    "lint",
+    "types",
+    "keras-jax",
+    "keras-tensorflow",
+    "keras-torch",
+    "torch",
+    "sklearn",
+    "docs",
+]
+
+#: Tests of one framework, by the name of their file, of none and of the pages; others need Keras.
+TORCH = "tests/backends/test_torch*.py"
+SKLEARN = "tests/backends/test_sklearn*.py"
+NONE = "tests/test_*.py"
+DOCS = "tests/test_docs.py"
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, and which arrow may point where."""
+    session.install("-r", "requirements/lint.txt")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """The types, strictly."""
+    _install(session, "torch", "types", "tests")
+    session.run("mypy")
+
+
+@nox.session(name="keras-jax")
+def keras_jax(session: nox.Session) -> None:
+    """Everything but the tests of other frameworks, with Keras on JAX."""
+    _install(session, "keras-jax", "tests")
+    _pytest(session, "tests", without=(TORCH, DOCS), keras="jax")
+
+
+@nox.session(name="keras-tensorflow")
+def keras_tensorflow(session: nox.Session) -> None:
+    """All that touches a model, with Keras on TensorFlow."""
+    _install(session, "keras-tensorflow", "tests")
+    _keras(session, "tensorflow")
+
+
+@nox.session(name="keras-torch")
+def keras_torch(session: nox.Session) -> None:
+    """All that touches a model, with Keras on PyTorch."""
+    _install(session, "torch", "keras-torch", "tests")
+    _keras(session, "torch")
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Native PyTorch, where there is no Keras."""
+    _install(session, "torch", "tests")
+    _pytest(session, *_files(TORCH), *_files(NONE), "tests/inputs")
+
+
+@nox.session
+def sklearn(session: nox.Session) -> None:
+    """scikit-learn, and all that needs no framework, where there is no other."""
+    _install(session, "sklearn", "tests")
+    _pytest(session, *_files(SKLEARN), *_files(NONE), "tests/views")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """What the pages show runs, and what the shell offers is described."""
+    _install(session, "torch", "keras-jax", "tests")
+    _pytest(session, DOCS, keras="jax")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Speed and memory, as ratios; ``nox -s bench -- drawing`` runs one of them."""
+    _install(session, "torch", "keras-jax", "keras-tensorflow")
+    for path in sorted(Path("benchmarks").glob("bench_*.py")):
+        if not session.posargs or any(word in path.name for word in session.posargs):
+            session.run("python", str(path))
+
+
+def _install(session: nox.Session, *requirements: str) -> None:
+    """Install what these files ask for, one after the other, and then layerscope."""
+    for name in requirements:
+        session.install("-r", f"requirements/{name}.txt")
+    session.install(".")
+
+
+def _keras(session: nox.Session, backend: str) -> None:
+    tests = ("tests/backends", "tests/instruments", "tests/interfaces")
+    _pytest(session, *tests, without=(TORCH, SKLEARN), keras=backend)
+
+
+def _pytest(
+    session: nox.Session, *tests: str, without: tuple[str, ...] = (), keras: str | None = None
+) -> None:
+    ignored = [f"--ignore-glob={Path(pattern).absolute()}" for pattern in without]
+    env = {} if keras is None else {"KERAS_BACKEND": keras}
+    session.run("pytest", *tests, *ignored, "--durations=5", *session.posargs, env=env)
+
+
+def _files(pattern: str) -> list[str]:
+    # A pattern that nothing matches goes to pytest as it is, which then fails.
+    found = [str(path) for path in sorted(Path().glob(pattern))]
+    return [path for path in found if path != DOCS] or [pattern]
