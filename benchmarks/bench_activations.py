@@ -29,7 +29,12 @@ from typing import Any
 
 import numpy as np
 
-NEEDS = {"keras-jax": "jax", "keras-tensorflow": "tensorflow", "keras-torch": "torch", "torch": "torch"}
+NEEDS = {
+    "keras-jax": "jax",
+    "keras-tensorflow": "tensorflow",
+    "keras-torch": "torch",
+    "torch": "torch",
+}
 
 
 def main() -> None:
@@ -45,8 +50,9 @@ def main() -> None:
         print(json.dumps(CHILDREN[arguments.child](*arguments.frameworks)))
         return
     chosen = arguments.frameworks or [n for n, m in NEEDS.items() if importlib.util.find_spec(m)]
-    head = f"{'framework':17} {'model':10} {'batch':>5} {'plain ms':>9} {'memcpy':>7} {'ours ms':>9}"
-    print(head + f" {'warm':>6} {'first':>6} {'memory':>7}", flush=True)
+    times = f"{'plain ms':>9} {'memcpy':>7} {'ours ms':>9}"
+    ratios = f"{'warm':>6} {'first':>6} {'memory':>7}"
+    print(f"{'framework':17} {'model':10} {'batch':>5} {times} {ratios}", flush=True)
     for framework in chosen:
         for model in arguments.models if framework != "torch" else ["c1"]:
             for batch in arguments.batches:

@@ -71,7 +71,10 @@ def plain_passes(model: Any, x: np.ndarray, framework: str) -> dict[str, Callabl
 
         constant = tf.constant(x)
         graph = tf.function(lambda x: model(x, training=False))
-        return {"eager": lambda: model(constant, training=False), "compiled": lambda: graph(constant)}
+        return {
+            "eager": lambda: model(constant, training=False),
+            "compiled": lambda: graph(constant),
+        }
     import torch
 
     on_torch = torch.from_numpy(x)

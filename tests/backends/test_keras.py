@@ -13,9 +13,8 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from cases import keras_cases  # noqa: E402
-
 import layerscope as ls  # noqa: E402
+from cases import keras_cases  # noqa: E402
 from layerscope.errors import ModelError  # noqa: E402
 from layerscope.testing import reference  # noqa: E402
 from layerscope.testing.contract import BackendContract, Case  # noqa: E402

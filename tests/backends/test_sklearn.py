@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-from sklearn.neural_network import MLPClassifier, MLPRegressor  # noqa: E402
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-import layerscope as ls  # noqa: E402
-from layerscope.errors import ModelError  # noqa: E402
-from layerscope.testing import reference  # noqa: E402
-from layerscope.testing.contract import BackendContract  # noqa: E402
+import layerscope as ls
+from layerscope.errors import ModelError
+from layerscope.testing import reference
+from layerscope.testing.contract import BackendContract
 
 
 def fitted(model: Any, kernels: Any, biases: Any, x: Any, y: Any) -> Any:

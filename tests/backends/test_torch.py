@@ -13,10 +13,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cases import torch_cases  # noqa: E402
 from torch import nn  # noqa: E402
 
 import layerscope as ls  # noqa: E402
+from cases import torch_cases  # noqa: E402
 from layerscope.errors import AddressError, ModelError  # noqa: E402
 from layerscope.testing import reference  # noqa: E402
 from layerscope.testing.contract import BackendContract, Case  # noqa: E402
@@ -183,7 +183,7 @@ def test_edges_follow_the_values() -> None:
 
 
 def test_a_scripted_module_is_refused_in_a_sentence() -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="script"):
         scripted = torch.jit.script(nn.Sequential(nn.Linear(2, 2)))
     with pytest.raises(ModelError, match="scripted module, which hides its layers"):
         ls.describe(scripted)

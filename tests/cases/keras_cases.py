@@ -179,7 +179,8 @@ def lstm_with_states() -> Case:
 
 def stateful_rnn() -> Case:
     model = keras.Sequential([
-        keras.Input(batch_shape=(2, 5, 3)), L.GRU(4, stateful=True, name="gru"), L.Dense(1, name="d"),
+        keras.Input(batch_shape=(2, 5, 3)), L.GRU(4, stateful=True, name="gru"),
+        L.Dense(1, name="d"),
     ])  # fmt: skip
     return Case(model, image(2, 5, 3), ("gru", "d"))
 
@@ -231,7 +232,8 @@ def mixed_precision() -> Case:
 
 def bfloat16() -> Case:
     model = keras.Sequential([
-        keras.Input((4,)), L.Dense(3, name="a", dtype="bfloat16"), L.Dense(2, name="b", dtype="bfloat16"),
+        keras.Input((4,)), L.Dense(3, name="a", dtype="bfloat16"),
+        L.Dense(2, name="b", dtype="bfloat16"),
     ])  # fmt: skip
     return Case(model, image(2, 4), ("a", "b"), tolerance=2e-2)
 

@@ -49,7 +49,8 @@ def reference_cnn() -> Case:
     values["flatten"] = values.pop("flat")
     return Case(
         model, reference.cnn_input().transpose(0, 3, 1, 2),
-        ("conv", "relu", "pool", "flatten", "dense"), {"conv": MAP, "relu": MAP}, values, tolerance=0,
+        ("conv", "relu", "pool", "flatten", "dense"),
+        {"conv": MAP, "relu": MAP}, values, tolerance=0,
     )  # fmt: skip
 
 
