@@ -16,7 +16,6 @@ from layerscope.views.layout import (
     Heading,
     Tile,
     arrange,
-    bar_box,
     check_columns,
     for_values,
     magnification,
@@ -58,7 +57,7 @@ def test_every_tile_has_a_place_of_its_own(
     header = panel.header
     assert len(panel) == len(tiles)
     taken = np.zeros(header["size"][::-1], int)
-    x, y, w, h = bar_box(header)
+    x, y, w, h = header["bar"]
     taken[y : y + h, x : x + w] += 1
     for own, placed in zip(tiles, header["tiles"], strict=True):
         x, y, w, h = placed["box"]

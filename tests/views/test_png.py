@@ -11,7 +11,6 @@ from PIL import Image
 
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from layerscope import across, pages, sheet
-from layerscope.views.layout import bar_box
 from layerscope.views.palette import BLACK, GROUND, INK, LEVELS, MARK, NAN, WHITE, table
 from layerscope.views.panel import Panel
 from layerscope.views.png import compose
@@ -107,7 +106,7 @@ def test_blank_maps_have_a_frame_and_nan_its_colour() -> None:
 def test_the_heading_shows_the_scale() -> None:
     panel = sheet(ACTS, "large")
     canvas = compose(panel)
-    x, y, w, h = bar_box(panel.header)
+    x, y, w, h = panel.header["bar"]
     bar = canvas[y : y + h, x : x + w]
     assert (bar == bar[0]).all()
     assert (np.diff(bar[0].astype(int)) >= 0).all()

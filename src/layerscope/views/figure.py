@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope.views.layout import MARGIN
 from layerscope.views.palette import LEVELS, table
 from layerscope.views.png import compose
 
@@ -74,7 +73,7 @@ def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
     boxes = np.array([tile["box"] for tile in header["tiles"]])
     right, bottom = (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
     left, top = boxes[:, :2].min(axis=0)
-    edge = min(MARGIN, 4)
+    edge = 4
     return int(left) - edge, int(top) - edge, int(right) + edge, int(bottom) + edge
 
 

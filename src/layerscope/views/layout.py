@@ -85,16 +85,20 @@ def arrange(
         fitting = (_WIDEST - 2 * MARGIN + GAP) // (group * (max(widths) + GAP))
         columns = max(1, min(_COLUMNS // group or 1, fitting))
     across = min(columns * group, len(tiles))
-    placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + _heading_height(heading))
+    parts, wide, high = _heading(heading)
+    placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + high)
     header = {
         "version": VERSION,
         "kind": "tiles",
         "title": heading.title,
         "address": heading.address,
         "note": heading.note,
-        "size": [max(right, MARGIN + _heading_width(heading)) + MARGIN, bottom + MARGIN],
+        "size": [max(right, wide) + MARGIN, bottom + MARGIN],
+        **parts,
         "columns": across,
         "labels": heading.labels,
+        "label_size": LABEL,
+        "label_height": text.line_height(LABEL) + 1,
         "ground": ground,
         "palette": palette,
         "scale": {
@@ -155,24 +159,24 @@ def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
     }
 
 
-def bar_box(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """Where the colour bar goes: below the title."""
-    return MARGIN, MARGIN + text.line_height(TITLE) + 6, _BAR_WIDTH, _BAR_HEIGHT
-
-
-def _heading_height(heading: Heading) -> int:
-    lines = 1 + bool(heading.note)
-    height: int = text.line_height(TITLE) + 16 + lines * text.line_height(SMALL)
-    return height
-
-
-def _heading_width(heading: Heading) -> int:
-    bar = _BAR_WIDTH + 8 if heading.limits else 0
-    return max(
-        text.width(heading.title, TITLE),
-        bar + text.width(heading.scale, SMALL),
-        text.width(heading.note, SMALL),
-    )
+def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
+    """The lines of text and the colour bar, placed; how wide and how high they are."""
+    line = text.line_height(SMALL)
+    below = MARGIN + text.line_height(TITLE) + 3
+    left = MARGIN + (_BAR_WIDTH + 8 if heading.limits else 0)
+    lines = [
+        (heading.title, MARGIN, MARGIN, TITLE),
+        (heading.scale, left, below, SMALL),
+        (heading.note, MARGIN, below + line + 2, SMALL),
+    ]
+    written = [line for line in lines if line[0]]
+    parts = {
+        "lines": [{"text": words, "at": [x, y], "size": size} for words, x, y, size in written],
+        "bar": [MARGIN, below + 3, _BAR_WIDTH, _BAR_HEIGHT] if heading.limits else None,
+    }
+    width = max(x + text.width(words, size) for words, x, _, size in written)
+    height = below - MARGIN + 13 + (1 + bool(heading.note)) * line
+    return parts, width, height
 
 
 def for_values(tile: Tile, values: npt.NDArray[Any]) -> Tile:

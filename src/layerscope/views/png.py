@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.views import text
-from layerscope.views.layout import LABEL, MARGIN, SMALL, TITLE, bar_box
 from layerscope.views.palette import BLACK, GROUND, LEVELS, MARK, WHITE, table
 
 if TYPE_CHECKING:
@@ -93,22 +92,20 @@ def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
 
 
 def _write_labels(canvas: Canvas, header: Mapping[str, Any]) -> None:
-    above = text.line_height(LABEL) + 1
+    above, size = header["label_height"], header["label_size"]
     for tile in header["tiles"]:
         if tile["label"]:
             x, y, _, _ = tile["box"]
-            text.write(canvas, tile["label"], x, y - above, LABEL)
+            text.write(canvas, tile["label"], x, y - above, size)
 
 
 def _write_heading(canvas: Canvas, header: Mapping[str, Any]) -> None:
-    text.write(canvas, header["title"], MARGIN, MARGIN, TITLE)
-    x, y, w, h = bar_box(header)
-    if header["scale"]["low"] is not None:
+    for line in header["lines"]:
+        x, y = line["at"]
+        text.write(canvas, line["text"], x, y, line["size"])
+    if header["bar"]:
+        x, y, w, h = header["bar"]
         canvas[y : y + h, x : x + w] = np.linspace(0, LEVELS - 1, w).astype(np.uint8)
-        x += w + 8
-    text.write(canvas, header["scale"]["text"], x, y - 3, SMALL)
-    below = y - 3 + text.line_height(SMALL)
-    text.write(canvas, header["note"], MARGIN, below + 2, SMALL)
 
 
 def _write_values(
@@ -116,12 +113,12 @@ def _write_values(
 ) -> None:
     """Each value in the middle of its cell, in black or white, whichever stands out."""
     x, y, w, _ = tile["box"]
-    cell = w // pixels.shape[1]
+    cell, size = w // pixels.shape[1], header["label_size"]
     colours = table(header["palette"], header["ground"]).astype(float) @ (0.299, 0.587, 0.114)
     for i, value in enumerate(tile["texts"]):
         row, column = divmod(i, pixels.shape[1])
-        covered = text.mask(value, LABEL).shape
+        covered = text.mask(value, size).shape
         left = x + column * cell + (cell - covered[1]) // 2
         top = y + row * cell + (cell - covered[0]) // 2
         index = BLACK if colours[pixels[row, column]] > 140 else WHITE
-        text.write_solid(canvas, value, left, top, LABEL, index)
+        text.write_solid(canvas, value, left, top, size, index)
