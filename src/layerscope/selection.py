@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from layerscope.errors import AddressError
@@ -67,6 +67,8 @@ def select(
     layers: Any,
     address_of: Callable[[Any], str | None],
     static: Iterable[Layer] | None = None,
+    *,
+    inputs: Iterable[str] = (),
 ) -> Selection:
     """Read ``layers=``.
 
@@ -80,13 +82,14 @@ def select(
     static
         The layers in execution order where they are known before the pass; then the pass can stop
         as soon as the last one selected has been computed.
+    inputs
+        The addresses of input layers: they are always at hand, and nothing needs to be computed.
     """
     if layers is None:
         return Selection(everything=True)
     items = list(layers) if isinstance(layers, list | tuple | set | frozenset) else [layers]
     known = None if static is None else list(static)
-    # Inputs are always at hand; a layer object that stands for one selects nothing to compute.
-    inputs = {layer.address for layer in known or () if layer.role == "input"}
+    given = {*inputs, *(layer.address for layer in known or () if layer.role == "input")}
     exact: set[str] = set()
     matchers: list[Matcher] = []
     last: list[int | None] = []
@@ -121,24 +124,18 @@ def select(
         exact=frozenset(exact),
         matchers=tuple(matchers),
         last_position=None if None in last else max((p for p in last if p is not None), default=-1),
-        hidden=frozenset(inputs & exact),
+        hidden=frozenset(given & exact),
     )
     if known is None:
         return selection
     addresses = {layer.address for layer in known}
     if not exact <= addresses:  # a container's own address: known only as it is called
         return selection
-    wanted = (layer.address for i, layer in enumerate(known) if selection.wants(layer, i))
-    return _with_expected(selection, frozenset(wanted) - inputs, bool(inputs))
-
-
-def _with_expected(selection: Selection, expected: frozenset[str], has_inputs: bool) -> Selection:
-    from dataclasses import replace
-
-    hidden = selection.hidden
-    if not expected and has_inputs:
-        hidden = hidden | {"input"}
-    return replace(selection, expected=expected, hidden=hidden)
+    wanted = {layer.address for i, layer in enumerate(known) if selection.wants(layer, i)}
+    # What stands for an input is found, though there is nothing to compute for it.
+    return replace(
+        selection, expected=frozenset(wanted - given), hidden=frozenset((wanted | exact) & given)
+    )
 
 
 def _is_glob(text: str, known: list[Layer] | None) -> bool:

@@ -115,6 +115,44 @@ def test_a_compiled_pass_notices_a_changed_setting_and_changed_weights() -> None
     assert before.shape == (1, 2)
 
 
+class Scales(keras.layers.Layer):
+    """Settings that a hash, or an identity, would not tell apart."""
+
+    def __init__(self) -> None:
+        super().__init__(name="scales")
+        self.factor = -1
+        self.shift = np.zeros(3, np.float32)
+
+    def call(self, x: Any) -> Any:
+        return x * self.factor + keras.ops.convert_to_tensor(self.shift)
+
+
+def test_a_compiled_pass_notices_settings_that_look_alike() -> None:
+    layer = Scales()
+    model = keras.Sequential([keras.Input((3,)), layer])
+    x = np.ones((1, 3), np.float32)
+    for _ in range(2):
+        assert np.array_equal(ls.activations(model, x)["scales"].values, [[-1, -1, -1]])
+    layer.factor = -2  # hash(-2) == hash(-1)
+    assert np.array_equal(ls.activations(model, x)["scales"].values, [[-2, -2, -2]])
+    layer.shift[:] = 5
+    assert np.array_equal(ls.activations(model, x)["scales"].values, [[3, 3, 3]])
+
+
+def test_numbers_of_no_axis_are_weights_too() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Normalization(name="norm")])
+    weights = ls.weights(model)
+    assert weights["norm/count"].dims == ()
+    assert weights["norm/mean"].shape == (3,)
+
+
+def test_the_input_layer_of_a_model_that_hides_some_calls() -> None:
+    case = keras_cases.attention_with_scores()
+    acts = ls.activations(case.model, case.x, layers=case.model.layers)
+    assert set(acts) <= {*case.addresses, "mha", "mha[1]"}
+    assert list(ls.activations(case.model, case.x, layers=case.model.layers[:1])) == []
+
+
 def test_nothing_keeps_a_model_alive() -> None:
     model = TestKeras().mlp()
     for _ in range(3):

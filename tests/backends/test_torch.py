@@ -61,6 +61,10 @@ class TestTorch(BackendContract):
         dtype = next((p.dtype for p in plain.parameters()), torch.float32)
 
         def tensor(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: tensor(item) for key, item in value.items()}
+            if isinstance(value, tuple):
+                return tuple(map(tensor, value))
             value = torch.from_numpy(value.copy())
             return value.to(dtype) if value.is_floating_point() else value
 
@@ -141,6 +145,32 @@ def test_the_mode_is_inference_and_each_module_gets_its_own_back() -> None:
     x = np.ones((1, 3), np.float32)
     assert np.array_equal(ls.activations(model, x)["0"].values, x)
     assert [m.training for m in model.modules()] == [True, True, False, True]
+
+
+def test_what_a_module_notes_as_it_runs_is_taken_back() -> None:
+    class Notes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.runs, self.last, self.kept = 0, None, torch.zeros(2)
+
+        def forward(self, x: Any) -> Any:
+            self.runs += 1
+            self.last = x
+            self.kept += 1
+            return x + self.kept
+
+    model = nn.Sequential(Notes())
+    acts = ls.activations(model, np.zeros((1, 2), np.float32))
+    assert np.array_equal(acts["0.add"].values, [[1, 1]])
+    assert (model[0].runs, model[0].last, model[0].kept.tolist()) == (0, None, [0, 0])
+
+
+def test_numbers_of_no_axis_are_weights_too() -> None:
+    model = nn.Linear(2, 1)
+    model.scale = nn.Parameter(torch.tensor(3.0))
+    weights = ls.weights(model)
+    assert weights["scale"].dims == ()
+    assert float(weights["scale"]) == 3
 
 
 def test_a_recording_does_not_follow_what_the_model_does_next() -> None:

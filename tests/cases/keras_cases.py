@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
 from keras import layers as L
@@ -125,6 +127,26 @@ def several_inputs_and_outputs() -> Case:
     model = keras.Model({"a": a, "b": b}, {"sum": L.Add(name="add")([fa, fb]), "first": fa})
     x = {"a": image(2, 4), "b": image(2, 6, 6, 2)}
     return Case(model, x, ("flat", "fa", "fb", "add"))
+
+
+def dict_of_inputs_by_other_names() -> Case:
+    a, b = keras.Input((4,), name="first"), keras.Input((3,), name="second")
+    out = L.Concatenate(name="merge")([L.Dense(2, name="d")(a), b])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras would rather have the keys be the inputs' names
+        model = keras.Model({"left": a, "right": b}, out)
+    return Case(model, {"left": image(2, 4), "right": image(2, 3)}, ("d", "merge"))
+
+
+def masked_sequence() -> Case:
+    model = keras.Sequential([
+        keras.Input((5,), dtype="int32"), L.Embedding(9, 4, mask_zero=True, name="embed"),
+        L.LSTM(3, name="lstm"), L.Dense(2, name="d"),
+    ])  # fmt: skip
+    x = np.array([[3, 4, 0, 0, 0], [1, 2, 3, 4, 5]], "int32")
+    # The mask is an operation of its own in the model's graph.
+    mask = next(n.name for n in model._functional.operations if type(n).__name__ == "NotEqual")
+    return Case(model, x, ("embed", mask, "lstm", "d"), {"embed": SEQUENCE})
 
 
 class ReturnsMuch(keras.layers.Layer):
@@ -329,7 +351,8 @@ def noise_and_regularizers() -> Case:
 #: The cases whose calls Keras knows before a run.
 KNOWN_BEFORE = [
     reference_cnn, functional, nested_three_deep, layer_called_twice, submodel_called_twice,
-    several_inputs_and_outputs, operator_nodes, lstm_with_states, stateful_rnn,
+    several_inputs_and_outputs, dict_of_inputs_by_other_names, operator_nodes, lstm_with_states,
+    masked_sequence, stateful_rnn,
     time_distributed_over_a_model, embedding_of_integers, any_size, mixed_precision, bfloat16,
     channels_first, one_dimension, three_dimensions, matrices, noise_and_regularizers,
 ]  # fmt: skip
@@ -337,7 +360,8 @@ KNOWN_BEFORE = [
 CASES = [
     reference_cnn, sequential_never_called, sequential_built_by_a_call, functional, subclassed,
     nested_three_deep, layer_called_twice, submodel_called_twice, several_inputs_and_outputs,
-    dicts_tuples_and_none, operator_nodes, lstm_with_states, stateful_rnn, bidirectional,
+    dict_of_inputs_by_other_names, masked_sequence, dicts_tuples_and_none, operator_nodes,
+    lstm_with_states, stateful_rnn, bidirectional,
     time_distributed_over_a_model, embedding_of_integers, any_size, mixed_precision, bfloat16,
     channels_first, one_dimension, three_dimensions, matrices, attention_with_scores,
     branches_on_values, layer_made_while_it_runs, noise_and_regularizers,

@@ -326,10 +326,40 @@ class Remembers(nn.Module):
         return self.kept
 
 
+def writes_through_numpy() -> Case:
+    """NumPy shares a tensor's memory, and PyTorch does not see what it writes."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.keep = nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.keep(x + torch.ones(()))
+            y.numpy()[:] = 7
+            return y * torch.ones(1)
+
+    x = array(2, 3)
+    return Case(Net(), x, ("keep", "mul"), values={"keep": x + 1, "mul": np.full_like(x, 7)})
+
+
+def inputs_in_structures() -> Case:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 2), nn.Linear(3, 2)
+
+        def forward(self, pair: Any, extra: Any) -> torch.Tensor:
+            return self.a(pair[0]) + self.b(pair[1]) + extra["bias"]
+
+    x = [(array(2, 4), array(2, 3)), {"bias": array(2, 2)}]
+    return Case(Net(), x, ("a", "b", "add", "add#2"))
+
+
 CASES = [
     reference_cnn, inplace_all_the_way, writes_into_its_input, reused_modules_nested,
     functional_operations, dicts_and_named_tuples, attention, transformer, lstm_with_states,
     lazy_parameters, compiled_module, compiled_inside, empty_containers, keyword_inputs,
     several_inputs, dimensions_one_and_three, embedding_of_integers, bfloat16, draws_and_counts,
-    returns_a_buffer,
+    returns_a_buffer, writes_through_numpy, inputs_in_structures,
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import weakref
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -96,7 +97,8 @@ class KerasBackend:
         if layers is None:
             return select(None, lambda _: None)
         known = tree.addresses(self._model)
-        inputs = {id(op): op.name for op in tree.input_operations(self._model)}
+        names = tree.input_names(self._model)
+        inputs = dict(zip(map(id, tree.input_operations(self._model)), names, strict=True))
 
         def address_of(thing: Any) -> str | None:
             if id(thing) in known:
@@ -106,7 +108,7 @@ class KerasBackend:
             return inputs.get(id(thing))
 
         static = self.describe().layers if tree.is_exact(self._model) else executed
-        return select(layers, address_of, static)
+        return select(layers, address_of, static, inputs=names)
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode."""
@@ -271,7 +273,8 @@ def _watched(
     def subject_of(operation: Any) -> Subject | None:
         subject = known.get(id(operation))
         outer = trace.inside()
-        if subject is None and outer is not None:  # made while the model runs
+        made_now = subject is None and outer is not None and isinstance(operation, keras.Layer)
+        if made_now and outer is not None:
             inside = "" if outer is known[id(model)] else outer.address + "/"
             subject = Subject(inside + operation.name, type(operation).__name__)
         return subject
@@ -329,17 +332,29 @@ def _recent(
     return memory[key]
 
 
-def _fingerprint(model: Any) -> int:
+def _fingerprint(model: Any) -> tuple[Any, ...]:
     """Changes whenever a setting of any layer does: a compiled pass would not notice by itself."""
-    plain = (int, float, str, bool, type(None))
     bookkeeping = _bookkeeping()
     facts: list[Any] = []
     for layer in (model, *getattr(model, "_flatten_layers", list)()):
         facts.append(id(layer))
         for name, value in vars(layer).items():
             if name not in bookkeeping:
-                facts.append(value if type(value) in plain else id(value))
-    return hash(tuple(facts))
+                facts.append((type(value), _state(value)))
+    return tuple(facts)
+
+
+def _state(value: Any) -> Hashable:
+    """What tells one setting from another, its contents where those can change in place."""
+    if isinstance(value, int | float | str | None):
+        return value
+    if isinstance(value, np.ndarray):
+        return zlib.crc32(np.ascontiguousarray(value).data)
+    if isinstance(value, tuple | list):
+        return tuple(_state(item) for item in value)
+    if isinstance(value, dict):
+        return tuple((key, _state(item)) for key, item in value.items())
+    return id(value)
 
 
 @functools.cache

@@ -62,10 +62,11 @@ def graph_of(layer: Any) -> Any:
 
 def children(layer: Any) -> list[Any]:
     """The layers and operations directly inside a layer, in the order of its definition."""
+    graph = graph_of(layer)
+    if graph is not None:
+        return [op for op in graph.operations if not isinstance(op, keras.layers.InputLayer)]
     if isinstance(layer, keras.Sequential):
         return list(layer.layers)
-    if hasattr(layer, "operations") and graph_of(layer) is not None:
-        return [op for op in layer.operations if not isinstance(op, keras.layers.InputLayer)]
     if not hasattr(layer, "_flatten_layers"):  # an operation
         return []
     found = layer._flatten_layers(include_self=False, recursive=False)
@@ -165,11 +166,10 @@ def input_layers(model: Any) -> list[Layer]:
     """The model's input layers as Keras lists them; a Sequential's own is not listed."""
     if isinstance(model, keras.Sequential):
         return []
+    shapes = (tuple(operation.output.shape) for operation in input_operations(model))
     return [
-        Layer(operation.name, "InputLayer", "input", shape, named_axes(shape))
-        for operation, shape in (
-            (operation, tuple(operation.output.shape)) for operation in input_operations(model)
-        )
+        Layer(name, "InputLayer", "input", shape, named_axes(shape))
+        for name, shape in zip(input_names(model), shapes, strict=True)
     ]
 
 
@@ -179,6 +179,14 @@ def input_operations(model: Any) -> list[Any]:
     return [] if graph is None else [t._keras_history.operation for t in graph.inputs]
 
 
+def input_names(model: Any) -> list[str]:
+    """What the inputs are called: by the model's dict where it takes one, else by their layers."""
+    structure = getattr(graph_of(model), "_inputs_struct", None)
+    if isinstance(structure, dict) and len(structure) == len(input_operations(model)):
+        return [str(name) for name in keras.tree.flatten({name: name for name in structure})]
+    return [str(operation.name) for operation in input_operations(model)]
+
+
 def input_specs(model: Any) -> tuple[InputSpec, ...]:
     """What the model expects; empty where it was never told."""
     graph = graph_of(model)
@@ -186,8 +194,8 @@ def input_specs(model: Any) -> tuple[InputSpec, ...]:
         return ()
     layout = _input_layout(graph)
     return tuple(
-        InputSpec(t._keras_history.operation.name, tuple(t.shape), str(t.dtype), layout)
-        for t in graph.inputs
+        InputSpec(name, tuple(t.shape), str(t.dtype), layout)
+        for name, t in zip(input_names(model), graph.inputs, strict=True)
     )
 
 
@@ -208,8 +216,8 @@ def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
         values={},
     )
     listed = {layer.address: layer for layer in input_layers(model)}
-    for tensor, operation in zip(graph_of(model).inputs, input_operations(model), strict=True):
-        trace.receive(operation.name, tensor, listed=listed.get(operation.name))
+    for tensor, name in zip(graph_of(model).inputs, input_names(model), strict=True):
+        trace.receive(name, tensor, listed=listed.get(name))
     _walk(model, trace, known)
     return trace
 

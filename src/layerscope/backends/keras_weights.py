@@ -28,6 +28,8 @@ def weights_of(model: Any, engine: Engine) -> Mapping[str, NamedArray]:
 
 def _axes(layer: Any, name: str, rank: int) -> tuple[str, ...]:
     kind = type(layer).__name__
+    if rank == 0:
+        return ()
     if rank == 1:
         is_unit = isinstance(layer, _UNIT_LAYERS) or "Cell" in kind
         return ("unit",) if is_unit else ("channel",)

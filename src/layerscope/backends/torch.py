@@ -67,7 +67,7 @@ class TorchBackend:
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode, without gradients."""
         args, kwargs = self._arguments(x)
-        received = {**_named(args), **kwargs}
+        received = {**_named(args), **_flat(kwargs)}
         inputs = {
             name: tensor.clone() for name, tensor in received.items() if torch.is_tensor(tensor)
         }
@@ -89,7 +89,7 @@ class TorchBackend:
                 for name, tensor in received.items():
                     if torch.is_tensor(tensor):
                         trace.receive(name, tensor, listed=None)
-                output, complete = self._call(trace, known, args, kwargs)
+                output, complete = self._call(trace, known, originals, args, kwargs)
                 originals.detach_from(lasting_tensors(self._model))
         return self._result(trace, inputs, output if complete else None)
 
@@ -116,10 +116,18 @@ class TorchBackend:
     def _arguments(self, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments: a list or tuple is several inputs, a dict keywords."""
         if isinstance(x, dict):
-            return (), {str(name): self._tensor(value) for name, value in x.items()}
+            return (), {str(name): self._tensors(value) for name, value in x.items()}
         if isinstance(x, list | tuple):
-            return tuple(self._tensor(value) for value in x), {}
-        return (self._tensor(x),), {}
+            return tuple(self._tensors(value) for value in x), {}
+        return (self._tensors(x),), {}
+
+    def _tensors(self, value: Any) -> Any:
+        """An argument with its arrays made tensors, in whatever structure they are."""
+        if isinstance(value, dict):
+            return {key: self._tensors(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self._tensors(item) for item in value)
+        return self._tensor(value)
 
     def _tensor(self, value: Any) -> Any:
         """An array as a tensor of the model's type, on its device, that the model may write to."""
@@ -138,7 +146,12 @@ class TorchBackend:
             self._model(*(a.clone() if torch.is_tensor(a) else a for a in args), **kwargs)
 
     def _call(
-        self, trace: Trace, known: dict[nn.Module, Subject], args: Any, kwargs: Any
+        self,
+        trace: Trace,
+        known: dict[nn.Module, Subject],
+        originals: Originals,
+        args: Any,
+        kwargs: Any,
     ) -> tuple[Any, bool]:
         root = known[self._model]
         library = {s.address for module, s in known.items() if tree.is_library(module)}
@@ -150,7 +163,7 @@ class TorchBackend:
             return "" if subject is root else subject.address + "."
 
         try:
-            with intercepted(trace, known, prefix_of):
+            with intercepted(trace, known, prefix_of, originals):
                 return self._model(*args, **kwargs), True
         except PassComplete:
             return None, False
@@ -192,9 +205,11 @@ def _inference(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _unchanged(model: nn.Module) -> Iterator[None]:
-    """Parameters and buffers that the pass writes to or replaces are put back afterwards."""
-    held = [(m, dict(m._parameters), dict(m._buffers)) for m in model.modules()]
-    tensors = {f"{i}": t for i, t in enumerate(_state(held))}
+    """What the pass writes to parameters, buffers and attributes is taken back afterwards."""
+    held = [
+        (own, dict(own)) for m in model.modules() for own in (vars(m), m._parameters, m._buffers)
+    ]
+    tensors = {str(i): tensor for i, tensor in enumerate(lasting_tensors(model))}
     before: dict[str, Any] = {}
     with Originals(before) as originals:
         for name, tensor in tensors.items():
@@ -202,23 +217,29 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
         try:
             yield
         finally:
-            for module, parameters, buffers in held:
-                module._parameters.update(parameters)
-                module._buffers.update(buffers)
+            for own, entries in held:
+                own.clear()
+                own.update(entries)
             for name, tensor in tensors.items():
                 if before[name] is not tensor:
                     tensor.copy_(before[name])
 
 
-def _state(held: list[tuple[nn.Module, dict[str, Any], dict[str, Any]]]) -> Iterator[torch.Tensor]:
-    for _, parameters, buffers in held:
-        for tensor in (*parameters.values(), *buffers.values()):
-            if tensor is not None:
-                yield tensor
-
-
 def _named(args: tuple[Any, ...]) -> dict[str, Any]:
-    return {"input" if i == 0 else f"input_{i}": value for i, value in enumerate(args)}
+    return _flat({"input" if i == 0 else f"input_{i}": value for i, value in enumerate(args)})
+
+
+def _flat(named: dict[str, Any]) -> dict[str, Any]:
+    """Inputs by name, those in structures by their names inside."""
+    flat: dict[str, Any] = {}
+    for name, value in named.items():
+        if isinstance(value, dict):
+            flat |= _flat({f"{name}.{key}": item for key, item in value.items()})
+        elif isinstance(value, list | tuple):
+            flat |= _flat({f"{name}.{i}": item for i, item in enumerate(value)})
+        else:
+            flat[name] = value
+    return flat
 
 
 def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from layerscope.backends.torch_tensors import Originals
 from layerscope.backends.trace import Subject, Trace
 
 #: Functions that a person would call a layer or an operation of the network, by PyTorch's names.
@@ -28,6 +29,8 @@ _FUNCTIONS = frozenset({
     "add", "sub", "mul", "div", "matmul", "bmm", "einsum", "cat", "stack",
     "mean", "sum", "amax", "flatten",
 })  # fmt: skip
+#: What gives a tensor's memory to others, who may write to it unseen.
+_ESCAPES = frozenset({"numpy", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage"})
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "matmul"})
 _SPELLINGS = {"truediv": "div", "concat": "cat", "view": "flatten", "reshape": "flatten"}
 
@@ -37,6 +40,7 @@ def intercepted(
     trace: Trace,
     subjects: Mapping[nn.Module, Subject],
     prefix_of: Callable[[], str | None],
+    originals: Originals,
 ) -> Iterator[None]:
     """Report to the trace the calls of these modules, and of functions between them.
 
@@ -61,7 +65,7 @@ def intercepted(
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
             stack.callback(leave.remove)
         addresses = {subject.address for subject in subjects.values()}
-        stack.enter_context(_Functions(trace, prefix_of, addresses))
+        stack.enter_context(_Functions(trace, prefix_of, addresses, originals))
         yield
 
 
@@ -69,9 +73,14 @@ class _Functions(TorchFunctionMode):
     """Reports the calls of functions such as ``F.relu`` and ``x + y``."""
 
     def __init__(
-        self, trace: Trace, prefix_of: Callable[[], str | None], modules: Collection[str]
+        self,
+        trace: Trace,
+        prefix_of: Callable[[], str | None],
+        modules: Collection[str],
+        originals: Originals,
     ) -> None:
         super().__init__()
+        self._originals = originals
         self._trace = trace
         self._modules = modules
         self._prefix_of = prefix_of
@@ -80,6 +89,8 @@ class _Functions(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _ESCAPES and args:
+            self._originals.detach_from([args[0]])
         name = _name(func, args)
         prefix = None if name is None else self._prefix_of()
         if name is None or prefix is None:

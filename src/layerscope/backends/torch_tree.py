@@ -101,6 +101,8 @@ def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[s
 
 def _weight_axes(module: nn.Module, name: str, rank: int) -> tuple[str, ...]:
     vector_layers = (nn.Linear, nn.Bilinear, *_RECURRENT)
+    if rank == 0:
+        return ()
     if rank == 1:
         return ("unit",) if isinstance(module, vector_layers) else ("channel",)
     if isinstance(module, nn.modules.conv._ConvNd) and rank == len(module.kernel_size) + 2:
