@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Iterable, Sequence
 
 
@@ -10,19 +11,29 @@ def text_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
 ) -> str:
     """Rows under their headings; the columns named in ``right`` are flush right."""
+    state = random.getstate()  # Rich draws a number when it is imported
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    random.setstate(state)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         table.add_column(Text(name), justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))  # as text: brackets and colons are parts of addresses
+        # As text: brackets and colons are parts of addresses.
+        table.add_row(*(Text(printable(cell)) for cell in row))
     text = io.StringIO()
     Console(file=text, width=100_000, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def printable(text: str) -> str:
+    """The text with a sign in place of each character that can't be shown."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def shape_text(shape: tuple[int | None, ...] | None) -> str:

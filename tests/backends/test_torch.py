@@ -17,7 +17,7 @@ from torch import nn  # noqa: E402
 
 import layerscope as ls  # noqa: E402
 from cases import torch_cases  # noqa: E402
-from layerscope.errors import AddressError, ModelError  # noqa: E402
+from layerscope.errors import AddressError, InputError, ModelError  # noqa: E402
 from layerscope.testing import reference  # noqa: E402
 from layerscope.testing.contract import BackendContract, Case  # noqa: E402
 
@@ -163,6 +163,17 @@ def test_what_a_module_notes_as_it_runs_is_taken_back() -> None:
     acts = ls.activations(model, np.zeros((1, 2), np.float32))
     assert np.array_equal(acts["0.add"].values, [[1, 1]])
     assert (model[0].runs, model[0].last, model[0].kept.tolist()) == (0, None, [0, 0])
+
+
+def test_a_missing_batch_axis_gets_a_sentence() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(32, 1))
+    with pytest.raises(InputError, match=r"\(3, 6, 6\).*add the batch axis with x\[None\]"):
+        ls.activations(model, np.zeros((3, 6, 6), np.float32))
+
+
+def test_bytes_are_pixels() -> None:
+    acts = ls.activations(nn.Conv2d(1, 1, 1), np.full((1, 1, 2, 2), 7, np.uint8))
+    assert (acts.input == 7).all()
 
 
 def test_numbers_of_no_axis_are_weights_too() -> None:

@@ -149,6 +149,25 @@ def masked_sequence() -> Case:
     return Case(model, x, ("embed", mask, "lstm", "d"), {"embed": SEQUENCE})
 
 
+class Masks(keras.Model):
+    """Hands its mask on with the tensor, as models written as classes do."""
+
+    def __init__(self) -> None:
+        super().__init__(name="masks")
+        self.embed = L.Embedding(9, 4, mask_zero=True, name="embed")
+        self.lstm = L.LSTM(3, name="lstm")
+
+    def call(self, x):
+        return self.lstm(self.embed(x))
+
+
+def masks_in_a_class() -> Case:
+    model = Masks()
+    x = np.array([[3, 4, 0, 0, 0], [1, 2, 3, 4, 5]], "int32")
+    expected = ops.convert_to_numpy(model(x))
+    return Case(model, x, ("embed", "lstm"), values={"lstm": expected})
+
+
 class ReturnsMuch(keras.layers.Layer):
     def call(self, x):
         return {"twice": x * 2, "rest": (x + 1, None)}
@@ -360,7 +379,8 @@ KNOWN_BEFORE = [
 CASES = [
     reference_cnn, sequential_never_called, sequential_built_by_a_call, functional, subclassed,
     nested_three_deep, layer_called_twice, submodel_called_twice, several_inputs_and_outputs,
-    dict_of_inputs_by_other_names, masked_sequence, dicts_tuples_and_none, operator_nodes,
+    dict_of_inputs_by_other_names, masked_sequence, masks_in_a_class, dicts_tuples_and_none,
+    operator_nodes,
     lstm_with_states, stateful_rnn, bidirectional,
     time_distributed_over_a_model, embedding_of_integers, any_size, mixed_precision, bfloat16,
     channels_first, one_dimension, three_dimensions, matrices, attention_with_scores,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -326,6 +327,71 @@ class Remembers(nn.Module):
         return self.kept
 
 
+class Encoder(nn.Module):
+    """As written before batches came first: (position, sample, channel) inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(10, 8)
+        self.drop = nn.Dropout(0.1)
+        self.encode = nn.TransformerEncoderLayer(8, 2, 16)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encode(self.drop(self.embed(x))).mean(0))
+
+
+def batches_second() -> Case:
+    x = np.random.default_rng(0).integers(0, 10, (7, 3))
+    inner = ("self_attn", "dropout1", "norm1", "linear1", "dropout", "linear2", "dropout2", "norm2")
+    names = ("embed", "drop", *(f"encode.{n}" for n in inner), "mean", "head")
+    axes = dict.fromkeys(names[:-2], SEQUENCE) | {"head": ("sample", "unit")}
+    return Case(Encoder(), x, names, axes, tolerance=1e-4)
+
+
+def replaced_buffer() -> Case:
+    """Keeps what a buffer holds, and puts another tensor in its place."""
+
+    class Average(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(2))
+            self.keep = nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.keep(self.mean.add_(x.sum(0)))
+            self.mean = self.mean + 0
+            return x - y
+
+    x = array(3, 2)
+    return Case(
+        Average(), x, ("sum", "add", "keep", "sub"), values={"keep": x.sum(0), "sub": x - x.sum(0)}
+    )
+
+
+def scripted_inside() -> Case:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+    return Case(nn.Sequential(scripted, nn.Linear(3, 2)), array(2, 4), ("1",), left_out=("0",))
+
+
+def packed_sequence() -> Case:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(3, 4, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            packed = nn.utils.rnn.pack_padded_sequence(x, [5, 2], batch_first=True)
+            return self.lstm(packed)[1][0][-1] * torch.ones(())
+
+    return Case(
+        Net(), array(2, 5, 3), ("lstm", "lstm[1.0]", "lstm[1.1]", "output"),
+        {"lstm[1.0]": ("sample", "layer", "unit")},
+    )  # fmt: skip
+
+
 def writes_through_numpy() -> Case:
     """NumPy shares a tensor's memory, and PyTorch does not see what it writes."""
 
@@ -361,5 +427,6 @@ CASES = [
     functional_operations, dicts_and_named_tuples, attention, transformer, lstm_with_states,
     lazy_parameters, compiled_module, compiled_inside, empty_containers, keyword_inputs,
     several_inputs, dimensions_one_and_three, embedding_of_integers, bfloat16, draws_and_counts,
-    returns_a_buffer, writes_through_numpy, inputs_in_structures,
+    returns_a_buffer, batches_second, replaced_buffer, scripted_inside, packed_sequence,
+    writes_through_numpy, inputs_in_structures,
 ]  # fmt: skip

@@ -65,6 +65,7 @@ def index(value: float, low: float, high: float) -> float:
     maps=stacks(numbers(100) | st.sampled_from([np.nan, np.inf, -np.inf]))
     | stacks(st.integers(-3, 3).map(float), np.float64)
 )
+@example(maps=np.array([[[np.nan, np.nan]], [[1, 2]]], np.float32))
 def test_scaling_pixel_by_pixel(maps: np.ndarray, scale: Any, diverging: bool) -> None:
     result = scaled(maps, scale, diverging=diverging, extent=EXTENT)
     assert result.not_finite == sum(not math.isfinite(v) for v in maps.ravel().tolist())

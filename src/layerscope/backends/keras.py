@@ -344,16 +344,22 @@ def _fingerprint(model: Any) -> tuple[Any, ...]:
     return tuple(facts)
 
 
-def _state(value: Any) -> Hashable:
+_LIBRARIES = frozenset({"keras", "jax", "jaxlib", "tensorflow", "torch", "numpy", "builtins"})
+
+
+def _state(value: Any, depth: int = 3) -> Hashable:
     """What tells one setting from another, its contents where those can change in place."""
     if isinstance(value, int | float | str | None):
         return value
     if isinstance(value, np.ndarray):
         return zlib.crc32(np.ascontiguousarray(value).data)
     if isinstance(value, tuple | list):
-        return tuple(_state(item) for item in value)
+        return tuple(_state(item, depth) for item in value)
     if isinstance(value, dict):
-        return tuple((key, _state(item)) for key, item in value.items())
+        return tuple((key, _state(item, depth)) for key, item in value.items())
+    own = type(value).__module__.partition(".")[0] not in _LIBRARIES
+    if own and depth and hasattr(value, "__dict__") and not isinstance(value, keras.Operation):
+        return id(value), _state(vars(value), depth - 1)  # somebody's own settings object
     return id(value)
 
 

@@ -90,10 +90,15 @@ class JaxEngine:
 
     def keep(self, value: Any) -> Any:
         import jax
+        from keras.src.backend import get_keras_mask, set_keras_mask
 
         # What follows reads what was written for us. Without the barrier XLA computes the value
         # twice: once for us, and again inside the kernel that it fuses for the next layer.
-        return jax.lax.optimization_barrier(value)
+        kept = jax.lax.optimization_barrier(value)
+        mask = get_keras_mask(value)
+        if mask is not None:  # Keras hands masks on beside the tensors that they belong to
+            set_keras_mask(kept, mask)
+        return kept
 
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
         import jax

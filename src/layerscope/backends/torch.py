@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
 from layerscope.selection import Selection, select
+from layerscope.table import shape_text
 
 
 class TorchBackend:
@@ -77,7 +79,7 @@ class TorchBackend:
         with random_state_kept(), torch.no_grad(), _inference(self._model):
             self._materialize(args, kwargs)
             known = tree.subjects(self._model)
-            with _unchanged(self._model), Originals(values) as originals:
+            with _unchanged(self._model) as held, Originals(values) as originals:
                 trace = Trace(
                     selection,
                     batch=next(iter(inputs.values())).shape[0] if inputs else None,
@@ -85,12 +87,13 @@ class TorchBackend:
                     default_layout="channels_first",
                     values=values,
                     keep=originals.watch,
+                    may_stop=not any(_samples_second(s.layout) for s in known.values()),
                 )
                 for name, tensor in received.items():
                     if torch.is_tensor(tensor):
                         trace.receive(name, tensor, listed=None)
                 output, complete = self._call(trace, known, originals, args, kwargs)
-                originals.detach_from(lasting_tensors(self._model))
+                originals.detach_from([*held, *lasting_tensors(self._model)])
         return self._result(trace, inputs, output if complete else None)
 
     def weights(self) -> Mapping[str, NamedArray]:
@@ -138,7 +141,10 @@ class TorchBackend:
         if not isinstance(value, np.ndarray):
             return value
         tensor = torch.from_numpy(np.array(value))
-        return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
+        # Bytes are pixels: no module that has weights of floating numbers takes them as they are.
+        is_pixels = tensor.dtype is torch.uint8 and like.numel() > 0
+        cast = tensor.is_floating_point() or is_pixels
+        return tensor.to(like.device, like.dtype if cast else None)
 
     def _materialize(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Let lazy modules find their shapes, as their first call would."""
@@ -167,11 +173,32 @@ class TorchBackend:
                 return self._model(*args, **kwargs), True
         except PassComplete:
             return None, False
+        except Exception as error:
+            self._explain(args, error)
+            raise
+
+    def _explain(self, args: tuple[Any, ...], error: Exception) -> None:
+        """Raise InputError in place of an error that a missing batch axis explains."""
+        for spec in self.inputs():
+            shape = tuple(args[0].shape) if args and torch.is_tensor(args[0]) else ()
+            if spec.shape is not None and len(shape) == len(spec.shape) - 1:
+                raise InputError(
+                    f"x has shape {shape_text(shape)}, the first convolution expects "
+                    f"{shape_text(spec.shape)}: add the batch axis with x[None]."
+                ) from error
 
     def _result(self, trace: Trace, inputs: Mapping[str, Any], output: Any) -> Run:
         network = trace.network(
             type(self._model).__name__, self.framework, tree.parameters(self._model)
         )
+        scripted = [
+            address
+            for address, module in tree.addresses(self._model).values()
+            if isinstance(module, torch.jit.ScriptModule)
+        ]
+        if scripted:
+            note = f"left out, because scripted modules hide their calls: {', '.join(scripted)}"
+            network = replace(network, notes=(*network.notes, note))
         axes = {layer.address: layer.axes for layer in trace.layers}
         axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
         return Run(
@@ -204,18 +231,20 @@ def _inference(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
-    """What the pass writes to parameters, buffers and attributes is taken back afterwards."""
-    held = [
-        (own, dict(own)) for m in model.modules() for own in (vars(m), m._parameters, m._buffers)
-    ]
+def _unchanged(model: nn.Module) -> Iterator[Collection[torch.Tensor]]:
+    """What the pass writes to parameters, buffers and attributes is taken back afterwards.
+
+    Entering it gives the tensors that will be written to for that.
+    """
+    plain = [m for m in model.modules() if not isinstance(m, torch.jit.ScriptModule)]
+    held = [(own, dict(own)) for m in plain for own in (vars(m), m._parameters, m._buffers)]
     tensors = {str(i): tensor for i, tensor in enumerate(lasting_tensors(model))}
     before: dict[str, Any] = {}
     with Originals(before) as originals:
         for name, tensor in tensors.items():
             originals.watch(name, tensor)
         try:
-            yield
+            yield tensors.values()
         finally:
             for own, entries in held:
                 own.clear()
@@ -223,6 +252,11 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
             for name, tensor in tensors.items():
                 if before[name] is not tensor:
                     tensor.copy_(before[name])
+
+
+def _samples_second(layout: Any) -> bool:
+    """Whether a layer takes its samples along the second axis, as ``batch_first=False`` says."""
+    return isinstance(layout, tuple) and layout[:2] == ("position", "sample")
 
 
 def _named(args: tuple[Any, ...]) -> dict[str, Any]:

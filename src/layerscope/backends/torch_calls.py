@@ -54,12 +54,15 @@ def intercepted(
         if threading.get_ident() == owner:
             trace.enter(subjects[module])
 
-    def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
+    def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         # Called with None where the module raised: then it leaves, and has returned nothing.
-        return trace.leave([args, kwargs], result) if threading.get_ident() == owner else None
+        if threading.get_ident() == owner:
+            trace.leave([args, kwargs], _unpacked(result))
 
     with ExitStack() as stack:
         for module in subjects:
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # takes no hooks
             enter = module.register_forward_pre_hook(before, with_kwargs=True)
             stack.callback(enter.remove)
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
@@ -94,7 +97,10 @@ class _Functions(TorchFunctionMode):
         name = _name(func, args)
         prefix = None if name is None else self._prefix_of()
         if name is None or prefix is None:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if isinstance(result, torch.Tensor) and result.ndim > 2:
+                self._trace.carry(args, result, _order(func, args, result.ndim))
+            return result
         address = prefix + name
         if address in self._modules:
             address += "_op"  # a module of this name is another thing
@@ -115,6 +121,30 @@ _LAYOUTS: dict[str, Any] = {
     "scaled_dot_product_attention": "default", "matmul": "default", "bmm": "default",
     "einsum": "default", "stack": "default",
 }  # fmt: skip
+
+
+def _unpacked(result: Any) -> Any:
+    """A result without the book-keeping of packed sequences."""
+    if isinstance(result, nn.utils.rnn.PackedSequence):
+        return result.data
+    if type(result) is tuple:
+        return tuple(_unpacked(item) for item in result)
+    return result
+
+
+def _order(func: Any, args: tuple[Any, ...], rank: int) -> list[int] | None:
+    """In which order a function puts the axes of its argument; None where it leaves them."""
+    name = getattr(func, "__name__", "")
+    places = [p for p in args[1:] if isinstance(p, int)]
+    order = list(range(rank))
+    if name in ("transpose", "swapaxes", "swapdims") and len(places) == 2:
+        one, other = (place % rank for place in places)
+        order[one], order[other] = order[other], order[one]
+        return order
+    if name == "permute":
+        listed = args[1] if len(args) > 1 and isinstance(args[1], tuple | list) else places
+        return [place % rank for place in listed] if len(listed) == rank else None
+    return None
 
 
 def _name(func: Any, args: tuple[Any, ...]) -> str | None:

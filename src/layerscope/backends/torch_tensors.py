@@ -78,6 +78,10 @@ def _written(schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iter
 def lasting_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
     """The tensors that a module holds on to after a pass, and may write to in the next."""
     for part in module.modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            yield from part.parameters(recurse=False)
+            yield from part.buffers(recurse=False)
+            continue
         for held in (part._parameters, part._buffers, vars(part)):
             yield from (value for value in held.values() if isinstance(value, torch.Tensor))
 

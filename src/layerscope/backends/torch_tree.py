@@ -25,8 +25,14 @@ def plain(name: str) -> str:
 
 def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     """Address and module by ``id(module)``, for everything inside the model, parents first."""
-    named = model.named_modules()  # each module once, under the first of its names
-    return {id(m): (plain(name), m) for name, m in named if m is not model}
+    found: dict[int, tuple[str, nn.Module]] = {}
+    scripted: tuple[str, ...] = ()
+    for name, module in model.named_modules():  # each once, under the first of its names
+        if module is not model and not (scripted and name.startswith(scripted)):
+            found[id(module)] = (plain(name), module)
+        if isinstance(module, torch.jit.ScriptModule):
+            scripted = (*scripted, name + ".")  # it hides its layers, and is looked at as one
+    return found
 
 
 def is_library(module: nn.Module) -> bool:

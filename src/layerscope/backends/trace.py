@@ -72,6 +72,9 @@ class Trace:
         Where to put them, by address.
     keep
         Called with each value kept and its address; returns what the pass is to go on with.
+    may_stop
+        Whether to end the pass once all that was selected is there: not where a later layer may
+        tell how the axes of earlier ones are to be read.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Trace:
         default_layout: Literal["channels_last", "channels_first"],
         values: MutableMapping[str, Any],
         keep: Callable[[str, Any], Any] = lambda _, value: value,
+        may_stop: bool = True,
     ) -> None:
         self.layers: list[Layer] = []
         self.values = values
@@ -94,6 +98,7 @@ class Trace:
         self._is_value = is_value
         self._default = default_layout
         self._keep = keep
+        self._may_stop = may_stop
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
         self._origins: dict[int, _Origin] = {}
@@ -112,6 +117,20 @@ class Trace:
         origin = self._origin(other)
         if origin is not None:
             self._origins[id(value)] = replace(origin, value=_constant(value))
+
+    def carry(self, arguments: Sequence[Any], result: Any, order: list[int] | None) -> None:
+        """A function that is no step of its own returned this: it keeps, or reorders, the axes."""
+        if self._origin(result) is not None:
+            return
+        for value in _leaves(arguments):
+            source = self._origin(value)
+            if source is None or len(source.axes) != len(result.shape):
+                continue
+            if order is None and value.shape != result.shape:
+                continue
+            axes = source.axes if order is None else tuple(source.axes[i] for i in order)
+            self._remember(result, source.address, axes, derived=True)
+            return
 
     def enter(self, subject: Subject) -> None:
         """A layer is being called."""
@@ -148,7 +167,7 @@ class Trace:
             new = self._part(frame, address + suffix, index, value, sources)
             if new is not value:
                 replaced[id(value)] = new
-        if self._selection.is_complete(self.values, len(self.layers) - 1):
+        if self._may_stop and self._selection.is_complete(self.values, len(self.layers) - 1):
             raise PassComplete
         return _substitute(result, replaced) if replaced else result
 
@@ -167,7 +186,8 @@ class Trace:
         """Record one value that a layer returned; what the pass goes on with in its place."""
         subject = frame.subject
         origin = self._origin(value)
-        untouched = not self._frames and origin is not None and origin.address in self.input_axes
+        is_input = origin is not None and origin.address in self.input_axes and origin.serial > 0
+        untouched = is_input and not self._frames
         if origin is not None and (origin.serial > frame.serial or untouched):
             # A container that hands on what one of its layers returned is no value of its own,
             # nor is a model that hands on its input.
@@ -198,13 +218,16 @@ class Trace:
         count = self._counts[address] = self._counts.get(address, 0) + 1
         return address if count == 1 else f"{address}#{count}"
 
-    def _remember(self, value: Any, address: str, axes: tuple[str, ...]) -> None:
-        self._serial += 1
+    def _remember(
+        self, value: Any, address: str, axes: tuple[str, ...], *, derived: bool = False
+    ) -> None:
+        self._serial += not derived
         try:
             ref: Callable[[], Any] = weakref.ref(value)
         except TypeError:  # a stand-in of a tracing framework; it is small
             ref = _constant(value)
-        self._origins[id(value)] = _Origin(ref, address, axes, self._serial)
+        # What was derived from a value shares its axes, but is not what the layer returned.
+        self._origins[id(value)] = _Origin(ref, address, axes, 0 if derived else self._serial)
 
     def _origin(self, value: Any) -> _Origin | None:
         origin = self._origins.get(id(value))
@@ -223,8 +246,11 @@ class Trace:
             return source.axes  # (position, sample, channel): what PyTorch calls batch_first=False
         if layout in ("channels_first", "channels_last") and source is not None:
             self._correct_input(source, named_axes(shape, layout=layout))
-        if isinstance(layout, tuple) and source is not None and len(layout) == len(shape):
-            self._correct_input(source, layout)
+        if isinstance(layout, tuple) and len(layout) == len(shape):
+            if "sample" in layout:
+                self._batch = shape[layout.index("sample")]
+            if source is not None:
+                self._correct_guesses(source, layout)
         stated = layout not in ("inherit", "default")
         if not stated:
             layout = self._default if len(shape) >= 4 else "channels_last"
@@ -234,11 +260,35 @@ class Trace:
     def _correct_input(self, source: _Origin, axes: tuple[str, ...]) -> None:
         """The first layer with a layout of its own tells how the network's input is laid out."""
         if source.address in self.input_axes and source.axes != axes:
-            self.input_axes[source.address] = axes
-            self._origins[id(source.value())] = replace(source, axes=axes)
-            for i, layer in enumerate(self.layers):
-                if layer.role == "input" and layer.address == source.address:
-                    self.layers[i] = replace(layer, axes=axes)
+            self._relabel({source.address}, source.axes, axes)
+
+    def _correct_guesses(self, source: _Origin, axes: tuple[str, ...]) -> None:
+        """A layer that says where its samples are tells it of all that led to it, too."""
+        if source.axes == axes:
+            return
+        rows = {layer.address: layer for layer in self.layers}
+        found: set[str] = set()
+        pending = [source.address]
+        while pending:
+            address = pending.pop()
+            layer = rows.get(address)
+            if address in found or (layer is not None and layer.axes != source.axes):
+                continue
+            found.add(address)
+            pending += layer.inputs if layer is not None else ()
+        self._relabel(found, source.axes, axes)
+
+    def _relabel(self, addresses: set[str], was: tuple[str, ...], axes: tuple[str, ...]) -> None:
+        for address in addresses & self.input_axes.keys():
+            if self.input_axes[address] == was:
+                self.input_axes[address] = axes
+        for i, layer in enumerate(self.layers):
+            if layer.address in addresses and layer.axes == was:
+                shape = layer.shape and _open(layer.shape, axes)
+                self.layers[i] = replace(layer, axes=axes, shape=shape)
+        for key, origin in self._origins.items():
+            if origin.address in addresses and origin.axes == was:
+                self._origins[key] = replace(origin, axes=axes)
 
 
 def _parts(result: Any) -> Iterator[tuple[str, Any]]:

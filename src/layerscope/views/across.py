@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.views import scaling
-from layerscope.views.choose import choose
+from layerscope.views.choose import check_recording, choose
 from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Panel
 from layerscope.views.passage import Passage
@@ -37,6 +39,9 @@ def across(
         When no layer has that channel; the message says how many they have.
     """
     columns = check_columns(columns)
+    check_recording(recording)
+    if not isinstance(channel, int | np.integer) or isinstance(channel, bool):
+        raise ViewError(f"channel={channel!r}: pass a whole number, counted from 0.")
     passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
     before = passage.input(reshape)
     tiles: list[Tile] = []

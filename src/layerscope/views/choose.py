@@ -38,6 +38,15 @@ class Chosen:
         return self.maps.ndim == 4
 
 
+def check_recording(recording: Any) -> None:
+    """ViewError for a model, or an array, where a recording belongs."""
+    if not isinstance(recording, Recording):
+        raise ViewError(
+            f"A view takes a recording, and this is a {type(recording).__name__}: pass what "
+            "activations(model, x) or weights(model) returned."
+        )
+
+
 def choose(
     recording: Recording,
     address: str | None,
@@ -54,6 +63,7 @@ def choose(
     AddressError, ViewError
         When there is no such layer, unit or sample, or ``reshape`` does not fit.
     """
+    check_recording(recording)
     is_input = address is None or (address == "input" and address not in recording)
     place = Place("input") if is_input else recording.place(str(address))
     array = recording.named(None if is_input else place.layer)

@@ -11,7 +11,7 @@ from layerscope.axes import NamedArray
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.views import scaling
-from layerscope.views.choose import Chosen, check_shape, choose, shape_of
+from layerscope.views.choose import Chosen, check_recording, check_shape, choose, shape_of
 from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Pages
 from layerscope.views.passage import Passage
@@ -62,6 +62,7 @@ def pages(
     height, width = _whole_numbers("min_size", min_size, 0)
     across = check_columns(columns) or across
     reshape = reshape and check_shape(reshape)
+    check_recording(recording)
     passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
     patterns = _input(passage, reshape)
     seen = [tile.pixels.shape[:2] for tile in patterns]

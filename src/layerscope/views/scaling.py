@@ -77,7 +77,9 @@ def scaled(
     exact = maps.dtype == np.float64 or scale == "zscore"  # squares leave float32 early
     values = np.ascontiguousarray(maps, np.float64 if exact else np.float32)
     least, most, finite = _ranges(values)
-    whole = float(least.min(initial=np.inf)), float(most.max(initial=-np.inf))
+    some = least <= most  # a map without a finite value has no part in the layer's range
+    whole = (float(least[some].min()), float(most[some].max())) if some.any() else (0.0, 0.0)
+    least, most = np.where(some, least, 0), np.where(some, most, 0)
     given = scale if isinstance(scale, tuple) else None
     if scale == "network" and extent is not None:
         given = max(extent[0], -_HUGE), min(extent[1], _HUGE)
@@ -115,7 +117,10 @@ def scaled(
 
 
 def _ranges(values: Array) -> tuple[Array, Array, npt.NDArray[np.bool_] | None]:
-    """Each map's smallest and largest finite value; where values are finite, None if all are."""
+    """Each map's smallest and largest finite value; where values are finite, None if all are.
+
+    A map that has none gets ``inf`` and ``-inf``.
+    """
     flat = values.reshape(len(values), values.shape[1] * values.shape[2])
     if flat.size == 0:
         nothing = np.zeros(len(values), values.dtype)
@@ -127,8 +132,6 @@ def _ranges(values: Array) -> tuple[Array, Array, npt.NDArray[np.bool_] | None]:
     finite = np.isfinite(flat)
     least = flat.min(axis=1, where=finite, initial=np.inf)
     most = flat.max(axis=1, where=finite, initial=-np.inf)
-    none = ~finite.any(axis=1)
-    least[none] = most[none] = 0
     return least, most, finite.reshape(values.shape)
 
 

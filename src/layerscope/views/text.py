@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.table import printable
 from layerscope.views.palette import GROUND, INK
 
 Mask = npt.NDArray[np.uint8]
@@ -52,6 +53,7 @@ def mask(text: str, size: int) -> Mask:
     """How much of each pixel the text covers, 0 to 255, ``(line height, width)``."""
     if not text:
         return np.zeros((line_height(size), 0), np.uint8)
+    text = printable(text)
     return np.concatenate([_glyph(character, size) for character in text], axis=1)
 
 

@@ -86,7 +86,9 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.describe import describe
+    from layerscope.views.palette import known
 
+    known(args.palette)  # before anything is run
     model = opened(args)
     output = Output.claim(args.out or f"layerscope-{safe(describe(model).name)}", force=args.force)
     how = Look(
