@@ -229,7 +229,7 @@ def test_values_are_written_in_their_cells(recorded: Any, address: str) -> None:
     array = recorded[address]
     values = array.isel(sample=0) if "sample" in array.dims else array
     texts = [text for tile in panel.header["tiles"] for text in tile["texts"]]
-    assert sorted(texts) == sorted(f"{value:.1f}" for value in values.values.ravel())
+    assert sorted(texts) == sorted(f"{value:z.1f}" for value in values.values.ravel())
     assert all(len(t["texts"]) == t["shape"][0] * t["shape"][1] for t in panel.header["tiles"])
     assert len({t["box"][2] // t["shape"][1] for t in panel.header["tiles"]}) == 1
 

@@ -5,6 +5,7 @@ An engine knows nothing of layers.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, Protocol
@@ -180,9 +181,9 @@ class TorchEngine:
 
         from layerscope.backends.torch_tensors import Originals, lasting_tensors
 
-        with torch.no_grad(), keras.StatelessScope(), Originals(values) as originals:
-            yield originals.watch
-        originals.detach_from(lasting_tensors(model))
+        with torch.no_grad(), keras.StatelessScope(), Originals() as originals:
+            yield functools.partial(originals.watch, values)
+        originals.detach_from(lasting_tensors(model), only=values)
 
     def snapshot(self, value: Any) -> Any:
         return value.clone()

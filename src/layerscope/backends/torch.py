@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -79,21 +80,21 @@ class TorchBackend:
         with random_state_kept(), torch.no_grad(), _inference(self._model):
             self._materialize(args, kwargs)
             known = tree.subjects(self._model)
-            with _unchanged(self._model) as held, Originals(values) as originals:
+            with Originals() as originals, _unchanged(self._model, originals) as held:
                 trace = Trace(
                     selection,
                     batch=next(iter(inputs.values())).shape[0] if inputs else None,
                     is_value=is_value,
                     default_layout="channels_first",
                     values=values,
-                    keep=originals.watch,
+                    keep=functools.partial(originals.watch, values),
                     may_stop=not any(_samples_second(s.layout) for s in known.values()),
                 )
                 for name, tensor in received.items():
                     if torch.is_tensor(tensor):
                         trace.receive(name, tensor, listed=None)
                 output, complete = self._call(trace, known, originals, args, kwargs)
-                originals.detach_from([*held, *lasting_tensors(self._model)])
+                originals.detach_from([*held, *lasting_tensors(self._model)], only=values)
         return self._result(trace, inputs, output if complete else None)
 
     def weights(self) -> Mapping[str, NamedArray]:
@@ -231,7 +232,7 @@ def _inference(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _unchanged(model: nn.Module) -> Iterator[Collection[torch.Tensor]]:
+def _unchanged(model: nn.Module, originals: Originals) -> Iterator[Collection[torch.Tensor]]:
     """What the pass writes to parameters, buffers and attributes is taken back afterwards.
 
     Entering it gives the tensors that will be written to for that.
@@ -240,18 +241,17 @@ def _unchanged(model: nn.Module) -> Iterator[Collection[torch.Tensor]]:
     held = [(own, dict(own)) for m in plain for own in (vars(m), m._parameters, m._buffers)]
     tensors = {str(i): tensor for i, tensor in enumerate(lasting_tensors(model))}
     before: dict[str, Any] = {}
-    with Originals(before) as originals:
+    for name, tensor in tensors.items():
+        originals.watch(before, name, tensor)
+    try:
+        yield tensors.values()
+    finally:
+        for own, entries in held:
+            own.clear()
+            own.update(entries)
         for name, tensor in tensors.items():
-            originals.watch(name, tensor)
-        try:
-            yield tensors.values()
-        finally:
-            for own, entries in held:
-                own.clear()
-                own.update(entries)
-            for name, tensor in tensors.items():
-                if before[name] is not tensor:
-                    tensor.copy_(before[name])
+            if before[name] is not tensor:
+                tensor.copy_(before[name])
 
 
 def _samples_second(layout: Any) -> bool:

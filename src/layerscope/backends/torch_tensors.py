@@ -17,16 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Originals(TorchDispatchMode):
-    """While active, keeps the tensors in ``values`` from changing: copy on write.
+    """While active, keeps the tensors that it watches from changing: copy on write."""
 
-    ``values`` maps addresses to tensors; an entry is replaced by a copy when the tensor's storage
-    is about to be written to.
-    """
-
-    def __init__(self, values: MutableMapping[str, Any]) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._values = values
-        self._by_storage: dict[int, list[str]] = {}
+        self._by_storage: dict[int, list[tuple[MutableMapping[str, Any], str]]] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -34,18 +29,26 @@ class Originals(TorchDispatchMode):
         # we watch, nothing is compiled.
         return False
 
-    def watch(self, address: str, tensor: torch.Tensor) -> torch.Tensor:
-        """Keep this tensor, to be found in ``values`` under this address."""
-        self._values[address] = tensor
+    def watch(self, values: MutableMapping[str, Any], key: str, tensor: torch.Tensor) -> Any:
+        """Keep this tensor under this key; it is replaced there by a copy before it is written to.
+
+        Returns the tensor.
+        """
+        values[key] = tensor
         if tensor.layout is torch.strided:
-            self._by_storage.setdefault(_storage(tensor), []).append(address)
+            self._by_storage.setdefault(_storage(tensor), []).append((values, key))
         return tensor
 
-    def detach_from(self, lasting: Iterable[torch.Tensor]) -> None:
-        """Copy what shares memory with tensors that live on after the pass: parameters, states."""
-        for tensor in lasting:
+    def detach_from(
+        self, tensors: Iterable[torch.Tensor], only: MutableMapping[str, Any] | None = None
+    ) -> None:
+        """Copy what shares memory with tensors that may be written to unseen, or later on.
+
+        ``only`` where that matters to what is kept in these values alone.
+        """
+        for tensor in tensors:
             if tensor.layout is torch.strided:
-                self._copy(_storage(tensor))
+                self._copy(_storage(tensor), only)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -56,9 +59,13 @@ class Originals(TorchDispatchMode):
                 self._copy(_storage(tensor))
         return func(*args, **kwargs)
 
-    def _copy(self, storage: int) -> None:
-        for address in self._by_storage.pop(storage, ()):
-            self._values[address] = self._values[address].clone()
+    def _copy(self, storage: int, only: MutableMapping[str, Any] | None = None) -> None:
+        watched = self._by_storage.pop(storage, [])
+        for values, key in watched:
+            if only is None or values is only:
+                values[key] = values[key].clone()
+        if only is not None and watched:
+            self._by_storage[storage] = [entry for entry in watched if entry[0] is not only]
 
 
 def _storage(tensor: torch.Tensor) -> int:

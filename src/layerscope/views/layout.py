@@ -181,7 +181,7 @@ def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
 
 def for_values(tile: Tile, values: npt.NDArray[Any]) -> Tile:
     """The tile with each value written in its cell, to one decimal, and cells large enough."""
-    texts = tuple(f"{value:.1f}" for value in values.ravel())
+    texts = tuple(f"{value:z.1f}" for value in values.ravel())
     widest = max((text.width(t, LABEL) for t in texts), default=0)
     cell = max(tile.magnify, widest + 6, text.line_height(LABEL) + 6)
     return tile._replace(magnify=cell, texts=texts)
