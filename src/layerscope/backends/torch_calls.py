@@ -57,7 +57,9 @@ def intercepted(
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         # Called with None where the module raised: then it leaves, and has returned nothing.
         if threading.get_ident() == owner:
-            trace.leave([args, kwargs], _unpacked(result))
+            # Even a look at a tensor's shape is a function to a function mode.
+            with torch._C.DisableTorchFunction():
+                trace.leave([args, kwargs], _unpacked(result))
 
     with ExitStack() as stack:
         for module in subjects:
