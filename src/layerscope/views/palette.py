@@ -37,6 +37,8 @@ def known(name: str) -> str:
     """The palette's own name in Matplotlib; ViewError, with near names, where it has none."""
     import matplotlib as mpl
 
+    if not isinstance(name, str):
+        raise ViewError(f"palette={name!r}: pass a name, such as 'viridis'.")
     name = _ALIASES.get(name, name)
     if name not in mpl.colormaps:
         near = difflib.get_close_matches(name, list(mpl.colormaps), n=3)

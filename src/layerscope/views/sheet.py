@@ -10,7 +10,7 @@ from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
-from layerscope.views.choose import Chosen, choose
+from layerscope.views.choose import Chosen, check_recording, choose
 from layerscope.views.kernels import beside
 from layerscope.views.layout import Heading, Tile, arrange, for_values
 from layerscope.views.panel import Panel
@@ -90,6 +90,7 @@ def sheet(
         tiles = _with_values(tiles, chosen)
     group = 1
     if kernels is not None:
+        check_recording(kernels)
         tiles, heading, group = beside(tiles, heading, chosen, kernels, palette)
     if columns is None:
         columns = _own_columns(chosen, tiles)

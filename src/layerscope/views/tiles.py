@@ -21,7 +21,8 @@ _ALONE, _AMONG = 320, 64  #: how long a tile's longer side is to be
 def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None) -> list[Tile]:
     """A tile for each map; the cells, or rows, of a vector."""
     if chosen.vector:
-        return _vector(result.indexes[0, 0], float(result.low[0]), float(result.high[0]))
+        silent = (chosen.maps[0, 0] == 0).tolist()
+        return _vector(result.indexes[0, 0], float(result.low[0]), float(result.high[0]), silent)
     if chosen.maps.size == 0:
         return []
     times = magnification(
@@ -102,10 +103,15 @@ def colour_tiles(
     return tiles, words, int(finite.size - finite.sum())
 
 
-def _vector(indexes: npt.NDArray[np.uint8], low: float, high: float) -> list[Tile]:
+def _vector(
+    indexes: npt.NDArray[np.uint8], low: float, high: float, silent: list[bool]
+) -> list[Tile]:
     count = len(indexes)
     if count <= _CELLS:
-        return [Tile(indexes[i : i + 1, None], str(i), low, high, False, 32) for i in range(count)]
+        return [
+            Tile(indexes[i : i + 1, None], str(i), low, high, is_blank, 32)
+            for i, is_blank in enumerate(silent)
+        ]
     return [
         Tile(indexes[None, i : i + _ROW], f"{i}–{min(i + _ROW, count) - 1}", low, high, False, 12)
         for i in range(0, count, _ROW)
