@@ -113,7 +113,9 @@ class KerasBackend:
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode."""
         x = keras.tree.map_structure(self._tensor, x)
-        received = dict(zip(self._names(x), map(self._engine.snapshot, _leaves(x)), strict=True))
+        received = {
+            name: self._engine.snapshot(value) for name, value in _received(self._model, x).items()
+        }
         with random_state_kept():
             self._build(x)
             seen = self._recall(x)
@@ -149,15 +151,6 @@ class KerasBackend:
         if isinstance(value, np.ndarray):
             value = np.array(value, dtype=keras.config.floatx() if value.dtype == float else None)
         return keras.ops.convert_to_tensor(value)
-
-    def _names(self, x: Any) -> list[str]:
-        if isinstance(x, dict):
-            return list(map(str, keras.tree.flatten({name: name for name in x})))
-        count = len(_leaves(x))
-        specs = [spec.name for spec in self.inputs()]
-        if len(specs) == count:
-            return specs
-        return ["input", *(f"input_{i}" for i in range(1, count))]
 
     def _build(self, x: Any) -> None:
         """Build what the first call would build, and change nothing else that it would change."""
@@ -279,7 +272,9 @@ def _watched(
             subject = Subject(inside + operation.name, type(operation).__name__)
         return subject
 
-    _receive(trace, model, x)
+    listed = {layer.address: layer for layer in tree.input_layers(model)}
+    for name, value in _received(model, x).items():
+        trace.receive(name, value, listed=listed.get(name))
     try:
         with intercepted(trace, subject_of):
             output, complete = model(x, training=False), True
@@ -291,14 +286,16 @@ def _watched(
     return output, _Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
 
 
-def _receive(trace: Trace, model: Any, x: Any) -> None:
-    listed: dict[str, Layer] = {layer.address: layer for layer in tree.input_layers(model)}
-    names = list(x) if isinstance(x, dict) else [s.name for s in tree.input_specs(model)]
+def _received(model: Any, x: Any) -> dict[str, Any]:
+    """The tensors of an input by name: the user's own, or the model's, or numbered ones."""
     leaves = _leaves(x)
+    if isinstance(x, dict):
+        names = [str(name) for name in keras.tree.flatten({name: name for name in x})]
+    else:
+        names = tree.input_names(model)
     if len(names) != len(leaves):
         names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
-    for name, leaf in zip(sorted(names) if isinstance(x, dict) else names, leaves, strict=True):
-        trace.receive(name, leaf, listed=listed.get(name))
+    return dict(zip(names, leaves, strict=True))
 
 
 def _leaves(x: Any) -> list[Any]:
