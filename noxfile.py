@@ -21,12 +21,14 @@ nox.options.sessions = [
     "keras-torch",
     "torch",
     "sklearn",
+    "onnx",
     "docs",
 ]
 
 #: Tests of one framework, by the name of their file, of none and of the pages; others need Keras.
 TORCH = "tests/backends/test_torch*.py"
 SKLEARN = "tests/backends/test_sklearn*.py"
+ONNX = "tests/backends/**/test_onnx*.py"
 NONE = "tests/test_*.py"
 DOCS = "tests/test_docs.py"
 
@@ -80,6 +82,13 @@ def sklearn(session: nox.Session) -> None:
     """scikit-learn, and all that needs no framework, where there is no other."""
     _install(session, "sklearn", "tests")
     _pytest(session, *_files(SKLEARN), *_files(NONE), "tests/views")
+
+
+@nox.session
+def onnx(session: nox.Session) -> None:
+    """ONNX on ONNX Runtime, where there is no other framework."""
+    _install(session, "onnx", "tests")
+    _pytest(session, *_files(ONNX), *_files(NONE))
 
 
 @nox.session

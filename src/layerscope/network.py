@@ -64,6 +64,21 @@ class Layer:
         return any(p.trainable for p in self.parameters) if self.parameters else None
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file that a model was opened from."""
+
+    path: str
+    format: str  #: ``Keras HDF5``, ``ONNX opset 8``
+    written_by: str = ""  #: ``Keras 2.1.6 on TensorFlow``, where the file says so
+    repairs: tuple[str, ...] = ()  #: what had to be changed for it to open, in words
+
+    def __str__(self) -> str:
+        writer = f", written by {self.written_by}" if self.written_by else ""
+        lines = [f"Opened from {self.path} ({self.format}{writer})"]
+        return "\n".join([*lines, *(f"Repaired: {repair}" for repair in self.repairs)])
+
+
 @dataclass(frozen=True)
 class Network:
     """The layers of a model in execution order."""
@@ -73,6 +88,7 @@ class Network:
     layers: tuple[Layer, ...]
     parameters: tuple[Parameter, ...] = ()  #: all of them, each once, also those of no layer
     notes: tuple[str, ...] = ()  #: what a reader should know: layers left out, order not known
+    origin: Origin | None = None  #: where it was opened from
 
     @property
     def total(self) -> int:
@@ -132,6 +148,7 @@ class Network:
         return "\n".join(
             [
                 f"{self.name} ({self.framework})",
+                *([str(self.origin)] if self.origin else []),
                 text_table(columns, rows, right=("weights", "biases")),
                 f"Parameters: {self.total:,} ({size_text(self.nbytes)}), "
                 f"{self.trainable:,} trainable, {self.non_trainable:,} non-trainable",

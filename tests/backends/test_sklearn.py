@@ -10,10 +10,14 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import layerscope as ls
+from layerscope.backends import backend_for
 from layerscope.errors import ModelError
 from layerscope.testing import reference
 from layerscope.testing.contract import BackendContract
@@ -86,3 +90,71 @@ def test_what_is_no_fitted_mlp() -> None:
         ls.describe(MLPClassifier())
     with pytest.raises(ModelError, match="can't look into a LogisticRegression"):
         ls.describe(LogisticRegression())
+
+
+class TestPipeline(TestSklearn):
+    """A pipeline keeps the contract, too: here its step before changes nothing."""
+
+    def mlp(self) -> Any:
+        return make_pipeline("passthrough", super().mlp())
+
+    def state(self, model: Any) -> Any:
+        return super().state(model.steps[-1][1])
+
+    def failing(self) -> tuple[Any, Any, type[Exception]]:
+        model = copy.deepcopy(self.mlp())
+        model.steps[-1][1].coefs_[1] = np.zeros((5, 1), np.float32)
+        return model, reference.MLP_INPUT, ValueError
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, MLPRegressor])
+def test_the_steps_of_a_pipeline_are_operations(make: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(3.0, 5.0, size=(40, 6)), np.arange(40) % 3
+    model = make_pipeline(
+        StandardScaler(), "passthrough", PCA(3), make(hidden_layer_sizes=(5,), tol=1e9)
+    ).fit(x, y)
+    acts = ls.activations(model, x)
+    assert list(acts) == ["standardscaler", "pca", "hidden_0", "output"]
+    np.testing.assert_allclose(acts["standardscaler"], model[0].transform(x))
+    np.testing.assert_allclose(acts["pca"], model[:-1].transform(x))
+    predict = model.predict_proba if make is MLPClassifier else model.predict
+    np.testing.assert_allclose(acts["output"].values.reshape(40, -1), predict(x).reshape(40, -1))
+    network = ls.describe(model)
+    assert network.name == "Pipeline"
+    roles = [(layer.type, layer.role, layer.inputs) for layer in network][:3]
+    assert roles == [
+        ("StandardScaler", "operation", ("input",)),
+        ("PCA", "operation", ("standardscaler",)),
+        ("Dense", "layer", ("pca",)),
+    ]
+    assert network["standardscaler"].shape == (None, 6)
+
+
+def test_a_pipeline_that_was_fitted_on_a_table_is_not_warned_of() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=list("abc"))
+    model = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(4,), tol=1e9)).fit(
+        frame, frame["a"]
+    )
+    np.testing.assert_allclose(
+        ls.activations(model, frame)["output"].values[:, 0], model.predict(frame)
+    )
+
+
+def test_the_digest_of_a_pipeline_knows_its_steps() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+    model = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(4,), tol=1e9)).fit(
+        x, y
+    )
+    before = backend_for(model).digest()
+    assert backend_for(copy.deepcopy(model)).digest() == before
+    model[0].mean_ += 1
+    assert backend_for(model).digest() != before
+
+
+def test_a_pipeline_of_something_else() -> None:
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    with pytest.raises(ModelError, match="a Pipeline that ends in a LogisticRegression"):
+        ls.describe(model)

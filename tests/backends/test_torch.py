@@ -279,3 +279,19 @@ def test_an_index_beyond_the_last_unit() -> None:
     acts = ls.activations(TestTorch().mlp(), reference.MLP_INPUT)
     with pytest.raises(AddressError, match="has 2 along unit, counted from 0"):
         acts["0:2"]
+
+
+def test_what_comes_before_a_recurrent_layer_keeps_its_axes():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(20, 8)
+            self.lstm = nn.LSTM(8, 6, batch_first=True)
+
+        def forward(self, tokens):
+            return self.lstm(self.embed(tokens))[0]
+
+    acts = ls.activations(Recurrent(), np.zeros((2, 7), np.int64))
+    assert acts["embed"].dims == ("sample", "position", "channel")
+    assert acts["embed"].shape == (2, 7, 8)
+    assert acts["lstm[1.0]"].dims == ("sample", "layer", "unit")

@@ -38,6 +38,10 @@ def backend_for(model: Any) -> Backend:
             from layerscope.backends.sklearn import SklearnBackend
 
             return SklearnBackend(model)
+        if root in ("onnx", "onnxruntime") or kind.__module__ == "layerscope.backends.onnx_model":
+            from layerscope.backends.onnx import OnnxBackend
+
+            return OnnxBackend(model)
         if root in ("tf_keras", "tensorflow"):
             raise ModelError(
                 f"{type(model).__name__} belongs to {root}, the Keras before Keras 3: save it and "
@@ -45,5 +49,5 @@ def backend_for(model: Any) -> Backend:
             )
     raise ModelError(
         f"layerscope can't look into a {type(model).__name__}: pass a Keras 3 model, a "
-        "torch.nn.Module, or a scikit-learn MLPClassifier or MLPRegressor."
+        "torch.nn.Module, an onnx.ModelProto, or a scikit-learn MLPClassifier or MLPRegressor."
     )

@@ -16,8 +16,12 @@ EXTRAS = {
     "jax": "keras-jax",
     "tensorflow": "keras-tensorflow",
     "torch": "torch",
+    "safetensors": "torch",
     "sklearn": "sklearn",
     "joblib": "sklearn",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "skops": "sklearn",
 }
 _KERAS_BACKENDS = ("jax", "tensorflow", "torch")
 

@@ -1,8 +1,9 @@
-"""scikit-learn's multi-layer perceptrons."""
+"""scikit-learn's multi-layer perceptrons, alone or at the end of a pipeline."""
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import sklearn
 from scipy.special import expit, softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from layerscope.axes import NamedArray
@@ -33,26 +35,34 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 class SklearnBackend:
-    """One fitted ``MLPClassifier`` or ``MLPRegressor``.
+    """One fitted ``MLPClassifier`` or ``MLPRegressor``, or a pipeline that ends in one.
 
     Its layers are called ``hidden_0``, ``hidden_1`` and so on, and ``output``; what they return is
-    taken after the activation, as in Keras' Dense.
+    taken after the activation, as in Keras' Dense. The steps of a pipeline before it are operations
+    and bear their own names.
     """
 
     def __init__(self, model: Any) -> None:
-        if not isinstance(model, MLPClassifier | MLPRegressor):
+        steps = model.steps if isinstance(model, Pipeline) else [("", model)]
+        last = steps[-1][1]
+        if not isinstance(last, MLPClassifier | MLPRegressor):
+            what = f"a {type(model).__name__}"
+            if last is not model:
+                what += f" that ends in a {type(last).__name__}"
             raise ModelError(
-                f"layerscope can't look into a {type(model).__name__}: of scikit-learn it knows "
-                "MLPClassifier and MLPRegressor (of a pipeline, pass its last step and what the "
-                "steps before made of x)."
+                f"layerscope can't look into {what}: of scikit-learn it knows MLPClassifier and "
+                "MLPRegressor, and pipelines that end in one (of a search, pass its "
+                "best_estimator_)."
             )
         try:
-            check_is_fitted(model, "coefs_")
+            check_is_fitted(last, "coefs_")
         except NotFittedError:
             raise ModelError(
-                f"This {type(model).__name__} has no weights yet: fit it first."
+                f"This {type(last).__name__} has no weights yet: fit it first."
             ) from None
-        self._model = model
+        self._whole = model
+        self._model = last
+        self._before = [(n, step) for n, step in steps[:-1] if step not in (None, "passthrough")]
 
     @property
     def framework(self) -> str:
@@ -61,12 +71,12 @@ class SklearnBackend:
 
     def describe(self) -> Network:
         """The layers in order: they are all known."""
-        x = np.zeros((1, self._model.n_features_in_))
+        x = np.zeros((1, self._features()))
         return self.run(x, Selection(everything=True)).network
 
     def inputs(self) -> tuple[InputSpec, ...]:
         """One vector of features for each sample."""
-        return (InputSpec("input", (None, self._model.n_features_in_), str(self._dtype())),)
+        return (InputSpec("input", (None, self._features()), str(self._dtype())),)
 
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``; the layers are all known beforehand."""
@@ -87,12 +97,15 @@ class SklearnBackend:
         trace.receive("input", value, listed=None)
         complete = True
         try:
+            for name, step in self._before:
+                trace.enter(Subject(name, type(step).__name__, "operation", "channels_last"))
+                value = trace.leave([value], _transformed(step, value, self._dtype()))
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
                 value = trace.leave([value], activate(value @ kernel + bias))
         except PassComplete:
             complete = False
-        network = trace.network(type(self._model).__name__, self.framework, self._parameters())
+        network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
         if not complete:
             network = self.describe()
         return Run(
@@ -118,7 +131,17 @@ class SklearnBackend:
         for key, array in self.weights().items():
             digest.update(key.encode())
             digest.update(np.ascontiguousarray(array.values).data)
+        for name, step in self._before:
+            digest.update(f"{name}: {step!r}".encode())
+            for key, value in sorted(vars(step).items()):
+                if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+                    digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
         return digest.hexdigest()
+
+    def _features(self) -> int:
+        """How many features a sample has, before any step."""
+        first = self._before[0][1] if self._before else self._model
+        return int(getattr(first, "n_features_in_", self._model.n_features_in_))
 
     def _dtype(self) -> np.dtype[Any]:
         dtype: np.dtype[Any] = self._model.coefs_[0].dtype
@@ -146,3 +169,12 @@ class SklearnBackend:
             )
             layers.append((subject, kernel, bias, _ACTIVATIONS[activation]))
         return layers
+
+
+def _transformed(step: Any, value: Array, dtype: np.dtype[Any]) -> Array:
+    with warnings.catch_warnings():
+        # Fitted on a table, it would like one again; the columns are in the order of the table.
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        result = step.transform(value)
+    result = result.toarray() if hasattr(result, "toarray") else result
+    return np.array(result, dtype=dtype)  # a copy: a step may return what it received

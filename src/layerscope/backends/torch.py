@@ -6,7 +6,7 @@ import functools
 import hashlib
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.torch_calls import intercepted
+from layerscope.backends.torch_exported import example as exported_example
+from layerscope.backends.torch_exported import is_exported, type_name
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.untouched import random_state_kept
@@ -37,7 +39,10 @@ class TorchBackend:
                 "Python module that it was made from."
             )
         if not isinstance(model, nn.Module):
-            raise ModelError(f"{type(model).__name__} is no module: pass a torch.nn.Module.")
+            raise ModelError(
+                f"{type(model).__name__} is no module: pass a torch.nn.Module; of an exported "
+                "program, torch.export.unflatten(program)."
+            )
         # What torch.compile made of a module runs as one piece: look into the module itself.
         self._model: nn.Module = getattr(model, "_orig_mod", model)
 
@@ -47,7 +52,15 @@ class TorchBackend:
         return f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def describe(self) -> Network:
-        """The modules in the order of their definition: a module does not know its own order."""
+        """The modules in the order of their definition: a module does not know its own order.
+
+        An exported program does, and which shapes it takes: it is run on zeros.
+        """
+        example = exported_example(self._model)
+        if example:
+            # Somebody else's graph, which may raise anything: then the modules are what is known.
+            with suppress(Exception):
+                return self.run(example, Selection(everything=True)).network
         return tree.describe(self._model, self.framework)
 
     def inputs(self) -> tuple[InputSpec, ...]:
@@ -179,9 +192,16 @@ class TorchBackend:
             raise
 
     def _explain(self, args: tuple[Any, ...], error: Exception) -> None:
-        """Raise InputError in place of an error that a missing batch axis explains."""
-        for spec in self.inputs():
-            shape = tuple(args[0].shape) if args and torch.is_tensor(args[0]) else ()
+        """Raise InputError in place of an error that the shape of x explains."""
+        shape = tuple(args[0].shape) if args and torch.is_tensor(args[0]) else ()
+        for spec in self.inputs()[:1]:
+            stated = spec.shape or ()
+            fixed = [(n, m) for n, m in zip(stated, shape, strict=False) if n is not None]
+            if is_exported(self._model) and any(n != m for n, m in fixed):
+                raise InputError(
+                    f"x has shape {shape_text(shape)}, and the program was exported for "
+                    f"{shape_text(stated)} and takes no other: export it with dynamic_shapes=."
+                ) from error
             if spec.shape is not None and len(shape) == len(spec.shape) - 1:
                 raise InputError(
                     f"x has shape {shape_text(shape)}, the first convolution expects "
@@ -190,7 +210,7 @@ class TorchBackend:
 
     def _result(self, trace: Trace, inputs: Mapping[str, Any], output: Any) -> Run:
         network = trace.network(
-            type(self._model).__name__, self.framework, tree.parameters(self._model)
+            type_name(self._model), self.framework, tree.parameters(self._model)
         )
         scripted = [
             address

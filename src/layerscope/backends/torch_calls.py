@@ -136,7 +136,7 @@ def _unpacked(result: Any) -> Any:
 
 def _order(func: Any, args: tuple[Any, ...], rank: int) -> list[int] | None:
     """In which order a function puts the axes of its argument; None where it leaves them."""
-    name = getattr(func, "__name__", "")
+    name = _own_name(func)
     places = [p for p in args[1:] if isinstance(p, int)]
     order = list(range(rank))
     if name in ("transpose", "swapaxes", "swapdims") and len(places) == 2:
@@ -151,7 +151,7 @@ def _order(func: Any, args: tuple[Any, ...], rank: int) -> list[int] | None:
 
 def _name(func: Any, args: tuple[Any, ...]) -> str | None:
     """The name to report a function by; None for one that is no step of a network."""
-    name = getattr(func, "__name__", "")
+    name = _own_name(func)
     bare = name.strip("_")
     if name.startswith("__") and bare[:1] in "ir" and bare[1:] in _ARITHMETIC | {"truediv"}:
         bare = bare[1:]  # __iadd__, __radd__
@@ -163,6 +163,12 @@ def _name(func: Any, args: tuple[Any, ...]) -> str | None:
     if bare in _ARITHMETIC and not all(isinstance(a, torch.Tensor) and a.ndim for a in args[:2]):
         return None  # scaling by a number is no node of its own
     return bare
+
+
+def _own_name(func: Any) -> str:
+    """``add`` also for ``aten.add.Tensor``, which exported programs call."""
+    name: str = getattr(func, "__name__", "")
+    return name.partition(".")[0] if isinstance(func, torch._ops.OpOverload) else name
 
 
 def _flattens(before: Any, after: Any) -> bool:

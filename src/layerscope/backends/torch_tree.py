@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from layerscope.axes import Layout
+from layerscope.backends import torch_exported as exported
 from layerscope.backends.trace import Subject
 from layerscope.network import InputSpec, Layer, Network, Parameter
 
@@ -19,7 +20,11 @@ _SPACE = {1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
 
 
 def plain(name: str) -> str:
-    """A dotted name without what ``torch.compile`` puts into it."""
+    """A dotted name without what ``torch.compile`` and ``torch.export`` put into it.
+
+    ``relu@1`` is the second call of ``relu``, which an exported program keeps as a module.
+    """
+    name = re.sub(r"@\d+(?=\.|$)", "", name)
     return re.sub(r"(^|\.)_orig_mod(?=\.|$)", "", name).lstrip(".")
 
 
@@ -37,7 +42,7 @@ def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
 
 def is_library(module: nn.Module) -> bool:
     """Whether PyTorch wrote it: the functions that it calls are its own affair."""
-    return type(module).__module__.startswith("torch.nn.")
+    return exported.kind(module).__module__.startswith("torch.nn.")
 
 
 def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
@@ -47,7 +52,7 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
     for module, address in [(model, "output"), *((m, a) for a, m in addresses(model).values())]:
         known[module] = Subject(
             address,
-            type(module).__name__,
+            exported.type_name(module),
             layout=_layout(module),
             part_layouts=_part_layouts(module),
             settings=_settings(module),
@@ -75,15 +80,17 @@ def describe(model: nn.Module, framework: str) -> Network:
             )
             rows.append(row)
     note = "layers in the order of their definition: pass an input to see the order of execution"
-    name = type(model).__name__
+    name = exported.type_name(model)
     return Network(name, framework, tuple(rows), parameters(model), (note,) if rows else ())
 
 
 def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
     """What an image must look like, guessed from the first convolution; empty without one.
 
-    Modules do not say what they expect, so arrays are not held against this.
+    Modules do not say what they expect, so arrays are not held against this; exported ones do.
     """
+    if exported.is_exported(model):
+        return exported.input_specs(model)
     for module in model.modules():
         match = re.fullmatch(r"(?:Lazy)?Conv2d", type(module).__name__)
         if match and isinstance(module, nn.Conv2d):
@@ -106,15 +113,17 @@ def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[s
 
 
 def _weight_axes(module: nn.Module, name: str, rank: int) -> tuple[str, ...]:
+    kind = exported.kind(module)
     vector_layers = (nn.Linear, nn.Bilinear, *_RECURRENT)
     if rank == 0:
         return ()
     if rank == 1:
-        return ("unit",) if isinstance(module, vector_layers) else ("channel",)
-    if isinstance(module, nn.modules.conv._ConvNd) and rank == len(module.kernel_size) + 2:
-        order = ("input", "channel") if module.transposed else ("channel", "input")
+        return ("unit",) if issubclass(kind, vector_layers) else ("channel",)
+    if issubclass(kind, nn.modules.conv._ConvNd) and rank > 2:
+        transposed = issubclass(kind, nn.modules.conv._ConvTransposeNd)
+        order = ("input", "channel") if transposed else ("channel", "input")
         return (*order, *_SPACE[rank - 2])
-    if isinstance(module, nn.Embedding):
+    if issubclass(kind, nn.Embedding):
         return ("input", "channel")
     if rank == 2:
         return ("unit", "input")
@@ -123,7 +132,7 @@ def _weight_axes(module: nn.Module, name: str, rank: int) -> tuple[str, ...]:
 
 def _own_parameters(module: nn.Module, address: str, seen: set[int]) -> Iterator[Parameter]:
     # Attention uses its output projection's weights without calling it as a module.
-    recurse = isinstance(module, nn.MultiheadAttention)
+    recurse = issubclass(exported.kind(module), nn.MultiheadAttention)
     for name, parameter in module.named_parameters(prefix=address, recurse=recurse):
         if id(parameter) not in seen:
             seen.add(id(parameter))
@@ -140,22 +149,28 @@ def _parameter(key: str, parameter: nn.Parameter) -> Parameter:
 
 
 def _layout(module: nn.Module) -> Any:
-    if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
-        order = ("sample", "position") if module.batch_first else ("position", "sample")
+    kind = exported.kind(module)
+    if issubclass(kind, nn.RNNBase | nn.MultiheadAttention):
+        # Attention is exported in pieces, none of which says where its samples are.
+        known = exported.arguments(module) if exported.is_exported(module) else vars(module)
+        if "batch_first" not in known:
+            return "channels_last"
+        order = ("sample", "position") if known["batch_first"] else ("position", "sample")
         return (*order, "channel")
-    if isinstance(module, nn.Linear | nn.LayerNorm | nn.Embedding):
+    if issubclass(kind, nn.Linear | nn.LayerNorm | nn.Embedding):
         return "channels_last"
-    if _SPATIAL.search(type(module).__name__) or isinstance(module, nn.GroupNorm):
+    if _SPATIAL.search(kind.__name__) or issubclass(kind, nn.GroupNorm):
         return "channels_first"
-    if isinstance(module, nn.Unflatten):
+    if issubclass(kind, nn.Unflatten):
         return "default"
     return "inherit"
 
 
 def _part_layouts(module: nn.Module) -> dict[int, Layout]:
-    if isinstance(module, nn.MultiheadAttention):
+    kind = exported.kind(module)
+    if issubclass(kind, nn.MultiheadAttention):
         return {1: "attention"}
-    if isinstance(module, nn.RNNBase):
+    if issubclass(kind, nn.RNNBase):
         state: Layout = ("layer", "sample", "unit")
         return {1: state, 2: state}
     return {}
@@ -175,8 +190,9 @@ def _settings(module: nn.Module) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if not is_library(module):
         return found
+    known = exported.arguments(module) if exported.is_exported(module) else None
     for attribute, name in _SETTINGS.items():
-        value = getattr(module, attribute, None)
+        value = getattr(module, attribute, None) if known is None else known.get(attribute)
         if value is None or isinstance(value, torch.Tensor | nn.Module):
             continue
         values = value if isinstance(value, tuple | list) else (value,)

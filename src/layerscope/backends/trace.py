@@ -196,7 +196,9 @@ class Trace:
                 self.values[address] = self._keep(address, value)
             return value
         layout = subject.part_layouts.get(index, subject.layout)
-        axes = self._axes(layout, tuple(value.shape), sources)
+        # A state says how states are laid out, not how what came in is.
+        told = None if index in subject.part_layouts else sources
+        axes = self._axes(layout, tuple(value.shape), told)
         layer = Layer(
             address,
             subject.type,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from layerscope.backends import backend_for
+from layerscope.backends.origin import origin_of
 from layerscope.errors import ModelError
 from layerscope.network import Network
 
@@ -30,7 +32,7 @@ def describe(model: Any, x: Any = None) -> Network:
         network = backend.describe()
         if not network.layers:
             raise ModelError(f"The model {network.name!r} has no layers.")
-        return network
+        return replace(network, origin=origin_of(model))
     from layerscope.instruments.activations import activations
 
     return activations(model, x).network

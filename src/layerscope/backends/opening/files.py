@@ -1,0 +1,95 @@
+"""What all kinds of files share: is it there, is it whole, is it safe to unpack, what is wrong."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from layerscope.errors import ModelError
+
+#: An archive is refused that would unpack to more than this and to so many times its own size.
+_BOMB_BYTES, _BOMB_RATIO = 256_000_000, 100
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ZIP = b"PK\x03\x04"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A file that is to be opened, and what the user said about it."""
+
+    path: Path
+    architecture: Any = None  #: a model, ``package.module:Class(args)``, or a JSON file
+    custom_objects: dict[str, Any] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()  #: modules to import once the backend is chosen
+    backend: str | None = None
+    trust: bool = False
+
+
+def start_of(path: Path, count: int = 64) -> bytes:
+    """The first bytes of a file.
+
+    Raises ModelError when there is none, it is a folder, it may not be read, or it is empty.
+    """
+    if not path.exists():
+        raise ModelError(f"There is no file {str(path)!r}.")
+    if path.is_dir():
+        raise ModelError(f"{str(path)!r} is a folder, not a {path.suffix or 'model'} file.")
+    if not path.is_file():
+        raise ModelError(f"{str(path)!r} is no regular file.")
+    if not os.access(path, os.R_OK):
+        raise ModelError(f"{str(path)!r} can't be read: permission denied.")
+    with path.open("rb") as file:
+        start = file.read(count)
+    if not start:
+        raise ModelError(f"{str(path)!r} is empty.")
+    return start
+
+
+def check_archive(path: Path, kind: str) -> None:
+    """Raise ModelError unless the file is a whole zip archive that is safe to unpack.
+
+    ``kind`` is what it should have been: ``".keras file"``.
+    """
+    start = start_of(path)
+    if not zipfile.is_zipfile(path):
+        found = "truncated or damaged" if start.startswith(ZIP) else f"no {kind}"
+        raise ModelError(f"{str(path)!r} is {found}: it is not a whole zip archive.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ModelError(
+            f"{str(path)!r} is damaged or no {kind}: {first_sentence(str(error))}."
+        ) from error
+    for member in members:
+        parts = {*PurePosixPath(member.filename).parts, *PureWindowsPath(member.filename).parts}
+        absolute = member.filename.startswith(("/", "\\")) or PureWindowsPath(member.filename).drive
+        if absolute or ".." in parts:
+            raise ModelError(
+                f"{str(path)!r} is no {kind}: its member {member.filename!r} would be written "
+                "outside the folder that it is unpacked to."
+            )
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * path.stat().st_size):
+        raise ModelError(
+            f"{str(path)!r} is no {kind}: its {path.stat().st_size:,} bytes would unpack to "
+            f"{unpacked:,}."
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """An error of somebody else's, in one line: its type and its message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
+
+
+def first_sentence(text: str) -> str:
+    """The first line of a message, without its full stop."""
+    line = next((line for line in text.strip().splitlines() if line.strip()), "it does not say why")
+    line = line.strip()
+    if line[0] == line[-1] and line[0] in "\"'":  # a KeyError's message is quoted
+        line = line[1:-1]
+    return line.split(". ")[0].rstrip(".")[:300]

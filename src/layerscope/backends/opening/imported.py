@@ -1,0 +1,163 @@
+"""Models from names that can be imported: ``package.module:name`` and ``name(arg=value)``."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from layerscope.backends.availability import choose_keras_backend, needs
+from layerscope.backends.opening.files import one_line
+from layerscope.errors import LayerscopeError, MissingDependencyError, ModelError
+
+
+def imported(spec: str, backend: str | None = None) -> Any:
+    """The model of that name, or what the function or class of that name returns.
+
+    Raises
+    ------
+    ModelError
+        When there is no such name, it is a module, or calling it raises.
+    MissingDependencyError
+        When it needs a module that is not installed.
+    """
+    module_name, _, expression = spec.partition(":")
+    name, call = _parse(expression, module_name)
+    # The module may import Keras: its backend has to be chosen before.
+    choose_keras_backend(backend)
+    found = _found(module_name, name)
+    if isinstance(found, ModuleType):
+        raise ModelError(f"{module_name}:{name} is a module, not a model or a function.")
+    if call is None and not inspect.isclass(found) and not inspect.isroutine(found):
+        return found
+    args, kwargs = call or ([], {})
+    return _called(found, f"{module_name}:{expression}", args, kwargs)
+
+
+def named(spec: str) -> Any:
+    """What is of that name, ``package.module:name``, itself: a function is not called.
+
+    Raises
+    ------
+    ModelError
+        When there is no such name.
+    MissingDependencyError
+        When it needs a module that is not installed.
+    """
+    module_name, _, expression = spec.partition(":")
+    name, call = _parse(expression, module_name)
+    if call is not None:
+        raise ModelError(f"{spec!r} is a call: write the function's name, without brackets.")
+    return _found(module_name, name)
+
+
+def _found(module_name: str, name: str) -> Any:
+    found: Any = import_module(module_name)
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise ModelError(_no_such_name(module_name, part, found)) from None
+    return found
+
+
+def look_here() -> None:
+    """Let modules in the working directory be found, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if "" not in sys.path and here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def import_module(module_name: str) -> ModuleType:
+    """Import a module; what its code raises is one sentence."""
+    look_here()
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        needs(missing.partition(".")[0])
+        if module_name == missing or module_name.startswith(missing + "."):
+            raise ModelError(_no_such_module(module_name, missing)) from error
+        raise MissingDependencyError(
+            f"{module_name!r} needs the module {missing!r}, which is not installed."
+        ) from error
+    # Somebody else's code, which may raise anything.
+    except Exception as error:
+        raise ModelError(f"{module_name!r} can't be imported: {one_line(error)}.") from error
+
+
+def _parse(
+    expression: str, module_name: str
+) -> tuple[str, tuple[list[Any], dict[str, Any]] | None]:
+    """The dotted name, and the literal arguments that it is to be called with; None for no call."""
+    what = f"{module_name}:{expression}"
+    try:
+        node = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise ModelError(
+            f"{what!r} can't be read: write package.module:name(arg=value)."
+        ) from error
+    call = None
+    if isinstance(node, ast.Call):
+        try:
+            args = [ast.literal_eval(arg) for arg in node.args]
+            kwargs = {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}
+        except (ValueError, TypeError, SyntaxError) as error:
+            raise ModelError(
+                f"{what!r}: only literal arguments are read, such as 3, 'a', None, (2, 3)."
+            ) from error
+        if len(kwargs) != len(node.keywords):
+            raise ModelError(f"{what!r}: write the arguments out, without **.")
+        call, node = (args, kwargs), node.func
+    name = ast.unparse(node)
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ModelError(f"{what!r} can't be read: write package.module:name(arg=value).")
+    return name, call
+
+
+def _called(
+    function: Callable[..., Any], what: str, args: list[Any], kwargs: dict[str, Any]
+) -> Any:
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ModelError(
+            f"{what} can't be called so: {error}; arguments are written "
+            "package.module:name(arg=value)."
+        ) from error
+    except ValueError:  # no signature to be had
+        pass
+    try:
+        return function(*args, **kwargs)
+    except LayerscopeError:
+        raise
+    # Somebody else's code, which may raise anything: Keras raises a bare Exception without network.
+    except Exception as error:
+        raise ModelError(f"{what} raised {one_line(error)}.") from error
+
+
+def _no_such_module(module_name: str, missing: str) -> str:
+    parent, _, leaf = missing.rpartition(".")
+    names: list[str] = []
+    if parent and parent in sys.modules:
+        names = [n for n in dir(sys.modules[parent]) if not n.startswith("_")]
+    elif not parent:
+        names = [path.stem for path in Path.cwd().glob("*.py")]
+    near = difflib.get_close_matches(leaf, names, n=3)
+    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else "."
+    return f"There is no module {module_name!r} to import{hint}"
+
+
+def _no_such_name(module_name: str, name: str, found: Any) -> str:
+    names = [n for n in dir(found) if not n.startswith("_")]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else "."
+    return (
+        f"{module_name!r} has no {name!r}{hint}" if name else f"{module_name}: gives no name{hint}"
+    )
