@@ -168,3 +168,25 @@ def test_printed_with_axes_and_notes() -> None:
         "  note: The image was resized.",
     ]
     assert ACTS.nbytes == CONV.values.nbytes + 16
+
+
+def test_samples_have_names() -> None:
+    acts = recording(
+        {"conv": CONV, "dense": named([[1.0, 2.0]], VECTOR)},
+        image=named(np.ones((2, 6, 6, 1)), MAPS),
+        samples=["a.png", "b.png"],
+    )
+    assert acts.samples == ("a.png", "b.png")
+    assert acts["conv"].coords["sample"].values.tolist() == ["a.png", "b.png"]
+    assert acts.input.coords["sample"].values.tolist() == ["a.png", "b.png"]
+    assert acts["conv:1"].isel(sample=1).coords["sample"].item() == "b.png"
+    assert acts["conv"].set_xindex("sample").sel(sample="b.png").equals(acts["conv"][1])
+    assert "sample" not in acts["dense"].coords  # it has one sample, and there are two names
+    assert "sample" not in ACTS["conv"].coords
+
+
+def test_the_difference_of_two_recordings_is_not_empty() -> None:
+    one, other = (
+        recording({"conv": CONV}, samples=names)["conv"] for names in (["a", "b"], ["c", "d"])
+    )
+    assert (one - other).shape == CONV.values.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,9 @@ class Recording(Mapping[str, "xr.DataArray"]):
         Sentences about how this came about: what was done to the input, what was left out.
     digest
         Computes, when first needed, what identifies the model and the input.
+    samples
+        The names of the samples, such as file names; arrays with as many samples carry them as
+        their coordinate ``sample``.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         aliases: Mapping[str, str] | None = None,
         notes: tuple[str, ...] = (),
         digest: Callable[[], Mapping[str, str]] | None = None,
+        samples: Sequence[str] = (),
     ) -> None:
         self._arrays = dict(arrays)
         self._inputs = dict(inputs or {})
@@ -59,6 +63,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         self._extents: dict[tuple[int, str | None], tuple[float, float]] = {}
         self.network = network
         self.notes = notes
+        self.samples = tuple(samples)
 
     def __getitem__(self, address: str) -> xr.DataArray:
         if not isinstance(address, str):
@@ -109,6 +114,11 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return Place(layer, place.unit, place.position)
 
     @property
+    def aliases(self) -> Mapping[str, str]:
+        """Other names for addresses that were recorded."""
+        return dict(self._aliases)
+
+    @property
     def inputs(self) -> Mapping[str, xr.DataArray]:
         """What the network received, by name."""
         return {name: self._label(name, self._inputs) for name in self._inputs}
@@ -138,15 +148,15 @@ class Recording(Mapping[str, "xr.DataArray"]):
     def extent(self, sample: int = 0, layer: str | None = None) -> tuple[float, float]:
         """The smallest and the largest finite value of a sample: of a layer's, or of all layers'.
 
-        ``layer`` may be ``"input"``. Zeros where there are none.
+        ``layer`` may be an input, ``"input"`` the first of them. Zeros where there are none.
         """
         key = (sample, layer)
         if key not in self._extents:
             arrays = self._arrays.values()
             if layer is not None:
                 first = next(iter(self._inputs.values()), None)
-                is_input = layer == "input" and layer not in self._arrays and first is not None
-                arrays = [first if is_input else self._arrays[layer]]  # type: ignore[assignment]
+                inputs = {**({} if first is None else {"input": first}), **self._inputs}
+                arrays = [self._arrays[layer] if layer in self._arrays else inputs[layer]]  # type: ignore[assignment]
             ranges = [_finite_range(array, sample) for array in arrays]
             low = min((low for low, _ in ranges), default=math.inf)
             high = max((high for _, high in ranges), default=-math.inf)
@@ -184,9 +194,25 @@ class Recording(Mapping[str, "xr.DataArray"]):
 
             array = source[name].presented()
             self._labelled[key] = xr.DataArray(
-                array.values, dims=array.axes, name=name, attrs=dict(array.attrs)
+                array.values,
+                coords=self._coordinates(array),
+                dims=array.axes,
+                name=name,
+                attrs=dict(array.attrs),
             )
         return self._labelled[key]
+
+    def _coordinates(self, array: NamedArray) -> xr.Coordinates | None:
+        """The names of the samples, where the array has them."""
+        count = array.values.shape[array.axes.index("sample")] if "sample" in array.axes else 0
+        if not self.samples or count != len(self.samples):
+            return None
+        import xarray as xr
+
+        # Without an index: with one, the difference of two recordings would be empty, since xarray
+        # would look for samples of the same name.
+        names = np.array(self.samples, dtype=object)
+        return xr.Coordinates({"sample": ("sample", names)}, indexes={})
 
 
 def _finite_range(array: NamedArray, sample: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.axes import NamedArray
-from layerscope.network import Layer, Network
+from layerscope.network import Layer, Network, Parameter
 from layerscope.recording import Recording
 
 MAPS = ("sample", "y", "x", "channel")
@@ -32,6 +32,21 @@ def recording(
     network = Network("test", "none", tuple(Layer(address, "Any") for address in arrays))
     inputs = {} if image is None else {"input": image}
     return Recording(arrays, network=network, inputs=inputs, digest=digest, **more)
+
+
+def weights(layers: Mapping[str, Mapping[str, NamedArray]]) -> Recording:
+    """A recording of the parameters of layers, by the layers' addresses and the parameters' keys."""
+    arrays = {key: array for own in layers.values() for key, array in own.items()}
+    described = tuple(
+        Layer(address, "Any", parameters=tuple(_parameter(*item) for item in own.items()))
+        for address, own in layers.items()
+    )
+    return Recording(arrays, network=Network("test", "none", described))
+
+
+def _parameter(key: str, array: NamedArray) -> Parameter:
+    values = array.values
+    return Parameter(key, values.shape, str(values.dtype), True, values.ndim == 1, values.nbytes)
 
 
 def maps(channels: int, height: int = 5, width: int = 7, samples: int = 2) -> NamedArray:

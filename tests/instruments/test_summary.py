@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from layerscope.axes import NamedArray
 from layerscope.errors import InputError
-from layerscope.instruments.summary import Row, scope, summary
+from layerscope.instruments.summary import Row, merged, scope, summary, tallies
 from layerscope.network import Layer, Network, Parameter
 from layerscope.recording import Recording
 
@@ -111,3 +114,34 @@ def test_weights_are_summarised_by_the_type_of_their_layer():
     arrays = {"dense/kernel": NamedArray(np.ones((2, 3)), ("input", "unit"))}
     (row,) = summary(Recording(arrays, network=network))
     assert (row.type, row.units) == ("Dense", 3)
+
+
+values_of = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 6), st.just(2), st.just(2), st.just(3)),
+    elements=st.sampled_from([0, 0, 0, 1, -2, 3.5, 1000, np.nan, np.inf]),
+)
+
+
+@given(values_of, st.data())
+def test_chunks_of_samples_give_the_summary_of_all(values, data):
+    whole = summary(recording(conv=(values, MAPS)))
+    cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(values) - 1)), max_size=3)))
+    parts = [part for part in np.split(values, cuts) if len(part)]
+    total = tallies(recording(conv=(parts[0], MAPS)))
+    for part in parts[1:]:
+        total = merged(total, tallies(recording(conv=(part, MAPS))))
+    (row,) = [tally.row for tally in total]
+    np.testing.assert_equal(
+        [row.min, row.max, row.blank, row.nonfinite, row.units],
+        [whole[0].min, whole[0].max, whole[0].blank, whole[0].nonfinite, whole[0].units],
+    )
+    np.testing.assert_allclose(row.mean, whole[0].mean, rtol=1e-12)
+
+
+def test_what_has_no_samples_is_counted_once():
+    table = {"table": (np.array([[1.0, np.nan]]), ("position", "channel"))}
+    once = tallies(recording(**table))
+    (row,) = [tally.row for tally in merged(once, tallies(recording(**table)))]
+    assert row == once[0].row
+    assert row.nonfinite == 1

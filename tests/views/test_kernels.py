@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cases.recordings import VECTOR, kernel, maps, named, recording
+from cases.recordings import VECTOR, kernel, maps, named, recording, weights
 from layerscope import sheet
 from layerscope.errors import ViewError
 from layerscope.views.palette import LEVELS
@@ -11,12 +11,11 @@ from layerscope.views.palette import LEVELS
 ACTS = recording(
     {"conv": maps(4), "conv#2": maps(4), "deep": maps(6, 40, 40), "dense": named([[1.0]], VECTOR)}
 )
-WEIGHTS = recording(
+WEIGHTS = weights(
     {
-        "conv/kernel": kernel(3, 4),
-        "conv/bias": named(np.zeros(4), ("unit",)),
-        "deep/kernel": kernel(5, 6),
-        "dense/kernel": named(np.zeros((4, 1)), ("input", "unit")),
+        "conv": {"conv/kernel": kernel(3, 4), "conv/bias": named(np.zeros(4), ("unit",))},
+        "deep": {"deep/kernel": kernel(5, 6)},
+        "dense": {"dense/kernel": named(np.zeros((4, 1)), ("input", "unit"))},
     }
 )
 
@@ -59,28 +58,28 @@ def test_one_unit_with_its_kernel() -> None:
     assert (panel.pixels(0) == sheet(WEIGHTS, "conv/kernel").pixels(2)).all()
 
 
-def test_pytorch_names_its_kernels_otherwise() -> None:
-    weights = recording({"conv.bias": named(np.zeros(4), ("unit",)), "conv.weight": kernel(3, 4)})
-    assert len(sheet(ACTS, "conv", kernels=weights)) == 8
+def test_kernels_are_found_by_their_layer_whatever_their_names() -> None:
+    own = {"conv.bias": named(np.zeros(4), ("unit",)), "conv.weight": kernel(3, 4)}
+    assert len(sheet(ACTS, "conv", kernels=weights({"conv": own}))) == 8
 
 
 def test_kernels_that_are_not_finite() -> None:
     values = kernel(3, 4).values.copy()
     values[0, 0, 0, 0] = np.nan
-    weights = recording({"conv/kernel": named(values, ("y", "x", "input", "channel"))})
-    assert len(sheet(ACTS, "conv", kernels=weights).png()) > 0
+    own = {"conv/kernel": named(values, ("y", "x", "input", "channel"))}
+    assert len(sheet(ACTS, "conv", kernels=weights({"conv": own})).png()) > 0
 
 
 @pytest.mark.parametrize("address", ["dense", "input", "conv"])
 def test_layers_without_a_kernel(address: str) -> None:
     acts = recording({"dense": named([[1.0]], VECTOR), "conv": maps(4)}, image=maps(1))
-    weights = recording({"dense/kernel": WEIGHTS._arrays["dense/kernel"]})
+    dense = weights({"dense": {"dense/kernel": named(np.zeros((4, 1)), ("input", "unit"))}})
     message = f"These weights hold no convolution kernel of '{address}': kernels= is for layers"
     with pytest.raises(ViewError, match=message):
-        sheet(acts, address, kernels=weights)
+        sheet(acts, address, kernels=dense)
 
 
 def test_weights_of_another_model() -> None:
-    weights = recording({"conv/kernel": kernel(3, 7)})
+    other = weights({"conv": {"conv/kernel": kernel(3, 7)}})
     with pytest.raises(ViewError, match="'conv/kernel' makes 7 maps, 'conv' has 4: these weights"):
-        sheet(ACTS, "conv", kernels=weights)
+        sheet(ACTS, "conv", kernels=other)

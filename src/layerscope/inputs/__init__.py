@@ -3,7 +3,10 @@
 ::
 
     array, DataFrame, tensor ──► arrays: checked against the network's own shape, never scaled
+    .npy, .npz               ──► array_files ──┘
     image file, PIL image    ──► images: channels, size and range of values as the network has them
+    "noise", "zeros"         ──► named: in the network's own shape
+    folder, glob, long list  ──► sources ──► batches: of these, one after another
 
 Whatever was done to it is said, in sentences.
 """
@@ -15,12 +18,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.errors import InputError
-from layerscope.inputs.arrays import fit_array, is_array, is_numbers, is_table, load_array
-from layerscope.inputs.images import ImageSettings, InputRange, fit_images, is_image
+from layerscope.inputs.array_files import array_file, load_array, load_members, members
+from layerscope.inputs.arrays import fit_array, is_array, is_numbers, is_table
+from layerscope.inputs.batches import Batches
+from layerscope.inputs.images import fit_images, is_image
+from layerscope.inputs.memory import free_memory
+from layerscope.inputs.named import is_named, made
+from layerscope.inputs.settings import Fitted, InputRange, Settings
+from layerscope.inputs.sources import CHUNK, Files, files_of, listed
 from layerscope.network import InputSpec
 from layerscope.table import shape_text
 
-__all__ = ["InputRange", "Prepared", "prepare"]
+__all__ = [
+    "Batches",
+    "Files",
+    "InputRange",
+    "Prepared",
+    "Settings",
+    "batches",
+    "files_of",
+    "free_memory",
+    "listed",
+    "prepare",
+]
 
 #: For a value that no specification belongs to: its shape is not checked, whole numbers stay whole.
 _ANY = InputSpec("x", certain=False)
@@ -32,15 +52,15 @@ class Prepared:
 
     value: Any  #: an array, or a list, tuple or dict of them, in the framework's own layout
     notes: tuple[str, ...] = field(default=())  #: what was done to it
+    samples: tuple[str, ...] = ()  #: the names of its samples; empty where they have none
+    pixels: bool = False  #: whether it is images for one input, which ``input_range`` applies to
 
 
 def prepare(
     x: Any,
     specs: Sequence[InputSpec],
-    *,
-    input_range: InputRange = (0, 1),
-    resize: str = "stretch",
-    size: tuple[int, int] | None = None,
+    settings: Settings | None = None,
+    **options: Any,
 ) -> Prepared:
     """Make what was passed into what the model's inputs accept.
 
@@ -48,27 +68,29 @@ def prepare(
     ----------
     x
         An array or DataFrame in the framework's own layout, a batch; a tensor of any framework; an
-        image file, a ``.npy`` file or a PIL image; a list of images, which is a batch; a list,
-        tuple or dict for a model with several inputs.
+        image file, a ``.npy`` or ``.npz`` file or a PIL image; ``"noise"`` or ``"zeros"``; a list
+        of images, which is a batch; a list, tuple or dict for a model with several inputs.
     specs
         What the model expects; empty where it does not say, then nothing is checked.
-    input_range
-        The range that images are scaled to, or ``"raw"`` for the pixel values as they are. Arrays
-        are taken as they are.
-    resize
-        How an image gets the model's size: ``"stretch"`` the whole image, ``"crop"`` its centre to
-        the right aspect, ``"pad"`` it with black.
-    size
-        Height and width for a model that takes any.
+    settings
+        How images are brought to what the model expects; or its fields by name:
+
+        - ``input_range``: the range that images are scaled to, or ``"raw"`` for the pixel values
+          as they are. Arrays are taken as they are.
+        - ``resize``: how an image gets the model's size: ``"stretch"`` the whole image, ``"crop"``
+          its centre to the right aspect, ``"pad"`` it with black.
+        - ``size``: height and width for a model that takes any.
+        - ``preprocess``: a function of a batch of images, 0 to 255, in the model's own layout.
 
     Raises
     ------
     InputError
         When something can't be read, or does not fit; the message says what would.
     """
-    settings = ImageSettings(input_range, resize, size)
+    settings = Settings(**options) if settings is None else settings
     if x is None:
         raise InputError("x is None: pass an array, an image file or a PIL image.")
+    x = _by_input(x, specs)
     if _is_several(x, specs):
         return _several(x, specs, settings)
     if len(specs) > 1:
@@ -76,8 +98,54 @@ def prepare(
             f"The model has {len(specs)} inputs, {_listed(specs)}, and x is one "
             f"{type(x).__name__}: pass a list of {len(specs)}, or a dict by name."
         )
-    value, notes = _one(x, specs[0] if specs else _ANY, "x", settings)
-    return Prepared(value, tuple(notes))
+    one = _one(x, specs[0] if specs else _ANY, "x", settings)
+    notes = one.notes
+    if settings.preprocess is not None and not one.pixels:
+        notes += ("preprocess= is for images: x was taken as it is",)
+    return Prepared(one.value, notes, one.samples, one.pixels)
+
+
+def batches(
+    files: Files,
+    specs: Sequence[InputSpec],
+    settings: Settings | None = None,
+    *,
+    chunk: int = CHUNK,
+    **options: Any,
+) -> Batches:
+    """The samples in files, some at a time, for a model with one input; see :class:`Batches`.
+
+    ``settings`` and ``options`` are those of :func:`prepare`; ``chunk`` is how many samples a batch
+    has at most. Raises InputError for a model with several inputs.
+    """
+    if len(specs) > 1:
+        raise InputError(
+            f"The model has {len(specs)} inputs, {_listed(specs)}: files are a batch for a model "
+            "with one input; pass one file for each."
+        )
+    settings = Settings(**options) if settings is None else settings
+    return Batches(files, specs[0] if specs else _ANY, settings, chunk)
+
+
+def _by_input(x: Any, specs: Sequence[InputSpec]) -> Any:
+    """For a model with several inputs, what a single name or file says of each of them."""
+    if len(specs) < 2:
+        return x
+    if is_named(x):
+        return {spec.name: x for spec in specs}
+    file = array_file(x)
+    if file is None or file.member is not None or not file.is_archive:
+        return x
+    names = members(file.path)
+    wanted = [spec.name for spec in specs]
+    if set(wanted) <= set(names):
+        return load_members(file.path, wanted)
+    if len(names) == len(specs) and names == [f"arr_{i}" for i in range(len(names))]:
+        return list(load_members(file.path, names).values())  # saved without names: in order
+    raise InputError(
+        f"The model has {len(specs)} inputs, {_listed(specs)}; {str(file.path)!r} holds "
+        f"{', '.join(map(repr, names))}: save the arrays by the names of the inputs."
+    )
 
 
 def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
@@ -92,6 +160,8 @@ def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
         return False
     if isinstance(x, tuple):
         return True
+    if specs and specs[0].dtype == "string" and all(isinstance(item, str) for item in x):
+        return False
     if any(is_image(item, specs[0].dtype if specs else "float32") for item in x):
         return False
     if not specs or specs[0].shape is None or not specs[0].certain:
@@ -100,9 +170,9 @@ def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
     return any(not is_array(i) or len(i.shape) >= len(specs[0].shape) for i in x)
 
 
-def _several(x: Any, specs: Sequence[InputSpec], settings: ImageSettings) -> Prepared:
+def _several(x: Any, specs: Sequence[InputSpec], settings: Settings) -> Prepared:
     pairs = _paired(x, specs)
-    notes: list[str] = []
+    fitted: list[Fitted] = []
 
     def build(item: Any, top: bool = False) -> Any:
         if item is None:  # an optional input
@@ -115,11 +185,14 @@ def _several(x: Any, specs: Sequence[InputSpec], settings: ImageSettings) -> Pre
                 return type(item)(*parts)
             return tuple(parts) if isinstance(item, tuple) else parts
         label, spec = next(pairs)
-        value, said = _one(item, spec, label, settings)
-        notes.extend(said)
-        return value
+        fitted.append(_one(item, spec, label, settings))
+        return fitted[-1].value
 
-    return Prepared(build(x, top=True), tuple(notes))
+    value = build(x, top=True)
+    notes = tuple(note for one in fitted for note in one.notes)
+    named = {one.samples for one in fitted if one.samples}
+    # Samples are called after their files where it is one file for each, and no other.
+    return Prepared(value, notes, named.pop() if len(named) == 1 else ())
 
 
 def _paired(x: Any, specs: Sequence[InputSpec]) -> Iterator[tuple[str, InputSpec]]:
@@ -159,16 +232,21 @@ def _leaves(x: Any) -> int:
     return 1
 
 
-def _one(x: Any, spec: InputSpec, label: str, settings: ImageSettings) -> tuple[Any, list[str]]:
-    """One value for one input, and what was done to it."""
-    stored = load_array(x)
-    if stored is not None:
-        return fit_array(stored, spec, label)
+def _one(x: Any, spec: InputSpec, label: str, settings: Settings) -> Fitted:
+    """One value for one input."""
+    if spec.dtype != "string":
+        if is_named(x):
+            return made(x, spec, label, settings)
+        file = array_file(x)
+        if file is not None:
+            value, notes = fit_array(load_array(file), spec, label)
+            return Fitted(value, tuple(notes))
     if is_image(x, spec.dtype):
         return fit_images([x], spec, settings)
     if isinstance(x, list | tuple) and x and all(is_image(item, spec.dtype) for item in x):
         return fit_images(x, spec, settings)
-    return fit_array(x, spec, label)
+    value, notes = fit_array(x, spec, label)
+    return Fitted(value, tuple(notes))
 
 
 def _listed(specs: Sequence[InputSpec]) -> str:

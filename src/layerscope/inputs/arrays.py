@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import numbers
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,21 +40,6 @@ def is_numbers(x: Any) -> bool:
     return isinstance(x, numbers.Number | np.generic)
 
 
-def load_array(x: Any) -> npt.NDArray[Any] | None:
-    """The array in a ``.npy`` file; None when x is no path to one."""
-    if not isinstance(x, str | Path) or Path(x).suffix.lower() != ".npy":
-        return None
-    try:
-        loaded: npt.NDArray[Any] = np.load(Path(x), allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"There is no file {str(x)!r}.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{str(x)!r} can't be read as a .npy file of numbers ({error})."
-        ) from error
-    return loaded
-
-
 def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
     """An array in the type that the input has, and what was done to it.
 
@@ -69,7 +53,9 @@ def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
         return x, []
     array = _as_numpy(x, label)
     if spec.dtype == "string":
-        return array, []
+        # One text is a batch of one; and texts get as many axes as the model has.
+        missing = max(len(spec.shape or ()), 1) - array.ndim
+        return array.reshape(array.shape + (1,) * missing), []
     if array.dtype.kind not in "biufc" and not array.dtype.name.startswith(("bfloat", "float")):
         kind = "objects" if array.dtype.kind == "O" else str(array.dtype)
         raise InputError(

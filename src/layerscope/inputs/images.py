@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import InputError
+from layerscope.inputs.array_files import array_file
 from layerscope.inputs.pixels import (
     MODES,
-    InputRange,
     in_channels,
     in_range,
     in_size,
@@ -22,38 +22,20 @@ from layerscope.inputs.pixels import (
     levels,
     opened,
 )
-from layerscope.network import InputSpec
+from layerscope.inputs.settings import Fitted, Settings, preprocessed
+from layerscope.network import InputSpec, Shape
 from layerscope.table import shape_text
 
-__all__ = ["ImageSettings", "InputRange", "fit_images", "is_image"]
+__all__ = ["FitImage", "fit_image", "fit_images", "is_image", "stacked"]
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSettings:
-    """How images become input."""
+class FitImage:
+    """One image as the model takes it, not yet in a batch."""
 
-    input_range: InputRange = (0, 1)
-    resize: str = "stretch"
-    size: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.resize not in ("stretch", "crop", "pad"):
-            raise InputError(f"resize={self.resize!r}: pass 'stretch', 'crop' or 'pad'.")
-        given = self.input_range
-        if given != "raw" and (
-            not isinstance(given, tuple | list)
-            or len(given) != 2
-            or not all(isinstance(v, int | float) and math.isfinite(v) for v in given)
-            or not given[0] < given[1]
-        ):
-            raise InputError(
-                f"input_range={given!r}: pass (0, 1), (-1, 1), (0, 255) or another pair, low "
-                "before high, or 'raw'."
-            )
-        if self.size is not None and (
-            len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size)
-        ):
-            raise InputError(f"size={self.size!r}: pass height and width in pixels.")
+    values: npt.NDArray[Any]
+    label: str
+    steps: str  #: what was done to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,56 +49,69 @@ class _Target:
 
 
 def is_image(x: Any, dtype: str = "float32") -> bool:
-    """Whether x is a path or a PIL image; no string is a path where the model reads strings."""
-    if isinstance(x, str):
-        return dtype != "string"
-    if isinstance(x, Path):
-        return True
+    """Whether x is a PIL image or a path to what may be an image, and is no array.
+
+    No string is a path where the model reads strings.
+    """
+    if isinstance(x, str | Path):
+        return (dtype != "string" or isinstance(x, Path)) and array_file(x) is None
     # Not isinstance: that would import Pillow for every array.
     return any(base.__module__ == "PIL.Image" for base in type(x).__mro__)
 
 
-def fit_images(
-    images: Iterable[Any], spec: InputSpec, settings: ImageSettings
-) -> tuple[npt.NDArray[Any], list[str]]:
-    """A batch of the images, and what was done to them.
+def fit_images(images: Iterable[Any], spec: InputSpec, settings: Settings) -> Fitted:
+    """A batch of the images.
 
     Raises InputError when one can't be read, when the model takes no images, or when they differ
     in size and the model does not say which it wants.
     """
-    target = _target(spec, settings)
-    arrays, labels, done = [], [], []
-    for number, item in enumerate(images):
-        label = Path(item).name if isinstance(item, str | Path) else f"image {number}"
-        array, steps = _fit(item, label, target, spec, settings)
-        arrays.append(array)
-        labels.append(label)
-        done.append(steps)
-    shapes = {array.shape for array in arrays}
+    return stacked(
+        [fit_image(item, spec, settings, number) for number, item in enumerate(images)], settings
+    )
+
+
+def fit_image(item: Any, spec: InputSpec, settings: Settings, number: int = 0) -> FitImage:
+    """One image; ``number`` is what it is called by where it has no name of its own."""
+    name = item if isinstance(item, str | Path) else getattr(item, "filename", "")
+    label = Path(str(name)).name or f"image {number}"
+    values, steps = _fit(item, label, _target(spec, settings), spec, settings)
+    return FitImage(values, label, steps)
+
+
+def stacked(images: Sequence[FitImage], settings: Settings) -> Fitted:
+    """Images that were made to fit as one batch, preprocessed where that was asked for."""
+    shapes = {image.values.shape for image in images}
     if len(shapes) > 1:
         raise InputError(
-            f"The images differ in size, {' and '.join(sorted(map(shape_text, shapes)))}, and the "
-            "model takes any: pass size=(height, width)."
+            f"The images differ in size, {' and '.join(sorted(map(shape_text, shapes))[:2])}, and "
+            "the model takes any: pass size=(height, width)."
         )
-    return np.stack(arrays), _grouped(labels, done)
+    batch, by = preprocessed(np.stack([image.values for image in images]), settings)
+    labels = tuple(image.label for image in images)
+    notes = grouped(labels, [f"{image.steps}, {by}" if by else image.steps for image in images])
+    return Fitted(batch, notes, labels, pixels=True)
 
 
-def _grouped(labels: Sequence[str], done: Sequence[str]) -> list[str]:
+def grouped(labels: Sequence[str], done: Sequence[str]) -> tuple[str, ...]:
     """One sentence for all images that had the same done to them."""
     notes = []
     for text in dict.fromkeys(done):
         same = [label for label, steps in zip(labels, done, strict=True) if steps == text]
         more = f" and {len(same) - 3} more" if len(same) > 3 else ""
         notes.append(f"{', '.join(same[:3])}{more}: {text}")
-    return notes
+    return tuple(notes)
 
 
-def _target(spec: InputSpec, settings: ImageSettings) -> _Target:
+def is_channels_first(spec: InputSpec) -> bool:
+    """Whether the channels come before height and width."""
+    layout = spec.layout
+    return layout == "channels_first" or (isinstance(layout, tuple) and layout[1:2] == ("channel",))
+
+
+def _target(spec: InputSpec, settings: Settings) -> _Target:
     shape = spec.shape
     height, width = settings.size or (None, None)
-    first = spec.layout == "channels_first" or (
-        isinstance(spec.layout, tuple) and spec.layout[1:2] == ("channel",)
-    )
+    first = is_channels_first(spec)
     if shape is None:
         return _Target(height, width, None, "first" if first else "last")
     if len(shape) == 4:
@@ -126,10 +121,10 @@ def _target(spec: InputSpec, settings: ImageSettings) -> _Target:
                 f"The model expects {shape_text(shape)}, {channels} channels: an image has 1, 3 "
                 "or 4, so pass an array."
             )
-        fixed = _fixed(shape, (height, width), settings.size)
+        fixed = fixed_size(shape, (height, width), settings.size)
         return _Target(*fixed, channels, "first" if first else "last")
     if len(shape) == 3:
-        return _Target(*_fixed(shape, (shape[1], shape[2]), settings.size), 1, "matrix")
+        return _Target(*fixed_size(shape, (shape[1], shape[2]), settings.size), 1, "matrix")
     if len(shape) == 2 and (shape[1] is not None or settings.size is not None):
         return _flat(shape, settings.size)
     raise InputError(
@@ -137,8 +132,8 @@ def _target(spec: InputSpec, settings: ImageSettings) -> _Target:
     )
 
 
-def _fixed(
-    shape: tuple[int | None, ...],
+def fixed_size(
+    shape: Shape,
     own: tuple[int | None, int | None],
     size: tuple[int, int] | None,
 ) -> tuple[int | None, int | None]:
@@ -150,7 +145,7 @@ def _fixed(
     return size
 
 
-def _flat(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> _Target:
+def _flat(shape: Shape, size: tuple[int, int] | None) -> _Target:
     """For a model that takes vectors: which image has as many values."""
     length = shape[1]
     for channels in (1, 3, 4):
@@ -170,7 +165,7 @@ def _flat(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> _Targe
 
 
 def _fit(
-    item: Any, label: str, target: _Target, spec: InputSpec, settings: ImageSettings
+    item: Any, label: str, target: _Target, spec: InputSpec, settings: Settings
 ) -> tuple[npt.NDArray[Any], str]:
     image, steps = opened(item, label)
     channels = target.channels or (1 if is_grey(image) else 3)
@@ -191,7 +186,7 @@ def _fit(
     values = values.reshape(*values.shape[:2], -1)
     if values.shape[2] != channels:  # grey of more than 8 bits
         values = np.repeat(values, channels, axis=2)
-    array, scaled = in_range(values, highest, spec.dtype, settings.input_range)
+    array, scaled = in_range(values, highest, spec.dtype, settings.pixel_range)
     steps += [*recoloured, *resized, *scaled]
     if target.arrange == "first":
         array = array.transpose(2, 0, 1)

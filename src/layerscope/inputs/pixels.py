@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import InputError
+from layerscope.inputs.settings import InputRange
 
 if TYPE_CHECKING:
     from PIL import Image
-
-#: What black and white become; ``"raw"`` for the values as they are.
-InputRange = tuple[float, float] | str
 
 #: What Pillow calls an image of so many channels.
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

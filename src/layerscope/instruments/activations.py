@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from layerscope.axes import NamedArray
-from layerscope.backends import backend_for
-from layerscope.backends.base import Backend
-from layerscope.errors import ModelError
-from layerscope.inputs import prepare
+from layerscope.instruments.passes import Passes, joined
 from layerscope.recording import Recording
 
 
@@ -25,6 +17,7 @@ def activations(
     input_range: tuple[float, float] | str = (0, 1),
     resize: str = "stretch",
     size: tuple[int, int] | None = None,
+    preprocess: Callable[[Any], Any] | str | None = None,
 ) -> Recording:
     """The activations of a model's layers on an input, by one forward pass in inference mode.
 
@@ -35,7 +28,9 @@ def activations(
     x
         A batch in the framework's own layout: an array, a DataFrame, or a list, tuple or dict of
         arrays for several inputs (a dict is keyword arguments in PyTorch). Or the path of an image,
-        a PIL image, or a list of these.
+        of a ``.npy`` or ``.npz`` file (``file.npz:name`` for one array of several), a PIL image, or
+        a list of these. A folder or a glob of such files, which runs some of them at a time. Or
+        ``"digits:7"``, ``"digits"``, ``"noise"`` or ``"zeros"``.
     layers
         Which layers to keep: an address, a glob, an index or a slice in execution order, the
         framework's own layer objects, a predicate on ``Layer``, or a list of these; all by default.
@@ -47,51 +42,34 @@ def activations(
         ``"crop"`` (its centre) or ``"pad"`` (the whole image, in proportion).
     size
         Height and width for an image where the model takes any; the image's own by default.
+    preprocess
+        A function, or its name ``"package.module:function"``, which gets each batch of images, 0 to
+        255 in the model's own layout, and returns what the model is to get, instead of
+        ``input_range``. Arrays are taken as they are.
 
     Returns
     -------
     Recording
         A mapping from addresses to ``xarray.DataArray`` in execution order; ``.input`` is what the
-        network received.
+        network received. Files give their names to the samples.
 
     Raises
     ------
     InputError
-        When x does not fit the model; the message says what it expects.
+        When x does not fit the model, the message says what it expects; or when the activations on
+        a folder would take more than half of the memory that is free.
     AddressError
         When no layer is so named; the message suggests the nearest ones.
     ModelError
         When it is no model that layerscope knows, or has no layers.
     """
-    backend = backend_for(model)
-    selection = backend.select(layers)
-    prepared = prepare(x, backend.inputs(), input_range=input_range, resize=resize, size=size)
-    run = backend.run(prepared.value, selection)
-    if not run.network.layers:
-        raise ModelError(f"The model {run.network.name!r} has no layers: nothing was called.")
-    if selection.deferred:
-        selection = backend.select(layers, run.network.layers)
-        kept = [layer.address for i, layer in enumerate(run.network) if selection.wants(layer, i)]
-        run = replace(run, values={address: run.values[address] for address in kept})
-    selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
-    return Recording(
-        run.values,
-        network=run.network,
-        inputs=run.inputs,
-        aliases={alias: of for alias, of in run.aliases.items() if of in run.values},
-        notes=(*prepared.notes, *run.network.notes, *_upcast(run.values)),
-        digest=lambda: _digests(backend, run.inputs),
+    passes = Passes.on(
+        model,
+        x,
+        layers,
+        input_range=input_range,
+        resize=resize,
+        size=size,
+        preprocess=preprocess,
     )
-
-
-def _upcast(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
-    types = sorted({str(a.attrs["dtype"]) for a in values.values() if "dtype" in a.attrs})
-    return (f"{' and '.join(types)} values are shown as float32",) if types else ()
-
-
-def _digests(backend: Backend, inputs: Mapping[str, NamedArray]) -> dict[str, str]:
-    digest = hashlib.sha256()
-    for name, array in inputs.items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(array.values).data)
-    return {"model": backend.digest(), "input": digest.hexdigest()}
+    return joined(passes)

@@ -1,9 +1,10 @@
-"""``summary``: one line of figures for each layer."""
+"""``summary``: one line of figures for each layer, also of samples that come bit by bit."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,51 @@ class Row:
         return self.blank / self.units if self.units else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a row says, of some samples: tallies of others can be added."""
+
+    address: str
+    type: str
+    shape: tuple[int, ...]
+    low: float
+    total: float  #: the sum of the finite values, in float64
+    high: float
+    count: int  #: of the finite values
+    silent: npt.NDArray[np.bool_]  #: which units are blank in each of these samples
+    nonfinite: int
+    sampled: bool = True  #: whether it has an axis of samples; a constant is the same in all chunks
+
+    def __add__(self, other: Tally) -> Tally:
+        """The tally of both; exact but for the rounding of the sum."""
+        if not self.sampled:
+            return self
+        return replace(
+            self,
+            low=float(np.fmin(self.low, other.low)),
+            total=self.total + other.total,
+            high=float(np.fmax(self.high, other.high)),
+            count=self.count + other.count,
+            silent=self.silent & other.silent,
+            nonfinite=self.nonfinite + other.nonfinite,
+        )
+
+    @property
+    def row(self) -> Row:
+        """The figures."""
+        return Row(
+            address=self.address,
+            type=self.type,
+            shape=self.shape,
+            min=self.low,
+            mean=self.total / self.count if self.count else math.nan,
+            max=self.high,
+            units=len(self.silent),
+            blank=int(self.silent.sum()),
+            nonfinite=self.nonfinite,
+        )
+
+
 def summary(recording: Recording, sample: int | None = None) -> list[Row]:
     """The range, the mean and the number of blank units of each array, in execution order.
 
@@ -51,10 +97,21 @@ def summary(recording: Recording, sample: int | None = None) -> list[Row]:
     InputError
         When there is no such sample.
     """
+    return [tally.row for tally in tallies(recording, sample)]
+
+
+def tallies(recording: Recording, sample: int | None = None) -> list[Tally]:
+    """What :func:`summary` says, in a form to which that of other samples can be added."""
     types = {layer.address: layer.type for layer in recording.network}
     for layer in recording.network:
         types.update({parameter.key: layer.type for parameter in layer.parameters})
-    return [_row(recording, address, types.get(address, ""), sample) for address in recording]
+    return [_tally(recording, address, types.get(address, ""), sample) for address in recording]
+
+
+def merged(these: Sequence[Tally], others: Sequence[Tally]) -> list[Tally]:
+    """The tallies of the samples of both; of the layers that both have."""
+    by_address = {tally.address: tally for tally in others}
+    return [t + by_address[t.address] for t in these if t.address in by_address]
 
 
 def scope(recording: Recording, sample: int | None = None) -> str:
@@ -65,7 +122,7 @@ def scope(recording: Recording, sample: int | None = None) -> str:
     return f"for all {max(counts)} samples given"
 
 
-def _row(recording: Recording, address: str, layer_type: str, sample: int | None) -> Row:
+def _tally(recording: Recording, address: str, layer_type: str, sample: int | None) -> Tally:
     array = recording[address]
     if sample is not None and "sample" in array.dims:
         count = array.sizes["sample"]
@@ -74,17 +131,18 @@ def _row(recording: Recording, address: str, layer_type: str, sample: int | None
         array = array.isel(sample=slice(sample, sample + 1))
     axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
     maps = _maps(array.values, tuple(map(str, array.dims)), None if axis is None else str(axis))
-    low, mean, high, nonfinite = _range(array.values)
-    return Row(
+    low, total, high, count, nonfinite = _range(array.values)
+    return Tally(
         address=address,
         type=layer_type,
         shape=tuple(n for name, n in array.sizes.items() if name != "sample"),
-        min=low,
-        mean=mean,
-        max=high,
-        units=maps.shape[1],
-        blank=_blank_units(maps),
+        low=low,
+        total=total,
+        high=high,
+        count=count,
+        silent=_silent(maps),
         nonfinite=nonfinite,
+        sampled="sample" in array.dims,
     )
 
 
@@ -99,15 +157,16 @@ def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> 
     return values.reshape(*values.shape[:2], math.prod(values.shape[2:]))
 
 
-def _blank_units(maps: npt.NDArray[Any]) -> int:
+def _silent(maps: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which units are blank in each sample."""
     if maps.size == 0:
-        return 0
+        return np.zeros(maps.shape[1], bool)
     silent = np.stack([np.asarray(blank(of_sample)) for of_sample in maps])
-    return int(silent.all(axis=0).sum())
+    return np.asarray(silent.all(axis=0))
 
 
-def _range(values: npt.NDArray[Any]) -> tuple[float, float, float, int]:
-    """Minimum, mean and maximum of the finite values, and how many are not finite."""
+def _range(values: npt.NDArray[Any]) -> tuple[float, float, float, int, int]:
+    """Minimum, sum and maximum of the finite values, how many there are, and how many are not."""
     nonfinite = 0
     if values.dtype.kind in "fc":
         finite = np.isfinite(values)
@@ -115,6 +174,7 @@ def _range(values: npt.NDArray[Any]) -> tuple[float, float, float, int]:
             nonfinite = int(values.size - finite.sum())
             values = values[finite]
     if values.size == 0 or values.dtype.kind not in "biuf":
-        return float("nan"), float("nan"), float("nan"), nonfinite
+        return math.nan, 0.0, math.nan, 0, nonfinite
     # In float16 a sum overflows long before the values do.
-    return float(values.min()), float(values.mean(dtype=np.float64)), float(values.max()), nonfinite
+    total = float(values.sum(dtype=np.float64))
+    return float(values.min()), total, float(values.max()), values.size, nonfinite

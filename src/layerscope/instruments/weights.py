@@ -13,6 +13,10 @@ from layerscope.network import Layer, Network
 from layerscope.recording import Recording
 
 
+#: Types that move no position, in lower case.
+_KEEPS = ("dropout", "relu", "activation", "batchnormalization", "batchnorm1d")
+
+
 def weights(model: Any, x: Any = None) -> Recording:
     """The parameters of a model as they are now, by the framework's own names.
 
@@ -66,7 +70,8 @@ def _before_flatten(layer: Layer, layers: Mapping[str, Layer]) -> Layer | None:
     before = layers.get(layer.inputs[0])
     if before is None or before.shape is None:
         return None
-    if before.type in ("Flatten", "flatten"):
+    flattens = before.type.lower() in ("flatten", "reshape") and len(before.shape) == 2
+    if flattens:
         return layers.get(before.inputs[0]) if before.inputs else None
-    keeps = before.type in ("Dropout", "ReLU", "Activation", "BatchNormalization", "BatchNorm1d")
+    keeps = before.type.lower() in _KEEPS
     return _before_flatten(before, layers) if keeps else None

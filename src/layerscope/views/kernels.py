@@ -41,11 +41,11 @@ def beside(
 
 def _kernel_of(address: str, weights: Recording) -> str:
     layer = address.partition(":")[0].partition("#")[0]
-    for key in weights:
-        if key in (f"{layer}/kernel", f"{layer}.weight") and set(weights[key].dims) == {
-            "y", "x", "input", "channel"
-        }:  # fmt: skip
-            return key
+    if layer in weights.network:
+        for parameter in weights.network[layer].parameters:
+            key = parameter.key
+            if key in weights and set(weights[key].dims) == {"y", "x", "input", "channel"}:
+                return key
     raise ViewError(
         f"These weights hold no convolution kernel of {layer!r}: kernels= is for layers that "
         "convolve."

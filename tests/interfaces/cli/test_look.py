@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import layerscope as ls
-from layerscope.backends.opening import open_model
+from layerscope.backends.opening import load_model
 
 SHEETS = ["01-first.png", "02-pool.png", "03-flat.png", "04-out.png"]
 
@@ -19,8 +19,10 @@ def names(folder):
 def test_look_writes_every_layer_and_says_where(shell, tiny, image):
     code, out, err = shell("look", tiny, image)
     assert (code, err) == (0, "")
-    assert names("layerscope-tiny") == ["00-input.png", *SHEETS, "pages-1.png", "summary.csv"]
-    for name in ["00-input.png", *SHEETS, "pages-1.png"]:
+    diagrams = ["tiny-passage.svg", "tiny.svg"]
+    pictures = ["00-input.png", *SHEETS, "pages-1.png"]
+    assert names("layerscope-tiny") == [*pictures, "summary.csv", *diagrams]
+    for name in pictures:
         with Image.open(Path("layerscope-tiny", name)) as picture:
             picture.verify()
     assert "Note: photo.png: resized from 30×40 to 20×20 (bilinear, the whole image), sc" in out
@@ -30,7 +32,7 @@ def test_look_writes_every_layer_and_says_where(shell, tiny, image):
 
 def test_the_table_and_the_file_hold_the_figures(shell, tiny, image):
     _, out, _ = shell("look", tiny, image)
-    acts = ls.activations(open_model(tiny), image)
+    acts = ls.activations(load_model(tiny), image)
     with Path("layerscope-tiny/summary.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["address"] for row in rows] == list(acts)
@@ -54,7 +56,7 @@ def test_several_images_are_a_batch(shell, tiny, image):
     assert "for all 3 samples given." in out
     code, out, _ = shell("look", tiny, image, image, "--sample", "1", "--out", "second")
     assert code == 0
-    assert "for this sample." in out
+    assert "for all 2 samples given." in out
     code, _, err = shell("look", tiny, image, image, "--sample", "2", "--out", "third")
     assert code == 2
     assert "There is no sample 2: there are 2, counted from 0." in err
@@ -116,7 +118,7 @@ def test_an_output_that_cannot_be_written(shell, tiny, image):
         (["MODEL", "IMAGE", "--layers", "frist"], "There is no layer 'frist': did you mean 'fir"),
         (["MODEL", "IMAGE", "--layers", "conv*"], "No layer matches"),
         (["MODEL", "MODEL"], "is no image that Pillow can read."),
-        (["IMAGE", "IMAGE"], "which layerscope does not open: what opens is a .keras file"),
+        (["IMAGE", "IMAGE"], "is no known kind of model file: what opens is a file of Keras"),
         (["os:getcwd", "IMAGE"], "layerscope can't look into a str: pass a Keras 3 model"),
         (["MODEL", "SMALL"], "x has shape (1, 4), the model expects (None, 20, 20, 3)."),
     ],

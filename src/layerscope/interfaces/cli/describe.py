@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.model import as_input, opened, ran
+from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.output import say
 
 
@@ -20,14 +20,19 @@ def add(commands: Any) -> None:
         "input",
         nargs="*",
         metavar="INPUT",
-        help="an image or .npy file: a pass on it shows the order and shapes that a model does "
-        "not know by itself",
+        help=options.INPUT + "; a pass on it, or on the first of its files, shows the order and "
+        "shapes that a model does not know by itself",
     )
+    options.add_input(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.describe import describe
 
     model = opened(args)
-    network = ran(model, as_input(args.input)).network if args.input else describe(model)
+    if not args.input:
+        network = describe(model)
+    else:
+        _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
+        network = acts.network
     say(str(network))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import difflib
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.model import as_input, opened, ran
-from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say
+from layerscope.interfaces.cli.model import Reading, in_one_sentence, opened, passes_of, ran
+from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say, status
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
+    from layerscope.inputs import Prepared
+    from layerscope.instruments.passes import Passes
     from layerscope.recording import Recording
     from layerscope.views.panel import Panel
 
@@ -21,13 +24,13 @@ class Look:
     """How to look."""
 
     layers: tuple[str, ...] = ()
-    input_range: tuple[float, float] | str = (0, 1)
+    reading: Reading = field(default_factory=Reading)
     scale: tuple[float, float] | str = "layer"
     columns: int | None = None
     grid: tuple[int, int] = (3, 3)
     min_size: tuple[int, int] = (15, 15)
     palette: str = "viridis"
-    sample: int | None = None
+    sample: int | str | None = None
     reshape: tuple[int, int] | None = None
     ground: str = "dark"
 
@@ -42,7 +45,7 @@ def add(commands: Any) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="an image or a .npy file; several are a batch, or one for each input of the model",
+        help=options.INPUT,
     )
     parser.add_argument(
         "--layers",
@@ -51,7 +54,7 @@ def add(commands: Any) -> None:
         metavar="GLOB",
         help="an address or a glob, such as 'conv*'; may be given again (default: all)",
     )
-    options.add_input_range(parser)
+    options.add_input(parser)
     parser.add_argument(
         "--scale",
         type=options.scale,
@@ -75,10 +78,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--sample",
-        type=options.index,
+        type=options.sample,
         metavar="N",
-        help="which input of a batch, counted from 0 (default: the first in pictures, all of them "
-        "in the table)",
+        help="which input of a batch, counted from 0, or the name of its file (default: the first "
+        "in pictures, all of them in the table; of a folder the table is always of all)",
     )
     options.add_pictures(parser)
     options.add_output(parser, "layerscope-NAME")
@@ -93,7 +96,7 @@ def _run(args: argparse.Namespace) -> None:
     output = Output.claim(args.out or f"layerscope-{safe(describe(model).name)}", force=args.force)
     how = Look(
         layers=tuple(args.layers),
-        input_range=args.input_range,
+        reading=Reading.of(args),
         scale=args.scale,
         columns=args.columns,
         grid=args.grid,
@@ -103,25 +106,68 @@ def _run(args: argparse.Namespace) -> None:
         reshape=args.reshape,
         ground=args.ground,
     )
-    look(model, as_input(args.input), output, how)
+    look(model, args.input, output, how)
     say(f"Written to {output.folder}/")
 
 
 def look(model: Any, x: Any, output: Output, how: Look) -> Recording:
-    """Write the input, a sheet per layer, the passage and the summary; print the summary."""
+    """Write the pictures of the input's way through the model, and print the summary."""
     from layerscope.instruments.summary import scope, summary
 
-    acts = ran(model, x, how.layers, how.input_range)
-    rows = summary(acts, how.sample)
-    left_out = [*_write_sheets(acts, output, how), *_write_passage(acts, output, how)]
+    passes = passes_of(model, x, how.layers, how.reading)
+    if passes.batches is not None:
+        from layerscope.interfaces.cli.many import look_at_files
+
+        return look_at_files(passes, passes.batches, output, how)
+    prepared, acts = ran(passes)
+    sample = sample_index(acts, how.sample)
+    rows = summary(acts, sample)
+    left_out = write_pictures(acts, output, replace(how, sample=sample))
     output.write_text("summary.csv", summary_csv(rows))
     say(
         *(f"Note: {note}" for note in acts.notes),
+        *(f"Advice: {line}" for line in advised(passes, prepared, acts)),
         summary_table(rows),
-        f"Minimum, mean, maximum and blank channels are {scope(acts, how.sample)}.",
+        f"Minimum, mean, maximum and blank channels are {scope(acts, sample)}.",
         *left_out,
     )
     return acts
+
+
+def advised(passes: Passes, prepared: Prepared, acts: Recording) -> list[str]:
+    """What may be wrong about the scaling of the input; nothing that a note says already."""
+    from layerscope.instruments.advice import advice_on
+    from layerscope.instruments.scaling import WIDER
+
+    if any(WIDER in note for note in acts.notes):
+        return []
+    with in_one_sentence(), status("Trying other scalings"):
+        return advice_on(passes, prepared)
+
+
+def sample_index(acts: Recording, sample: int | str | None) -> int | None:
+    """The sample of that name; a number is one already.
+
+    Raises InputError when there is none of that name.
+    """
+    from layerscope.errors import InputError
+
+    if not isinstance(sample, str):
+        return sample
+    if sample not in acts.samples:
+        near = difflib.get_close_matches(sample, acts.samples, n=2)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "name a file, or count."
+        raise InputError(f"There is no sample {sample!r}: {hint}")
+    return acts.samples.index(sample)
+
+
+def write_pictures(acts: Recording, output: Output, how: Look) -> list[str]:
+    """Write all pictures of a sample; returns a note for each that can't be drawn."""
+    return [
+        *_write_sheets(acts, output, how),
+        *_write_passage(acts, output, how),
+        *_write_diagrams(acts, output, how),
+    ]
 
 
 def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
@@ -136,7 +182,7 @@ def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
             columns=how.columns,
             scale=how.scale,
             palette=how.palette,
-            sample=how.sample or 0,
+            sample=_position(how),
             reshape=reshape,
             ground=how.ground,
         )
@@ -171,7 +217,7 @@ def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
             min_size=how.min_size,
             palette=how.palette,
             scale=how.scale,
-            sample=how.sample or 0,
+            sample=_position(how),
             ground=how.ground,
             reshape=how.reshape,
         )
@@ -180,3 +226,30 @@ def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
     for number, panel in enumerate(panels, 1):
         output.write(f"pages-{number}.png", panel.save)
     return []
+
+
+def _write_diagrams(acts: Recording, output: Output, how: Look) -> list[str]:
+    """Write the architecture, by itself and with the pattern on its way through it."""
+    from layerscope.errors import ViewError
+    from layerscope.views.diagram import diagram
+
+    name = safe(acts.network.name)
+    try:
+        output.write(f"{name}.svg", diagram(acts.network, ground=how.ground).save)
+        with status("Drawing the passage"):
+            poster = diagram(
+                acts.network,
+                acts,
+                sample=_position(how),
+                scale=how.scale,
+                palette=how.palette,
+                ground=how.ground,
+            )
+        output.write(f"{name}-passage.svg", poster.save)
+    except ViewError as error:
+        return [f"Note: no diagram: {error}"]
+    return []
+
+
+def _position(how: Look) -> int:
+    return how.sample if isinstance(how.sample, int) else 0

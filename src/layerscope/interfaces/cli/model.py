@@ -3,44 +3,77 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import InputError, LayerscopeError
 from layerscope.interfaces.cli.output import status
 
 if TYPE_CHECKING:
+    from layerscope.inputs import Prepared
+    from layerscope.instruments.passes import Passes
     from layerscope.recording import Recording
 
 
 def opened(args: argparse.Namespace) -> Any:
-    """The model that MODEL, ``--backend`` and ``--trust`` say."""
-    from layerscope.backends.opening import open_model
+    """The model that MODEL and the options about opening it say."""
+    from layerscope.backends.opening import load_model
 
     with status("Opening the model"):
-        return open_model(args.model, backend=args.backend, trust=args.trust)
+        return load_model(
+            args.model,
+            architecture=args.architecture,
+            imports=args.imports,
+            backend=args.backend,
+            trust=args.trust,
+        )
 
 
-def as_input(given: Sequence[Any]) -> Any:
-    """What INPUT… says: one of them, or a list."""
-    return given[0] if len(given) == 1 else list(given)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How INPUT is read: what the options about it say."""
+
+    input_range: tuple[float, float] | str = (0, 1)
+    resize: str = "stretch"
+    size: tuple[int, int] | None = None
+    preprocess: str | None = None
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Reading:
+        """Those of a command that has :func:`options.add_input`."""
+        return cls(args.input_range, args.resize, args.size, args.preprocess)
+
+    def options(self) -> dict[str, Any]:
+        """As ``activations`` takes them."""
+        return asdict(self)
 
 
-def ran(
-    model: Any,
-    x: Any,
-    layers: Sequence[str] = (),
-    input_range: tuple[float, float] | str = (0, 1),
-) -> Recording:
-    """The activations of the model on an input.
+def passes_of(
+    model: Any, given: Any, layers: Sequence[str] = (), reading: Reading | None = None
+) -> Passes:
+    """The passes of INPUT… through the model: one input, a list of them, or files, not yet run."""
+    from layerscope.inputs import listed
+    from layerscope.instruments.passes import Passes
 
-    Raises InputError when the model's own code raises: it is run on an input that it does not take.
-    """
-    from layerscope.instruments.activations import activations
+    x = given
+    if isinstance(given, list):
+        x = given[0] if len(given) == 1 else given
+    options = (reading or Reading()).options()
+    passes = Passes.on(model, x, list(layers) or None, **options)
+    several = isinstance(x, list) and passes.x is x and len(passes.specs) < 2
+    if several and passes.batches is None and _are_files(x):
+        # What the shell has made of photos/*.jpg is no other than photos/ itself.
+        return Passes.on(model, listed(x), list(layers) or None, **options)
+    return passes
 
+
+@contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """Raises InputError when the model's own code raises: it is run on what it does not take."""
     try:
-        with status("Running the model"):
-            return activations(model, x, layers=list(layers) or None, input_range=input_range)
+        yield
     except LayerscopeError:
         raise
     # Somebody else's code, which may raise anything.
@@ -49,3 +82,14 @@ def ran(
         raise InputError(
             f"The model can't be run on this input: {type(error).__name__}: {said}"
         ) from error
+
+
+def ran(passes: Passes) -> tuple[Prepared, Recording]:
+    """The only pass, or, of files, the first: its input and its recording."""
+    with in_one_sentence(), status("Running the model"):
+        prepared = next(passes.inputs())
+        return prepared, passes.record(prepared)
+
+
+def _are_files(x: Sequence[str]) -> bool:
+    return all(isinstance(item, str) and item not in ("noise", "zeros") for item in x)

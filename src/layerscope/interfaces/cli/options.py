@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any
 
+_NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]*)?")
+
+INPUT = (
+    "an image; an array in a .npy or .npz file (file.npz:name for one of several); a folder or a "
+    "glob of these; digits:7, digits, noise or zeros; several are a batch, or one for each input "
+    "of the model"
+)
 MODEL = (
-    "a .keras file, or an importable package.module:name, a model or what returns one; "
-    "name(arg=value) is called with these arguments"
+    "a model file of Keras, PyTorch, ONNX or scikit-learn, or an importable package.module:name, "
+    "a model or what returns one; name(arg=value) is called with these arguments"
 )
 
 
@@ -28,9 +36,23 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     add_backend(parser)
     parser.add_argument(
+        "--architecture",
+        metavar="NAME",
+        help="what a file of weights alone is loaded into: package.module:Class(args), or a JSON "
+        "file of Keras",
+    )
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module to import first, which registers your own Keras classes; may be given again",
+    )
+    parser.add_argument(
         "--trust",
         action="store_true",
-        help="open a pickle (.pkl, .joblib), which can run any code",
+        help="open a pickle (.pkl, .joblib, a whole PyTorch module), which can run any code",
     )
 
 
@@ -54,14 +76,32 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_input_range(parser: argparse.ArgumentParser) -> None:
-    """What becomes of an image's black and white."""
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """How images become input."""
     parser.add_argument(
         "--input-range",
         type=input_range,
         default=(0.0, 1.0),
         metavar="LO,HI|raw",
         help="what an image's black and white become: 0,1 (default), -1,1, 0,255, or raw",
+    )
+    parser.add_argument(
+        "--resize",
+        choices=("stretch", "crop", "pad"),
+        default="stretch",
+        help="how an image gets the model's size: the whole image (default), its centre, or padded",
+    )
+    parser.add_argument(
+        "--size",
+        type=pair,
+        metavar="H,W",
+        help="the size of an image for a model that takes any (default: the image's own)",
+    )
+    parser.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="package.module:function, which makes input of images, 0 to 255, in place of "
+        "--input-range: keras.applications.resnet50:preprocess_input",
     )
 
 
@@ -108,6 +148,11 @@ def index(text: str) -> int:
     if not text.strip().isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 0 up")
     return int(text)
+
+
+def sample(text: str) -> int | str:
+    """Which sample: counted from 0, or by the name of its file."""
+    return index(text) if _NUMBER.fullmatch(text.strip()) or not text.strip() else text
 
 
 def _numbers(text: str) -> tuple[float, float]:

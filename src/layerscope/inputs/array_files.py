@@ -1,0 +1,173 @@
+"""Arrays in files, ``.npy`` and ``.npz``: never a pickle, never more than there is memory for."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import tokenize
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import InputError
+from layerscope.inputs.memory import free_memory
+from layerscope.table import size_text
+
+Array = npt.NDArray[Any]
+
+SUFFIXES = (".npy", ".npz")
+
+#: ``file.npz:name``, one array of several.
+_MEMBER = re.compile(r"(?P<file>.+\.npz):(?P<member>[^:]+)", re.IGNORECASE)
+
+#: What NumPy and zipfile raise for files that are damaged, or something else.
+_DAMAGED = (OSError, ValueError, EOFError, TypeError, KeyError, IndexError, SyntaxError,
+            OverflowError, MemoryError, NotImplementedError, RuntimeError, AttributeError,
+            struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFile:
+    """Where an array, or several, are to be read from."""
+
+    path: Path
+    member: str | None = None  #: which array of a ``.npz`` file
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it may hold several arrays."""
+        return self.path.suffix.lower() == ".npz"
+
+
+def array_file(x: Any) -> ArrayFile | None:
+    """The array file that a path or ``file.npz:name`` says; None for anything else."""
+    if not isinstance(x, str | Path):
+        return None
+    if Path(x).suffix.lower() in SUFFIXES:
+        return ArrayFile(Path(x))
+    match = _MEMBER.fullmatch(str(x))
+    return ArrayFile(Path(match["file"]), match["member"]) if match else None
+
+
+def load_array(file: ArrayFile, *, lazily: bool = False) -> Array:
+    """The one array that is meant.
+
+    With ``lazily`` a ``.npy`` file is read when and where the array is.
+
+    Raises InputError when there is no such file or array, several are there, it holds objects, or
+    more than fits into memory.
+    """
+    _check_there(file.path)
+    if file.is_archive:
+        arrays = members(file.path)
+        return _read_member(file.path, _member(file, arrays))
+    try:
+        with file.path.open("rb") as stream:
+            if stream.read(2) == b"PK":  # which np.load would open, whatever its name
+                raise ValueError("it is a .npz archive under another name")
+        loaded: Array = np.load(file.path, mmap_mode="r", allow_pickle=False)
+    except _DAMAGED as error:
+        raise _unreadable(file.path, error) from error
+    if lazily:
+        return loaded
+    _check_size(str(file.path), loaded.nbytes)
+    return np.array(loaded)
+
+
+def members(path: Path) -> list[str]:
+    """The names of the arrays in a ``.npz`` file, in order."""
+    _check_there(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+    if not names:
+        raise InputError(f"{str(path)!r} holds no arrays.")
+    return list(dict.fromkeys(names))
+
+
+def load_members(path: Path, names: list[str]) -> dict[str, Array]:
+    """Several arrays of a ``.npz`` file."""
+    return {name: _read_member(path, name) for name in names}
+
+
+def _member(file: ArrayFile, names: list[str]) -> str:
+    if file.member is None:
+        if len(names) == 1:
+            return names[0]
+        raise InputError(
+            f"{str(file.path)!r} holds {len(names)} arrays, {_listed(names)}: name one, as in "
+            f"'{file.path}:{names[0]}'."
+        )
+    if file.member not in names:
+        raise InputError(
+            f"{str(file.path)!r} has no array {file.member!r}: it holds {_listed(names)}."
+        )
+    return file.member
+
+
+def _read_member(path: Path, name: str) -> Array:
+    what = f"{path}:{name}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = set(archive.namelist())
+            info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in held else name)
+            with archive.open(info) as stream:
+                shape, dtype = _header(stream)
+                promised = math.prod(shape) * dtype.itemsize
+                if not dtype.hasobject and promised != info.file_size - stream.tell():
+                    raise ValueError(f"it promises {promised:,} bytes and does not hold them")
+                _check_size(what, promised)
+            with archive.open(info) as stream:
+                # read_array has no annotations of its own for a stream of a zip archive.
+                return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    return shape, dtype
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"There is no file {str(path)!r}.")
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} is no regular file.")
+
+
+def _check_size(what: str, nbytes: int) -> None:
+    free = free_memory()
+    if free is not None and nbytes > free // 2:
+        raise InputError(
+            f"{what!r} holds {size_text(nbytes)}, and {size_text(free)} of memory are free: pass "
+            "a part of it."
+        )
+
+
+def _unreadable(path: Path, why: object) -> InputError:
+    said = " ".join(str(why).split()).rstrip(".")[:200]
+    if "object" in said.lower():
+        said = "it holds Python objects, and to read those can run any code"
+    return InputError(
+        f"{str(path)!r} can't be read as a {path.suffix.lower()} file of numbers ({said})."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(map(repr, names[:8])) + more

@@ -1,0 +1,139 @@
+"""Many files, a batch at a time: never all of them in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import InputError
+from layerscope.inputs.array_files import array_file, load_array
+from layerscope.inputs.arrays import fit_array
+from layerscope.inputs.images import FitImage, fit_image, grouped, stacked
+from layerscope.inputs.settings import Fitted, Settings
+from layerscope.inputs.sources import CHUNK, Files
+from layerscope.network import InputSpec
+
+_FROM = re.compile(r"resized from \d+×\d+ to ")
+#: How many ways of being made to fit are told apart by the size that images came in.
+_WAYS = 3
+
+
+class Batches:
+    """The batches of some files: iterate over it once.
+
+    While it is iterated over, ``opened`` counts the files that were opened, and ``notes`` says what
+    was done to those, and which were skipped as they can't be read.
+
+    Raises InputError when none of the files can be read, or their samples do not fit together.
+    """
+
+    def __init__(
+        self, files: Files, spec: InputSpec, settings: Settings, chunk: int = CHUNK
+    ) -> None:
+        self.files = files
+        self.opened = 0
+        self._spec, self._settings, self._chunk = spec, settings, chunk
+        self._labels: list[str] = []
+        self._done: list[str] = []
+        self._skipped: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the files opened so far."""
+        done = self._done
+        if len(set(done)) > _WAYS:
+            done = [_FROM.sub("resized to ", text) for text in done]
+        skipped: tuple[str, ...] = ()
+        if self._skipped:
+            count = len(self._skipped)
+            more = f" and {count - 3} more" if count > 3 else ""
+            files = "1 file was" if count == 1 else f"{count} files were"
+            said = " ".join(self._skipped[:3]).rstrip(".")
+            skipped = (f"{files} skipped: {said}{more}",)
+        return (*self.files.notes, *grouped(self._labels, done), *skipped)
+
+    def __iter__(self) -> Iterator[Fitted]:
+        images: list[FitImage] = []
+        rows: list[Fitted] = []
+        for path, name in zip(self.files.paths, self.files.names, strict=True):
+            self.opened += 1
+            try:
+                if array_file(path) is None:
+                    image = fit_image(path, self._spec, self._settings)
+                    images.append(FitImage(image.values, name, image.steps))
+                else:
+                    rows += self._rows(path, name)
+            except InputError as error:
+                if self.files.strict:
+                    raise
+                self._skipped.append(str(error))
+                continue
+            if len(images) == self._chunk:
+                yield self._stacked(images)
+                images = []
+            while sum(map(_count, rows)) >= self._chunk:
+                batch, rows = self._joined(rows)
+                yield batch
+        if images:
+            yield self._stacked(images)
+        while rows:
+            batch, rows = self._joined(rows)
+            yield batch
+        if not self._labels:
+            raise InputError(f"None of the {len(self.files)} files can be read: {self._skipped[0]}")
+
+    def _stacked(self, images: Sequence[FitImage]) -> Fitted:
+        batch = stacked(images, self._settings)
+        self._note(batch.samples, [image.steps for image in images])
+        return batch
+
+    def _rows(self, path: str, name: str) -> list[Fitted]:
+        """The samples of an array file, not read yet where that can wait."""
+        file = array_file(path)
+        if file is None:
+            return []
+        array = load_array(file, lazily=True)
+        if array.ndim == 0:
+            raise InputError(f"{path!r} holds a single number.")
+        rank = len(self._spec.shape or ()) or array.ndim
+        if array.ndim == rank - 1:  # one sample
+            array = array[None]
+        fit_array(array[:1], self._spec, name)  # says what is wrong with it
+        names = tuple(f"{name}[{i}]" for i in range(len(array))) if len(array) > 1 else (name,)
+        return [Fitted(array, samples=names)] if len(array) else []
+
+    def _joined(self, rows: Sequence[Fitted]) -> tuple[Fitted, list[Fitted]]:
+        """The next batch of these, and what is left of them."""
+        taken: list[npt.NDArray[Any]] = []
+        names: list[str] = []
+        steps: list[str] = []
+        left = list(rows)
+        while left and len(names) < self._chunk:
+            first = left.pop(0)
+            room = self._chunk - len(names)
+            value, said = fit_array(first.value[:room], self._spec, first.samples[0])
+            taken.append(value)
+            names += first.samples[:room]
+            steps += ["; ".join(said) or "as it is"] * len(value)
+            if len(first.samples) > room:
+                left.insert(0, Fitted(first.value[room:], samples=first.samples[room:]))
+        shapes = {array.shape[1:] for array in taken}
+        if len(shapes) > 1:
+            raise InputError(
+                f"The arrays differ in shape, {' and '.join(sorted(map(str, shapes))[:2])}: their "
+                "samples can't be one batch."
+            )
+        self._note(names, steps)
+        return Fitted(np.concatenate(taken), samples=tuple(names)), left
+
+    def _note(self, labels: Sequence[str], steps: Sequence[str]) -> None:
+        self._labels += labels
+        self._done += steps
+
+
+def _count(fitted: Fitted) -> int:
+    return len(fitted.samples)

@@ -1,0 +1,235 @@
+"""Passes through a model: one for an input, and for files one for each chunk of them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from layerscope.axes import NamedArray
+from layerscope.backends import backend_for
+from layerscope.backends.base import Backend
+from layerscope.backends.origin import origin_of
+from layerscope.errors import InputError, ModelError
+from layerscope.inputs import (
+    Batches,
+    Files,
+    Prepared,
+    Settings,
+    batches,
+    files_of,
+    free_memory,
+    prepare,
+)
+from layerscope.instruments.scaling import scaling_notes
+from layerscope.network import InputSpec, Network
+from layerscope.recording import Recording
+from layerscope.selection import Selection
+from layerscope.table import size_text
+
+#: A chunk of samples is to take no more than this, where their size is known beforehand.
+_CHUNK_BYTES = 512_000_000
+_LARGEST_CHUNK, _UNKNOWN_CHUNK = 32, 8
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes of an input through a model: one, or for files one for each chunk of them."""
+
+    model: Any
+    backend: Backend
+    specs: tuple[InputSpec, ...]
+    x: Any
+    layers: Any
+    settings: Settings
+    batches: Batches | None  #: of files; its notes grow as they are opened
+
+    @classmethod
+    def on(
+        cls, model: Any, x: Any, layers: Any = None, *, preprocess: Any = None, **options: Any
+    ) -> Passes:
+        """What :func:`activations` is asked for, not yet run; ``options`` are its own."""
+        backend = backend_for(model)
+        specs = backend.inputs()
+        if isinstance(preprocess, str):
+            from layerscope.backends.opening.imported import named
+
+            preprocess = named(preprocess)
+        if not _is_text(specs):
+            from layerscope.backends.samples import with_samples
+
+            x = with_samples(x)
+        indices = _indices(backend.describe()) if _is_noise(x) else None
+        settings = Settings(**options, preprocess=preprocess, indices=indices)
+        files = _files(x, specs)
+        feed = None
+        if files is not None:
+            feed = batches(files, specs, settings, chunk=_chunk(backend.describe()))
+        return cls(model, backend, specs, x, layers, settings, feed)
+
+    @property
+    def files(self) -> Files | None:
+        """The files that it is run on, where it is run on many."""
+        return None if self.batches is None else self.batches.files
+
+    @functools.cached_property
+    def selection(self) -> Selection:
+        """What ``layers=`` comes to."""
+        return self.backend.select(self.layers)
+
+    def inputs(self) -> Iterator[Prepared]:
+        """The input of each pass, as it is needed.
+
+        Raises InputError when it can't be read, or does not fit.
+        """
+        _ = self.selection  # what is wrong with layers= is said before an image is read
+        if self.batches is None:
+            yield prepare(self.x, self.specs, self.settings)
+            return
+        for batch in self.batches:
+            yield Prepared(batch.value, samples=batch.samples, pixels=batch.pixels)
+
+    def record(self, prepared: Prepared) -> Recording:
+        """The recording of one pass, run now.
+
+        Raises AddressError, ModelError and what the model itself raises.
+        """
+        selection = self.selection
+        run = self.backend.run(prepared.value, selection)
+        if not run.network.layers:
+            raise ModelError(f"The model {run.network.name!r} has no layers: nothing was called.")
+        if selection.deferred:
+            selection = self.backend.select(self.layers, run.network.layers)
+            layers = enumerate(run.network)
+            kept = [layer.address for i, layer in layers if selection.wants(layer, i)]
+            run = replace(run, values={address: run.values[address] for address in kept})
+        selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
+        said = (
+            *run.network.notes,
+            *_upcast(run.values),
+            *scaling_notes(run, prepared.pixels, self.backend),
+        )
+        return Recording(
+            run.values,
+            network=replace(run.network, origin=origin_of(self.model)),
+            inputs=run.inputs,
+            aliases={alias: of for alias, of in run.aliases.items() if of in run.values},
+            notes=(*prepared.notes, *said),
+            digest=lambda: _digests(self.backend, run.inputs),
+            samples=prepared.samples,
+        )
+
+
+def joined(passes: Passes) -> Recording:
+    """The recordings of all passes as one.
+
+    Raises InputError when, by the first of them, that would take more than half of the memory that
+    is free.
+    """
+    if passes.batches is None:
+        return passes.record(next(passes.inputs()))
+    parts: list[Recording] = []
+    for prepared in passes.inputs():
+        part = passes.record(prepared)
+        if not parts:
+            _check_size(part, passes)
+        parts.append(part)
+    said = dict.fromkeys(note for part in parts for note in part.notes)
+    notes = (*passes.batches.notes, *said)
+    first = parts[0]
+    arrays = {name: _concatenated([part.named(name) for part in parts]) for name in first}
+    inputs = {name: _concatenated([part.named(name) for part in parts]) for name in first.inputs}
+    return Recording(
+        arrays,
+        network=first.network,
+        inputs=inputs,
+        aliases=first.aliases,
+        notes=notes,
+        digest=lambda: _digests(passes.backend, inputs),
+        samples=[name for part in parts for name in part.samples],
+    )
+
+
+def _concatenated(parts: Sequence[NamedArray]) -> NamedArray:
+    first = parts[0]
+    if len(parts) == 1 or "sample" not in first.axes:  # a constant is the same in each
+        return first
+    axis = first.axes.index("sample")
+    values = np.concatenate([part.values for part in parts], axis=axis)
+    return NamedArray(values, first.axes, first.attrs)
+
+
+def _check_size(first: Recording, passes: Passes) -> None:
+    files = passes.files
+    free = free_memory()
+    if files is None or free is None or not first.samples:
+        return
+    count = files.samples()
+    each = first.nbytes / len(first.samples)
+    # What has been recorded is no longer free, and is part of the result.
+    if count > len(first.samples) and each * count > (free + first.nbytes) / 2:
+        raise InputError(
+            f"The activations on {count:,} samples would take {size_text(each * count)}, "
+            f"{size_text(each)} each, and {size_text(free)} of memory are free: name fewer layers "
+            "with layers=, or pass fewer files."
+        )
+
+
+def _files(x: Any, specs: Sequence[InputSpec]) -> Files | None:
+    if _is_text(specs) or (len(specs) > 1 and isinstance(x, list | tuple)):
+        return None  # texts, or one file for each input
+    return files_of(x)
+
+
+def _is_text(specs: Sequence[InputSpec]) -> bool:
+    return any(spec.dtype == "string" for spec in specs)
+
+
+def _chunk(network: Network) -> int:
+    """How many samples to run at once."""
+    total = 0
+    for layer in network:
+        if layer.shape is None or None in layer.shape[1:]:
+            return _UNKNOWN_CHUNK
+        total += 4 * math.prod(n or 1 for n in layer.shape[1:])
+    if not total:
+        return _UNKNOWN_CHUNK
+    return int(min(max(_CHUNK_BYTES // total, 1), _LARGEST_CHUNK))
+
+
+def _is_noise(x: Any) -> bool:
+    if isinstance(x, Mapping):
+        return any(map(_is_noise, x.values()))
+    if isinstance(x, list | tuple):
+        return any(isinstance(item, str) and item == "noise" for item in x)
+    return isinstance(x, str) and x == "noise"
+
+
+def _indices(network: Network) -> int | None:
+    """How many indices all embeddings of a network have; None where it has none."""
+    rows = [
+        parameter.shape[0]
+        for layer in network
+        if "Embedding" in layer.type
+        for parameter in layer.parameters
+        if len(parameter.shape) == 2
+    ]
+    return min(rows, default=None)
+
+
+def _upcast(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
+    types = sorted({str(a.attrs["dtype"]) for a in values.values() if "dtype" in a.attrs})
+    return (f"{' and '.join(types)} values are shown as float32",) if types else ()
+
+
+def _digests(backend: Backend, inputs: Mapping[str, NamedArray]) -> dict[str, str]:
+    digest = hashlib.sha256()
+    for name, array in inputs.items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(array.values).data)
+    return {"model": backend.digest(), "input": digest.hexdigest()}
