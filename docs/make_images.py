@@ -28,6 +28,8 @@ PICTURES = {
     "beside.png": "beside.png",
     "mlp.png": "mlp.png",
     "torch.png": "torch.png",
+    "passage.png": "passage-poster.png",
+    "volumes.png": "volumes.png",
 }
 _WIDEST = 1400
 

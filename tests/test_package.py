@@ -11,9 +11,11 @@ import pytest
 
 import layerscope
 
-PUBLIC = {"across", "activations", "describe", "pages", "sheet", "weights"}
-FRAMEWORKS = {"jax", "keras", "onnxruntime", "sklearn", "tensorflow", "torch"}
-WHEN_USED = {"PIL", "dask", "matplotlib", "numpy", "pandas", "rich", "scipy", "xarray", "zarr"}
+PUBLIC = {
+    "across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights",
+}  # fmt: skip
+FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
+WHEN_USED = {"PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "rich", "scipy", "xarray", "zarr"}
 
 
 def imported_by(code: str) -> set[str]:

@@ -5,7 +5,8 @@
     model ──► backends ──► instruments ──► Recording ──► views ──► Panel ──► notebook, file, page
     input ──► inputs ──┘   activations                   sheet
                            weights                       across
-                           describe ──► Network          pages
+                           describe ──► Network ───────► pages
+                                                         diagram
 
 A model goes in on the left, numbers come out of the instruments, pictures out of the views.
 
@@ -13,6 +14,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
 >>> print(ls.describe(model))               # the layers, as a table
 >>> acts = ls.activations(model, x)         # one forward pass, every layer
 >>> ls.sheet(acts, "conv2d")                # every channel of a layer, one picture
+>>> ls.diagram(model, acts)                 # the pattern on its way through the architecture
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.weights import weights as weights
+    from layerscope.interfaces.python import diagram as diagram
     from layerscope.views.across import across as across
     from layerscope.views.pages import pages as pages
     from layerscope.views.sheet import sheet as sheet
@@ -32,14 +36,16 @@ __version__ = "0.1.0"
 
 _HOME = {
     "activations": "layerscope.instruments.activations",
+    "load_model": "layerscope.backends.opening",
     "describe": "layerscope.instruments.describe",
     "weights": "layerscope.instruments.weights",
+    "diagram": "layerscope.interfaces.python",
     "across": "layerscope.views.across",
     "pages": "layerscope.views.pages",
     "sheet": "layerscope.views.sheet",
 }
 
-__all__ = ["across", "activations", "describe", "pages", "sheet", "weights"]
+__all__ = ["across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights"]
 
 
 def __getattr__(name: str) -> Any:

@@ -83,12 +83,15 @@ class Panel:
             if kind == ".png":
                 path.write_bytes(self.png(metadata))
             else:
-                from layerscope.views.figure import save
-
-                save(self, path, metadata)
+                self._save_drawing(path, metadata)
         except OSError as error:
             raise OutputError(f"{str(path)!r} can't be written: {error.strerror}.") from error
         return path
+
+    def _save_drawing(self, path: Path, metadata: Mapping[str, str]) -> None:
+        from layerscope.views.figure import save
+
+        save(self, path, metadata)
 
     def show(self) -> None:
         """Show the picture: in a notebook below the cell, from a script in a window."""

@@ -14,20 +14,29 @@ from layerscope.views.palette import GROUND, INK
 Mask = npt.NDArray[np.uint8]
 
 
-@functools.cache
-def _font(size: int) -> Any:
+@functools.lru_cache(maxsize=64)
+def font(size: float, bold: bool = False) -> Any:
+    """The font of all pictures, as Pillow has it."""
     from pathlib import Path
 
     import matplotlib as mpl
     from PIL import ImageFont
 
     # Pillow's own font lacks the signs of scales and ranges; Matplotlib brings one that has them.
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf" / name, size)
+
+
+@functools.lru_cache(maxsize=8192)
+def length(text: str, size: int, bold: bool = False) -> float:
+    """How long the text is in pixels, not rounded, as drawings that scale set it."""
+    # Measured large, where hinting does not round.
+    return float(font(100, bold).getlength(text)) * size / 100
 
 
 def line_height(size: int) -> int:
     """The height of a line of text in pixels."""
-    ascent, descent = _font(size).getmetrics()
+    ascent, descent = font(size).getmetrics()
     return int(ascent + descent)
 
 
@@ -35,10 +44,10 @@ def line_height(size: int) -> int:
 def _glyph(character: str, size: int) -> Mask:
     from PIL import Image, ImageDraw
 
-    font = _font(size)
-    width = max(1, round(font.getlength(character)))
+    typeface = font(size)
+    width = max(1, round(typeface.getlength(character)))
     image = Image.new("L", (width, line_height(size)))
-    ImageDraw.Draw(image).text((0, 0), character, fill=255, font=font)
+    ImageDraw.Draw(image).text((0, 0), character, fill=255, font=typeface)
     return np.asarray(image)
 
 

@@ -1,4 +1,4 @@
-"""The shell: ``layerscope look``, ``describe``, ``weights``, ``demo``.
+"""The shell: ``layerscope look``, ``describe``, ``diagram``, ``weights``, ``demo``.
 
 One file per command; each reads its options, calls instruments and views, and writes what they
 return. Whatever the user can cause is one sentence on stderr and exit code 2.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import layerscope
 from layerscope.errors import LayerscopeError
-from layerscope.interfaces.cli import demo, describe, look, weights
+from layerscope.interfaces.cli import demo, describe, diagram, look, weights
 
 _FAILED, _STOPPED, _PIPE_CLOSED = 2, 130, 141
 
@@ -79,6 +79,6 @@ def command_parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"layerscope {layerscope.__version__}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (look, describe, weights, demo):
+    for module in (look, describe, diagram, weights, demo):
         module.add(commands)
     return parser

@@ -73,6 +73,27 @@ class Output:
         return self.write(name, lambda path: path.write_text(text, encoding="utf-8", newline=""))
 
 
+def claim_file(name: str, kinds: Sequence[str], *, force: bool = False) -> Path:
+    """The file of that name, where it may be written.
+
+    Raises OutputError when its name ends in none of ``kinds``, it is there already and ``force`` is
+    not given, or its folder is not there or can't be written.
+    """
+    path = Path(name)
+    if path.suffix.lower() not in kinds:
+        raise OutputError(f"{name!r} ends in none of {', '.join(kinds)}: name a file that does.")
+    if path.is_dir():
+        raise OutputError(f"{name!r} is a folder: name a file.")
+    if path.exists() and not force:
+        raise OutputError(f"There is a file {name!r} already: name another, or pass --force.")
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass  # only this shows that it can be written
+    except OSError as error:
+        raise OutputError(f"{name!r} can't be written ({error.strerror}).") from error
+    return path
+
+
 def file_name(number: int, count: int, address: str) -> str:
     """``03-conv2d.png``: safe in any file system and URL, unique by its number, never too long."""
     width = max(2, len(str(count)))

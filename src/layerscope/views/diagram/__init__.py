@@ -1,0 +1,248 @@
+"""``diagram``: the architecture of a network, and the passage of a pattern through it.
+
+::
+
+    Network ──► boxes ──► blocks ──► repeats ──► cards ──► place ──► Diagram ──► svg, raster
+                which     which      how often   what is   where
+                layers    belong     each stands written   they
+                as one    together               in each   stand
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from layerscope.errors import ViewError
+from layerscope.network import Network, Shape
+from layerscope.recording import Recording
+from layerscope.views.choose import check_recording
+from layerscope.views.diagram.blocks import (
+    Block,
+    Item,
+    blocks_of,
+    closed_below,
+    levels,
+    size_of,
+)
+from layerscope.views.diagram.boxes import Graph, graph_of
+from layerscope.views.diagram.cards import (
+    NAME,
+    SMALL,
+    Card,
+    Text,
+    card,
+    frame_text,
+    frame_widths,
+    title,
+)
+from layerscope.views.diagram.header import below, header_of, heading
+from layerscope.views.diagram.kinds import colours
+from layerscope.views.diagram.picture import MARGIN, Diagram, path_of
+from layerscope.views.diagram.place import Placed, place
+from layerscope.views.diagram.repeats import collapsed
+from layerscope.views.diagram.thumbnails import Thumbnails
+from layerscope.views.diagram.volume import volumes
+from layerscope.views.palette import known
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STYLES = ("vertical", "horizontal", "volume")
+_MOST = 260  #: boxes, before blocks are closed unasked
+
+
+def diagram(
+    network: Network,
+    recording: Recording | None = None,
+    *,
+    style: str = "vertical",
+    depth: int | None = None,
+    expand: str | Iterable[str] = (),
+    collapse: bool | None = None,
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+    unit: int | None = None,
+    sample: int = 0,
+    step: int | None = None,
+    scale: Any = "layer",
+    palette: str = "viridis",
+    ground: str = "light",
+) -> Diagram:
+    """The architecture of a network; with a recording of it, what each box returned.
+
+    See :func:`layerscope.diagram`, which has the same arguments.
+    """
+    colours(ground)
+    known(palette)
+    _check(style, depth)
+    inputs = {}
+    if recording is not None:
+        check_recording(recording)
+        inputs = {name: _shape(array) for name, array in recording.inputs.items()}
+    if not len(network):
+        raise ViewError(f"{network.name!r} has no layers: there is nothing to draw.")
+    graph = graph_of(network, inputs)
+    if len(network) > 1 and not graph.edges:
+        raise ViewError(
+            f"{network.name!r} does not know which layer hands its value to which before it is "
+            "run: pass activations(model, x), or describe(model, x) in the place of the model."
+        )
+    if style == "volume":
+        return volumes(network, graph, ground, palette, show_shapes, show_layer_names)
+    if collapse is None:
+        collapse = recording is None  # each copy has a map of its own to show
+    root, graph, note = _tree(graph, depth, expand, collapse)
+    thumbnails = (
+        None if recording is None else Thumbnails(recording, unit, sample, step, scale, palette)
+    )
+    size = (lambda item: None) if thumbnails is None else thumbnails.size
+    cards = {item.id: card(item, show_shapes, show_layer_names, size(item)) for item in drawn(root)}
+    placed = place(
+        root,
+        graph,
+        lambda item: (cards[item.id].width, cards[item.id].height),
+        frame_widths,
+        horizontal=style == "horizontal",
+    )
+    return _picture(network, root, placed, cards, thumbnails, note, style, palette, ground)
+
+
+def _shape(array: xr.DataArray) -> Shape:
+    return tuple(None if axis == "sample" else n for axis, n in array.sizes.items())
+
+
+def _check(style: str, depth: int | None) -> None:
+    if style not in STYLES:
+        raise ViewError(f"There is no style {style!r}: {', '.join(map(repr, STYLES))} are known.")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
+        raise ViewError(f"depth={depth!r}: pass how many levels of blocks to open, 0 or more.")
+
+
+def _tree(
+    graph: Graph, depth: int | None, expand: str | Iterable[str], collapse: bool
+) -> tuple[Block, Graph, str]:
+    """The blocks that are drawn, the graph of what is left of the boxes, and what to say of it."""
+    patterns = [expand] if isinstance(expand, str) else list(expand)
+    stays: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
+    root = blocks_of(graph)
+    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in _names(root))]
+    if unknown:
+        known_names = ", ".join(map(repr, list(_names(root))[:6])) or "none"
+        raise ViewError(f"There is no block {unknown[0]!r} to expand: there are {known_names}.")
+    if collapse:
+        root, graph = collapsed(root, graph, stays)
+    if depth is not None:
+        return closed_below(root, depth, stays), graph, ""
+    shown, level = root, levels(root)
+    while size_of(shown) > _MOST and level > 0:
+        level -= 1
+        shown = closed_below(root, level, stays)
+    closed = shown is not root
+    return shown, graph, f"drawn to depth {level} of {levels(root)}" if closed else ""
+
+
+def _names(block: Block) -> Iterable[str]:
+    for item in block.items:
+        if isinstance(item, Block):
+            yield item.name
+            yield from _names(item)
+
+
+def drawn(block: Block) -> Iterable[Item]:
+    """The boxes and closed blocks, all that gets a card."""
+    for item in block.items:
+        if isinstance(item, Block) and not item.closed:
+            yield from drawn(item)
+        else:
+            yield item
+
+
+def _picture(
+    network: Network,
+    root: Block,
+    placed: Placed,
+    cards: Mapping[str, Card],
+    thumbnails: Thumbnails | None,
+    note: str,
+    style: str,
+    palette: str,
+    ground: str,
+) -> Diagram:
+    texts = heading(network, note, thumbnails.note if thumbnails else "")
+    page = max(placed.size[0], *(text.width for text in texts)) + 2 * MARGIN
+    dx, dy = (page - placed.size[0]) / 2, below(texts)
+    boxes = []
+    for item in drawn(root):
+        own = cards[item.id]
+        x, y, width, height = _moved(placed.boxes[item.id], dx, dy)
+        boxes.append({
+            "id": item.id,
+            "addresses": [layer.address for box in _boxes(item) for layer in box.layers],
+            "box": (x, y, width, height),
+            "kind": own.kind,
+            "about": own.about,
+        })  # fmt: skip
+        texts += [text._replace(x=text.x + x, y=text.y + y) for text in own.texts]
+        if thumbnails is not None and own.thumbnail is not None:
+            left, top, w, h = own.thumbnail
+            texts += thumbnails.add(item, (x + left, y + top, w, h))
+    frames = []
+    depth_of = _depths(root)
+    for block, box in placed.frames:
+        x, y, width, height = _moved(box, dx, dy)
+        level = depth_of[block.id]
+        frames.append({"title": title(block), "box": (x, y, width, height), "level": level})
+        texts.append(Text(x + 10, y + 15, title(block), NAME, "name"))
+        if frame_text(block):
+            texts.append(Text(x + width - 10, y + 15, frame_text(block), SMALL, "soft", "end"))
+    lines = [
+        {
+            "source": segment.source,
+            "path": path_of(
+                tuple((x + dx, y + dy) for x, y in segment.points), style == "horizontal"
+            ),
+            "arrow": _head(segment.points[-1], dx, dy, style) if segment.arrow else None,
+        }
+        for segment in placed.segments
+    ]
+    header = {
+        **header_of(network, texts, (page, placed.size[1] + dy + MARGIN), palette, ground),
+        "boxes": boxes,
+        "frames": frames,
+        "lines": lines,
+        **(thumbnails.header() if thumbnails else {}),
+    }
+    buffers = (thumbnails.buffer(),) if thumbnails else ()
+    provenance = thumbnails.provenance if thumbnails else dict
+    return Diagram(header, buffers, provenance)
+
+
+def _boxes(item: Item) -> Iterable[Any]:
+    return item.boxes if isinstance(item, Block) else (item,)
+
+
+def _depths(block: Block, level: int = 0) -> dict[str, int]:
+    depths = {}
+    for item in block.items:
+        if isinstance(item, Block):
+            depths[item.id] = level
+            depths |= _depths(item, level + 1)
+    return depths
+
+
+def _moved(
+    box: tuple[float, float, float, float], dx: float, dy: float
+) -> tuple[float, float, float, float]:
+    return round(box[0] + dx, 1), round(box[1] + dy, 1), round(box[2], 1), round(box[3], 1)
+
+
+def _head(
+    point: tuple[float, float], dx: float, dy: float, style: str
+) -> list[tuple[float, float]]:
+    """The head of an arrow that ends here."""
+    x, y = round(point[0] + dx, 1), round(point[1] + dy, 1)
+    if style == "horizontal":
+        return [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5)]
+    return [(x, y), (x - 3.5, y - 7), (x + 3.5, y - 7)]

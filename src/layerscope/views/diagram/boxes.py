@@ -1,0 +1,128 @@
+"""From a network to boxes: a layer each, with the normalisation and activation that follow it.
+
+A box's last layer is the only one whose value leaves it, so nothing of the topology is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from layerscope.network import Layer, Network, Shape
+
+#: Types that join the box of the layer before them, in lower case, without dimensions.
+_AFTER = frozenset({
+    "activation", "relu", "leakyrelu", "prelu", "elu", "gelu", "selu", "silu", "celu", "swish",
+    "mish", "relu6", "hardswish", "hardsigmoid", "hardtanh", "hardsilu", "sigmoid", "tanh",
+    "softmax", "softplus", "softsign", "logsoftmax", "dropout", "spatialdropout",
+    "alphadropout", "gaussiandropout", "gaussiannoise", "activityregularization", "clip",
+})  # fmt: skip
+#: Types that do so where that layer holds a kernel.
+_AFTER_KERNEL = frozenset({
+    "batchnormalization", "batchnorm", "instancenorm", "groupnormalization", "groupnorm",
+})  # fmt: skip
+#: Types that join the box of the layer after them.
+_BEFORE = frozenset({"zeropadding", "reflectionpad", "constantpad", "replicationpad", "zeropad"})
+_PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]")
+
+
+@dataclass(frozen=True)
+class Box:
+    """Layers that are drawn as one: each hands its value on to the next, and to nobody else."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def id(self) -> str:
+        """The address of the first of them."""
+        return self.layers[0].address
+
+    @property
+    def main(self) -> Layer:
+        """The layer that the box is about: the one that has the most parameters."""
+        beside = _AFTER | _AFTER_KERNEL | _BEFORE
+        rank = lambda layer: (layer.weights + layer.biases, _kind(layer) not in beside)  # noqa: E731
+        return max(self.layers, key=rank)
+
+    @property
+    def parameters(self) -> int:
+        """The number of values in their parameters."""
+        return sum(layer.weights + layer.biases for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Boxes in execution order, and which hands its value to which."""
+
+    boxes: dict[str, Box]
+    edges: tuple[tuple[str, str], ...]
+
+
+def graph_of(network: Network, inputs: Mapping[str, Shape] | None = None) -> Graph:
+    """The boxes of a network; ``inputs`` are what it receives, where these are no layers."""
+    layers = _with_inputs(network, inputs or {})
+    consumers = _consumers(layers)
+    members: dict[str, list[Layer]] = {}  # by the first layer's address
+    home: dict[str, str] = {}  # which box each layer is in
+    for layer in layers.values():
+        box = _joins(layer, layers, consumers, members, home)
+        home[layer.address] = box
+        members.setdefault(box, []).append(layer)
+    edges = {
+        (home[source], home[layer.address]): None
+        for layer in layers.values()
+        for source in layer.inputs
+        if source in home and home[source] != home[layer.address]
+    }
+    return Graph({key: Box(tuple(own)) for key, own in members.items()}, tuple(edges))
+
+
+def _with_inputs(network: Network, inputs: Mapping[str, Shape]) -> dict[str, Layer]:
+    layers = {layer.address: layer for layer in network}
+    named = [*inputs, *(source for layer in network for source in layer.inputs)]
+    missing = [name for name in dict.fromkeys(named) if name not in layers]
+    received = {name: Layer(name, "Input", "input", inputs.get(name)) for name in missing}
+    return received | layers
+
+
+def _consumers(layers: dict[str, Layer]) -> dict[str, set[str]]:
+    consumers: dict[str, set[str]] = {address: set() for address in layers}
+    for layer in layers.values():
+        for source in layer.inputs:
+            consumers[source].add(layer.address)
+    return consumers
+
+
+def _joins(
+    layer: Layer,
+    layers: dict[str, Layer],
+    consumers: dict[str, set[str]],
+    members: dict[str, list[Layer]],
+    home: dict[str, str],
+) -> str:
+    """The box that a layer goes into: that of the layer before it, or one of its own."""
+    part = _PART.fullmatch(layer.address)
+    if part is not None and part["whole"] in home:
+        return home[part["whole"]]  # a further value of the same call
+    if len(layer.inputs) != 1:
+        return layer.address
+    before = layers[layer.inputs[0]]
+    box = home.get(before.address)
+    alone = consumers[before.address] == {layer.address}
+    if box is None or not alone or before.role == "input" or members[box][-1] is not before:
+        return layer.address
+    holds_kernel = any(len(p.shape) > 1 for own in members[box] for p in own.parameters)
+    normalises = _kind(layer) in _AFTER_KERNEL and holds_kernel
+    fits = _kind(layer) in _AFTER or normalises or _kind(before) in _BEFORE
+    return box if fits and container(before.address) == container(layer.address) else layer.address
+
+
+def container(address: str) -> str:
+    """What an address is inside of: ``encoder/layer_0`` for ``encoder/layer_0/dense``."""
+    cut = max(address.rfind("/"), address.rfind("."))
+    return address[:cut] if cut > 0 else ""
+
+
+def _kind(layer: Layer) -> str:
+    return re.sub(r"[_\d]+d?$|_|\dd$", "", layer.type.lower())

@@ -1,0 +1,197 @@
+"""What each box returned, as a small picture in it: one of its maps, or all values of a vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import ViewError
+from layerscope.maps import blank
+from layerscope.recording import Recording
+from layerscope.views import palette as palettes
+from layerscope.views import scaling
+from layerscope.views.choose import Chosen, choose
+from layerscope.views.diagram.blocks import Block, Item
+from layerscope.views.diagram.cards import SMALL, Text
+from layerscope.views.tiles import colour_tiles
+
+_SIDE = 84  #: how long the longer side of a map is, in pixels
+_ROW = 64  #: values of a vector in a row, at least
+_WIDTH, _THIN = 128, 12  #: of a vector's rows
+_FINEST = 2  #: pixels of a map kept for each of the drawing's own
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    pixels: npt.NDArray[np.uint8]
+    size: tuple[int, int]
+    caption: str
+    range: tuple[float, float]
+    blank: bool
+
+
+@dataclass
+class Thumbnails:
+    """The pictures of a recording, drawn as they are asked for.
+
+    ``unit`` is the channel shown where a layer has it; else the one whose map varies most.
+    """
+
+    recording: Recording
+    unit: int | None
+    sample: int
+    step: int | None
+    scale: scaling.Scaling
+    palette: str
+    _tiles: list[dict[str, Any]] = field(default_factory=list)
+    _bytes: bytearray = field(default_factory=bytearray)
+    _pictures: dict[str, _Picture | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        scaling.check(self.scale)
+        if self.unit is not None and (not isinstance(self.unit, int) or self.unit < 0):
+            raise ViewError(f"unit={self.unit!r}: pass the number of a channel, counted from 0.")
+
+    @property
+    def note(self) -> str:
+        """What the pictures are."""
+        which = "the channel that varies most" if self.unit is None else f"channel {self.unit}"
+        scales = {"layer": "its layer's range", "network": "one range", "unit": "its own range"}
+        named = (
+            scales.get(self.scale, "z-scores") if isinstance(self.scale, str) else "given limits"
+        )
+        return f"in each box {which} on sample {self.sample}, drawn on {named}"
+
+    def size(self, item: Item) -> tuple[int, int] | None:
+        """How large a box's picture is; None where there is none to show."""
+        picture = self._picture(item)
+        return None if picture is None else picture.size
+
+    def add(self, item: Item, box: Box) -> list[Text]:
+        """Put a box's picture in its place; returns its caption."""
+        picture = self._picture(item)
+        if picture is None:
+            return []
+        coloured = picture.pixels.ndim == 3
+        self._tiles.append({
+            "box": box,
+            "shape": picture.pixels.shape[:2],
+            "offset": len(self._bytes),
+            "format": "rgb" if coloured else "index",
+            "label": item.id,
+            "range": picture.range,
+            "blank": picture.blank,
+            "texts": (),
+        })  # fmt: skip
+        self._bytes += np.ascontiguousarray(picture.pixels).tobytes()
+        x, y, width, height = box
+        return [Text(x + width / 2, y + height + 12, picture.caption, SMALL, "soft", "middle")]
+
+    def header(self) -> dict[str, Any]:
+        """What the diagram's header says of the pictures."""
+        return {"tiles": self._tiles, "scale": {"text": str(self.scale), "low": None, "high": None}}
+
+    def buffer(self) -> bytes:
+        """The pixels of all pictures."""
+        return bytes(self._bytes)
+
+    def provenance(self) -> Mapping[str, str]:
+        """What identifies the model and the input."""
+        return self.recording.provenance
+
+    def _picture(self, item: Item) -> _Picture | None:
+        if item.id not in self._pictures:
+            self._pictures[item.id] = self._drawn(item)
+        return self._pictures[item.id]
+
+    def _drawn(self, item: Item) -> _Picture | None:
+        boxes = item.boxes if isinstance(item, Block) else (item,)
+        known = (layer.address for box in reversed(boxes) for layer in reversed(box.layers))
+        recorded = {*self.recording, *self.recording.inputs}
+        address = next((name for name in known if name in recorded), None)
+        if address is None:
+            return None
+        try:
+            chosen = choose(self.recording, address, sample=self.sample, step=self.step)
+        except ViewError:
+            return None  # strings, or whatever else has no picture
+        if chosen.maps.size == 0:
+            return None
+        if chosen.colour:
+            tile = colour_tiles(chosen)[0][0]
+            return _Picture(tile.pixels, _fitted(tile.pixels), "", (tile.low, tile.high), False)
+        return self._vector(chosen, address) if chosen.vector else self._map(chosen, address)
+
+    def _map(self, chosen: Chosen, address: str) -> _Picture:
+        count = len(chosen.maps)
+        at = self.unit if self.unit is not None and self.unit < count else _most_varied(chosen.maps)
+        one = _coarser(chosen.maps[at : at + 1])
+        result = self._scaled(one, address)
+        silent = bool(blank(chosen.maps[at : at + 1])[0])
+        caption = f"{chosen.counts} {chosen.labels[at]} of {count}" if count > 1 else ""
+        caption = ", ".join(filter(None, (caption, "blank" if silent else "")))
+        span = float(result.low[0]), float(result.high[0])
+        return _Picture(result.indexes[0], _fitted(result.indexes[0]), caption, span, silent)
+
+    def _vector(self, chosen: Chosen, address: str) -> _Picture:
+        result = self._scaled(chosen.maps, address)
+        values = result.indexes[0, 0]
+        columns = min(len(values), max(_ROW, math.ceil(math.sqrt(len(values) * _WIDTH / _SIDE))))
+        rows = math.ceil(len(values) / columns)
+        pixels = np.full(rows * columns, palettes.GROUND, np.uint8)
+        pixels[: len(values)] = values
+        size = (_WIDTH, max(_THIN, min(_SIDE, 2 * rows)))
+        caption = f"{len(values)} units"
+        if 1 < len(values) <= 1000 and np.isfinite(chosen.maps).all():
+            caption += f", largest {int(chosen.maps[0, 0].argmax())}"
+        span = float(result.low[0]), float(result.high[0])
+        return _Picture(pixels.reshape(rows, columns), size, caption, span, False)
+
+    def _scaled(self, maps: npt.NDArray[Any], address: str) -> scaling.Scaled:
+        scale, extent = self.scale, None
+        if scale == "layer":
+            low, high = self.recording.extent(self.sample, address)
+            scale = (low, high) if low < high else "unit"
+        elif scale == "network":
+            extent = self.recording.extent(self.sample)
+        diverging = palettes.is_diverging(self.palette)
+        if diverging and isinstance(scale, tuple) and self.scale == "layer":
+            reach = max(map(abs, scale))
+            scale = (-reach, reach)
+        return scaling.scaled(maps, scale, diverging=diverging, extent=extent)
+
+
+def _most_varied(maps: npt.NDArray[Any]) -> int:
+    """The map with the largest standard deviation, by every n-th pixel of large ones."""
+    every = max(1, max(maps.shape[1:]) // 48)
+    seen = maps[:, ::every, ::every].reshape(len(maps), -1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = seen.std(axis=1, dtype=np.float64)
+    return int(np.argmax(np.where(np.isfinite(spread), spread, -1)))
+
+
+def _coarser(maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Maps of no more pixels than are shown, each the mean of those it stands for."""
+    times = max(1, max(maps.shape[1:]) // (_FINEST * _SIDE))
+    if times == 1:
+        return maps
+    high, wide = (max(1, n // times) for n in maps.shape[1:])
+    rows, columns = min(maps.shape[1], high * times), min(maps.shape[2], wide * times)
+    cut = maps[:, :rows, :columns]
+    shape = (len(maps), high, rows // high, wide, columns // wide)
+    means: npt.NDArray[Any] = cut.reshape(shape).mean(axis=(2, 4), dtype=np.float64)
+    return means
+
+
+def _fitted(pixels: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Width and height of a picture whose longer side has the length of all of them."""
+    height, width = pixels.shape[:2]
+    times = _SIDE / max(height, width)
+    return max(8, round(width * times)), max(8, round(height * times))

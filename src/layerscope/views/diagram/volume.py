@@ -1,0 +1,177 @@
+"""Feature volumes: boxes in proportion to height, width and channels, as papers draw them.
+
+Height and width share one scale, channels have another, and vectors a third; the heading tells
+them. What is drawn is what every path goes through: a chain layer by layer, a network with branches
+by what these come back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.errors import ViewError
+from layerscope.network import Layer, Network
+from layerscope.table import shape_text
+from layerscope.views.diagram.boxes import Graph
+from layerscope.views.diagram.cards import NAME, SMALL, Text, short, type_text
+from layerscope.views.diagram.header import below, header_of, heading
+from layerscope.views.diagram.kinds import colours, kind_of
+from layerscope.views.diagram.order import Order
+from layerscope.views.diagram.picture import MARGIN, Diagram, Point
+
+_TALL, _THICK = 170.0, 80.0  #: the largest side and the most channels, in pixels
+_THINNEST = 2.0
+_SLANT = 0.35  #: how much of its length a side that goes into the page shows
+_GAP, _LINE = 26.0, 14.0
+
+
+@dataclass(frozen=True)
+class _Volume:
+    layer: Layer
+    about: Layer  #: what its box is about
+    height: int
+    width: int
+    channels: int
+    vector: bool
+    skipped: int  #: boxes between this one and the one before it
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How many rows or columns, channels and units a pixel stands for."""
+
+    side: float
+    channels: float
+    units: float
+
+    def __str__(self) -> str:
+        units = f" or {self.units:.2g} units" if self.units else ""
+        return f"a pixel is {self.side:.2g} rows, {self.channels:.2g} channels{units}"
+
+    def size(self, volume: _Volume) -> tuple[float, float, float]:
+        """What is seen of its thickness, its height and its slanted width."""
+        if volume.vector:
+            return 6.0, max(_THINNEST, volume.height / self.units), _THINNEST
+        return (
+            max(_THINNEST, volume.channels / self.channels),
+            max(_THINNEST, volume.height / self.side),
+            max(_THINNEST, _SLANT * volume.width / self.side),
+        )
+
+
+def volumes(
+    network: Network, graph: Graph, ground: str, palette: str, shapes: bool, names: bool
+) -> Diagram:
+    """The volumes of a network, side by side.
+
+    Raises
+    ------
+    ViewError
+        When nothing in it has a height, a width and channels of known size.
+    """
+    found = _found(graph)
+    scale = _scale_of(found, network)
+    title = heading(network, str(scale))
+    texts = list(title)
+    look = colours(ground)["kinds"]
+    polygons: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    middle = below(title) + _TALL * (0.5 + _SLANT)
+    x, last = float(MARGIN), 0.0
+    for volume in found:
+        size, labels = scale.size(volume), _labels(volume, names, shapes)
+        room = max(size[0] + size[2], *(label.width for label in labels))
+        left = x + (room - size[0] - size[2]) / 2
+        if last:
+            lines.append(_arrow(volume, last + 4, left - 3, middle))
+        polygons += _cuboid((left, middle - size[1] / 2), size, look[kind_of(volume.about)])
+        top = middle + _TALL / 2 + 20
+        texts += [
+            label._replace(x=x + room / 2, y=top + i * _LINE) for i, label in enumerate(labels)
+        ]
+        last = left + size[0] + size[2]
+        x += room + _GAP
+    width = max(x - _GAP, *(text.x + text.width for text in title)) + MARGIN
+    height = middle + _TALL / 2 + 20 + 4 * _LINE
+    header = header_of(network, texts, (width, height), palette, ground)
+    return Diagram({**header, "polygons": polygons, "lines": lines}, ())
+
+
+def _found(graph: Graph) -> list[_Volume]:
+    order = Order(graph.boxes, graph.edges)
+    cuts = order.cut_points()
+    found, skipped = [], 0
+    for key in order.sequence:
+        box = graph.boxes[key]
+        volume = _volume(box.layers[-1], box.main, skipped) if key in cuts else None
+        if volume is None:
+            skipped += box.main.role != "input"
+        else:
+            found.append(volume)
+            skipped = 0
+    return found
+
+
+def _volume(layer: Layer, about: Layer, skipped: int) -> _Volume | None:
+    if layer.shape is None or layer.axes is None:
+        return None
+    by = dict(zip(layer.axes, layer.shape, strict=True))
+    wanted = [by.get(axis, 1) for axis in ("y", "x", "channel")]
+    units = by.get("unit")
+    if units:
+        return _Volume(layer, about, units, 1, 1, True, skipped)
+    if "channel" not in by or not {"y", "x"} <= by.keys() or not all(wanted):
+        return None
+    height, width, channels = (int(n or 1) for n in wanted)
+    return _Volume(layer, about, height, width, channels, False, skipped)
+
+
+def _scale_of(found: Sequence[_Volume], network: Network) -> _Scale:
+    maps = [volume for volume in found if not volume.vector]
+    if not maps:
+        raise ViewError(
+            f"style='volume' draws what has height, width and channels of known size, and "
+            f"{network.name!r} has no such layer on its way: pass activations, which tell sizes "
+            "that depend on the input, or another style."
+        )
+    return _Scale(
+        max(max(volume.height, volume.width) for volume in maps) / _TALL,
+        max(volume.channels for volume in maps) / _THICK,
+        max((volume.height for volume in found if volume.vector), default=0) / _TALL,
+    )
+
+
+def _labels(volume: _Volume, names: bool, shapes: bool) -> list[Text]:
+    lines = [Text(0, 0, type_text(volume.about), SMALL, "ink", "middle")]
+    if names:
+        lines.insert(0, Text(0, 0, short(volume.about.address), NAME, "name", "middle"))
+    if shapes:
+        lines.append(Text(0, 0, shape_text(volume.layer.shape), SMALL, "soft", "middle"))
+    if volume.skipped:
+        lines.append(Text(0, 0, f"after {volume.skipped} more", SMALL, "soft", "middle"))
+    return lines
+
+
+def _cuboid(
+    corner: Point, size: tuple[float, float, float], colours: tuple[str, str]
+) -> list[dict[str, Any]]:
+    """Front, top and right side; the front is channels by height, the width goes into the page."""
+    (x, y), (thick, tall, slant) = corner, size
+    fill, edge = colours
+    front = [(x, y), (x + thick, y), (x + thick, y + tall), (x, y + tall)]
+    back = [(px + slant, py - slant) for px, py in front]
+    faces = ([front[0], front[1], back[1], back[0]], [front[1], back[1], back[2], front[2]], front)
+    return [
+        {"points": [(round(px, 1), round(py, 1)) for px, py in face], "fill": fill, "edge": edge}
+        for face in faces
+    ]
+
+
+def _arrow(volume: _Volume, start: float, end: float, y: float) -> dict[str, Any]:
+    ends = [round(start, 1), round(end, 1)]
+    y = round(y, 1)
+    head = [(ends[1], y), (ends[1] - 6, y - 3), (ends[1] - 6, y + 3)]
+    path = [("M", ((ends[0], y),)), ("L", ((ends[1], y),))]
+    return {"source": volume.layer.address, "path": path, "arrow": head}
