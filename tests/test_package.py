@@ -15,7 +15,10 @@ PUBLIC = {
     "across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights",
 }  # fmt: skip
 FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
-WHEN_USED = {"PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "rich", "scipy", "xarray", "zarr"}
+WHEN_USED = {
+    "PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "rich", "scipy", "xarray",
+    "zarr",
+}  # fmt: skip
 
 
 def imported_by(code: str) -> set[str]:

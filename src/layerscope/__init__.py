@@ -45,7 +45,9 @@ _HOME = {
     "sheet": "layerscope.views.sheet",
 }
 
-__all__ = ["across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights"]
+__all__ = [
+    "across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

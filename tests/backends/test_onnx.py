@@ -21,7 +21,6 @@ from onnx import TensorProto
 import layerscope as ls
 from cases import onnx_cases
 from cases.onnx_cases import model, node, value
-from cases.real import REAL, needs_real
 from layerscope.backends import backend_for
 from layerscope.backends.onnx_model import OnnxModel
 from layerscope.errors import AddressError, InputError, ModelError
@@ -295,10 +294,9 @@ def test_sessions_are_few_and_used_again(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(made) == 2
 
 
-@needs_real
 @pytest.mark.parametrize("digit", [0, 3, 5, 7])
-def test_real_digits(digit: int) -> None:
-    network = ls.load_model(REAL / "onnx" / "mnist.onnx")
-    image = REAL / "images" / f"digit_{digit}.jpg"
+def test_real_digits(digit: int, real: Path) -> None:
+    network = ls.load_model(real / "onnx" / "mnist.onnx")
+    image = real / "images" / f"digit_{digit}.jpg"
     acts = ls.activations(network, image, input_range=(0, 255))
     assert acts["Plus214_Output_0"].argmax("unit").item() == digit

@@ -35,7 +35,7 @@ def recording(
 
 
 def weights(layers: Mapping[str, Mapping[str, NamedArray]]) -> Recording:
-    """A recording of the parameters of layers, by the layers' addresses and the parameters' keys."""
+    """A recording of parameters, by the addresses of their layers and then their keys."""
     arrays = {key: array for own in layers.values() for key, array in own.items()}
     described = tuple(
         Layer(address, "Any", parameters=tuple(_parameter(*item) for item in own.items()))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cases.real import REAL, needs_real
 from layerscope.errors import InputError
 from layerscope.inputs import prepare
 from layerscope.network import InputSpec
@@ -122,10 +121,11 @@ def test_truncated_files_are_one_sentence(tmp_path, suffix, share):
     assert "\n" not in str(caught.value)
 
 
-@needs_real
-@pytest.mark.parametrize("path", sorted(REAL.glob("images/*")), ids=lambda path: path.name)
-def test_real_images(path):
-    for channels in (1, 3):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_real_images(real, channels):
+    paths = sorted((real / "images").iterdir())
+    assert len(paths) > 5
+    for path in paths:
         values, note = read(path, channels)
         assert 0 <= values.min() < values.max() <= 1
         assert note.startswith(f"{path.name}: ")

@@ -1,9 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import layerscope as ls
-from cases.real import REAL, needs_real
 from layerscope.backends import textbook
 from layerscope.instruments.advice import advice
 from layerscope.instruments.scaling import barely_changes, probabilities
@@ -144,24 +145,22 @@ def test_sure_predictions_that_are_the_same_are_no_sign():
     assert barely_changes(np.eye(6), x) is None
 
 
-@needs_real
 @pytest.mark.parametrize("epoch", ["00-0.47", "110-0.65"])
-def test_real_faces_rightly_scaled_get_none(epoch):
-    path = REAL / f"emotion_checkpoints/fer2013_mini_XCEPTION.{epoch}.hdf5"
+def test_real_faces_rightly_scaled_get_none(epoch, real: Path):
+    path = real / f"emotion_checkpoints/fer2013_mini_XCEPTION.{epoch}.hdf5"
     model = ls.load_model(path)
-    face = Image.open(REAL / "images/astronaut.png").crop((130, 0, 330, 200))
-    others = [REAL / "images" / name for name in ("chelsea.png", "camera.png", "coffee.png")]
+    face = Image.open(real / "images/astronaut.png").crop((130, 0, 330, 200))
+    others = [real / "images" / name for name in ("chelsea.png", "camera.png", "coffee.png")]
     for x in (face, [face, *others]):
         assert advice(model, x, input_range=(-1, 1)) == []
         notes = ls.activations(model, x, input_range=(-1, 1)).notes
         assert not [note for note in notes if "--input-range" in note]
 
 
-@needs_real
 @pytest.mark.parametrize("name", ["sequential_as_list.h5", "initializer_with_dtype.h5"])
-def test_real_digits_rightly_scaled_get_none(name):
-    model = ls.load_model(REAL / "legacy_keras" / name)
-    images = [REAL / f"images/digit_{i}.jpg" for i in (0, 3, 5, 7)]
+def test_real_digits_rightly_scaled_get_none(name, real: Path):
+    model = ls.load_model(real / "legacy_keras" / name)
+    images = [real / f"images/digit_{i}.jpg" for i in (0, 3, 5, 7)]
     for x in (*images, images):
         assert advice(model, x) == []
         assert not [n for n in ls.activations(model, x).notes if "--input-range" in n]

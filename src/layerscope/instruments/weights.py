@@ -12,7 +12,6 @@ from layerscope.instruments.describe import describe
 from layerscope.network import Layer, Network
 from layerscope.recording import Recording
 
-
 #: Types that move no position, in lower case.
 _KEEPS = ("dropout", "relu", "activation", "batchnormalization", "batchnorm1d")
 

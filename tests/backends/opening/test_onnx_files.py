@@ -24,7 +24,6 @@ from onnx import TensorProto
 import layerscope as ls
 from cases import onnx_cases
 from cases.onnx_cases import model, node, saved, value
-from cases.real import REAL, needs_real
 from layerscope.errors import LayerscopeError, ModelError
 from layerscope.testing import reference
 
@@ -51,9 +50,8 @@ def outside(path: Path, location: str = "weights.bin") -> Any:
     return proto
 
 
-@needs_real
-def test_where_a_model_came_from_is_said() -> None:
-    network = ls.describe(ls.load_model(REAL / "onnx" / "mnist.onnx"))
+def test_where_a_model_came_from_is_said(real: Path) -> None:
+    network = ls.describe(ls.load_model(real / "onnx" / "mnist.onnx"))
     assert network.origin is not None
     assert (network.origin.format, network.origin.written_by) == ("ONNX opset 8", "CNTK 2.5.1")
 

@@ -12,14 +12,13 @@ would.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from layerscope.backends.opening.files import HDF5, Request, start_of
+from layerscope.backends.opening.files import HDF5, Request, no_such_file, start_of
 from layerscope.backends.opening.imported import import_module, imported
 from layerscope.errors import ModelError
 
@@ -117,10 +116,4 @@ def _unknown(file: Path) -> str:
     if file.is_file():
         what = _LATER.get(file.suffix.lower(), f"no known kind of model file: {_OPENS}")
         return f"{str(file)!r} is {what}."
-    near = difflib.get_close_matches(file.name, _names(file.parent), n=1)
-    hint = f"did you mean {str(file.parent / near[0])!r}?" if near else f"{_OPENS}."
-    return f"There is no file {str(file)!r}: {hint}"
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return no_such_file(file, f"{_OPENS}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import zipfile
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ def start_of(path: Path, count: int = 64) -> bytes:
     Raises ModelError when there is none, it is a folder, it may not be read, or it is empty.
     """
     if not path.exists():
-        raise ModelError(f"There is no file {str(path)!r}.")
+        raise ModelError(no_such_file(path, "look at its name again."))
     if path.is_dir():
         raise ModelError(f"{str(path)!r} is a folder, not a {path.suffix or 'model'} file.")
     if not path.is_file():
@@ -49,22 +50,28 @@ def start_of(path: Path, count: int = 64) -> bytes:
     return start
 
 
+def no_such_file(path: Path, otherwise: str) -> str:
+    """What to say of a file that is not there: a name like its own in its folder, or ``otherwise``.
+    """
+    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"did you mean {str(path.parent / near[0])!r}?" if near else otherwise
+    return f"There is no file {str(path)!r}: {hint}"
+
+
 def check_archive(path: Path, kind: str) -> None:
     """Raise ModelError unless the file is a whole zip archive that is safe to unpack.
 
     ``kind`` is what it should have been: ``".keras file"``.
     """
     start = start_of(path)
-    if not zipfile.is_zipfile(path):
-        found = "truncated or damaged" if start.startswith(ZIP) else f"no {kind}"
-        raise ModelError(f"{str(path)!r} is {found}: it is not a whole zip archive.")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ModelError(
-            f"{str(path)!r} is damaged or no {kind}: {first_sentence(str(error))}."
-        ) from error
+    # What zipfile raises for archives that are damaged, or of a kind that it does not know.
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError) as error:
+        found = "truncated or damaged" if start.startswith(ZIP) else f"no {kind}"
+        raise ModelError(f"{str(path)!r} is {found}: it is not a whole zip archive.") from error
     for member in members:
         parts = {*PurePosixPath(member.filename).parts, *PureWindowsPath(member.filename).parts}
         absolute = member.filename.startswith(("/", "\\")) or PureWindowsPath(member.filename).drive
