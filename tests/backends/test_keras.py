@@ -252,3 +252,38 @@ def test_what_is_no_model() -> None:
         ls.describe(keras.Model)
     with pytest.raises(ModelError, match="can't look into a dict"):
         ls.describe({})
+
+
+class Thinks(keras.Model):
+    """Code between its layers that no layer sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = keras.layers.Dense(4, name="first")
+        self.second = keras.layers.Dense(4, name="second")
+
+    def call(self, x: Any) -> Any:
+        return self.second(keras.ops.relu(self.first(x)) + 1)
+
+
+def test_inside_attention_every_value_has_a_source() -> None:
+    x = inputs = keras.Input((6, 8), name="x")
+    x = keras.layers.Add(name="add")([x, keras.layers.MultiHeadAttention(2, 4, name="mha")(x, x)])
+    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
+    network = ls.activations(model, np.ones((1, 6, 8), np.float32)).network
+    for part in ("query", "key", "value"):
+        assert network[f"mha/{part}"].inputs == ("x",)
+    read = {source for layer in network for source in layer.inputs}
+    unread = {layer.address for layer in network} - read
+    assert unread == {"out"}
+    assert set(network["add"].inputs) == {"x", "mha/attention_output"}
+    assert not any("is not seen" in note for note in network.notes)
+
+
+def test_a_source_that_is_guessed_is_said() -> None:
+    network = ls.activations(Thinks(), np.ones((1, 3), np.float32)).network
+    assert network["second"].inputs == ("first",)
+    assert network.notes == (
+        "code between layers is not seen, so the value computed last is taken for the source of "
+        "second",
+    )

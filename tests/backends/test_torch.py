@@ -295,3 +295,20 @@ def test_what_comes_before_a_recurrent_layer_keeps_its_axes():
     assert acts["embed"].dims == ("sample", "position", "channel")
     assert acts["embed"].shape == (2, 7, 8)
     assert acts["lstm[1.0]"].dims == ("sample", "layer", "unit")
+
+
+def test_the_residuals_of_pytorch_s_own_modules() -> None:
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    network = ls.activations(torch.nn.TransformerEncoder(layer, 1), torch.rand(1, 5, 8)).network
+    inside = "layers.0."
+    expected = {
+        "self_attn": ("input",),
+        "dropout1": ("self_attn",),
+        "norm1": ("input", "dropout1"),
+        "linear1": ("norm1",),
+        "linear2": ("dropout",),
+        "norm2": ("norm1", "dropout2"),
+    }
+    for name, sources in expected.items():
+        named = tuple(s if s == "input" else inside + s for s in sources)
+        assert network[inside + name].inputs == named

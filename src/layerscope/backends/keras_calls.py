@@ -47,7 +47,7 @@ def _watched(
         subject = subject_of(operation) if mine else None
         if subject is None:
             return original(operation, *args, **kwargs)
-        trace.enter(subject)
+        trace.enter(subject, [args, kwargs])
         try:
             result = original(operation, *args, **kwargs)
         except BaseException:

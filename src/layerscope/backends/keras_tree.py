@@ -193,8 +193,10 @@ def input_specs(model: Any) -> tuple[InputSpec, ...]:
     if graph is None:
         return ()
     layout = _input_layout(graph)
+    # A Sequential that built itself keeps the size of its first batch, which only states depend on.
+    stateful = any(getattr(op, "stateful", False) for op in graph.operations)
     return tuple(
-        InputSpec(name, tuple(t.shape), str(t.dtype), layout)
+        InputSpec(name, (t.shape[0] if stateful else None, *t.shape[1:]), str(t.dtype), layout)
         for name, t in zip(input_names(model), graph.inputs, strict=True)
     )
 
@@ -293,6 +295,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         settings=_settings(layer),
         parameters=parameters,
         opaque=isinstance(layer, _LOOPS),
+        library=type(layer).__module__.partition(".")[0] == "keras",
     )
 
 

@@ -100,7 +100,7 @@ class _Functions(TorchFunctionMode):
         prefix = None if name is None else self._prefix_of()
         if name is None or prefix is None:
             result = func(*args, **kwargs)
-            if isinstance(result, torch.Tensor) and result.ndim > 2:
+            if isinstance(result, torch.Tensor):
                 self._trace.carry(args, result, _order(func, args, result.ndim))
             return result
         address = prefix + name

@@ -37,6 +37,7 @@ class Subject:
     settings: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     opaque: bool = False  #: what it calls runs in a loop, and has no one value to show
+    library: bool = False  #: the code between the layers in it is the framework's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class _Frame:
     subject: Subject
     serial: int  #: how many values there were when it was called
     hidden: bool  #: inside an opaque layer
+    received: tuple[str, ...] = ()  #: the addresses of what it was called with
+    unread: dict[str, None] = field(default_factory=dict)  #: of what layers in it have returned
 
 
 class Trace:
@@ -92,6 +95,7 @@ class Trace:
         self.values = values
         self.aliases: dict[str, str] = {}
         self.left_out: dict[str, None] = {}
+        self.guessed: dict[str, None] = {}
         self.input_axes: dict[str, tuple[str, ...]] = {}
         self._selection = selection
         self._batch = batch
@@ -102,6 +106,7 @@ class Trace:
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
         self._origins: dict[int, _Origin] = {}
+        self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
         self._serial = 0
 
     def receive(self, name: str, value: Any, *, listed: Layer | None) -> None:
@@ -119,10 +124,20 @@ class Trace:
             self._origins[id(value)] = replace(origin, value=_constant(value))
 
     def carry(self, arguments: Sequence[Any], result: Any, order: list[int] | None) -> None:
-        """A function that is no step of its own returned this: it keeps, or reorders, the axes."""
+        """A function that is no step of its own returned this.
+
+        It comes from all that went in, and has the axes of one of them: as they are, or in the
+        ``order`` given, where the function moves them.
+        """
         if self._origin(result) is not None:
             return
-        for value in _leaves(arguments):
+        values = list(_leaves(arguments))
+        lineage = tuple(dict.fromkeys(a for value in values for a in self._lineage_of(value)))
+        if lineage:
+            self._lineage[id(result)] = (_reference(result), lineage)
+        if len(result.shape) < 3:
+            return
+        for value in values:
             source = self._origin(value)
             if source is None or len(source.axes) != len(result.shape):
                 continue
@@ -132,11 +147,12 @@ class Trace:
             self._remember(result, source.address, axes, derived=True)
             return
 
-    def enter(self, subject: Subject) -> None:
+    def enter(self, subject: Subject, arguments: Sequence[Any] = ()) -> None:
         """A layer is being called."""
         outer = self._frames[-1] if self._frames else None
         hidden = outer is not None and (outer.hidden or outer.subject.opaque)
-        self._frames.append(_Frame(subject, self._serial, hidden))
+        received = [a for value in _leaves(arguments) for a in self._lineage_of(value)]
+        self._frames.append(_Frame(subject, self._serial, hidden, tuple(received)))
 
     def abandon(self) -> None:
         """The call came to nothing: forget it."""
@@ -162,14 +178,54 @@ class Trace:
             return result
         address = self._numbered(frame.subject.address)
         sources = [self._origin(value) for value in _leaves(arguments)]
+        inputs = self._inputs(frame, address, arguments, [value for _, value in parts])
         replaced = {}
         for index, (suffix, value) in enumerate(parts):
-            new = self._part(frame, address + suffix, index, value, sources)
+            new = self._part(frame, address + suffix, index, value, sources, inputs)
             if new is not value:
                 replaced[id(value)] = new
         if self._may_stop and self._selection.is_complete(self.values, len(self.layers) - 1):
             raise PassComplete
         return _substitute(result, replaced) if replaced else result
+
+    def _inputs(
+        self, frame: _Frame, address: str, arguments: Sequence[Any], results: list[Any]
+    ) -> tuple[str, ...]:
+        """The addresses that a call's value comes from.
+
+        Those of its arguments; of a container that makes something of what its layers returned,
+        those of these. Where code between layers has made a value, and was not seen, they are
+        guessed.
+        """
+        if frame.unread:
+            known = [a for value in results for a in self._lineage_of(value)]
+            if all(self._origin(value) is None or known for value in results):
+                return tuple(dict.fromkeys(known)) or self._guessed(frame, address)
+        known = [a for value in _leaves(arguments) for a in self._lineage_of(value)]
+        if known or not self._frames or not any(True for _ in _leaves(arguments)):
+            return tuple(dict.fromkeys(known))
+        return self._guessed(self._frames[-1], address)
+
+    def _guessed(self, within: _Frame, address: str) -> tuple[str, ...]:
+        """Where a value probably comes from that unseen code has made.
+
+        Within a layer of the framework's own, such as attention: from all that was computed in it
+        and not read yet. In somebody's own code: from what was computed last.
+        """
+        found = tuple(within.unread)
+        if not within.subject.library:
+            found = found[-1:]
+            if found or within.received:
+                self.guessed.setdefault(address)
+        return found or within.received
+
+    def _lineage_of(self, value: Any) -> tuple[str, ...]:
+        """The addresses of the layers that a value comes from."""
+        reference, lineage = self._lineage.get(id(value), (None, ()))
+        if reference is not None and reference() is value:
+            return lineage
+        origin = self._origin(value)
+        return () if origin is None else (origin.address,)
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """What was called, in the order in which it was called."""
@@ -178,10 +234,23 @@ class Trace:
             names = list(self.left_out)
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes = (f"left out, because they run inside a loop: {shown}",)
+        if self.guessed:
+            names = list(self.guessed)
+            shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            notes += (
+                "code between layers is not seen, so the value computed last is taken for the "
+                f"source of {shown}",
+            )
         return Network(name, framework, tuple(self.layers), parameters, notes)
 
     def _part(
-        self, frame: _Frame, address: str, index: int, value: Any, sources: list[_Origin | None]
+        self,
+        frame: _Frame,
+        address: str,
+        index: int,
+        value: Any,
+        sources: list[_Origin | None],
+        inputs: tuple[str, ...],
     ) -> Any:
         """Record one value that a layer returned; what the pass goes on with in its place."""
         subject = frame.subject
@@ -192,6 +261,8 @@ class Trace:
             # A container that hands on what one of its layers returned is no value of its own,
             # nor is a model that hands on its input.
             self.aliases[address] = origin.address
+            if self._frames:
+                self._frames[-1].unread[origin.address] = None
             if address in self._selection.exact:
                 self.values[address] = self._keep(address, value)
             return value
@@ -207,8 +278,13 @@ class Trace:
             axes,
             subject.settings,
             subject.parameters if index == 0 and address == subject.address else (),
-            tuple(dict.fromkeys(source.address for source in sources if source)),
+            inputs,
         )
+        if self._frames:
+            outer = self._frames[-1]
+            for source in inputs:
+                outer.unread.pop(source, None)
+            outer.unread[address] = None
         if self._selection.wants(layer, len(self.layers)):
             value = self._keep(address, value)
             self.values[address] = value
@@ -224,12 +300,11 @@ class Trace:
         self, value: Any, address: str, axes: tuple[str, ...], *, derived: bool = False
     ) -> None:
         self._serial += not derived
-        try:
-            ref: Callable[[], Any] = weakref.ref(value)
-        except TypeError:  # a stand-in of a tracing framework; it is small
-            ref = _constant(value)
         # What was derived from a value shares its axes, but is not what the layer returned.
-        self._origins[id(value)] = _Origin(ref, address, axes, 0 if derived else self._serial)
+        serial = 0 if derived else self._serial
+        if not derived:
+            self._lineage.pop(id(value), None)  # it is a layer's own from now on
+        self._origins[id(value)] = _Origin(_reference(value), address, axes, serial)
 
     def _origin(self, value: Any) -> _Origin | None:
         origin = self._origins.get(id(value))
@@ -339,6 +414,13 @@ def _open(shape: Sequence[int | None], axes: tuple[str, ...]) -> tuple[int | Non
         None if axis == "sample" else (None if length is None else int(length))
         for axis, length in zip(axes, shape, strict=True)
     )
+
+
+def _reference(value: Any) -> Callable[[], Any]:
+    try:
+        return weakref.ref(value)
+    except TypeError:  # a stand-in of a tracing framework; it is small
+        return _constant(value)
 
 
 def _constant(value: Any) -> Callable[[], Any]:
