@@ -23,14 +23,16 @@ nox.options.sessions = [
     "sklearn",
     "onnx",
     "docs",
+    "applications",
 ]
 
 #: Tests of one framework, by the name of their file, of none and of the pages; others need Keras.
-TORCH = "tests/backends/test_torch*.py"
-SKLEARN = "tests/backends/test_sklearn*.py"
+TORCH = "tests/backends/**/test_torch*.py"
+SKLEARN = "tests/backends/**/test_sklearn*.py"
 ONNX = "tests/backends/**/test_onnx*.py"
 NONE = "tests/test_*.py"
 DOCS = "tests/test_docs.py"
+BACKENDS = ("jax", "tensorflow", "torch")  #: of Keras
 
 
 @nox.session
@@ -53,7 +55,7 @@ def types(session: nox.Session) -> None:
 def keras_jax(session: nox.Session) -> None:
     """Everything but the tests of other frameworks, with Keras on JAX."""
     _install(session, "keras-jax", "tests")
-    _pytest(session, "tests", without=(TORCH, DOCS), keras="jax")
+    _pytest(session, "tests", without=(TORCH, SKLEARN, ONNX, DOCS), keras="jax")
 
 
 @nox.session(name="keras-tensorflow")
@@ -98,6 +100,20 @@ def docs(session: nox.Session) -> None:
     _pytest(session, DOCS, keras="jax")
 
 
+@nox.session
+def applications(session: nox.Session) -> None:
+    """``keras.applications`` on each backend; ``-- --all jax``: all of them, on one backend."""
+    _install(session, "torch", "keras-jax", "keras-tensorflow", "tests")
+    asked = list(session.posargs)
+    # Compiling takes JAX longer than all else does, and what it compiles runs only once.
+    env = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    if "--all" in asked:
+        env["LAYERSCOPE_APPLICATIONS"] = "all"
+    for backend in [b for b in BACKENDS if b in asked] or BACKENDS:
+        rest = [word for word in asked if word not in (*BACKENDS, "--all")]
+        session.run("pytest", "tests/applications", *rest, env={**env, "KERAS_BACKEND": backend})
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios; ``nox -s bench -- drawing`` runs one of them."""
@@ -116,13 +132,13 @@ def _install(session: nox.Session, *requirements: str) -> None:
 
 def _keras(session: nox.Session, backend: str) -> None:
     tests = ("tests/backends", "tests/instruments", "tests/interfaces")
-    _pytest(session, *tests, without=(TORCH, SKLEARN), keras=backend)
+    _pytest(session, *tests, without=(TORCH, SKLEARN, ONNX), keras=backend)
 
 
 def _pytest(
     session: nox.Session, *tests: str, without: tuple[str, ...] = (), keras: str | None = None
 ) -> None:
-    ignored = [f"--ignore-glob={Path(pattern).absolute()}" for pattern in without]
+    ignored = [f"--ignore={path}" for pattern in without for path in sorted(Path().glob(pattern))]
     env = {} if keras is None else {"KERAS_BACKEND": keras}
     session.run("pytest", *tests, *ignored, "--durations=5", *session.posargs, env=env)
 

@@ -1,4 +1,4 @@
-"""Writes the table of docs/applications.md: ``python docs/make_applications.py``, with Keras."""
+"""Writes the table of docs/applications.md: ``python docs/make_applications.py``, on JAX."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ def table() -> str:
 def row(name: str) -> tuple[str, ...]:
     """The cells of one architecture."""
     from cases import applications
+    from layerscope import describe, diagram
 
-    import layerscope as ls
-
-    network = ls.describe(applications.build(name))
-    boxes = len(ls.diagram(network).header["boxes"])
+    network = describe(applications.build(name))
+    boxes = len(diagram(network).header["boxes"])
     title = f"**{name}**" if name in applications.FAMILIES else name
     refused = (name in applications.REFUSED.get(backend, ()) for backend in BACKENDS)
     passes = ("–" if no else "✓" for no in refused)
@@ -38,7 +37,7 @@ def row(name: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ["KERAS_BACKEND"] = "jax"  # builds all of them
     sys.path.insert(0, str(ROOT / "tests"))  # where the cases are
     page = PAGE.read_text(encoding="utf-8")
     written = re.sub(r"(?:^\|.*\n)+", lambda _: table(), page, count=1, flags=re.MULTILINE)

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.errors import AddressError
-from layerscope.network import Layer, Network, Parameter, Place, parse_place, unknown_address
+from layerscope.network import (
+    Layer,
+    Network,
+    Origin,
+    Parameter,
+    Place,
+    from_json,
+    parse_place,
+    to_json,
+    unknown_address,
+)
 
 NAMES = st.text("ab/.:#@[]1,", min_size=1, max_size=8)
 
@@ -131,3 +142,24 @@ def test_where_nothing_is_near_the_message_lists_some() -> None:
         "There is no layer 'zzz': there are 'a', 'b', 'c', 'd', 'e' and 2 more."
     )
     assert str(unknown_address("zzz", [])) == "There is no layer 'zzz': there are no layers here."
+
+
+def test_a_network_is_the_same_after_json() -> None:
+    origin = Origin("old.h5", "Keras HDF5", "Keras 2.1.6", ("a repair",))
+    for network in (NETWORK, dataclasses.replace(NETWORK, origin=origin)):
+        written = json.dumps(to_json(network), allow_nan=False)
+        assert from_json(json.loads(written)) == network
+
+
+def test_a_setting_that_json_can_not_say_becomes_text() -> None:
+    odd = Network("odd", "none", (Layer("a", "A", settings={"how": {1, 2}}),))
+    assert from_json(to_json(odd))["a"].settings == {"how": "{1, 2}"}
+
+
+def test_the_origin_is_told() -> None:
+    origin = Origin("old.h5", "Keras HDF5", "Keras 2.1.6", ("a repair", "another"))
+    assert str(dataclasses.replace(NETWORK, origin=origin)).splitlines()[1:4] == [
+        "Opened from old.h5 (Keras HDF5, written by Keras 2.1.6)",
+        "Repaired: a repair",
+        "Repaired: another",
+    ]

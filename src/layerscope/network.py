@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, overload
 
 from layerscope.axes import Layout
@@ -157,6 +158,46 @@ class Network:
         )
 
     __repr__ = __str__
+
+
+def to_json(network: Network) -> dict[str, Any]:
+    """A network as numbers, strings, lists and dicts; ``from_json`` reads it back.
+
+    Settings that JSON has no form for become text.
+    """
+    described = asdict(network)
+    return dict(json.loads(json.dumps(described, default=str)))
+
+
+def from_json(described: Mapping[str, Any]) -> Network:
+    """What ``to_json`` wrote."""
+    origin = described["origin"]
+    return Network(
+        name=described["name"],
+        framework=described["framework"],
+        layers=tuple(map(_layer, described["layers"])),
+        parameters=tuple(map(_parameter, described["parameters"])),
+        notes=tuple(described["notes"]),
+        origin=origin and Origin(**{**origin, "repairs": tuple(origin["repairs"])}),
+    )
+
+
+def _layer(described: Mapping[str, Any]) -> Layer:
+    tuples = {
+        name: None if described[name] is None else tuple(described[name])
+        for name in ("shape", "axes", "inputs")
+    }
+    settings = {name: _tuples(value) for name, value in described["settings"].items()}
+    parameters = tuple(map(_parameter, described["parameters"]))
+    return Layer(**{**described, **tuples, "settings": settings, "parameters": parameters})
+
+
+def _parameter(described: Mapping[str, Any]) -> Parameter:
+    return Parameter(**{**described, "shape": tuple(described["shape"])})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ class Recording(Mapping[str, "xr.DataArray"]):
         digest: Callable[[], Mapping[str, str]] | None = None,
         samples: Sequence[str] = (),
     ) -> None:
-        self._arrays = dict(arrays)
-        self._inputs = dict(inputs or {})
+        self._arrays = arrays  # not copied: those of a store are read when they are asked for
+        self._inputs: Mapping[str, NamedArray] = inputs or {}
         self._aliases = dict(aliases or {})
         self._digest = digest
         self._provenance: Mapping[str, str] | None = None
@@ -99,7 +99,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
             When this recording has no such layer; says so too when the network has it, but it was
             not recorded.
         """
-        known = {**self._arrays, **self._aliases, **self._inputs}
+        known = dict.fromkeys((*self._arrays, *self._aliases, *self._inputs))
         try:
             place = parse_place(address, known)
         except AddressError:
@@ -112,6 +112,30 @@ class Recording(Mapping[str, "xr.DataArray"]):
             raise unknown_address(address, list(known)) from None
         layer = self._aliases.get(place.layer, place.layer)
         return Place(layer, place.unit, place.position)
+
+    def at(self, step: int | None) -> Recording:
+        """The recording at one step, the last where None; a recording without steps is itself.
+
+        Raises
+        ------
+        AddressError
+            When it has no steps, or none of that number.
+        """
+        if not any("step" in array.axes for array in self._arrays.values()):
+            if step is not None:
+                raise AddressError(
+                    f"There is no step {step!r}: this recording is of a single moment."
+                )
+            return self
+        return Recording(
+            {address: _at_step(array, step) for address, array in self._arrays.items()},
+            network=self.network,
+            inputs=self._inputs,
+            aliases=self._aliases,
+            notes=self.notes,
+            digest=lambda: self.provenance,
+            samples=self.samples,
+        )
 
     @property
     def aliases(self) -> Mapping[str, str]:
@@ -213,6 +237,19 @@ class Recording(Mapping[str, "xr.DataArray"]):
         # would look for samples of the same name.
         names = np.array(self.samples, dtype=object)
         return xr.Coordinates({"sample": ("sample", names)}, indexes={})
+
+
+def _at_step(array: NamedArray, step: int | None) -> NamedArray:
+    """The array at a step, counted from 0, the last where None; itself where it has no steps."""
+    if "step" not in array.axes:
+        return array
+    where = array.axes.index("step")
+    count = array.values.shape[where]
+    index = count - 1 if step is None else step
+    if not isinstance(index, int | np.integer) or not 0 <= index < count:
+        raise AddressError(f"There is no step {step!r}: there are {count}, counted from 0.")
+    axes = (*array.axes[:where], *array.axes[where + 1 :])
+    return NamedArray(array.values[(slice(None),) * where + (int(index),)], axes, array.attrs)
 
 
 def _finite_range(array: NamedArray, sample: int) -> tuple[float, float]:

@@ -25,7 +25,7 @@ FAMILIES = (
 )  # fmt: skip
 
 #: By backend, what Keras itself refuses to build on it.
-REFUSED = {"torch": ("NASNetLarge", "NASNetMobile")}
+REFUSED = {"torch": ("NASNetMobile",)}
 
 
 def family(name: str) -> str:

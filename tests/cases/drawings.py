@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from layerscope.network import Network
 
 Rect = tuple[float, float, float, float]  #: left, top, right, bottom
@@ -42,12 +45,6 @@ def within(one: Rect, other: Rect, by: float = _NEAR) -> bool:
         and one[2] <= other[2] + by
         and one[3] <= other[3] + by
     )
-
-
-def holds(area: Rect, point: Point, by: float = _NEAR) -> bool:
-    """Whether a point lies in it, and not at its edge."""
-    x, y = point
-    return area[0] + by < x < area[2] - by and area[1] + by < y < area[3] - by
 
 
 def sampled(path: Sequence[tuple[str, Sequence[Point]]], count: int = 12) -> Iterator[Point]:
@@ -137,7 +134,7 @@ def expected(network: Network, header: Mapping[str, Any]) -> set[tuple[str, str]
 
 def check(header: Mapping[str, Any], horizontal: bool) -> None:
     """Nothing overlaps, nothing sticks out, no line goes where it has no business."""
-    page = (0.0, 0.0, *map(float, header["size"]))
+    page = rect((0.0, 0.0, *header["size"]))
     boxes = [rect(box["box"]) for box in header["boxes"]]
     frames = [rect(frame["box"]) for frame in header["frames"]]
     texts = [text_rect(text) for text in header["texts"]]
@@ -149,9 +146,9 @@ def check(header: Mapping[str, Any], horizontal: bool) -> None:
     for one, other in itertools.combinations([*texts, *tiles], 2):
         assert not overlap(one, other), f"texts or maps overlap: {one}, {other}"
     for frame, other in itertools.product(frames, [*boxes, *frames]):
-        assert (
-            not overlap(frame, other) or within(other, frame, 0) or within(frame, other, 0)
-        ), f"{other} is half in the frame {frame}"
+        assert not overlap(frame, other) or within(other, frame, 0) or within(frame, other, 0), (
+            f"{other} is half in the frame {frame}"
+        )
     for area, frame in itertools.product(boxes, frames):
         assert not within(frame, area, 0), "a frame in a box"
     for area, other in itertools.product([*texts, *tiles], [*boxes, *frames]):
@@ -168,15 +165,28 @@ def _check_line(
     tiles: Sequence[Rect],
     horizontal: bool,
 ) -> None:
-    points = list(sampled(line["path"]))
-    along = 0 if horizontal else 1
-    for one, other in itertools.pairwise(points):
-        assert other[along] >= one[along] - _NEAR, f"a line goes back: {one}, {other}"
-    for area in boxes:
-        assert not any(holds(area, p) for p in points), f"a line crosses the box {area}"
-    for area in (*texts, *tiles):
-        assert not any(holds(area, p) for p in points), f"a line crosses the text {area}"
-    for frame in frames:
-        inside = any(holds(frame, p) for p in points)
-        outside = any(not holds(frame, p, -_NEAR) for p in points)
-        assert not (inside and outside), f"a line crosses the edge of the frame {frame}"
+    points = np.array(list(sampled(line["path"])))
+    along = points[:, 0 if horizontal else 1]
+    assert (np.diff(along) >= -_NEAR).all(), "a line goes back"
+    crossed = _holding(boxes, points, _NEAR).any(axis=1)
+    assert not crossed.any(), f"a line crosses the box {boxes[int(crossed.argmax())]}"
+    written = [*texts, *tiles]
+    crossed = _holding(written, points, _NEAR).any(axis=1)
+    assert not crossed.any(), f"a line crosses the text {written[int(crossed.argmax())]}"
+    inside = _holding(frames, points, _NEAR).any(axis=1)
+    outside = ~_holding(frames, points, -_NEAR).all(axis=1)
+    assert not (inside & outside).any(), "a line crosses the edge of a frame"
+
+
+def _holding(
+    areas: Sequence[Rect], points: npt.NDArray[np.float64], by: float
+) -> npt.NDArray[np.bool_]:
+    """Which areas hold which points, those at their edges aside."""
+    edges = np.reshape(areas, (-1, 4, 1))
+    x, y = points.T
+    return np.asarray(
+        (edges[:, 0] + by < x)
+        & (x < edges[:, 2] - by)
+        & (edges[:, 1] + by < y)
+        & (y < edges[:, 3] - by)
+    )

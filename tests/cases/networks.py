@@ -88,9 +88,7 @@ def networks(draw: st.DrawFn, most: int = 40, hostile: bool = False) -> Network:
     return network(list(layers.values()), name)
 
 
-def _address(
-    draw: st.DrawFn, pool: Sequence[str], number: int, layers: dict[str, Layer]
-) -> str:
+def _address(draw: st.DrawFn, pool: Sequence[str], number: int, layers: dict[str, Layer]) -> str:
     address = draw(st.sampled_from(pool)).replace("{}", str(draw(st.integers(0, number // 3))))
     while address in layers:
         stem, _, call = address.rpartition("#")
@@ -115,9 +113,9 @@ def _layer(draw: st.DrawFn, address: str, number: int, before: list[str]) -> Lay
             draw(st.sampled_from([None, (None, 8, 8, 3)])),
             inputs=(outside,) if outside else (),
         )
-    sizes = draw(st.sampled_from([(), (4, 4), (3, 3, 8, 16), (7,), (1000, 4096)]))
+    sizes: tuple[int, ...] = draw(st.sampled_from([(), (4, 4), (3, 3, 8, 16), (7,), (1000, 4096)]))
     own = (parameter(f"{address}/kernel", *sizes),) if sizes else ()
-    if sizes and draw(st.booleans()):
+    if sizes and bool(draw(st.booleans())):
         own = (*own, parameter(f"{address}/bias", sizes[-1], bias=True))
     return Layer(
         address,

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 STYLES = ("vertical", "horizontal", "volume")
 _MOST = 260  #: boxes, before blocks are closed unasked
+#: Unless that would leave fewer than these, where all open are not more than those.
+_FEWEST, _AT_MOST = 12, 1500
 
 
 def diagram(
@@ -80,6 +82,7 @@ def diagram(
     inputs = {}
     if recording is not None:
         check_recording(recording)
+        recording = recording.at(step)
         inputs = {name: _shape(array) for name, array in recording.inputs.items()}
     if not len(network):
         raise ViewError(f"{network.name!r} has no layers: there is nothing to draw.")
@@ -94,9 +97,7 @@ def diagram(
     if collapse is None:
         collapse = recording is None  # each copy has a map of its own to show
     root, graph, note = _tree(graph, depth, expand, collapse)
-    thumbnails = (
-        None if recording is None else Thumbnails(recording, unit, sample, step, scale, palette)
-    )
+    thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
     size = (lambda item: None) if thumbnails is None else thumbnails.size
     cards = {item.id: card(item, show_shapes, show_layer_names, size(item)) for item in drawn(root)}
     placed = place(
@@ -124,7 +125,7 @@ def _tree(
     graph: Graph, depth: int | None, expand: str | Iterable[str], collapse: bool
 ) -> tuple[Block, Graph, str]:
     """The blocks that are drawn, the graph of what is left of the boxes, and what to say of it."""
-    patterns = [expand] if isinstance(expand, str) else list(expand)
+    patterns = _patterns(expand)
     stays: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
     root = blocks_of(graph)
     unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in _names(root))]
@@ -137,10 +138,21 @@ def _tree(
         return closed_below(root, depth, stays), graph, ""
     shown, level = root, levels(root)
     while size_of(shown) > _MOST and level > 0:
-        level -= 1
-        shown = closed_below(root, level, stays)
+        closer = closed_below(root, level - 1, stays)
+        if size_of(closer) < _FEWEST and size_of(shown) <= _AT_MOST:
+            break
+        shown, level = closer, level - 1
     closed = shown is not root
     return shown, graph, f"drawn to depth {level} of {levels(root)}" if closed else ""
+
+
+def _patterns(expand: Any) -> list[str]:
+    patterns = [expand] if isinstance(expand, str) else expand
+    if isinstance(patterns, Iterable):
+        patterns = list(patterns)
+        if all(isinstance(pattern, str) for pattern in patterns):
+            return patterns
+    raise ViewError(f"expand={expand!r}: pass the name of a block, a glob, or a list of them.")
 
 
 def _names(block: Block) -> Iterable[str]:

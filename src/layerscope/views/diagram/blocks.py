@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from layerscope.views.diagram.boxes import Box, Graph, container
 from layerscope.views.diagram.order import Order
 
+_FEW = 12  #: items; among more than these, a frame holds no more than half of them
+
 
 @dataclass(frozen=True)
 class Block:
@@ -59,10 +61,11 @@ def blocks_of(graph: Graph) -> Block:
 def _named_groups(graph: Graph) -> dict[str, frozenset[str]]:
     """Boxes whose addresses begin alike, by that beginning; the larger groups first."""
     groups: dict[str, set[str]] = {}
+    named = _named_after(graph)
     for key, box in graph.boxes.items():
         if box.main.role == "input":
             continue
-        for stem in _stems(box.main.address):
+        for stem in _stems(named.get(key, box).main.address):
             groups.setdefault(stem, set()).add(key)
     everything = {key for key, box in graph.boxes.items() if box.main.role != "input"}
     found: dict[frozenset[str], str] = {}
@@ -72,6 +75,24 @@ def _named_groups(graph: Graph) -> dict[str, frozenset[str]]:
             found.setdefault(members, stem)
     by_size = sorted(found, key=len, reverse=True)
     return {found[members]: members for members in by_size}
+
+
+def _named_after(graph: Graph) -> dict[str, Box]:
+    """For an operator in which paths meet, the last box before it, where that is beside it.
+
+    A residual block of a flat model may end in an ``add_3``, a name that tells nothing of it.
+    """
+    position = {key: i for i, key in enumerate(graph.boxes)}
+    sources: dict[str, list[str]] = {}
+    for source, target in graph.edges:
+        sources.setdefault(target, []).append(source)
+    named: dict[str, Box] = {}
+    for key, box in graph.boxes.items():
+        if box.main.role == "operation" and len(sources.get(key, ())) > 1:
+            last = max(sources[key], key=position.__getitem__)
+            if container(graph.boxes[last].main.address) == container(box.main.address):
+                named[key] = graph.boxes[last]
+    return named
 
 
 def _stems(address: str) -> list[str]:
@@ -187,7 +208,8 @@ def _meeting(items: Sequence[Item], graph: Graph, name: str) -> list[Item]:
         branch.append(item)
         if item.id not in cuts:
             continue
-        plain = len(branch) == 1 or len(branch) >= len(items) - 1
+        most = len(items) - 2 if len(items) <= _FEW else len(items) // 2
+        plain = len(branch) == 1 or len(branch) > most  # a frame around nearly all tells nothing
         if plain or any(isinstance(part, Block) or part.main.role == "input" for part in branch):
             result += branch
         else:

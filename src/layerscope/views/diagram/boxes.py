@@ -24,7 +24,8 @@ _AFTER_KERNEL = frozenset({
 })  # fmt: skip
 #: Types that join the box of the layer after them.
 _BEFORE = frozenset({"zeropadding", "reflectionpad", "constantpad", "replicationpad", "zeropad"})
-_PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]")
+#: How a further value of a call is addressed: ``lstm[1]``.
+PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]")
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,10 @@ def _joins(
     home: dict[str, str],
 ) -> str:
     """The box that a layer goes into: that of the layer before it, or one of its own."""
-    part = _PART.fullmatch(layer.address)
-    if part is not None and part["whole"] in home:
-        return home[part["whole"]]  # a further value of the same call
+    part = PART.fullmatch(layer.address)
+    whole = layers.get(part["whole"]) if part is not None else None
+    if whole is not None and whole.address in home and whole.inputs == layer.inputs:
+        return home[whole.address]  # a further value of the same call
     if len(layer.inputs) != 1:
         return layer.address
     before = layers[layer.inputs[0]]

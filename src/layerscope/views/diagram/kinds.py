@@ -79,6 +79,6 @@ def colours(ground: str) -> dict[str, Any]:
     ViewError
         When there is no such ground.
     """
-    if ground not in _INKS:
+    if not isinstance(ground, str) or ground not in _INKS:
         raise ViewError(f"There is no ground {ground!r}: 'dark' and 'light' are known.")
     return {**_INKS[ground], "kinds": _FILLS[ground]}

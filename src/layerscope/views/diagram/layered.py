@@ -12,7 +12,8 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+
+from layerscope.views.diagram.ranks import Line, ranked
 
 GAP = 18.0  #: between neighbours in a layer
 LANE = 10.0  #: between a line and its neighbours
@@ -20,20 +21,9 @@ DEPTH = 26.0  #: between layers where lines bend
 STRAIGHT_DEPTH = 18.0  #: and where all are straight
 _EDGE = 4.0  #: and at the edge of a frame
 _SWEEPS, _PATIENCE = 30, 90_000  #: over the layers; and how many links they may look at in all
-_CROWDED = 5_000  #: lanes, from which on neighbours are not swapped one by one
 _STRAIGHT = 10.0  #: how much stronger a chain pulls than lines that part or meet
 
 Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line from one node to another; offsets are across, from the middle of each."""
-
-    source: str
-    target: str
-    leaves: float = 0.0
-    enters: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +49,8 @@ class _Node:
 
 def layered(sizes: Mapping[str, tuple[float, float]], lines: Sequence[Line]) -> Layout:
     """Lay out nodes of these sizes (across, along); nodes without a size are points on lines."""
-    names = list(sizes)
-    layers, links, chains = _layers(names, lines)
+    points = {key for key, size in sizes.items() if size == (0, 0)}
+    layers, links, chains = ranked(list(sizes), points, lines)
     nodes = {key: _Node(*sizes.get(key, (0.0, 0.0))) for layer in layers for key in layer}
     _spread(layers, links, nodes)
     _straighten(layers, chains.values(), nodes)
@@ -81,74 +71,6 @@ def layered(sizes: Mapping[str, tuple[float, float]], lines: Sequence[Line]) -> 
         for line, chain in chains.items()
     }
     return Layout(at, routes, across, starts[-1] + depths[-1])
-
-
-def _layers(
-    names: Sequence[str], lines: Sequence[Line]
-) -> tuple[list[list[str]], list[tuple[str, str, Line]], dict[Line, list[str]]]:
-    """The nodes of each layer in order, lanes among them; the links; each line's chain of nodes."""
-    from fast_sugiyama import from_edges
-
-    index = {name: i for i, name in enumerate(names)}
-    pairs = {(line.source, line.target): None for line in lines}
-    fed = {target for _, target in pairs}
-    read = {source for source, _ in pairs}
-    start, end = len(names), len(names) + 1
-    # Connected to a start and an end, the graph is one piece, and its order is one order.
-    edges = [(start, index[name]) for name in names if name not in fed]
-    edges += [(index[a], index[b]) for a, b in pairs]
-    edges += [(index[name], end) for name in names if name not in read]
-    # The library numbers nodes as it meets them, and lanes from there on.
-    placed, _, _, found = from_edges(
-        edges,
-        vertex_spacing=1,
-        dummy_vertices=True,
-        dummy_size=1,
-        transpose=_lanes(pairs) < _CROWDED,
-    )[0]
-
-    def label(node: int) -> str:
-        return names[node] if node < start else f"lane {node}"
-
-    after: dict[int, list[int]] = {}
-    for source, target in found or edges:
-        after.setdefault(int(source), []).append(int(target))
-    chains = {
-        line: [label(n) for n in _chain(index[line.source], index[line.target], after, end)]
-        for line in lines
-    }
-    used = {key for chain in chains.values() for key in chain} | set(names)
-    rows: dict[float, list[tuple[float, int]]] = {}
-    for node, (across, along) in placed:
-        if node not in (start, end) and label(int(node)) in used:
-            rows.setdefault(-along, []).append((across, int(node)))
-    layers = [[label(node) for _, node in sorted(rows[along])] for along in sorted(rows)]
-    links = [(a, b, line) for line, chain in chains.items() for a, b in itertools.pairwise(chain)]
-    return layers, links, chains
-
-
-def _lanes(pairs: Iterable[tuple[str, str]]) -> int:
-    """How many lanes all lines take together."""
-    before: dict[str, list[str]] = {}
-    for source, target in pairs:
-        before.setdefault(target, []).append(source)
-    level: dict[str, int] = {}
-    for key in TopologicalSorter(before).static_order():
-        level[key] = max((level[other] + 1 for other in before.get(key, ())), default=0)
-    return sum(level[target] - level[source] - 1 for source, target in pairs)
-
-
-def _chain(source: int, target: int, after: Mapping[int, list[int]], end: int) -> list[int]:
-    """The nodes of a line: its source, the lanes it takes, its target."""
-    if target in after[source]:
-        return [source, target]
-    for first in after[source]:
-        chain = [source, first]
-        while chain[-1] > end and chain[-1] != target:
-            chain.append(after[chain[-1]][0])
-        if chain[-1] == target:
-            return chain
-    raise AssertionError(f"the layout lost the line from {source} to {target}")
 
 
 @dataclass(frozen=True, slots=True)

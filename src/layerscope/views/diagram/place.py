@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from layerscope.views.diagram.blocks import Block, Item, item_boxes
 from layerscope.views.diagram.boxes import Graph
-from layerscope.views.diagram.layered import Layout, Line, Point, layered
+from layerscope.views.diagram.layered import Layout, Point, layered
+from layerscope.views.diagram.ranks import Line
 
 PAD = 12.0  #: between a frame and what is inside
 TITLE = 20.0  #: the strip that holds a frame's title

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.table import printable
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.palette import table
 from layerscope.views.text import font
@@ -42,7 +43,8 @@ def png(diagram: Diagram, metadata: Mapping[str, str]) -> bytes:
     image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
     _write(image, diagram.header, zoom)
     chunks = PngImagePlugin.PngInfo()
-    for key, value in metadata.items():
+    for key, text in metadata.items():
+        value = printable(text)  # a name may hold what no file can
         chunks.add_text(key, value) if value.isascii() else chunks.add_itxt(key, value)
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=chunks)
@@ -70,7 +72,8 @@ def save_pdf(diagram: Diagram, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a PDF file of one page, its provenance in the fields that it has."""
     told = "; ".join(f"{key.removeprefix('layerscope:')}: {v}" for key, v in metadata.items() if v)
     fields = {"Title": metadata["Title"], "Subject": told, "Creator": metadata["Software"]}
-    draw(diagram, None, None).savefig(path, metadata=fields)
+    said = {key: printable(value) for key, value in fields.items()}
+    draw(diagram, None, None).savefig(path, metadata=said)
 
 
 def draw(

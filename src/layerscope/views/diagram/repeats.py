@@ -66,14 +66,14 @@ def _chains(items: Sequence[Item], graph: Graph) -> list[list[Item]]:
 def _without_repeats(
     chain: Sequence[Item], graph: Graph, stays: Callable[[str], bool]
 ) -> tuple[list[Item], Graph]:
-    signatures = [signature(item, graph) for item in chain]
-    kept = [any(map(stays, _names(item))) for item in chain]
+    # What is wanted by itself is like nothing else.
+    signatures = [object() if _is_wanted(item, stays) else signature(item, graph) for item in chain]
     result: list[Item] = []
     at = 0
     while at < len(chain):
         length, times = _longest_run(chain, signatures, at)
         run = chain[at : at + length * times]
-        if times == 1 or any(kept[at : at + len(run)]):
+        if times == 1:
             result.append(chain[at])
             at += 1
             continue
@@ -81,6 +81,12 @@ def _without_repeats(
         graph = _merged(graph, run, length)
         at += len(run)
     return result, graph
+
+
+def _is_wanted(item: Item, stays: Callable[[str], bool]) -> bool:
+    if isinstance(item, Block):
+        return stays(item.name) or any(_is_wanted(part, stays) for part in item.items)
+    return any(stays(layer.address) for layer in item.layers)
 
 
 def _merged(graph: Graph, run: Sequence[Item], length: int) -> Graph:

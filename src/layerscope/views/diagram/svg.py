@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
+from layerscope.table import printable
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.palette import table
 
@@ -26,8 +27,8 @@ def document(diagram: Diagram, metadata: Mapping[str, str]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{_FONT}">',
-        f"<title>{escape(header['title'])}</title>",
-        f"<desc>{escape(told)}</desc>",
+        f"<title>{escape(printable(header['title']))}</title>",
+        f"<desc>{escape(printable(told))}</desc>",
         f'<rect width="{width}" height="{height}" fill="{look["paper"]}"/>',
         *_frames(header, look),
         *_lines(header, look),
@@ -63,11 +64,16 @@ def _boxes(header: Mapping[str, Any], look: Mapping[str, Any]) -> Iterator[str]:
         fill, bar = look["kinds"][box["kind"]]
         x, y, _, height = box["box"]
         yield (
-            f"<g id={quoteattr(box['id'])}><title>{escape(box['about'])}</title>"
+            f"<g id={quoteattr(_identifier(box['id']))}><title>{escape(box['about'])}</title>"
             f'<rect {_rectangle(box["box"])} rx="4" fill="{fill}" stroke="{bar}" '
             f'stroke-width="0.8"/><rect x="{x:g}" y="{y:g}" width="5" height="{height:g}" rx="2" '
             f'fill="{bar}"/></g>'
         )
+
+
+def _identifier(name: str) -> str:
+    """The name without what an identifier can't have; no two names become the same."""
+    return "".join(c if c.isprintable() and c not in "% " else f"%{ord(c):X};" for c in name)
 
 
 def _polygons(header: Mapping[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen, choose
 from layerscope.views.diagram.blocks import Block, Item
+from layerscope.views.diagram.boxes import PART, Box
 from layerscope.views.diagram.cards import SMALL, Text
 from layerscope.views.tiles import colour_tiles
 
@@ -25,7 +26,7 @@ _ROW = 64  #: values of a vector in a row, at least
 _WIDTH, _THIN = 128, 12  #: of a vector's rows
 _FINEST = 2  #: pixels of a map kept for each of the drawing's own
 
-Box = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,6 @@ class Thumbnails:
     recording: Recording
     unit: int | None
     sample: int
-    step: int | None
     scale: scaling.Scaling
     palette: str
     _tiles: list[dict[str, Any]] = field(default_factory=list)
@@ -56,8 +56,21 @@ class Thumbnails:
 
     def __post_init__(self) -> None:
         scaling.check(self.scale)
-        if self.unit is not None and (not isinstance(self.unit, int) or self.unit < 0):
-            raise ViewError(f"unit={self.unit!r}: pass the number of a channel, counted from 0.")
+        unit = self.unit
+        if unit is not None and (isinstance(unit, bool) or not isinstance(unit, int) or unit < 0):
+            raise ViewError(f"unit={unit!r}: pass the number of a channel, counted from 0.")
+        self._check_index("sample", self.sample)
+
+    def _check_index(self, axis: str, index: Any) -> None:
+        """ViewError where no layer has it; one that is short of it is drawn without a picture."""
+        arrays = [self.recording.named(address) for address in self.recording]
+        counts = [
+            array.values.shape[array.axes.index(axis)] for array in arrays if axis in array.axes
+        ]
+        count = max(counts, default=1)
+        whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
+        if not whole or not 0 <= index < count:
+            raise ViewError(f"There is no {axis} {index!r}: there are {count}, counted from 0.")
 
     @property
     def note(self) -> str:
@@ -74,7 +87,7 @@ class Thumbnails:
         picture = self._picture(item)
         return None if picture is None else picture.size
 
-    def add(self, item: Item, box: Box) -> list[Text]:
+    def add(self, item: Item, box: Rectangle) -> list[Text]:
         """Put a box's picture in its place; returns its caption."""
         picture = self._picture(item)
         if picture is None:
@@ -113,13 +126,13 @@ class Thumbnails:
 
     def _drawn(self, item: Item) -> _Picture | None:
         boxes = item.boxes if isinstance(item, Block) else (item,)
-        known = (layer.address for box in reversed(boxes) for layer in reversed(box.layers))
+        known = (address for box in reversed(boxes) for address in _by_weight(box))
         recorded = {*self.recording, *self.recording.inputs}
         address = next((name for name in known if name in recorded), None)
         if address is None:
             return None
         try:
-            chosen = choose(self.recording, address, sample=self.sample, step=self.step)
+            chosen = choose(self.recording, address, sample=self.sample)
         except ViewError:
             return None  # strings, or whatever else has no picture
         if chosen.maps.size == 0:
@@ -148,7 +161,7 @@ class Thumbnails:
         pixels = np.full(rows * columns, palettes.GROUND, np.uint8)
         pixels[: len(values)] = values
         size = (_WIDTH, max(_THIN, min(_SIDE, 2 * rows)))
-        caption = f"{len(values)} units"
+        caption = f"{len(values)} unit{'s' * (len(values) != 1)}"
         if 1 < len(values) <= 1000 and np.isfinite(chosen.maps).all():
             caption += f", largest {int(chosen.maps[0, 0].argmax())}"
         span = float(result.low[0]), float(result.high[0])
@@ -166,6 +179,15 @@ class Thumbnails:
             reach = max(map(abs, scale))
             scale = (-reach, reach)
         return scaling.scaled(maps, scale, diverging=diverging, extent=extent)
+
+
+def _by_weight(box: Box) -> list[str]:
+    """The addresses in a box, the one whose value leaves it first, further values of a call last.
+
+    So an LSTM is shown by what it returns, and not by its state.
+    """
+    addresses = [layer.address for layer in reversed(box.layers)]
+    return sorted(addresses, key=lambda address: PART.fullmatch(address) is not None)
 
 
 def _most_varied(maps: npt.NDArray[Any]) -> int:

@@ -47,8 +47,8 @@ class _Scale:
     units: float
 
     def __str__(self) -> str:
-        units = f" or {self.units:.2g} units" if self.units else ""
-        return f"a pixel is {self.side:.2g} rows, {self.channels:.2g} channels{units}"
+        units = f" or {_number(self.units)} units" if self.units else ""
+        return f"a pixel is {_number(self.side)} rows, {_number(self.channels)} channels{units}"
 
     def size(self, volume: _Volume) -> tuple[float, float, float]:
         """What is seen of its thickness, its height and its slanted width."""
@@ -59,6 +59,11 @@ class _Scale:
             max(_THINNEST, volume.height / self.side),
             max(_THINNEST, _SLANT * volume.width / self.side),
         )
+
+
+def _number(value: float) -> str:
+    """Two digits of it, and never an exponent."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def volumes(
