@@ -22,6 +22,9 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "skops": "sklearn",
+    "zarr": "record",
+    "zarrs": "record",
+    "fsspec": "record",
 }
 _KERAS_BACKENDS = ("jax", "tensorflow", "torch")
 

@@ -1,0 +1,83 @@
+"""The bytes of a chunk and of a shard, as the codecs named in the metadata define them.
+
+Written here and not by zarr's own pipelines: those write many small arrays slowly (a millisecond
+each), and into the file that a reader may have open. Chunks are compressed in threads.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import MissingDependencyError
+
+try:
+    from google_crc32c import value as crc32c
+    from numcodecs.zstd import Zstd
+except ImportError as error:  # both come with zarr
+    raise MissingDependencyError(
+        "zarr is not installed: pip install 'layerscope[record]'."
+    ) from error
+
+#: Measured in benchmarks/bench_store.py; shuffled bytes or bits gain nothing on maps with zeros.
+ZSTD_LEVEL = 1
+_BLOCK = 512  # pixels transposed at once: what the cache holds
+
+
+def encode_chunk(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> bytes:
+    """One chunk: little-endian, in C order, compressed."""
+    return bytes(Zstd(level=ZSTD_LEVEL).encode(_little(values, dtype)))
+
+
+def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """What ``encode_chunk`` was given. Raises ValueError or RuntimeError where it is damaged."""
+    decoded = np.frombuffer(Zstd().decode(data), dtype.newbyteorder("<"))
+    return decoded.reshape(shape)
+
+
+def encode_shard(
+    values: npt.NDArray[Any], inner: tuple[int, ...], dtype: np.dtype[Any], fill: float
+) -> bytes:
+    """One shard: its chunks one after the other, then where each begins and how long it is."""
+    counts = [-(-size // chunk) for size, chunk in zip(values.shape, inner, strict=True)]
+    pick = _units_first(values, inner, dtype)
+    parts, index, offset = [], [], 0
+    for position in product(*map(range, counts)):
+        bounds = tuple(slice(p * c, (p + 1) * c) for p, c in zip(position, inner, strict=True))
+        chunk = pick(bounds) if pick else values[bounds]
+        if chunk.size != np.prod(inner):  # at the edge: a chunk is always whole
+            whole = np.full(inner, fill, dtype)
+            whole[tuple(slice(size) for size in chunk.shape)] = chunk
+            chunk = whole
+        part = encode_chunk(chunk, dtype)
+        parts.append(part)
+        index += [offset, len(part)]
+        offset += len(part)
+    table = struct.pack(f"<{len(index)}Q", *index)
+    return b"".join([*parts, table, struct.pack("<I", crc32c(table))])
+
+
+def _units_first(values: npt.NDArray[Any], inner: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Where a chunk is one unit of the last axis: picks chunks from a copy with units in front.
+
+    Picking a channel out of channels-last values touches every cache line of them, once for each
+    channel; so they are transposed once, in blocks.
+    """
+    units = values.shape[-1]
+    if inner[-1] != 1 or units == 1 or not values.flags.c_contiguous:
+        return None
+    table = values.reshape(-1, units)
+    turned = np.empty((units, len(table)), dtype)
+    for start in range(0, len(table), _BLOCK):
+        turned[:, start : start + _BLOCK] = table[start : start + _BLOCK].T
+    turned = turned.reshape(units, *values.shape[:-1])
+    return lambda bounds: turned[(bounds[-1].start, *bounds[:-1], np.newaxis)]
+
+
+def _little(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):  # beyond float16 is infinite
+        return np.ascontiguousarray(values, dtype.newbyteorder("<"))

@@ -1,0 +1,140 @@
+"""The documents that describe a store, and the one whose replacement commits a step.
+
+Every array and group has its own ``zarr.json``, written by zarr itself. The root's holds all of
+them once more ("consolidated metadata"), with the numbers of steps; readers of zarr and xarray
+that open the root go by it. So a step is there for everyone, in all arrays at once, when the root
+has been replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.storage import MemoryStore
+
+from layerscope.store.chunks import ZSTD_LEVEL
+from layerscope.store.layout import Layout, Stored
+
+#: Of the layout on disk. A reader opens this one and older ones.
+FORMAT = 1
+_CODEC = ZstdCodec(level=ZSTD_LEVEL, checksum=False)
+_FLAT_KEYS: dict[str, Any] = {"name": "default", "separator": "."}
+
+
+class Documents:
+    """All metadata of a store, rendered for any number of steps.
+
+    Rendering does not depend on how many steps there are: the documents are text already, in
+    pieces between which the number goes.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        # By group: zarr takes consolidated metadata apart wrongly where a group's arrays do not
+        # follow one another.
+        self._pieces: dict[str, dict[str, tuple[str, ...]]] = {}
+        for name, attributes in layout.groups.items():
+            self.fix(name, _group(attributes))
+        for stored in layout.arrays.values():
+            self.add(stored)
+
+    def add(self, stored: Stored) -> None:
+        """Describe an array that grows with the steps."""
+        document = _array(stored)
+        rest = "".join(f",{size}" for size in document.pop("shape")[1:])
+        self._put(stored.path, '{"shape":[', f"{rest}],{json.dumps(document)[1:]}")
+
+    def fix(self, path: str, document: Mapping[str, Any]) -> None:
+        """Describe a group, or an array that stays as it is."""
+        self._put(path, json.dumps(document))
+
+    def paths(self) -> set[str]:
+        """All arrays and groups described."""
+        return {path for group in self._pieces.values() for path in group}
+
+    def own(self, steps: int) -> dict[str, bytes]:
+        """Each array's and group's own document, by key."""
+        return {f"{path}/zarr.json": text.encode() for path, text in self._rendered(steps)}
+
+    def root(self, steps: int) -> bytes:
+        """The root's document: the commit."""
+        entries = ",".join(f'"{path}":{text}' for path, text in self._rendered(steps))
+        attributes = {"layerscope": {"format": FORMAT}, "coordinates": "epoch wall_time"}
+        return (
+            f'{{"zarr_format":3,"node_type":"group","attributes":{json.dumps(attributes)},'
+            '"consolidated_metadata":{"kind":"inline","must_understand":false,'
+            f'"metadata":{{{entries}}}}}}}'
+        ).encode()
+
+    def _put(self, path: str, *pieces: str) -> None:
+        self._pieces.setdefault(path.partition("/")[0], {})[path] = pieces
+
+    def _rendered(self, steps: int) -> Iterator[tuple[str, str]]:
+        number = str(steps)
+        for group in self._pieces.values():
+            for path, pieces in group.items():
+                yield path, number.join(pieces)
+
+
+def about(schema: Mapping[str, Any]) -> bytes:
+    """The document of the group ``about``, whose attributes are the schema."""
+    return json.dumps(_group({"format": FORMAT, "schema": dict(schema)})).encode()
+
+
+def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> dict[str, bytes]:
+    """All keys of an array that is written once: its document and its chunks."""
+    values = np.asarray(values)
+    text = values.dtype.kind in "OSU"
+    store: dict[str, Any] = {}
+    array = zarr.create_array(
+        MemoryStore(store),
+        name=path,
+        shape=values.shape,
+        dtype="str" if text else values.dtype,
+        chunks=_pieces(values),
+        compressors=[_CODEC],
+        dimension_names=dims,
+        chunk_key_encoding=_FLAT_KEYS,
+        attributes=dict(attributes),
+        fill_value="" if text else 0,
+    )
+    array[...] = values.astype(object) if text else values
+    return {key: data.to_bytes() for key, data in store.items() if key.startswith(f"{path}/")}
+
+
+def _pieces(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    """Chunks of some megabytes, of whole samples."""
+    if not values.ndim:
+        return ()
+    one = max(1, values.nbytes // max(1, len(values)))
+    first = max(1, min(len(values), (4 * 2**20) // one))
+    return (first, *(max(1, size) for size in values.shape[1:]))
+
+
+def _array(stored: Stored) -> dict[str, Any]:
+    store: dict[str, Any] = {}
+    inner = tuple(max(1, size) for size in stored.inner)
+    sharded = stored.sharded
+    whole = tuple(-(-n // c) * c for n, c in zip(stored.shape, inner, strict=True))
+    zarr.create_array(
+        MemoryStore(store),
+        shape=(0, *stored.shape),
+        dtype=stored.dtype,
+        chunks=(1, *inner) if sharded else (stored.steps, *inner),
+        shards=(1, *whole) if sharded else None,
+        compressors=[_CODEC],
+        filters=None,
+        fill_value=stored.fill,
+        dimension_names=("step", *stored.dims),
+        chunk_key_encoding=_FLAT_KEYS,
+        attributes=dict(stored.attrs),
+    )
+    return dict(json.loads(store["zarr.json"].to_bytes()))
+
+
+def _group(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}

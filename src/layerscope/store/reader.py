@@ -1,0 +1,267 @@
+"""Reading a run: all of it lazily, or just the chunks that a question needs."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import AddressError, InputError
+from layerscope.store.header import Header, read_header
+from layerscope.store.layout import Layout, Slot, coordinate, metric, plan
+from layerscope.store.names import group_name
+from layerscope.store.places import Folder, Remote, first_line, place
+from layerscope.store.quantize import dequantize, map_axes
+from layerscope.store.schema import Schema, Variable
+from layerscope.store.tails import read_numbers
+
+if TYPE_CHECKING:
+    import xarray as xr
+    import zarr
+
+Index = int | slice
+
+
+class Reader:
+    """A run as it was when it was opened, or when ``refresh`` was last called."""
+
+    def __init__(self, where: Folder | Remote, header: Header) -> None:
+        self._where = where
+        self._layout: Layout = plan(header.schema)
+        self._group: zarr.Group | None = None
+        self._take(header)
+
+    @classmethod
+    def open(cls, url: str | os.PathLike[str]) -> Reader:
+        """Open a run; it may be one that is being written.
+
+        Raises
+        ------
+        InputError
+            When no run is there, it is damaged, or a newer layerscope wrote it.
+        """
+        where = place(url)
+        return cls(where, read_header(where))
+
+    def refresh(self) -> bool:
+        """See what has been written since; returns whether there is any."""
+        header = read_header(self._where, self._header.schema)
+        if header.root == self._header.root:
+            return False
+        self._take(header)
+        return True
+
+    @property
+    def schema(self) -> Schema:
+        """What the run holds."""
+        return self._header.schema
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """The numbers of the steps."""
+        return self._steps
+
+    @property
+    def epochs(self) -> npt.NDArray[np.float64]:
+        """The epoch of each step; NaN where it was not given."""
+        return read_numbers(self._where, coordinate("epoch"), len(self._steps))
+
+    @property
+    def wall_times(self) -> npt.NDArray[np.float64]:
+        """When each step was written, in seconds since 1970."""
+        return read_numbers(self._where, coordinate("wall_time"), len(self._steps))
+
+    @property
+    def metrics(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The training's metrics by name, one number per step; NaN where it was not given."""
+        arrays = {name: metric(name).path for name in self._header.metrics()}
+        count = len(self._steps)
+        return {name: self._load(path, (slice(0, count),)) for name, path in arrays.items()}
+
+    def read(
+        self,
+        kind: str,
+        address: str,
+        variable: str = "values",
+        step: Index | None = None,
+        **where: Index,
+    ) -> npt.NDArray[Any]:
+        """The values, with ``step`` first where the kind has steps; reads only what it needs.
+
+        Parameters
+        ----------
+        step
+            One of them, counted from 0 (or from the end: -1), or a slice; None for all.
+        where
+            The same for any other axis, by its name: ``channel=29``, ``sample=slice(4)``.
+
+        Raises
+        ------
+        AddressError
+            When the run has no such variable, axis or index.
+        InputError
+            When what is stored is damaged.
+        """
+        described = self._described(kind, address, variable)
+        dims, shape = self._axes(kind, described)
+        if step is not None:
+            where = {"step": step, **where}
+        for dim in where.keys() - set(dims):
+            raise AddressError(f"{variable} of {address!r} has no axis {dim!r}: {', '.join(dims)}.")
+        picks = [
+            _bounds(where.get(dim, slice(None)), size, f"{dim} of {address!r}")
+            for dim, size in zip(dims, shape, strict=True)
+        ]
+        values = self._values(kind, address, variable, described, tuple(p[0] for p in picks))
+        return np.asarray(values[tuple(p[1] for p in picks)])
+
+    def dataarray(self, kind: str, address: str, variable: str = "values") -> xr.DataArray:
+        """The same as an ``xarray.DataArray``, whose values are read when they are needed.
+
+        Its axis ``step`` carries the numbers of the steps, ``epoch`` and ``wall_time``, so that
+        ``.sel(epoch=5)`` works; the samples carry their names.
+        """
+        from layerscope.store.lazy import lazy_array
+
+        described = self._described(kind, address, variable)
+        dims, shape = self._axes(kind, described)
+        dtype = np.dtype(np.float32 if described.scaled else described.dtype)
+        coords: dict[str, Any] = {}
+        if "step" in dims:
+            times = self.wall_times
+            known = np.isfinite(times)
+            stamps = np.full(len(times), np.datetime64("NaT", "us"))
+            stamps[known] = (times[known] * 1e6).astype("datetime64[us]")
+            coords = {
+                "step": self._steps,
+                "epoch": ("step", self.epochs),
+                "wall_time": ("step", stamps),
+            }
+        if "sample" in dims and shape[dims.index("sample")] == len(self.schema.samples):
+            coords["sample"] = list(self.schema.samples)
+
+        def read(index: Mapping[str, Index]) -> npt.NDArray[Any]:
+            # Of the steps that there are now: a refresh may bring more.
+            asked = {
+                dim: slice(*at.indices(shape[dims.index(dim)])) if isinstance(at, slice) else at
+                for dim, at in index.items()
+            }
+            return self.read(kind, address, variable, **asked)
+
+        array = lazy_array(read, dims, shape, dtype, coords, described.attrs)
+        array.name = address
+        return array.set_xindex("epoch") if "step" in dims else array
+
+    def _described(self, kind: str, address: str, variable: str) -> Variable:
+        described = self.schema.variable(kind, address, variable)
+        if described is None:
+            held = [g for g in self.schema.groups if (g.kind, g.address) == (kind, address)]
+            if held:
+                names = ", ".join(held[0].variables) or "nothing"
+                raise AddressError(f"{kind} of {address!r} have no {variable!r}, but {names}.")
+            known = ", ".join([repr(g.address) for g in self.schema.groups if g.kind == kind][:5])
+            raise AddressError(
+                f"no {kind} of {address!r} were recorded; recorded: {known or 'none'}."
+            )
+        return described
+
+    def _axes(self, kind: str, described: Variable) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        if kind == "input":
+            return described.dims, described.shape
+        return ("step", *described.dims), (len(self._steps), *described.shape)
+
+    def _values(
+        self, kind: str, address: str, name: str, described: Variable, index: tuple[slice, ...]
+    ) -> npt.NDArray[Any]:
+        if kind == "input":
+            return self._load(f"{group_name(kind, address)}/{name}", index)
+        slot: Slot = self._layout.slots[kind, address, name]
+        if isinstance(slot.part, int):
+            at = slice(slot.part, slot.part + 1)
+            return self._load(slot.path, (*index, at))[..., 0]
+        if slot.part is not None:
+            start, stop, stride = index[1].start, index[1].stop, index[1].step
+            shifted = slice(start + slot.part.start, stop + slot.part.start, stride)
+            dtype = np.float32 if described.scaled else described.dtype
+            return self._load(slot.path, (index[0], shifted)).astype(dtype, copy=False)
+        values = self._load(slot.path, index)
+        if slot.low is None or slot.high is None:
+            return values
+        inside = [axis + 1 for axis in map_axes(described.dims)]
+        kept = tuple(part for axis, part in enumerate(index) if axis not in inside)
+        low, high = (np.expand_dims(self._load(e, kept), inside) for e in (slot.low, slot.high))
+        return dequantize(values, low, high)
+
+    def _load(self, path: str, index: tuple[slice, ...]) -> npt.NDArray[Any]:
+        with self._damage(path):
+            if path not in self._opened:
+                self._opened[path] = _open_array(self._zarr(), path)
+            return np.asarray(self._opened[path][index])
+
+    def _zarr(self) -> zarr.Group:
+        if self._group is None:
+            self._group = _open_group(self._where)
+        return self._group
+
+    def _take(self, header: Header) -> None:
+        self._header = header
+        self._group = None
+        self._opened: dict[str, Any] = {}
+        self._steps = read_numbers(self._where, coordinate("step"), header.steps)
+
+    @contextlib.contextmanager
+    def _damage(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each codec and file system has errors of its own
+            raise InputError(
+                f"{self._where.name}: {path} can't be read, it is damaged or out of reach "
+                f"({first_line(error)})."
+            ) from error
+
+
+def _bounds(index: Index, size: int, what: str) -> tuple[slice, Any]:
+    """A slice that rises, to read by, and what makes of its result what was asked for."""
+    if isinstance(index, slice):
+        start, stop, stride = index.indices(size)
+        chosen = range(start, stop, stride)
+        if not chosen:
+            return slice(0, 0, 1), slice(None)
+        if stride < 0:
+            return slice(chosen[-1], chosen[0] + 1, -stride), slice(None, None, -1)
+        return slice(start, chosen[-1] + 1, stride), slice(None)
+    number = operator.index(index)
+    if not -size <= number < size:
+        raise AddressError(f"{what} is {number}: there are {size}, counted from 0.")
+    number %= size
+    return slice(number, number + 1, 1), 0
+
+
+def _open_group(where: Folder | Remote) -> zarr.Group:
+    import zarr
+    from zarr.storage import FsspecStore, LocalStore
+
+    store = (
+        LocalStore(where.path, read_only=True)
+        if isinstance(where, Folder)
+        else FsspecStore.from_url(where.name, read_only=True)
+    )
+    return zarr.open_group(store, mode="r")
+
+
+def _open_array(group: zarr.Group, path: str) -> Any:
+    """An array that decodes with zarrs, where that is installed, and with zarr elsewhere."""
+    import zarr
+
+    pipeline = {}
+    with contextlib.suppress(ImportError):
+        import zarrs  # noqa: F401
+
+        pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+    with zarr.config.set(pipeline):
+        return group[path]

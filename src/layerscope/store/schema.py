@@ -1,0 +1,175 @@
+"""What a run holds: groups of variables, described before the first step is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import OutputError
+
+KINDS = ("activations", "weights", "input")
+#: What the store itself calls arrays beside the variables.
+_TAKEN = re.compile(r"address|place_address|place_unit|.*_low|.*_high|.*_alone")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array per step: its axes without ``step``, in the order in which they are presented.
+
+    A ``dtype`` that Zarr lacks (bfloat16, the float8 types) becomes float32, and the attribute
+    ``recorded_dtype`` says what it was. With ``scaled`` and ``uint8`` each map is kept as 8 bits
+    between its own lowest and highest value.
+    """
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    scaled: bool = False
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.dims) != len(self.shape) or len(set(self.dims)) != len(self.dims):
+            raise OutputError(f"axes {self.dims} do not name a shape of {self.shape} one by one.")
+        if "step" in self.dims:
+            raise OutputError("a variable is described without its axis 'step', which all share.")
+        if not _carried(self.dtype):
+            object.__setattr__(self, "attrs", {**self.attrs, "recorded_dtype": self.dtype})
+            object.__setattr__(self, "dtype", "float32")
+        if self.scaled and self.dtype != "uint8":
+            raise OutputError(f"maps are scaled to uint8, not to {self.dtype}.")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The variables of one layer (``activations``), parameter (``weights``) or ``input``."""
+
+    kind: str
+    address: str
+    variables: Mapping[str, Variable]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise OutputError(f"kind {self.kind!r}: a group is one of {', '.join(KINDS)}.")
+        for name in self.variables:
+            if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
+                raise OutputError(f"variable {name!r}: its name is a word, such as 'values'.")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All groups, the names of the samples, and whatever else is to be kept, as JSON can say it."""
+
+    groups: tuple[Group, ...]
+    samples: tuple[str, ...] = ()
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seen = set()
+        for group in self.groups:
+            if (group.kind, group.address) in seen:
+                raise OutputError(f"{group.kind} of {group.address!r} are described twice.")
+            seen.add((group.kind, group.address))
+
+    def variable(self, kind: str, address: str, variable: str) -> Variable | None:
+        """What is described under these names, or None."""
+        for group in self.groups:
+            if (group.kind, group.address) == (kind, address):
+                return group.variables.get(variable)
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """The schema as numbers, strings, lists and dicts; ``from_json`` reads it back."""
+        described = {
+            "groups": [
+                {
+                    "kind": group.kind,
+                    "address": group.address,
+                    "variables": {n: _variable_json(v) for n, v in group.variables.items()},
+                    "attrs": dict(group.attrs),
+                }
+                for group in self.groups
+            ],
+            "samples": list(self.samples),
+            "attrs": dict(self.attrs),
+        }
+        try:
+            return dict(json.loads(json.dumps(described, allow_nan=False)))
+        except (TypeError, ValueError) as error:
+            raise OutputError(f"an attribute of the recording is not JSON: {error}.") from None
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> Schema:
+        """What ``to_json`` wrote."""
+        groups = tuple(
+            Group(
+                group["kind"],
+                group["address"],
+                {name: _variable(variable) for name, variable in group["variables"].items()},
+                group["attrs"],
+            )
+            for group in described["groups"]
+        )
+        return cls(groups, tuple(described["samples"]), described["attrs"])
+
+    def difference(self, other: Schema) -> str | None:
+        """A clause on the first thing that another schema stores otherwise; None where nothing."""
+        mine = {(g.kind, g.address): g.variables for g in self.groups}
+        theirs = {(g.kind, g.address): g.variables for g in other.groups}
+        for key in (*mine, *theirs):
+            kind, address = key
+            if key not in theirs:
+                return f"it holds {kind} of {address!r}, which are not asked for now"
+            if key not in mine:
+                return f"it holds no {kind} of {address!r}"
+            for name in (*mine[key], *theirs[key]):
+                ours, asked = mine[key].get(name), theirs[key].get(name)
+                if ours is None or asked is None or not _alike(ours, asked):
+                    return f"{name} of {address!r} is {_say(ours)} there and {_say(asked)} now"
+        if self.samples != other.samples:
+            return f"its samples are others ({len(self.samples)} there, {len(other.samples)} now)"
+        return None
+
+
+def _carried(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).isbuiltin == 1 and np.dtype(dtype).kind in "biuf"
+    except TypeError:
+        return False
+
+
+def _variable_json(variable: Variable) -> dict[str, Any]:
+    return {
+        "dims": list(variable.dims),
+        "shape": list(variable.shape),
+        "dtype": variable.dtype,
+        "scaled": variable.scaled,
+        "attrs": dict(variable.attrs),
+    }
+
+
+def _variable(described: Mapping[str, Any]) -> Variable:
+    return Variable(
+        tuple(described["dims"]),
+        tuple(described["shape"]),
+        described["dtype"],
+        described["scaled"],
+        described["attrs"],
+    )
+
+
+def _alike(one: Variable, other: Variable) -> bool:
+    kept = (one.dims, one.shape, one.dtype, one.scaled)
+    return kept == (other.dims, other.shape, other.dtype, other.scaled)
+
+
+def _say(variable: Variable | None) -> str:
+    if variable is None:
+        return "absent"
+    return f"{variable.dtype} {' × '.join(map(str, variable.shape)) or 'alone'}"

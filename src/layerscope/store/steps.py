@@ -1,0 +1,155 @@
+"""The chunks of one step: encoded and put in threads, removed again where the step fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import OutputError
+from layerscope.store.chunks import encode_chunk, encode_shard
+from layerscope.store.layout import Key, Layout, Stored
+from layerscope.store.places import Folder, Remote
+from layerscope.store.quantize import quantize
+from layerscope.store.schema import Schema
+from layerscope.store.tails import Tail
+
+Values = npt.NDArray[Any]
+_REMOTE_THREADS = 16  # they wait for the network, not for a processor
+
+
+class Steps:
+    """Puts the chunks of steps, which are counted from 0."""
+
+    def __init__(self, where: Folder | Remote, schema: Schema, layout: Layout) -> None:
+        self._where = where
+        self._described = {
+            (group.kind, group.address, name): variable
+            for group in schema.groups
+            for name, variable in group.variables.items()
+        }
+        self._arrays: dict[str, Stored] = {}
+        self._slots = layout.slots
+        self._tails: dict[str, Tail] = {}
+        for stored in layout.arrays.values():
+            self.add(stored)
+        threads = min(4, os.cpu_count() or 1) if isinstance(where, Folder) else _REMOTE_THREADS
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="layerscope-store")
+
+    def add(self, stored: Stored) -> None:
+        """One more array; it holds nothing for the steps before."""
+        self._arrays[stored.path] = stored
+        if stored.steps > 1:
+            self._tails[stored.path] = Tail(stored)
+
+    def check(self, arrays: Mapping[Key, Values]) -> None:
+        """Raise OutputError where these are not what the schema describes."""
+        for key, values in arrays.items():
+            variable = self._described.get(key) if key in self._slots else None
+            kind, address, name = key
+            if variable is None:
+                raise OutputError(f"{name} of {address!r} ({kind}) is not in the run's schema.")
+            if np.shape(values) != variable.shape:
+                raise OutputError(
+                    f"{name} of {address!r} has the shape {np.shape(values)}; the run holds "
+                    f"{variable.shape} ({', '.join(variable.dims)})."
+                )
+        for key in self._slots.keys() - arrays.keys():
+            variable = self._described[key]
+            if np.dtype(variable.dtype).kind != "f" and not variable.scaled:
+                raise OutputError(
+                    f"{key[2]} of {key[1]!r} is missing; only what can be NaN may be left out."
+                )
+
+    def put(self, at: int, arrays: Mapping[Key, Values], numbers: Mapping[str, float]) -> int:
+        """Put a step: its arrays, and the numbers by the path of their array. Returns bytes."""
+        rows: dict[str, Values] = {path: np.asarray(value) for path, value in numbers.items()}
+        own = {key: values for key, values in arrays.items() if self._slots[key].part is None}
+        with np.errstate(over="ignore"):  # beyond float16 is infinite
+            for key in arrays.keys() - own.keys():
+                slot = self._slots[key]
+                if slot.path not in rows:
+                    stored = self._arrays[slot.path]
+                    rows[slot.path] = np.full(stored.shape, stored.fill, stored.dtype)
+                rows[slot.path][slot.part] = arrays[key]
+        jobs: list[Callable[[], int]] = [
+            partial(self._put_own, at, key, values) for key, values in own.items()
+        ]
+        covered = {path for key in own for path in self._slots[key].paths()}
+        covered |= rows.keys()
+        jobs += [partial(self._put_row, at, path, row) for path, row in rows.items()]
+        # A chunk of many steps is always written, lest it keep what an attempt left in it.
+        jobs += [partial(self._put_row, at, p, None) for p in self._tails.keys() - covered]
+        return self._all(jobs)
+
+    def put_keys(self, keys: Mapping[str, bytes], *, sync: bool = True) -> int:
+        """Put these bytes by key; without ``sync``, a power cut may take them."""
+        return self._all(partial(self._key, key, data, sync) for key, data in keys.items())
+
+    def restore(self, at: int) -> None:
+        """Take over a store in which ``at`` steps are committed; remove what is left of another."""
+        self._where.sweep()
+        self.undo(at)
+
+        tails = [path for path in self._tails if at % self._arrays[path].steps]
+        self._all(partial(self._load, at, path) for path in tails)
+
+    def undo(self, at: int) -> None:
+        """Remove the chunks that begin with this step."""
+
+        beginning = [s.chunk_key(at) for s in self._arrays.values() if at % s.steps == 0]
+        self._all(partial(self._remove, key) for key in beginning)
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _put_own(self, at: int, key: Key, values: Values) -> int:
+        slot = self._slots[key]
+        if slot.low is None or slot.high is None:
+            return self._put_row(at, slot.path, values)
+        codes, low, high = quantize(values, self._described[key].dims)
+        written = self._put_row(at, slot.path, codes)
+        return written + self._put_row(at, slot.low, low) + self._put_row(at, slot.high, high)
+
+    def _put_row(self, at: int, path: str, row: Values | None) -> int:
+        stored = self._arrays[path]
+        if path in self._tails:
+            data = self._tails[path].with_row(at, row)
+        elif row is None:
+            return 0
+        elif stored.sharded:
+            data = encode_shard(np.asarray(row), stored.inner, stored.dtype, stored.fill)
+        else:
+            data = encode_chunk(np.asarray(row), stored.dtype)
+        return self._key(stored.chunk_key(at), data)
+
+    def _load(self, at: int, path: str) -> int:
+        chunk = self._where.get(self._arrays[path].chunk_key(at))
+        self._tails[path].load(chunk, at)
+        return len(chunk or b"")
+
+    def _remove(self, key: str) -> int:
+        self._where.remove(key)
+        return 0
+
+    def _key(self, key: str, data: bytes, sync: bool = True) -> int:
+        self._where.put(key, data, sync=sync)
+        return len(data)
+
+    def _all(self, jobs: Iterable[Callable[[], int]]) -> int:
+        """Do all of it; the first error is raised when nothing is under way any more."""
+        futures: list[Future[int]] = [self._pool.submit(job) for job in jobs]
+        try:
+            wait(futures)
+        except BaseException:  # interrupted: nothing may go on behind the caller's back
+            for future in futures:
+                future.cancel()
+            wait(futures)
+            raise
+        return sum(future.result() for future in futures)
