@@ -7,7 +7,7 @@ falls to 0, so that the last epoch is as good as any.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,12 @@ class Digits:
         """A digit to look at: the first 3 that was held out, ``(28, 28)``."""
         image: npt.NDArray[np.float32] = self.x_held_out[self.y_held_out == 3][0, :, :, 0]
         return image
+
+    @property
+    def each(self) -> npt.NDArray[np.float32]:
+        """The first of each of the ten digits that was held out, ``(10, 28, 28, 1)``."""
+        first = [int(np.flatnonzero(self.y_held_out == digit)[0]) for digit in range(10)]
+        return self.x_held_out[first]
 
 
 def load(name: str) -> Digits:
@@ -127,10 +133,12 @@ def train(
     epochs: int | None = None,
     seed: int = 0,
     watch: Callable[[int, int, float], None] = lambda step, steps, accuracy: None,
+    callbacks: Callable[[Any], Sequence[Any]] = lambda model: (),
 ) -> tuple[Any, float]:
     """A trained network, and its accuracy on the digits held out, 0 to 1.
 
-    ``watch`` is told, after each step, which it was, of how many, and the accuracy so far.
+    ``watch`` is told, after each step, which it was, of how many, and the accuracy so far;
+    ``callbacks`` is given the network before it is trained, and returns Keras callbacks for it.
     """
     needs("keras")
     import keras
@@ -160,7 +168,7 @@ def train(
         epochs=passes,
         validation_split=VALIDATION,
         verbose=0,
-        callbacks=[Watch()],
+        callbacks=[Watch(), *callbacks(model)],
     )
     _, accuracy = model.evaluate(digits.x_held_out, digits.y_held_out, batch_size=500, verbose=0)
     return model, float(accuracy)

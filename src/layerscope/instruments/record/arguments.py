@@ -1,0 +1,42 @@
+"""Arguments of a recorder, read; what is none of them is an InputError."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from layerscope.errors import InputError
+
+
+def read_url(url: Any) -> str:
+    """Where it is kept, as text."""
+    if isinstance(url, str | os.PathLike) and str(url):
+        return os.fspath(url)
+    raise InputError(f"url={url!r}: pass the name of a folder to record into, or a URL.")
+
+
+def read_steps(steps: Any) -> int | None:
+    """How many steps there will be."""
+    if steps is None or (isinstance(steps, int) and not isinstance(steps, bool) and steps > 0):
+        return steps
+    raise InputError(f"steps={steps!r}: pass how many steps will be recorded, at least 1.")
+
+
+def read_step(step: Any, last: int | None) -> int:
+    """The number of a step: the next one where it is None."""
+    if step is None:
+        return 0 if last is None else last + 1
+    if hasattr(step, "__index__") and not isinstance(step, bool) and step.__index__() >= 0:
+        return int(step.__index__())
+    raise InputError(f"snap({step!r}): pass the number of the step or epoch, counted from 0.")
+
+
+def read_number(name: str, value: Any) -> float:
+    """A metric: a number, or an array or tensor of one."""
+    if not isinstance(value, str | bytes):
+        try:
+            return float(value.detach() if hasattr(value, "detach") else value)
+        # A tensor of many values, or of none: each framework raises an error of its own.
+        except Exception:  # noqa: BLE001
+            pass
+    raise InputError(f"The metric {name}={value!r} is no number.")

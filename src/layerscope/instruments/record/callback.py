@@ -1,0 +1,94 @@
+"""A recorder as Keras sees it: the methods that ``keras.callbacks.CallbackList`` calls.
+
+No Keras is imported: Keras asks for these methods, and for no base class.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from layerscope.backends.training import attached, learning_rate
+from layerscope.errors import InputError
+from layerscope.instruments.record.schedule import Every
+
+Logs = Mapping[str, Any] | None
+
+
+class Recording(Protocol):
+    """What the callback asks of a recorder."""
+
+    def begin(self, steps: int | None) -> None: ...
+    def record(self, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> bool: ...
+    def end(self) -> None: ...
+
+
+class Callback:
+    """Turns what Keras tells into steps of a recording."""
+
+    def __init__(self, recording: Recording, every: Every) -> None:
+        self._recording = recording
+        self._every = every
+        self._model: Any = None
+        self._params: Mapping[str, Any] = {}
+        self._thread = 0
+        self._epoch = 0
+        self._before = 0  #: steps of training done in earlier epochs
+        self._done = 0  #: steps of training done
+
+    @property
+    def by_epochs(self) -> bool:
+        """Whether only the ends of epochs matter."""
+        return self._every.epochs
+
+    def set_model(self, model: Any) -> None:
+        self._model = model
+
+    def set_params(self, params: Mapping[str, Any] | None) -> None:
+        self._params = params or {}
+
+    def train_begin(self) -> None:
+        self._thread = threading.get_ident()
+        self._before = self._done = 0
+        epochs, steps = self._params.get("epochs"), self._params.get("steps")
+        self._recording.begin(self._every.expected(epochs, steps))
+
+    def epoch_begin(self, epoch: int) -> None:
+        first = self._done == 0 and self._before == 0
+        self._epoch = epoch
+        if first:
+            self._before = self._done = epoch * (self._params.get("steps") or 0)
+            if not self._every.epochs and self._every.wants(self._done):
+                self._record(self._done, float(epoch), {})
+
+    def batch_end(self, batch: int, logs: Logs) -> None:
+        if self._every.epochs:
+            return
+        if threading.get_ident() != self._thread:
+            raise InputError(
+                "Keras calls a callback that it is given alone beside the training, which goes on "
+                "meanwhile: pass callbacks=[recorder], a list."
+            )
+        before, self._done = self._done, self._before + batch + 1
+        # Where Keras runs several steps at once, it tells of the last of them only.
+        if any(self._every.wants(step) for step in range(before + 1, self._done + 1)):
+            steps = self._params.get("steps")
+            epoch = self._epoch + (batch + 1) / steps if steps else None
+            self._record(self._done, epoch, logs or {})
+
+    def epoch_end(self, epoch: int, logs: Logs) -> None:
+        self._before = self._done
+        if self._every.epochs:
+            self._record(epoch, float(epoch), logs or {})
+
+    def train_end(self) -> None:
+        self._recording.end()
+
+    def _record(self, step: int, epoch: float | None, logs: Mapping[str, Any]) -> None:
+        attached(self._model)
+        metrics = dict(logs)
+        rate = learning_rate(self._model)
+        if rate is not None:
+            metrics.setdefault("learning_rate", rate)
+        self._recording.record(step, epoch, metrics)

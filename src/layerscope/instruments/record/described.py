@@ -1,0 +1,38 @@
+"""What of each step is kept, as JSON can say it: a recording gone on with keeps the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from layerscope.instruments.record.plan import Plan
+
+
+def kept_json(plan: Plan, dtype: str) -> dict[str, Any]:
+    """Which samples, channels, weights and types."""
+    return {
+        "dtype": dtype,
+        "samples": list(plan.samples),
+        "channels": plan.channels,
+        "weights": [array.address for array in plan.weights],
+        "dtypes": {array.address: array.dtype for array in (*plan.layers, *plan.weights)},
+    }
+
+
+def as_before(plan: Plan, kept: Mapping[str, Any], dtype: str) -> Plan:
+    """The plan of a recording that is gone on with: as ``kept_json`` said when it was begun.
+
+    What is asked for otherwise than then is left as it is asked for, for the store to refuse.
+    """
+    # By size alone a layer is stored wider; whether it is was decided at the beginning.
+    dtypes = kept.get("dtypes", {}) if kept.get("dtype") == dtype else {}
+    layers = (replace(a, dtype=dtypes.get(a.address, a.dtype)) for a in plan.layers)
+    weights = (replace(a, dtype=dtypes.get(a.address, a.dtype)) for a in plan.weights)
+    return replace(
+        plan,
+        samples=tuple(kept.get("samples", plan.samples)),
+        channels=kept.get("channels"),
+        layers=tuple(layers),
+        weights=tuple(a for a in weights if a.address in kept.get("weights", ())),
+    )

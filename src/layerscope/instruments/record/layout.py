@@ -1,0 +1,213 @@
+"""What of a look is stored, and how: the schema of a recording, and the arrays of each step."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.axes import NamedArray
+from layerscope.errors import AddressError, InputError
+from layerscope.instruments.record.half import to_half
+from layerscope.instruments.record.plan import Array, Plan
+from layerscope.instruments.record.probe import Look
+from layerscope.instruments.record.statistics import NAMES, unit_statistics
+from layerscope.network import unknown_address
+from layerscope.store.schema import Group, Variable
+
+Key = tuple[str, str, str]
+
+DTYPES = ("float16", "float32", "uint8")
+
+#: float16 ends at 65,504. A layer that comes this near at the start is stored as float32.
+_LARGE = 65_504 / 8
+
+
+def read_dtype(dtype: Any) -> str:
+    """Read ``dtype=``. Raises InputError when it is none of the three."""
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", str(dtype))
+    if name in DTYPES:
+        return str(name)
+    raise InputError(f"dtype={dtype!r}: values are stored as 'float16', 'float32' or 'uint8'.")
+
+
+def layer_array(address: str, array: NamedArray, dtype: str) -> Array:
+    """How a layer's values are stored, of which ``array`` is an example."""
+    values = array.values
+    attrs = {name: str(value) for name, value in array.attrs.items()}
+    stored, scaled = str(values.dtype), False
+    if values.dtype.kind == "f":
+        stored, scaled = dtype, dtype == "uint8"
+        if dtype == "float16" and _exceeds(values, _LARGE):
+            stored = "float32"
+    return Array(address, array.axes, values.shape, stored, scaled, attrs)
+
+
+def weight_array(key: str, array: NamedArray, dtype: str) -> Array:
+    """How the values of a parameter are stored: never as 8 bits."""
+    stored = "float16" if dtype == "uint8" else dtype
+    if array.values.dtype.kind != "f":
+        stored = str(array.values.dtype)
+    elif stored == "float16" and _exceeds(array.values, _LARGE):
+        stored = "float32"
+    attrs = {name: str(value) for name, value in array.attrs.items()}
+    return Array(key, array.axes, array.values.shape, stored, attrs=attrs)
+
+
+def chosen_weights(weights: Any, known: Sequence[str]) -> list[str]:
+    """Read ``weights=``: which parameters' values to store.
+
+    Raises AddressError when a glob matches none, InputError when it is something else.
+    """
+    if weights is True or weights is None:
+        return list(known)
+    if weights is False:
+        return []
+    globs = [weights] if isinstance(weights, str) else weights
+    if not isinstance(globs, list | tuple) or not all(isinstance(g, str) for g in globs):
+        raise InputError(
+            f"weights={weights!r}: pass True, False, or a glob such as 'conv*/kernel', or a list "
+            "of them."
+        )
+    found: list[str] = []
+    for glob in globs:
+        # Only * and ? are wild: brackets are part of names.
+        pattern = glob.replace("[", "[[]")
+        matched = [key for key in known if key == glob or fnmatch.fnmatchcase(key, pattern)]
+        if not matched:
+            reason = str(unknown_address(glob, known)).replace("layer", "parameter")
+            raise AddressError(f"weights= asks for {glob!r}. {reason}")
+        found += matched
+    return [key for key in known if key in found]
+
+
+def groups_of(
+    plan: Plan, inputs: Mapping[str, NamedArray], parameters: Sequence[str]
+) -> tuple[Group, ...]:
+    """The groups of a recording: one for each layer, parameter and input."""
+    stored = {array.address: array for array in plan.weights}
+    return (
+        *(_layer_group(array, plan) for array in plan.layers),
+        *(_weight_group(key, stored.get(key)) for key in parameters),
+        *(_input_group(name, array) for name, array in inputs.items()),
+    )
+
+
+def _layer_group(array: Array, plan: Plan) -> Group:
+    values = Variable(
+        array.axes, array.stored(len(plan.samples), plan.channels), array.dtype, array.scaled, {}
+    )
+    statistic = Variable(("unit",), (array.units,), "float32", False, {})
+    variables = {"values": values, **dict.fromkeys(NAMES, statistic)}
+    return Group("activations", array.address, variables, array.attrs)
+
+
+def _weight_group(key: str, array: Array | None) -> Group:
+    scalar = Variable((), (), "float64", False, {})
+    variables = {"norm": scalar, "change": scalar}
+    if array is not None:
+        values = Variable(array.axes, array.shape, array.dtype, False, {})
+        variables = {"values": values, **variables}
+    return Group("weights", key, variables, {} if array is None else array.attrs)
+
+
+def _input_group(name: str, array: NamedArray) -> Group:
+    attrs = {key: str(value) for key, value in array.attrs.items()}
+    values = Variable(array.axes, array.values.shape, str(array.values.dtype), False, {})
+    return Group("input", name, {"values": values}, attrs)
+
+
+def stored_inputs(inputs: Mapping[str, NamedArray], plan: Plan) -> dict[str, NamedArray]:
+    """The inputs of the samples that are stored; those that are no numbers are left out."""
+    return {
+        name: NamedArray(_samples_of(array, plan.samples), array.axes, array.attrs)
+        for name, array in inputs.items()
+        if array.values.dtype.kind in "fiub"
+    }
+
+
+class Encoder:
+    """Makes what is stored at a step out of what a look found; remembers the last weights."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._stored = {array.address: array for array in plan.weights}
+        self._before: Mapping[str, NamedArray] = {}
+        self.missing: dict[str, None] = {}  #: layers that were not there, or of another shape
+
+    def arrays(self, look: Look) -> dict[Key, npt.NDArray[Any]]:
+        """By kind of group, address and variable."""
+        found: dict[Key, npt.NDArray[Any]] = {}
+        for array in self._plan.layers:
+            value = look.values.get(array.address)
+            if value is None or value.values.shape != array.shape:
+                self.missing[array.address] = None
+                continue  # what is left out of a step is NaN there
+            kind = ("activations", array.address)
+            found[(*kind, "values")] = self._cast(self._part(value, array), array)
+            for name, figures in unit_statistics(value).items():
+                found[(*kind, name)] = figures.astype(np.float32)
+        for key, value in look.weights.items():
+            before = self._before.get(key)
+            found["weights", key, "norm"] = _norm(value.values)
+            found["weights", key, "change"] = _distance(value, before)
+            if key in self._stored:
+                found["weights", key, "values"] = self._cast(value.values, self._stored[key])
+        self._before = look.weights
+        return found
+
+    def _part(self, value: NamedArray, array: Array) -> npt.NDArray[Any]:
+        """Of a layer's values, those that are stored."""
+        values = _samples_of(value, self._plan.samples)
+        if self._plan.channels is None or array.thinned_axis is None:
+            return values
+        where: list[slice] = [slice(None)] * values.ndim
+        where[array.axes.index(array.thinned_axis)] = slice(self._plan.channels)
+        return values[tuple(where)]
+
+    def _cast(self, values: npt.NDArray[Any], array: Array) -> npt.NDArray[Any]:
+        if array.scaled:  # the store finds the range of each map
+            return values
+        if array.dtype == "float16" and values.dtype == np.float32:
+            return to_half(values)
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(values, dtype=array.dtype)
+
+
+def _samples_of(array: NamedArray, samples: tuple[int, ...]) -> npt.NDArray[Any]:
+    if "sample" not in array.axes:
+        return array.values
+    at = array.axes.index("sample")
+    count = array.values.shape[at]
+    if samples == tuple(range(len(samples))):  # the first so many: nothing is copied
+        where: list[slice] = [slice(None)] * array.values.ndim
+        where[at] = slice(len(samples))
+        return array.values[tuple(where)]
+    return array.values.take([i for i in samples if i < count], axis=at)
+
+
+def _exceeds(values: npt.NDArray[Any], limit: float) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and max(-float(finite.min()), float(finite.max())) > limit)
+
+
+def _norm(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    flat = np.ravel(values)
+    if flat.dtype.kind == "f":
+        flat = flat.astype(np.float32 if flat.dtype.itemsize < 4 else flat.dtype, copy=False)
+    else:
+        flat = flat.astype(np.float64)
+    # In pieces: a sum over millions of float32 values loses digits.
+    pieces = (flat[i : i + 65_536] for i in range(0, flat.size, 65_536))
+    return np.asarray(np.sqrt(sum(float(np.dot(p, p)) for p in pieces)), np.float64)
+
+
+def _distance(value: NamedArray, before: NamedArray | None) -> npt.NDArray[Any]:
+    if before is None or before.values.shape != value.values.shape:
+        return np.asarray(np.nan)
+    if value.values.dtype.kind == "b":
+        return np.asarray(float(np.count_nonzero(value.values != before.values)) ** 0.5)
+    return _norm(value.values - before.values)

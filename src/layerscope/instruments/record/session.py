@@ -1,0 +1,258 @@
+"""A recording in the making: its plan, its store, and the thread that writes."""
+
+from __future__ import annotations
+
+import json
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from layerscope.errors import OutputError
+from layerscope.instruments.record.budget import Spending, chosen_samples, free_on_disk
+from layerscope.instruments.record.described import as_before, kept_json
+from layerscope.instruments.record.layout import (
+    Encoder,
+    Key,
+    chosen_weights,
+    groups_of,
+    layer_array,
+    stored_inputs,
+    weight_array,
+)
+from layerscope.instruments.record.plan import Plan, thinned
+from layerscope.instruments.record.probabilities import probabilities
+from layerscope.instruments.record.probe import Look, Probe
+from layerscope.instruments.record.worker import Worker
+from layerscope.network import to_json
+from layerscope.store.schema import Schema
+
+#: How many bytes may wait to be written before the training waits for them: two looks, as long as
+#: that is within these.
+_LEAST_WAITING, _MOST_WAITING = 32_000_000, 512_000_000
+
+
+class Writer(Protocol):
+    """What is asked of a store."""
+
+    @property
+    def steps(self) -> Sequence[int]: ...
+    def append(
+        self,
+        step: int,
+        *,
+        epoch: float | None,
+        wall_time: float,
+        metrics: Mapping[str, float],
+        arrays: Mapping[Key, npt.NDArray[Any]],
+    ) -> int: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, read."""
+
+    url: str
+    samples: Any
+    weights: Any
+    dtype: str
+    budget: float | None
+    classes: tuple[str, ...]
+    unit: str  #: what steps are called: epochs or steps
+    resume: bool
+    overwrite: bool
+    described: Mapping[str, Any]  #: as it is kept with the recording
+
+
+class Session:
+    """A store that is open for steps of one network on one probe.
+
+    Raises OutputError when something is there already, or the store can't be written.
+    """
+
+    def __init__(self, settings: Settings, probe: Probe, steps: int | None) -> None:
+        look = probe.look()
+        self.probe = probe
+        self._classes = settings.classes
+        probabilities(look.output, self._classes)  # what is wrong is said before anything is there
+        plan = _plan(settings, probe, look, steps)
+        if check_place(settings):
+            self.plan, self._writer = _gone_on(settings, probe, look, plan)
+        else:
+            self.plan, self._writer = plan, _begun(settings, probe, look, plan)
+        self.last: int | None = max(self._writer.steps, default=None)
+        self._worker = Worker(_waiting(look.nbytes), self._writer.close)
+        self._encoder = Encoder(self.plan)
+        self._spending = Spending(self.plan)
+        # Also where it is dropped, or the interpreter ends, without having been closed.
+        self._finish = weakref.finalize(self, self._worker.end)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out while it was made."""
+        missing = [
+            f"{address} was not there at each step, or not in the same shape: NaN stands for it"
+            for address in self._encoder.missing
+        ]
+        return (*self._spending.notes, *missing)
+
+    def add(self, step: int, epoch: float | None, metrics: Mapping[str, float], look: Look) -> None:
+        """Hand a look over to be written, and wait where too much is waiting.
+
+        Raises OutputError when an earlier one could not be written.
+        """
+        metrics = {**metrics, **probabilities(look.output, self._classes)}
+        job = _Append(
+            self._writer, self._encoder, self._spending, step, epoch, time.time(), metrics, look
+        )
+        self.last = step
+        self._worker.put(job, look.nbytes)
+
+    def allows(self) -> bool:
+        """Whether the step that comes now is within the budget."""
+        return self._spending.allows()
+
+    def follow(self, probe: Probe) -> None:
+        """Go on with another network, looked at in the same way."""
+        self.probe = probe
+
+    def wait(self) -> None:
+        """Return when all that was handed over is written. Raises OutputError when it can't be."""
+        self._worker.wait()
+
+    def close(self) -> None:
+        """End the writing. Raises OutputError when something could not be written."""
+        self._finish()
+        self._worker.wait()
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence about how the training ended."""
+        self._spending.notes.append(sentence)
+
+
+@dataclass(frozen=True)
+class _Append:
+    """One step, to be written."""
+
+    writer: Writer
+    encoder: Encoder
+    spending: Spending
+    step: int
+    epoch: float | None
+    wall_time: float
+    metrics: Mapping[str, float]
+    look: Look
+
+    def __call__(self) -> None:
+        nbytes = self.writer.append(
+            self.step,
+            epoch=self.epoch,
+            wall_time=self.wall_time,
+            metrics=self.metrics,
+            arrays=self.encoder.arrays(self.look),
+        )
+        self.spending.spent(nbytes)
+
+
+def _waiting(nbytes: int) -> int:
+    return min(max(2 * nbytes, _LEAST_WAITING), _MOST_WAITING)
+
+
+def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Plan:
+    samples = chosen_samples(settings.samples, probe.count, probe.samples)
+    kept = chosen_weights(settings.weights, list(look.weights))
+    limits = [settings.budget, free_on_disk(settings.url)]
+    layers = [layer_array(name, value, settings.dtype) for name, value in look.values.items()]
+    wide = [array.address for array in layers if array.dtype == "float32"]
+    notes: tuple[str, ...] = ()
+    if wide and settings.dtype == "float16":
+        notes = (f"stored as float32, since float16 ends at 65,504: {', '.join(wide)}",)
+    return thinned(
+        Plan(
+            layers=tuple(layers),
+            weights=tuple(weight_array(key, look.weights[key], settings.dtype) for key in kept),
+            parameters=len(look.weights),
+            samples=samples,
+            steps=steps,
+            unit=settings.unit,
+            limit=min((limit for limit in limits if limit is not None), default=None),
+            notes=notes,
+        )
+    )
+
+
+def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
+    """A new recording."""
+    from layerscope.store.writer import Writer as StoreWriter
+
+    inputs = stored_inputs(probe.inputs, plan)
+    return StoreWriter.create(
+        settings.url,
+        _schema(settings, probe, look, plan),
+        overwrite=settings.overwrite,
+        constants={name: array.values for name, array in inputs.items()},
+    )
+
+
+def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[Plan, Writer]:
+    """The recording that is there, which goes on keeping what it has kept so far."""
+    from layerscope.store.writer import Writer as StoreWriter
+
+    writer = StoreWriter.resume(settings.url)
+    plan = as_before(plan, writer.schema.attrs.get("kept", {}), settings.dtype)
+    other = writer.schema.difference(_schema(settings, probe, look, plan))
+    if other is not None:
+        writer.close()
+        raise OutputError(f"The recording {settings.url!r} can't be gone on with: {other}.")
+    return plan, writer
+
+
+def _schema(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Schema:
+    inputs = stored_inputs(probe.inputs, plan)
+    return Schema(
+        groups_of(plan, inputs, list(look.weights)),
+        _sample_names(probe, plan),
+        _attributes(settings, probe, plan),
+    )
+
+
+def check_place(settings: Settings) -> bool:
+    """Whether a recording is to be gone on with.
+
+    Raises OutputError, before anything is trained, where something is there that nobody allowed to
+    be replaced.
+    """
+    from layerscope.store.places import place
+
+    there = not place(settings.url).empty()
+    if there and not settings.resume and not settings.overwrite:
+        raise OutputError(
+            f"There is something at {settings.url!r} already: pass resume=True to go on with it, "
+            "overwrite=True to replace it, or another name."
+        )
+    return there and settings.resume
+
+
+def _sample_names(probe: Probe, plan: Plan) -> tuple[str, ...]:
+    if probe.samples:
+        return tuple(probe.samples[i] for i in plan.samples)
+    first = plan.samples == tuple(range(len(plan.samples)))
+    return () if first else tuple(map(str, plan.samples))
+
+
+def _attributes(settings: Settings, probe: Probe, plan: Plan) -> dict[str, Any]:
+    attributes = {
+        "network": to_json(probe.network),
+        "aliases": dict(probe.aliases),
+        "provenance": dict(probe.provenance),
+        "settings": dict(settings.described),
+        "kept": kept_json(plan, settings.dtype),
+        "plan": str(plan),
+        "notes": [*probe.notes, *plan.notes],
+    }
+    # A setting may be infinite, which JSON has no number for.
+    return dict(json.loads(json.dumps(attributes), parse_constant=str))
