@@ -30,6 +30,7 @@ PICTURES = {
     "torch.png": "torch.png",
     "passage.png": "passage-poster.png",
     "volumes.png": "volumes.png",
+    "timeline.png": "timeline.png",
 }
 _WIDEST = 1400
 

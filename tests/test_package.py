@@ -12,7 +12,8 @@ import pytest
 import layerscope
 
 PUBLIC = {
-    "across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights",
+    "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "film",
+    "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
 }  # fmt: skip
 FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
 WHEN_USED = {

@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.describe import describe as describe
+    from layerscope.instruments.export import export as export
+    from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.weights import weights as weights
     from layerscope.interfaces.python import diagram as diagram
+    from layerscope.run import open_recording as open_recording
     from layerscope.views.across import across as across
+    from layerscope.views.curves import curves as curves
+    from layerscope.views.film import film as film
     from layerscope.views.pages import pages as pages
     from layerscope.views.sheet import sheet as sheet
+    from layerscope.views.timeline import timeline as timeline
 
 __version__ = "0.1.0"
 
@@ -43,10 +49,17 @@ _HOME = {
     "across": "layerscope.views.across",
     "pages": "layerscope.views.pages",
     "sheet": "layerscope.views.sheet",
+    "open_recording": "layerscope.run",
+    "timeline": "layerscope.views.timeline",
+    "film": "layerscope.views.film",
+    "curves": "layerscope.views.curves",
+    "export": "layerscope.instruments.export",
+    "Recorder": "layerscope.instruments.record.recorder",
 }
 
 __all__ = [
-    "across", "activations", "describe", "diagram", "load_model", "pages", "sheet", "weights",
+    "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "film",
+    "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
 ]  # fmt: skip
 
 

@@ -254,3 +254,22 @@ def test_an_older_format_is_read_but_not_written(
     holds_exactly(tmp_path, 2)
     with pytest.raises(OutputError, match="is of format 0, which this version reads but does not"):
         Writer.resume(tmp_path)
+
+
+def test_notes_come_with_the_next_step_or_the_end(tmp_path):
+    url = tmp_path / "run.zarr"
+    schema = Schema((Group("activations", "a", {"mean": Variable(("unit",), (2,), "float32")}),))
+    key = ("activations", "a", "mean")
+    with Writer.create(url, schema) as writer:
+        writer.append(0, wall_time=0.0, arrays={key: np.zeros(2, np.float32)})
+        writer.note("fewer steps from here on")
+        assert Reader.open(str(url)).notes == ()
+        writer.append(1, wall_time=1.0, arrays={key: np.zeros(2, np.float32)})
+        assert Reader.open(str(url)).notes == ("fewer steps from here on",)
+        writer.note("stopped early")
+        writer.note("stopped early")
+    assert Reader.open(str(url)).notes == ("fewer steps from here on", "stopped early")
+    with Writer.resume(url, schema) as writer:
+        writer.append(2, wall_time=2.0, arrays={key: np.zeros(2, np.float32)})
+    assert Reader.open(str(url)).notes == ("fewer steps from here on", "stopped early")
+    assert Reader.open(str(url)).steps.tolist() == [0, 1, 2]

@@ -161,10 +161,10 @@ def test_dense_kernels_take_the_flattened_shape_by_themselves() -> None:
 
 
 def test_over_time_the_last_step_unless_told() -> None:
-    assert choose(ACTS, "steps").maps.tolist() == [[[4, 5]]]
-    assert choose(ACTS, "steps", step=0).maps.tolist() == [[[0, 1]]]
-    with pytest.raises(ViewError, match="There is no step 3: there are 3, counted from 0"):
-        choose(ACTS, "steps", step=3)
+    assert choose(ACTS.at(None), "steps").maps.tolist() == [[[4, 5]]]
+    assert choose(ACTS.at(0), "steps").maps.tolist() == [[[0, 1]]]
+    with pytest.raises(AddressError, match="There is no step 3: there are 3, counted from 0"):
+        ACTS.at(3)
 
 
 def test_maps_lie_one_after_the_other() -> None:

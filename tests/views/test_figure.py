@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
+from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording, weights
 from layerscope import __version__, across, pages, sheet
 from layerscope.views.palette import LEVELS, table
 
@@ -124,8 +124,8 @@ def test_the_colours_of_the_bar_are_those_of_the_picture() -> None:
 
 def test_kernels_and_values() -> None:
     acts = recording({"conv": maps(4)})
-    weights = recording({"conv/kernel": kernel(3, 4)})
-    sheet(acts, "conv", kernels=weights).figure().draw_without_rendering()
+    own = weights({"conv": {"conv/kernel": kernel(3, 4)}})
+    sheet(acts, "conv", kernels=own).figure().draw_without_rendering()
     sheet(acts, "conv:1", values=True).figure().draw_without_rendering()
 
 

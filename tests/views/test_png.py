@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
+from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording, weights
 from layerscope import across, pages, sheet
 from layerscope.views.palette import BLACK, GROUND, INK, LEVELS, MARK, NAN, WHITE, table
 from layerscope.views.panel import Panel
@@ -26,7 +26,7 @@ ACTS = recording(
     },
     image=maps(3, 20, 20),
 )
-WEIGHTS = recording({"conv/kernel": kernel(3, 20), "large/kernel": kernel(2, 3)})
+WEIGHTS = weights({"conv": {"conv/kernel": kernel(3, 20)}, "large": {"large/kernel": kernel(2, 3)}})
 
 PANELS: dict[str, Any] = {
     "maps": lambda **more: sheet(ACTS, "conv", **more),

@@ -21,6 +21,7 @@ class Header:
     steps: int
     root: bytes
     documents: dict[str, dict[str, Any]]  #: of each array and group, by path
+    notes: tuple[str, ...] = ()  #: sentences about how the recording came about
 
     def metrics(self) -> dict[str, str]:
         """The path of each metric's array, by the metric's name."""
@@ -64,7 +65,8 @@ def read_header(where: Folder | Remote, schema: Schema | None = None) -> Header:
             f"{where.name} is a damaged recording: its description can't be read "
             f"({type(error).__name__})."
         ) from None
-    return Header(int(known["format"]), schema, steps, root, documents)
+    notes = tuple(map(str, known.get("notes", ())))
+    return Header(int(known["format"]), schema, steps, root, documents, notes)
 
 
 def _absent(where: Folder | Remote) -> str:

@@ -37,6 +37,7 @@ class Documents:
         # By group: zarr takes consolidated metadata apart wrongly where a group's arrays do not
         # follow one another.
         self._pieces: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.notes: list[str] = []  #: sentences about how the recording came about
         for name, attributes in layout.groups.items():
             self.fix(name, _group(attributes))
         for stored in layout.arrays.values():
@@ -63,7 +64,8 @@ class Documents:
     def root(self, steps: int) -> bytes:
         """The root's document: the commit."""
         entries = ",".join(f'"{path}":{text}' for path, text in self._rendered(steps))
-        attributes = {"layerscope": {"format": FORMAT}, "coordinates": "epoch wall_time"}
+        about_all = {"format": FORMAT, "notes": self.notes}
+        attributes = {"layerscope": about_all, "coordinates": "epoch wall_time"}
         return (
             f'{{"zarr_format":3,"node_type":"group","attributes":{json.dumps(attributes)},'
             '"consolidated_metadata":{"kind":"inline","must_understand":false,'

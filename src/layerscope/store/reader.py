@@ -57,6 +57,11 @@ class Reader:
         return True
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about how the recording came about, as far as it has come."""
+        return self._header.notes
+
+    @property
     def schema(self) -> Schema:
         """What the run holds."""
         return self._header.schema

@@ -153,6 +153,11 @@ class Writer:
         self._steps.append(step)
         return written
 
+    def note(self, sentence: str) -> None:
+        """Keep a sentence about how the recording came about; it is there after the next step."""
+        if sentence not in self._documents.notes:
+            self._documents.notes.append(sentence)
+
     def close(self) -> None:
         """End writing; now each array's own document, too, says how many steps there are."""
         if not self._open:
@@ -160,6 +165,9 @@ class Writer:
         try:
             with _said(self._where.name):
                 self._where.check_claim()
+                root = self._documents.root(len(self._steps))
+                if self._where.get("zarr.json") != root:
+                    self._where.put("zarr.json", root)  # notes have come after the last step
                 self._chunks.put_keys(self._documents.own(len(self._steps)))
         finally:
             self._stop()
@@ -205,6 +213,7 @@ class Writer:
         self._chunks.put_keys(keys)
 
     def _go_on(self, header: Header) -> None:
+        self._documents.notes[:] = header.notes
         for name in header.metrics():
             self._add_metric(name)
         for path in header.documents.keys() - self._documents.paths():

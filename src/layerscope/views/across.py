@@ -40,9 +40,10 @@ def across(
     """
     columns = check_columns(columns)
     check_recording(recording)
+    recording = recording.at(step)
     if not isinstance(channel, int | np.integer) or isinstance(channel, bool):
         raise ViewError(f"channel={channel!r}: pass a whole number, counted from 0.")
-    passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
+    passage = Passage(recording, scaling.check(scale), palette, sample, _SIDE)
     before = passage.input(reshape)
     tiles: list[Tile] = []
     layers, most = 0, 0
@@ -54,7 +55,7 @@ def across(
         most = max(most, count)
         if 0 <= channel < count:
             place = f"{address}:{channel}"
-            chosen = choose(recording, place, sample=sample, step=step, colours=False)
+            chosen = choose(recording, place, sample=sample, colours=False)
             tiles += passage.tiles(chosen, address)
             layers += 1
     if not tiles:

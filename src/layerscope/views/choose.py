@@ -52,11 +52,12 @@ def choose(
     address: str | None,
     *,
     sample: int = 0,
-    step: int | None = None,
     reshape: tuple[int, ...] | None = None,
     colours: bool = True,
 ) -> Chosen:
     """The maps of a layer, of one of its units, or of the input (``"input"``, or None).
+
+    ``recording`` is of one moment: what ``Recording.at`` returned.
 
     Raises
     ------
@@ -68,13 +69,11 @@ def choose(
     place = Place("input") if is_input else recording.place(str(address))
     array = recording.named(None if is_input else place.layer)
     is_input = is_input or place.layer in recording.inputs
-    values, axes = _one(array, place, sample, step)
+    values, axes = _one(array, place, sample)
     title = f"{place} {shape_of(values.shape)}"
     if place.unit is not None:
         part = recording[str(place)]  # says what is wrong with the unit or the position
-        addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample, step)[
-            0
-        ]
+        addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample)[0]
         if place.position is not None:
             return _neuron(place, addressed)
         title = f"{place} {shape_of(addressed.shape)}"
@@ -104,13 +103,8 @@ def _neuron(place: Place, values: Array) -> Chosen:
     return Chosen(str(place), f"{place} {said}", maps, [""], vector=values.size > 1, counts="input")
 
 
-def _one(
-    array: NamedArray, place: Place, sample: int, step: int | None
-) -> tuple[Array, tuple[str, ...]]:
-    """The values at one step, the last where None, and of one sample, with their axes."""
-    if "step" in array.axes:
-        last = array.values.shape[array.axes.index("step")] - 1
-        array = _at(array, "step", last if step is None else step)
+def _one(array: NamedArray, place: Place, sample: int) -> tuple[Array, tuple[str, ...]]:
+    """The values of one sample, with their axes."""
     if "sample" in array.axes:
         array = _at(array, "sample", sample)
     if array.values.dtype.kind not in "fiub":

@@ -96,16 +96,17 @@ def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
 
 
 def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
-    """A single map's axes count its own rows and columns."""
+    """A single map's axes count its own rows, unless they have names, and columns."""
     x, y, w, h = tile["box"]
     rows, columns = tile["shape"]
-    for axis, start, length, count in (
-        (ax.xaxis, x - left, w, columns),
-        (ax.yaxis, y - top, h, rows),
+    for axis, start, length, count, names in (
+        (ax.xaxis, x - left, w, columns, None),
+        (ax.yaxis, y - top, h, rows, tile.get("rows")),
     ):
         every = max(1, round(count / 8))
         marks = np.arange(0, count, every)
-        axis.set_ticks(start + (marks + 0.5) * length / count, labels=[str(m) for m in marks])
+        labels = [str(m) if names is None else names[m] for m in marks]
+        axis.set_ticks(start + (marks + 0.5) * length / count, labels=labels)
 
 
 def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -63,13 +64,11 @@ def pages(
     across = check_columns(columns) or across
     reshape = reshape and check_shape(reshape)
     check_recording(recording)
-    passage = Passage(recording, scaling.check(scale), palette, sample, step, _SIDE)
-    patterns = _input(passage, reshape)
+    recording = recording.at(step)
+    passage = Passage(recording, scaling.check(scale), palette, sample, _SIDE)
+    patterns = input_of(passage, reshape)
     seen = [tile.pixels.shape[:2] for tile in patterns]
-    for address in recording:
-        chosen = _pattern(recording, address, sample, step, reshape)
-        if chosen is None:
-            continue
+    for address, chosen in patterns_of(recording, sample, reshape):
         seen.append(chosen.maps.shape[1:3])
         if chosen.maps.shape[1] >= height and chosen.maps.shape[2] >= width:
             patterns += passage.tiles(chosen, address, chosen.title, of_its_own=True)
@@ -96,6 +95,16 @@ def pages(
     )
 
 
+def patterns_of(
+    recording: Recording, sample: int, reshape: tuple[int, ...] | None
+) -> Iterator[tuple[str, Chosen]]:
+    """Each layer that has a pattern of two axes, and the pattern."""
+    for address in recording:
+        chosen = _pattern(recording, address, sample, reshape)
+        if chosen is not None:
+            yield address, chosen
+
+
 def _heading(recording: Recording, passage: Passage, page: int, count: int, silent: int) -> Heading:
     of = f", page {page + 1} of {count}" if count > 1 else ""
     network = passage.scale == "network"
@@ -110,7 +119,8 @@ def _heading(recording: Recording, passage: Passage, page: int, count: int, sile
     )
 
 
-def _input(passage: Passage, reshape: tuple[int, ...] | None) -> list[Tile]:
+def input_of(passage: Passage, reshape: tuple[int, ...] | None) -> list[Tile]:
+    """The input, where there is one that can be shown."""
     if not passage.recording.inputs:
         return []
     fits = _fits(reshape, _sizes(passage.recording.named(None)))
@@ -121,7 +131,6 @@ def _pattern(
     recording: Recording,
     address: str,
     sample: int,
-    step: int | None,
     reshape: tuple[int, ...] | None,
 ) -> Chosen | None:
     """A layer's one pattern: its matrix, or the mean of its maps; None for what has none."""
@@ -133,7 +142,6 @@ def _pattern(
         recording,
         address,
         sample=sample,
-        step=step,
         reshape=reshape if fits else None,
         colours=False,
     )
@@ -150,7 +158,7 @@ def _pattern(
 def _sizes(array: NamedArray) -> list[int]:
     """The lengths of the axes of one sample."""
     lengths = zip(array.axes, array.values.shape, strict=True)
-    return [length for name, length in lengths if name not in ("sample", "step")]
+    return [length for name, length in lengths if name != "sample"]
 
 
 def _fits(reshape: tuple[int, ...] | None, sizes: list[int]) -> bool:

@@ -20,18 +20,17 @@ class Passage:
     scale: scaling.Scaling
     palette: str
     sample: int
-    step: int | None
     side: int  #: how long a picture's longer side is to be
 
     def input(self, reshape: tuple[int, ...] | None) -> list[Tile]:
         """The input as the network received it; a flat vector needs ``reshape``."""
         if not self.recording.inputs:
             return []
-        axes = [name for name in self.recording.input.dims if name not in ("sample", "step")]
+        axes = [name for name in self.recording.input.dims if name != "sample"]
         if len(axes) == 1 and reshape is None:
             return []
         shape = reshape if len(axes) == 1 else None
-        chosen = choose(self.recording, None, sample=self.sample, step=self.step, reshape=shape)
+        chosen = choose(self.recording, None, sample=self.sample, reshape=shape)
         if chosen.colour:
             return self._named(colour_tiles(chosen, self.side)[0], chosen.title)
         return self.tiles(chosen, "input", chosen.title)

@@ -8,6 +8,7 @@ import numpy as np
 
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
+from layerscope.run import Run
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen, check_recording, choose
@@ -17,7 +18,7 @@ from layerscope.views.panel import Panel
 from layerscope.views.tiles import colour_tiles, index_tiles, joined_tiles
 
 _ABREAST = 32  #: up to so many inputs of a kernel, or slices of a volume, stand side by side
-_APART = 1024  #: kernels of more tiles than this put their inputs into one tile
+APART = 1024  #: kernels of more tiles than this put their inputs into one tile
 
 
 def sheet(
@@ -54,7 +55,8 @@ def sheet(
         ``"viridis"``, ``"gray"``, ``"diverging"`` (zero in the middle) or any name that Matplotlib
         knows.
     sample, step
-        Which sample, and in a recording over time which step, counted from 0.
+        Which sample, counted from 0, and of a recording over time which step, by its number; the
+        last where it is not given.
     ground
         ``"dark"`` or ``"light"``.
     reshape
@@ -70,30 +72,31 @@ def sheet(
     Raises
     ------
     AddressError
-        When there is no such layer or unit.
+        When there is no such layer, unit or step.
     ViewError
         When the values can't be drawn so; the message says what can.
     """
     scale, half = _scaling(scale, limits)
-    chosen = choose(
-        recording, address, sample=sample, step=step, reshape=reshape, colours=not values
-    )
+    check_recording(recording)
+    recording = recording.at(step)
+    chosen = choose(recording, address, sample=sample, reshape=reshape, colours=not values)
     if chosen.maps.size == 0:
         raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
     if chosen.colour:
         tiles, heading = _coloured(chosen, scale, half)
     else:
         extent = recording.extent(sample) if scale == "network" else None
-        apart = values or len(chosen.labels) <= _APART
+        apart = values or len(chosen.labels) <= APART
         tiles, heading = _indexed(chosen, scale, half, extent, palette, apart)
     if values:
         tiles = _with_values(tiles, chosen)
     group = 1
     if kernels is not None:
         check_recording(kernels)
+        kernels = kernels.at(step if isinstance(kernels, Run) else None)
         tiles, heading, group = beside(tiles, heading, chosen, kernels, palette)
     if columns is None:
-        columns = _own_columns(chosen, tiles)
+        columns = own_columns(chosen, tiles)
     return arrange(
         tiles,
         heading,
@@ -105,7 +108,7 @@ def sheet(
     )
 
 
-def _own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
+def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
     """How many maps to a row where their own order says it; None where it does not."""
     if chosen.vector:
         return 1 if len(tiles) < chosen.maps.shape[2] else None
@@ -128,6 +131,16 @@ def _indexed(
         extent=extent,
         half=half,
     )
+    return indexed(chosen, result, scale, apart)
+
+
+def indexed(
+    chosen: Chosen, result: scaling.Scaled, scale: scaling.Scaling, apart: bool = True
+) -> tuple[list[Tile], Heading]:
+    """The tiles of maps that were scaled, and what stands above them.
+
+    ``apart=False`` lets the inputs of a kernel share a tile.
+    """
     joins = chosen.kernel and not apart and "·" in chosen.labels[-1]
     tiles = joined_tiles(chosen, result) if joins else index_tiles(chosen, result)
     shared = isinstance(scale, tuple) or scale in ("layer", "network") or len(result.low) == 1

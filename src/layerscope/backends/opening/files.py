@@ -51,8 +51,7 @@ def start_of(path: Path, count: int = 64) -> bytes:
 
 
 def no_such_file(path: Path, otherwise: str) -> str:
-    """What to say of a file that is not there: a name like its own in its folder, or ``otherwise``.
-    """
+    """What to say of a file that is not there: a name in its folder like it, or ``otherwise``."""
     names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1)
     hint = f"did you mean {str(path.parent / near[0])!r}?" if near else otherwise

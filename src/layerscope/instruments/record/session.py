@@ -49,6 +49,7 @@ class Writer(Protocol):
         metrics: Mapping[str, float],
         arrays: Mapping[Key, npt.NDArray[Any]],
     ) -> int: ...
+    def note(self, sentence: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -126,6 +127,8 @@ class Session:
 
     def close(self) -> None:
         """End the writing. Raises OutputError when something could not be written."""
+        for sentence in self.notes:
+            self._writer.note(sentence)
         self._finish()
         self._worker.wait()
 

@@ -1,4 +1,4 @@
-"""The shell: ``layerscope look``, ``describe``, ``diagram``, ``weights``, ``demo``.
+"""The shell: ``layerscope look``, ``describe``, ``diagram``, ``weights``, ``timeline`` and so on.
 
 One file per command; each reads its options, calls instruments and views, and writes what they
 return. Whatever the user can cause is one sentence on stderr and exit code 2.
@@ -13,7 +13,17 @@ from collections.abc import Sequence
 
 import layerscope
 from layerscope.errors import LayerscopeError
-from layerscope.interfaces.cli import demo, describe, diagram, look, weights
+from layerscope.interfaces.cli import (
+    demo,
+    describe,
+    diagram,
+    export,
+    film,
+    look,
+    record,
+    timeline,
+    weights,
+)
 
 _FAILED, _STOPPED, _PIPE_CLOSED = 2, 130, 141
 
@@ -79,6 +89,6 @@ def command_parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"layerscope {layerscope.__version__}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (look, describe, diagram, weights, demo):
+    for module in (look, describe, diagram, weights, record, timeline, film, export, demo):
         module.add(commands)
     return parser

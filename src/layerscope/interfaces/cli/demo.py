@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.look import Look, look
-from layerscope.interfaces.cli.output import Output, say
+from layerscope.interfaces.cli.output import Output, say, status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +51,19 @@ def _run(args: argparse.Namespace) -> None:
         f"{len(digits.x_held_out):,} are held out."
     )
     started = time.monotonic()
+    recording = output.folder / "training.zarr"
+
+    def recorder(model: Any) -> list[Any]:
+        from layerscope.instruments.record.recorder import Recorder
+
+        output.folder.mkdir(parents=True, exist_ok=True)
+        probe = digits.each
+        return [Recorder(recording, model, probe=probe, overwrite=args.force, quiet=True)]
+
     with _bar() as watch:
-        model, accuracy = textbook.train(digits, epochs=args.epochs, watch=watch)
+        model, accuracy = textbook.train(
+            digits, epochs=args.epochs, watch=watch, callbacks=recorder
+        )
     seconds = time.monotonic() - started
     say(f"{accuracy:.1%} of the digits held out are recognised; training took {seconds:.0f} s.")
     saved = output.write("digits.keras", model.save)
@@ -60,6 +71,7 @@ def _run(args: argparse.Namespace) -> None:
     say("", f"layerscope look {saved} {picture}")
     acts = look(model, picture, output, Look())
     _write_extras(model, acts, output)
+    _write_learning(recording, output)
     _say_what_to_open(output.folder)
 
 
@@ -102,6 +114,23 @@ def _write_extras(model: Any, acts: Recording, output: Output) -> None:
             output.write(name, sheet(kernels, key).save)
 
 
+def _write_learning(recording: Path, output: Output) -> None:
+    """What the training did, as a film, a timeline and curves."""
+    from layerscope.run import open_recording
+    from layerscope.views.curves import curves
+    from layerscope.views.film import film
+    from layerscope.views.timeline import timeline
+
+    run = open_recording(recording)
+    three = 3  # the probe is a 0, a 1, a 2 and so on
+    with status("Drawing the film"):
+        output.write(
+            "learning.webp", lambda path: film(run, "conv2d_1", path, sample=three, overwrite=True)
+        )
+    output.write("learning-channel-5.png", timeline(run, "conv2d_1:5", sample=three).save)
+    output.write("learning-curves.png", curves(run).savefig)
+
+
 def _say_what_to_open(folder: Path) -> None:
     say(
         "",
@@ -110,6 +139,9 @@ def _say_what_to_open(folder: Path) -> None:
         "  01-conv2d.png          every channel of the first convolution",
         "  across-channel-5.png   one channel through all the layers that have it",
         "  kernels-conv2d.png     what the first convolution looks for",
+        "  learning.webp          the second convolution at every epoch of the training, a film",
+        "  learning-curves.png    what the training did to each layer",
         "  summary.csv            the figures above",
         "  digits.keras           the network: layerscope describe digits.keras",
+        "  training.zarr          the recording of its training: layerscope timeline training.zarr",
     )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from layerscope.errors import InputError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, in_one_sentence, opened, passes_of, ran
 from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say, status
+from layerscope.interfaces.cli.recorded import is_run, only, opened_run
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
@@ -43,9 +46,15 @@ def add(commands: Any) -> None:
     options.add_model(parser)
     parser.add_argument(
         "input",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
-        help=options.INPUT,
+        help=options.INPUT + "; a recording in the place of MODEL has its own",
+    )
+    parser.add_argument(
+        "--step",
+        type=options.index,
+        metavar="N",
+        help="of a recording in the place of MODEL, which step, by its number (default: the last)",
     )
     parser.add_argument(
         "--layers",
@@ -92,8 +101,6 @@ def _run(args: argparse.Namespace) -> None:
     from layerscope.views.palette import known
 
     known(args.palette)  # before anything is run
-    model = opened(args)
-    output = Output.claim(args.out or f"layerscope-{safe(describe(model).name)}", force=args.force)
     how = Look(
         layers=tuple(args.layers),
         reading=Reading.of(args),
@@ -106,32 +113,71 @@ def _run(args: argparse.Namespace) -> None:
         reshape=args.reshape,
         ground=args.ground,
     )
-    look(model, args.input, output, how)
+    if is_run(args.model):
+        output = _look_at_run(args, how)
+    else:
+        if not args.input or args.step is not None:
+            raise InputError(_expected(args))
+        model = opened(args)
+        folder = args.out or f"layerscope-{safe(describe(model).name)}"
+        output = Output.claim(folder, force=args.force)
+        look(model, args.input, output, how)
     say(f"Written to {output.folder}/")
+
+
+def _expected(args: argparse.Namespace) -> str:
+    if args.step is not None:
+        return f"--step is for a recording, and {args.model!r} is none: leave it out."
+    return (
+        f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or noise."
+    )
+
+
+def _look_at_run(args: argparse.Namespace, how: Look) -> Output:
+    """Write the pictures of one step of a recording, and print its summary."""
+    if args.input:
+        raise InputError(
+            f"{args.model!r} is a recording and has its own input: leave out {args.input[0]!r}."
+        )
+    run = opened_run(args.model)
+    step = int(run.steps[run.position(args.step)])
+    folder = args.out or f"layerscope-{safe(run.network.name)}-step-{step}"
+    output = Output.claim(folder, force=args.force)
+    acts = only(run.at(step), how.layers)
+    shown(acts, output, replace(how, sample=sample_index(acts, how.sample)))
+    return output
 
 
 def look(model: Any, x: Any, output: Output, how: Look) -> Recording:
     """Write the pictures of the input's way through the model, and print the summary."""
-    from layerscope.instruments.summary import scope, summary
-
     passes = passes_of(model, x, how.layers, how.reading)
     if passes.batches is not None:
         from layerscope.interfaces.cli.many import look_at_files
 
         return look_at_files(passes, passes.batches, output, how)
     prepared, acts = ran(passes)
-    sample = sample_index(acts, how.sample)
+    how = replace(how, sample=sample_index(acts, how.sample))
+    shown(acts, output, how, lambda: advised(passes, prepared, acts))
+    return acts
+
+
+def shown(
+    acts: Recording, output: Output, how: Look, advice: Callable[[], list[str]] = list
+) -> None:
+    """Write the pictures of a recording, and print its summary, below what is advised."""
+    from layerscope.instruments.summary import scope, summary
+
+    sample = how.sample if isinstance(how.sample, int) else None
     rows = summary(acts, sample)
-    left_out = write_pictures(acts, output, replace(how, sample=sample))
+    left_out = write_pictures(acts, output, how)
     output.write_text("summary.csv", summary_csv(rows))
     say(
         *(f"Note: {note}" for note in acts.notes),
-        *(f"Advice: {line}" for line in advised(passes, prepared, acts)),
+        *(f"Advice: {line}" for line in advice()),
         summary_table(rows),
         f"Minimum, mean, maximum and blank channels are {scope(acts, sample)}.",
         *left_out,
     )
-    return acts
 
 
 def advised(passes: Passes, prepared: Prepared, acts: Recording) -> list[str]:
@@ -150,8 +196,6 @@ def sample_index(acts: Recording, sample: int | str | None) -> int | None:
 
     Raises InputError when there is none of that name.
     """
-    from layerscope.errors import InputError
-
     if not isinstance(sample, str):
         return sample
     if sample not in acts.samples:

@@ -34,6 +34,11 @@ def add_command(
 def add_model(parser: argparse.ArgumentParser) -> None:
     """MODEL, and how to open it."""
     parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_opening(parser)
+
+
+def add_opening(parser: argparse.ArgumentParser) -> None:
+    """How to open a model file."""
     add_backend(parser)
     parser.add_argument(
         "--architecture",
@@ -148,6 +153,17 @@ def index(text: str) -> int:
     if not text.strip().isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 0 up")
     return int(text)
+
+
+def number(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number above 0")
+    return value
 
 
 def sample(text: str) -> int | str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layerscope.table import shape_text, text_table
 
 if TYPE_CHECKING:
     from layerscope.instruments.summary import Row
+    from layerscope.run import Run
 
+_MOMENTS = 8  #: columns of a table over time
 _FIELDS = ("address", "type", "shape", "min", "mean", "max", "units", "blank")
 
 
@@ -40,3 +42,33 @@ def summary_csv(rows: Sequence[Row]) -> str:
         figures = (row.min, row.mean, row.max, row.units, row.blank, row.blank_share, row.nonfinite)
         writer.writerow([row.address, row.type, shape, *figures])
     return text.getvalue()
+
+
+def over_time(run: Run) -> list[str]:
+    """Tables of a run: its metrics, and for each layer its figures at up to eight of its steps."""
+    import numpy as np
+
+    from layerscope.findings import layer_series, moment_text
+
+    count = len(run.steps)
+    lines = [f"{run.network.name}: {count} step{'s' * (count != 1)}, {len(run)} layers"]
+    if not count:
+        return lines
+    chosen = sorted({round(i) for i in np.linspace(0, count - 1, min(count, _MOMENTS))})
+    titles = [moment_text(run, i) for i in chosen]
+    series = layer_series(run)
+    tables: list[tuple[str, list[tuple[str, Any]], str]] = [
+        ("metric", list(run.metrics.items()), ".3g"),
+        ("silent units", [(s.address, s.dead) for s in series], ".0%"),
+        ("mean activation", [(s.address, s.mean) for s in series], ".3g"),
+        ("change of weights", [(s.address, s.change) for s in series], ".2%"),
+    ]
+    for title, found, form in tables:
+        rows = [
+            (name, *("" if np.isnan(values[i]) else format(float(values[i]), form) for i in chosen))
+            for name, values in found
+            if values is not None
+        ]
+        if rows:
+            lines += ["", text_table((title, *titles), rows, right=titles)]
+    return [*lines, ""]

@@ -1,0 +1,40 @@
+"""``layerscope export``: a recording as ordinary files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.output import Output, say
+from layerscope.interfaces.cli.recorded import add_run, bar, opened_run
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = options.add_command(
+        commands, "export", _run, "Write a recording as ordinary files, one for each layer."
+    )
+    add_run(parser)
+    parser.add_argument("folder", metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--format",
+        choices=("npz", "json", "netcdf"),
+        default="npz",
+        help="npz (default), json, or netcdf, which needs h5netcdf or SciPy",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="write into a folder that is not empty; only files of the same names are replaced",
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    from layerscope.instruments.export import export
+
+    output = Output.claim(args.folder, force=args.force)
+    run = opened_run(args.run)
+    with bar("Writing") as progress:
+        written = export(run, output.folder, format=args.format, overwrite=True, progress=progress)
+    say(f"Written to {output.folder}/: {len(written)} files, recording.json says what is where")

@@ -1,0 +1,83 @@
+"""``layerscope film``: a recording over its steps, or over its samples, as a film."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.output import claim_file, safe, say
+from layerscope.interfaces.cli.recorded import (
+    add_run,
+    add_sample,
+    bar,
+    opened_run,
+    part_of,
+    sample_of,
+)
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = options.add_command(
+        commands, "film", _run, "Write a film of a layer over the steps of a recording."
+    )
+    add_run(parser)
+    parser.add_argument(
+        "address",
+        metavar="ADDRESS",
+        help="a layer (conv2d), a channel (conv2d:29), a parameter (conv2d/kernel), input, or "
+        "passage: the pattern in every layer",
+    )
+    parser.add_argument(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="what to write: a .webp, .gif or .mp4 file (default: ADDRESS.webp)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file where there is one already"
+    )
+    parser.add_argument(
+        "--fps", type=options.number, default=8.0, metavar="N", help="frames a second (default: 8)"
+    )
+    parser.add_argument(
+        "--along",
+        choices=("step", "sample"),
+        default="step",
+        help="over the steps (default), or over the samples of one step",
+    )
+    parser.add_argument(
+        "--step",
+        type=options.index,
+        metavar="N",
+        help="with --along sample, of which step, by its number (default: the last)",
+    )
+    add_sample(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from layerscope.views.encoding import KINDS
+    from layerscope.views.film import film
+
+    path = claim_file(args.out or f"{safe(args.address)}.webp", KINDS, force=args.force)
+    run = opened_run(args.run)
+    with bar("Drawing frames") as progress:
+        written = film(
+            part_of(run, args.address),
+            args.address,
+            path,
+            fps=args.fps,
+            along=args.along,
+            sample=sample_of(run, args.sample),
+            step=args.step,
+            columns=args.columns,
+            scale=args.scale,
+            palette=args.palette,
+            ground=args.ground,
+            reshape=args.reshape,
+            overwrite=True,  # claim_file has seen to it
+            progress=progress,
+        )
+    count = f"{written.frames} frame{'s' * (written.frames != 1)}"
+    say(f"Written to {written.path}: {count} of {written.size[0]} × {written.size[1]} pixels")

@@ -1,0 +1,108 @@
+"""RUN: a recording over steps, as the commands that take one open it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.output import status
+
+if TYPE_CHECKING:
+    from layerscope.recording import Recording
+    from layerscope.run import Run
+
+RUN = "a recording: the folder that a Recorder has written, or its URL"
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """RUN, which is opened by :func:`opened_run`."""
+    parser.add_argument("run", metavar="RUN", help=RUN)
+
+
+def add_sample(parser: argparse.ArgumentParser) -> None:
+    """Which sample, and how it is drawn."""
+    parser.add_argument(
+        "--sample",
+        type=options.sample,
+        default=0,
+        metavar="N",
+        help="which sample, counted from 0, or its name (default: the first)",
+    )
+    parser.add_argument(
+        "--scale",
+        type=options.scale,
+        default="layer",
+        metavar="SCALE",
+        help="layer: one range over all steps (default); unit: one for each map; network; LO,HI",
+    )
+    options.add_pictures(parser)
+
+
+def is_run(name: str) -> bool:
+    """Whether MODEL is a recording rather than a model."""
+    named = name.rstrip("/\\").endswith(".zarr")
+    return named or "://" in name or (Path(name) / "zarr.json").is_file()
+
+
+def opened_run(name: str) -> Run:
+    """The recording of that name."""
+    from layerscope.run import open_recording
+
+    with status("Opening the recording"):
+        return open_recording(name)
+
+
+def part_of(run: Run, address: str) -> Run:
+    """The activations or the weights of a run, whichever has the address."""
+    return run.weights if address not in run and address in run.weights else run
+
+
+def only(moment: Recording, layers: Sequence[str]) -> Recording:
+    """A moment of a run with the layers of these addresses or globs, or all where there are none.
+
+    Raises AddressError where nothing matches.
+    """
+    if not layers:
+        return moment
+    from layerscope.network import Layer
+    from layerscope.recording import Recording
+    from layerscope.selection import select
+
+    known = [moment.network[a] if a in moment.network else Layer(a, "?") for a in moment]
+    selection = select(list(layers), lambda item: None, known)
+    kept = [layer.address for i, layer in enumerate(known) if selection.wants(layer, i)]
+    selection.check(kept, list(moment))
+    return Recording(
+        {address: moment.named(address) for address in kept},
+        network=moment.network,
+        inputs={name: moment.named(name) for name in moment.inputs},
+        notes=moment.notes,
+        digest=lambda: moment.provenance,
+        samples=moment.samples,
+    )
+
+
+def sample_of(run: Recording, sample: int | str) -> int:
+    """The number of a sample that may be given by name."""
+    from layerscope.interfaces.cli.look import sample_index
+
+    return sample_index(run, sample) or 0
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], Any]]:
+    """What to call with how much is done and how much there is; a bar on stderr if a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what)
+        yield lambda done, count: progress.update(task, completed=done, total=count)

@@ -1,0 +1,89 @@
+"""``layerscope timeline``: what became of each layer over the steps of a recording."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.output import claim_file, safe, say, status
+from layerscope.interfaces.cli.recorded import (
+    add_run,
+    add_sample,
+    opened_run,
+    part_of,
+    sample_of,
+)
+from layerscope.interfaces.cli.tables import over_time
+
+if TYPE_CHECKING:
+    from layerscope.run import Run
+
+_KINDS = (".png", ".svg", ".pdf")
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = options.add_command(
+        commands,
+        "timeline",
+        _run,
+        "Print what became of each layer over the steps of a recording, or draw one of them.",
+    )
+    add_run(parser)
+    parser.add_argument(
+        "address",
+        nargs="?",
+        metavar="ADDRESS",
+        help="a layer, a channel (conv2d:29) or a parameter to draw at every step",
+    )
+    parser.add_argument(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="what to write: a .png, .svg or .pdf file (default: ADDRESS-timeline.png; without an "
+        "address the curves of the training, and none by default)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file where there is one already"
+    )
+    add_sample(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    name = args.out or (f"{safe(args.address)}-timeline.png" if args.address else None)
+    path = claim_file(name, _KINDS, force=args.force) if name else None
+    run = opened_run(args.run)
+    if args.address is None or path is None:
+        _tell(run, path)
+        return
+    from layerscope.views.timeline import timeline
+
+    with status("Drawing"):
+        panel = timeline(
+            part_of(run, args.address),
+            args.address,
+            sample=sample_of(run, args.sample),
+            columns=args.columns,
+            scale=args.scale,
+            palette=args.palette,
+            ground=args.ground,
+            reshape=args.reshape,
+        )
+        panel.save(path)
+    say(f"Written to {path}")
+
+
+def _tell(run: Run, path: Path | None) -> None:
+    from layerscope.findings import findings
+
+    say(*over_time(run))
+    say(*(f"{finding}." for finding in findings(run)))
+    if path is not None:
+        from layerscope.files import whole
+        from layerscope.views.curves import curves
+
+        with status("Drawing"), whole(path, overwrite=True) as part:
+            curves(run).savefig(part, format=path.suffix[1:].lower())
+        say(f"Written to {path}")

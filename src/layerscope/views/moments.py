@@ -1,0 +1,283 @@
+"""A recording at one moment after the other: the steps of a run, or the samples of one step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.axes import UNIT_AXES, NamedArray
+from layerscope.errors import ViewError
+from layerscope.network import Place
+from layerscope.recording import Recording
+from layerscope.run import Run
+from layerscope.views.choose import Chosen, check_recording, choose
+
+_BLOCK = 32_000_000  #: bytes of values that are read at once
+_DIGITS = 3  #: of a metric
+
+
+class Moments(Protocol):
+    """Moments of a recording, in order, and how each is called."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def span(self) -> str:
+        """All of them in words: ``12 epochs``."""
+        ...
+
+    @property
+    def beside(self) -> str:
+        """What does not change: which sample, or which step."""
+        ...
+
+    def label(self, index: int) -> str:
+        """What a moment is called: ``epoch 3``."""
+        ...
+
+    def metrics(self, index: int) -> list[str]:
+        """What was measured at a moment: ``loss 0.312``."""
+        ...
+
+    def recording(self, index: int) -> tuple[Recording, int]:
+        """A moment with all its layers, and which of its samples is meant."""
+        ...
+
+    def chosen(
+        self, address: str, reshape: tuple[int, ...] | None, *, colours: bool = True
+    ) -> Iterator[Chosen]:
+        """The maps of an address at each moment, read block by block."""
+        ...
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One sample over the steps of a run."""
+
+    run: Run
+    sample: int
+    positions: tuple[int, ...]  #: of the steps among those recorded
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def span(self) -> str:
+        """``12 epochs``, or ``12 steps``."""
+        word = "epoch" if self.label(0).startswith("epoch") else "step"
+        return f"{len(self)} {word}{'s' * (len(self) != 1)}"
+
+    @property
+    def beside(self) -> str:
+        """Which sample; weights have none."""
+        if not _sample_count(self.run):
+            return ""
+        names = self.run.samples
+        name = f" ({names[self.sample]})" if self.sample < len(names) else ""
+        return f"sample {self.sample}{name}"
+
+    def label(self, index: int) -> str:
+        """``epoch 3``; ``step 300, epoch 1.5`` where the two are not the same."""
+        position = self.positions[index]
+        step, epoch = int(self.run.steps[position]), float(self.run.epochs[position])
+        if not math.isfinite(epoch):
+            return f"step {step}"
+        return f"epoch {step}" if epoch == step else f"step {step}, epoch {epoch:.4g}"
+
+    def metrics(self, index: int) -> list[str]:
+        """The metrics of the step that have a value."""
+        position = self.positions[index]
+        found = {name: float(own[position]) for name, own in self.run.metrics.items()}
+        return [f"{n} {v:.{_DIGITS}g}" for n, v in found.items() if not math.isnan(v)]
+
+    def recording(self, index: int) -> tuple[Recording, int]:
+        """The run at the step."""
+        return self.run.moment(self.positions[index]), self.sample
+
+    def chosen(
+        self, address: str, reshape: tuple[int, ...] | None, *, colours: bool = True
+    ) -> Iterator[Chosen]:
+        """The maps of an address at each step; of a unit no more than its own chunks are read."""
+        if not isinstance(address, str):
+            raise ViewError(f"address={address!r}: pass the name of a layer, such as 'conv2d:29'.")
+        if address == "input" and address not in set(self.run):
+            place = Place("input")
+        else:
+            place = self.run.place(address)
+        if place.layer not in set(self.run):  # an input, which no step changes
+            shown = choose(self.run.moment(0), address, sample=self.sample, reshape=reshape)
+            yield from (shown for _ in self.positions)
+            return
+        axes = self.run.axes(place.layer)
+        narrow, part = _narrowed(place, axes, self.sample)
+        one = math.prod(s.stop - s.start if (s := narrow.get(a)) else n for a, n in axes.items())
+        length = max(1, _BLOCK // max(1, 4 * one // max(1, axes["step"])))
+        for start in range(0, len(self.positions), length):
+            wanted = self.positions[start : start + length]
+            block = self.run.part(place.layer, slice(min(wanted), max(wanted) + 1), **narrow)
+            for position in wanted:
+                array = NamedArray(
+                    block.values[position - min(wanted)], block.axes[1:], block.attrs
+                )
+                moment = Recording({place.layer: array}, network=self.run.network)
+                shown = choose(moment, str(part), reshape=reshape, colours=colours)
+                yield _renamed(shown, place, part)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of one step, or of a recording that has no steps."""
+
+    moment: Recording
+    count: int
+    said: str  #: which step, in words
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def span(self) -> str:
+        """``16 samples``."""
+        return f"{self.count} sample{'s' * (self.count != 1)}"
+
+    @property
+    def beside(self) -> str:
+        """Which step."""
+        return self.said
+
+    def label(self, index: int) -> str:
+        """The name of the sample, or its number."""
+        names = self.moment.samples
+        return names[index] if index < len(names) else f"sample {index}"
+
+    def metrics(self, index: int) -> list[str]:
+        """There are none of a sample."""
+        return []
+
+    def recording(self, index: int) -> tuple[Recording, int]:
+        """The one step, and the sample."""
+        return self.moment, index
+
+    def chosen(
+        self, address: str, reshape: tuple[int, ...] | None, *, colours: bool = True
+    ) -> Iterator[Chosen]:
+        """The maps of an address for each sample."""
+        for sample in range(self.count):
+            yield choose(self.moment, address, sample=sample, reshape=reshape, colours=colours)
+
+
+def steps_of(recording: Any, sample: int, steps: Iterable[int] | None = None) -> Steps:
+    """One sample over the steps of a run, all of them or those named.
+
+    Raises
+    ------
+    ViewError
+        When it is no recording over steps, or has no such sample.
+    AddressError
+        When it has no such step.
+    """
+    check_recording(recording)
+    if not isinstance(recording, Run):
+        raise ViewError(
+            "This recording is of a single moment: pass what open_recording('run.zarr') returned."
+        )
+    recording.position(None)  # says when there are none yet
+    if steps is None:
+        positions = tuple(range(len(recording.steps)))
+    elif not isinstance(steps, Iterable):
+        raise ViewError(f"steps={steps!r}: pass the numbers of steps, such as [0, 5, 10].")
+    else:
+        positions = tuple(recording.position(step) for step in steps)
+    if not positions:
+        raise ViewError("steps= names no step: pass their numbers, such as [0, 5, 10].")
+    _check_sample(sample, _sample_count(recording))
+    return Steps(recording, sample, positions)
+
+
+def samples_of(recording: Any, step: int | None = None) -> Samples:
+    """The samples of one step.
+
+    Raises
+    ------
+    ViewError
+        When it is no recording, or holds no samples.
+    AddressError
+        When it has no such step.
+    """
+    check_recording(recording)
+    moment = recording.at(step)
+    count = _sample_count(recording)
+    if not count:
+        raise ViewError("This recording has no samples: weights change over steps only.")
+    said = ""
+    if isinstance(recording, Run):
+        said = Steps(recording, 0, (recording.position(step),)).label(0)
+    return Samples(moment, count, said)
+
+
+def _sample_count(recording: Recording) -> int:
+    """How many samples there are; 0 for weights."""
+    for address in recording:
+        if isinstance(recording, Run):
+            axes: Mapping[str, int] = recording.axes(address)
+        else:
+            array = recording.named(address)
+            axes = dict(zip(array.axes, array.values.shape, strict=True))
+        if "sample" in axes:
+            return axes["sample"]
+    return 0
+
+
+def _check_sample(sample: Any, count: int) -> None:
+    whole = isinstance(sample, int | np.integer) and not isinstance(sample, bool)
+    if not whole or not 0 <= sample < max(1, count):
+        raise ViewError(f"There is no sample {sample!r}: there are {count}, counted from 0.")
+
+
+def _narrowed(place: Place, axes: Mapping[str, int], sample: int) -> tuple[dict[str, slice], Place]:
+    """What to read for a place, and what the place is called in what was read."""
+    narrow = {"sample": slice(sample, sample + 1)} if "sample" in axes else {}
+    units = [axis for axis in axes if axis in UNIT_AXES]
+    if place.unit is None or len(units) != 1 or place.unit >= axes[units[0]]:
+        return narrow, place  # a unit that is not there is an error of choose, which says so
+    narrow[units[0]] = slice(place.unit, place.unit + 1)
+    return narrow, Place(place.layer, 0, place.position)
+
+
+def _renamed(chosen: Chosen, place: Place, part: Place) -> Chosen:
+    """With the address, and the labels, of the unit in its layer."""
+    if place == part or place.unit is None:
+        return chosen
+    labels = [f"{place.unit}{label[1:]}" if label[:1] == "0" else label for label in chosen.labels]
+    title = chosen.title.replace(str(part), str(place), 1)
+    return replace(chosen, address=str(place), title=title, labels=labels)
+
+
+def limits_of(chosen: Iterable[Chosen]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The smallest and largest finite value of each map over all moments.
+
+    Infinite where a map has none; of maps in colour one range for all.
+    """
+    low: npt.NDArray[Any] | None = None
+    high: npt.NDArray[Any] | None = None
+    for moment in chosen:
+        maps = moment.maps.reshape(1, -1) if moment.colour else moment.maps
+        flat = maps.reshape(len(maps), -1).astype(np.float64, copy=False)
+        finite = np.isfinite(flat)
+        least = flat.min(axis=1, where=finite, initial=np.inf)
+        most = flat.max(axis=1, where=finite, initial=-np.inf)
+        low = least if low is None else np.minimum(low, least)
+        high = most if high is None else np.maximum(high, most)
+    nothing = np.zeros(0)
+    return (nothing, nothing) if low is None or high is None else (low, high)
+
+
+def network_extent(moments: Moments) -> tuple[float, float]:
+    """The smallest and largest finite value of any layer at any moment."""
+    ranges = [rec.extent(i) for rec, i in map(moments.recording, range(len(moments)))]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -1,0 +1,221 @@
+"""What a film shows: a panel for each moment, on ranges that stay the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import ViewError
+from layerscope.recording import Recording
+from layerscope.views import palette as palettes
+from layerscope.views import scaling
+from layerscope.views.choose import Chosen
+from layerscope.views.layout import Heading, Tile, arrange
+from layerscope.views.moments import Moments, limits_of, network_extent
+from layerscope.views.pages import input_of, patterns_of
+from layerscope.views.panel import Panel
+from layerscope.views.passage import Passage
+from layerscope.views.sheet import APART, indexed, own_columns
+from layerscope.views.tiles import colour_tiles
+
+Scene = Callable[[], Iterator[Panel]]
+Limits = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+_LEAST = 4  #: the least height and width of a pattern in a passage
+
+
+def layer_scene(
+    recording: Recording,
+    address: str,
+    moments: Moments,
+    scale: scaling.Scaling,
+    palette: str,
+    ground: str,
+    columns: int | None,
+    reshape: tuple[int, ...] | None,
+) -> Scene:
+    """A layer, or a part of one: seen through once for its ranges, and again for the frames."""
+    low, high = limits_of(moments.chosen(address, reshape))
+    if not low.size:
+        raise ViewError(f"{address!r} has nothing to draw: its shape is empty.")
+    limits = _limits(low, high, scale, moments, palettes.is_diverging(palette))
+
+    def panels() -> Iterator[Panel]:
+        for i, chosen in enumerate(moments.chosen(address, reshape)):
+            if chosen.colour:
+                tiles, heading = _coloured(chosen, limits, scale)
+            else:
+                tiles, heading = _indexed(chosen, limits, scale)
+            about = moments.beside or (moments.label(i) if len(moments) == 1 else "")
+            note = ", ".join(filter(None, (about, heading.note)))
+            yield arrange(
+                tiles,
+                replace(heading, note=note),
+                columns=columns or own_columns(chosen, tiles),
+                palette=palette,
+                ground=ground,
+                provenance=lambda: recording.provenance,
+            )
+
+    return panels
+
+
+def passage_scene(
+    recording: Recording,
+    address: str,
+    moments: Moments,
+    scale: scaling.Scaling,
+    palette: str,
+    ground: str,
+    columns: int | None,
+    reshape: tuple[int, ...] | None,
+) -> Scene:
+    """The pattern in every layer that has two axes, on one page."""
+    ranges = _pattern_ranges(moments, scale, palettes.is_diverging(palette), reshape)
+
+    def panels() -> Iterator[Panel]:
+        for i in range(len(moments)):
+            moment, sample = moments.recording(i)
+            tiles = _pattern_tiles(moment, sample, ranges, palette, reshape)
+            note = ", ".join(filter(None, (moments.beside, _blanks(tiles))))
+            limits = scale if isinstance(scale, tuple) else None
+            heading = Heading(
+                f"the passage through {recording.network.name}",
+                "*",
+                _words(scale),
+                str(scale),
+                limits,
+                note,
+                labels="title",
+            )
+            yield arrange(
+                tiles,
+                heading,
+                columns=columns or math.ceil(math.sqrt(1.6 * len(tiles))),
+                palette=palette,
+                ground=ground,
+                provenance=lambda: recording.provenance,
+            )
+
+    return panels
+
+
+def _limits(
+    low: npt.NDArray[Any],
+    high: npt.NDArray[Any],
+    scale: scaling.Scaling,
+    moments: Moments,
+    diverging: bool,
+) -> Limits:
+    """The range of each map over the film, as the scale shares them."""
+    some = low <= high
+    low, high = np.where(some, low, 0.0), np.where(some, high, 0.0)
+    if isinstance(scale, tuple):
+        return np.full(len(low), scale[0]), np.full(len(low), scale[1])
+    if scale != "unit":
+        least, most = network_extent(moments) if scale == "network" else (low.min(), high.max())
+        low, high = np.full(len(low), float(least)), np.full(len(low), float(most))
+    if diverging:
+        high = np.maximum(np.abs(low), np.abs(high))
+        low = -high
+    return low, high
+
+
+def _indexed(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[list[Tile], Heading]:
+    low, high = limits
+    alike = bool((low == low[0]).all() and (high == high[0]).all())
+    if alike:
+        result = _held(chosen.maps, float(low[0]), float(high[0]))
+    else:
+        each = [
+            _held(chosen.maps[i : i + 1], float(low[i]), float(high[i])) for i in range(len(low))
+        ]
+        result = replace(
+            each[0],
+            indexes=np.concatenate([one.indexes for one in each]),
+            low=low,
+            high=high,
+            not_finite=sum(one.not_finite for one in each),
+        )
+    tiles, heading = indexed(chosen, result, scale, apart=len(chosen.labels) <= APART)
+    if scale == "unit" and len(low) > 1:
+        return tiles, replace(heading, scale=_words(scale), limits=None)
+    if not isinstance(scale, tuple):
+        words = f"one range: {scaling.number(low[0])} … {scaling.number(high[0])}"
+        heading = replace(heading, scale=words)
+    return tiles, replace(heading, limits=(float(low[0]), float(high[0])))
+
+
+def _held(maps: npt.NDArray[Any], low: float, high: float) -> scaling.Scaled:
+    """Maps on a range that was found before; of no width, they are flat."""
+    bounds = scaling.bounds_of((low, high))
+    return scaling.scaled(maps, "layer" if bounds is None else bounds)
+
+
+def _coloured(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[list[Tile], Heading]:
+    low, high = float(limits[0].min()), float(limits[1].max())
+    if chosen.kernel and not isinstance(scale, tuple):
+        high = max(abs(low), abs(high))
+        low = -high
+    tiles, words, _ = colour_tiles(chosen, None, (low, high) if low < high else None)
+    return tiles, Heading(chosen.title, chosen.address, words, "layer", None, "", chosen.counts)
+
+
+def _pattern_ranges(
+    moments: Moments, scale: scaling.Scaling, diverging: bool, reshape: tuple[int, ...] | None
+) -> dict[str, scaling.Scaling]:
+    """The scale of each pattern that is large enough to be shown."""
+    found: dict[str, Limits] = {}
+    for i in range(len(moments)):
+        moment, sample = moments.recording(i)
+        for address, chosen in patterns_of(moment, sample, reshape):
+            if min(chosen.maps.shape[1:3]) < _LEAST:
+                continue
+            low, high = limits_of([chosen])
+            before = found.get(address, (low, high))
+            found[address] = np.minimum(low, before[0]), np.maximum(high, before[1])
+    if not found:
+        raise ViewError(
+            f"No layer's pattern is {_LEAST} by {_LEAST} or larger: name a layer, or pass reshape= "
+            "for vectors."
+        )
+    ranges: dict[str, scaling.Scaling] = {}
+    for address, (low, high) in found.items():
+        least, most = _limits(low, high, "layer" if scale == "unit" else scale, moments, diverging)
+        ranges[address] = scaling.bounds_of((float(least[0]), float(most[0]))) or "unit"
+    return ranges
+
+
+def _pattern_tiles(
+    moment: Recording,
+    sample: int,
+    ranges: dict[str, scaling.Scaling],
+    palette: str,
+    reshape: tuple[int, ...] | None,
+) -> list[Tile]:
+    side = 240 if len(ranges) <= 12 else 160 if len(ranges) <= 30 else 96
+    passage = Passage(moment, "unit", palette, sample, side)
+    tiles = input_of(passage, reshape)
+    for address, chosen in patterns_of(moment, sample, reshape):
+        if address in ranges:
+            own = replace(passage, scale=ranges[address])
+            tiles += own.tiles(chosen, address, chosen.title, of_its_own=True)
+    return tiles
+
+
+def _words(scale: scaling.Scaling) -> str:
+    if isinstance(scale, tuple):
+        return f"range given: {scaling.number(scale[0])} … {scaling.number(scale[1])}"
+    if scale == "network":
+        return "one range for the network"
+    return "each map on its own range over the film"
+
+
+def _blanks(tiles: list[Tile]) -> str:
+    silent = sum(tile.blank for tile in tiles)
+    return f"{silent} blank" if silent else ""

@@ -1,0 +1,234 @@
+"""``timeline``: one channel at every step, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import ViewError
+from layerscope.recording import Recording
+from layerscope.views import palette as palettes
+from layerscope.views import scaling, text
+from layerscope.views.choose import Chosen
+from layerscope.views.layout import (
+    GAP,
+    LABEL,
+    MARGIN,
+    Heading,
+    Tile,
+    arrange,
+    check_columns,
+    magnification,
+)
+from layerscope.views.moments import Moments, network_extent, steps_of
+from layerscope.views.panel import Panel
+from layerscope.views.tiles import colour_tiles, index_tiles
+
+_SIDE = 96  #: how long a map's longer side is to be
+_SMALL = 48  #: the same where there are many maps
+_MOST = 4096  #: tiles
+_MATRIX = 640  #: how long the longer side of a matrix is to be
+
+
+def timeline(
+    run: Recording,
+    address: str,
+    *,
+    sample: int = 0,
+    steps: Iterable[int] | None = None,
+    columns: int | None = None,
+    scale: scaling.Scaling = "layer",
+    palette: str = "viridis",
+    ground: str = "dark",
+    reshape: tuple[int, ...] | None = None,
+) -> Panel:
+    """One channel at every step, side by side, on one scale, so that change is change.
+
+    A layer of units (``"dense"``) becomes a matrix, a row for each step and a column for each unit;
+    any other layer, and any parameter, a row of maps for each of its channels.
+
+    Parameters
+    ----------
+    run
+        What ``open_recording`` returned, or its ``weights``.
+    address
+        A channel (``"conv2d:29"``), a layer, or in ``run.weights`` a parameter or a part of one
+        (``"conv2d/kernel:3"``).
+    sample
+        Which of the samples, counted from 0.
+    steps
+        The numbers of the steps to show; all by default.
+    scale
+        ``"layer"``, one range over all that is shown; ``"unit"``, each map on its own;
+        ``"network"``, the range of all layers over these steps; ``"zscore"``; or ``(low, high)``.
+
+    The other parameters are those of :func:`layerscope.sheet`; ``reshape`` makes the weights of
+    hidden units, or vectors, images again.
+
+    Raises
+    ------
+    AddressError
+        When there is no such layer, unit or step.
+    ViewError
+        When it is a recording without steps, or would be more than 4,096 maps.
+    """
+    scale = scaling.check(scale)
+    columns = check_columns(columns)
+    palettes.known(palette)
+    moments = steps_of(run, sample, steps)
+    chosen = _gathered(moments, address, reshape)
+    first = chosen[0]
+    heading = Heading(_title(first, moments), first.address, "", _mode(scale), None, "")
+    if first.vector:
+        drawn = _matrix(chosen, moments, heading, scale, palette)
+    elif first.colour:
+        drawn = _coloured(chosen, moments, heading, scale)
+    else:
+        drawn = _maps(chosen, moments, heading, scale, palette)
+    tiles, heading = drawn
+    heading = replace(heading, note=_note(tiles, moments, first, heading.note))
+    panel = arrange(
+        tiles,
+        heading,
+        columns=columns or (len(chosen) if len(first.maps) > 1 and not first.vector else None),
+        palette=palette,
+        ground=ground,
+        provenance=lambda: run.provenance,
+    )
+    return _with_rows(panel, moments) if first.vector else panel
+
+
+def _gathered(moments: Moments, address: str, reshape: tuple[int, ...] | None) -> list[Chosen]:
+    chosen: list[Chosen] = []
+    for moment in moments.chosen(address, reshape):
+        if not moment.maps.size:
+            raise ViewError(f"{moment.title} has nothing to draw: its shape is empty.")
+        if len(moment.maps) * len(moments) > _MOST:
+            raise ViewError(
+                f"{address!r} at {len(moments)} steps would be {len(moment.maps) * len(moments):,} "
+                f"maps, and {_MOST:,} can be shown: name one, such as '{moment.address}:0', or "
+                "pass steps=."
+            )
+        chosen.append(moment)
+    return chosen
+
+
+def _maps(
+    chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
+) -> tuple[list[Tile], Heading]:
+    """A row of maps for each unit; of a single one, a map for each step."""
+    maps = np.stack([moment.maps for moment in chosen], axis=1)
+    count, steps = maps.shape[:2]
+    flat = maps.reshape(count * steps, *maps.shape[2:])
+    result = _scaled(flat, scale, palette, moments)
+    labels = _labels(chosen[0], moments)
+    side = _SIDE if len(flat) <= 256 else _SMALL
+    own = replace(chosen[0], maps=flat, labels=labels, vector=False)
+    tiles = index_tiles(own, result, side)
+    counts = "step" if count == 1 else f"{chosen[0].counts or 'map'}, step"
+    return tiles, replace(heading, **_scale_words(scale, result), labels=counts)
+
+
+def _matrix(
+    chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
+) -> tuple[list[Tile], Heading]:
+    """One map with a row for each step and a column for each unit."""
+    rows = np.concatenate([moment.maps[:, 0] for moment in chosen])
+    if scale in ("unit", "zscore"):  # of a matrix, what has a scale of its own is a column
+        columns = scaling.scaled(rows.T[:, None], scale, diverging=palettes.is_diverging(palette))
+        result = replace(columns, indexes=np.ascontiguousarray(columns.indexes[:, 0].T)[None])
+        words: dict[str, Any] = {"scale": scaling.words(scale).replace("map", "unit")}
+    else:
+        result = _scaled(rows[None], scale, palette, moments)
+        words = _scale_words(scale, result)
+    silent = int((rows == 0).all(axis=0).sum())
+    note = f"{silent} of {rows.shape[1]} units always zero" if silent else ""
+    times = magnification(rows.shape, _MATRIX, 16)
+    tile = Tile(result.indexes[0], "", float(result.low[0]), float(result.high[0]), False, times)
+    return [tile], replace(heading, **words, note=note, labels="unit")
+
+
+def _coloured(
+    chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling
+) -> tuple[list[Tile], Heading]:
+    """Kernels of three inputs as colours, a row for each unit."""
+    maps = np.stack([moment.maps for moment in chosen], axis=1)
+    flat = maps.reshape(-1, *maps.shape[2:])
+    own = replace(chosen[0], maps=flat, labels=_labels(chosen[0], moments))
+    limits = scale if isinstance(scale, tuple) else None
+    tiles, words, _ = colour_tiles(own, _SIDE if len(flat) <= 256 else _SMALL, limits)
+    counts = "step" if len(maps) == 1 else f"{chosen[0].counts or 'map'}, step"
+    return tiles, replace(heading, scale=words, labels=counts)
+
+
+def _scaled(maps: Any, scale: scaling.Scaling, palette: str, moments: Moments) -> scaling.Scaled:
+    extent = network_extent(moments) if scale == "network" else None
+    return scaling.scaled(maps, scale, diverging=palettes.is_diverging(palette), extent=extent)
+
+
+def _scale_words(scale: scaling.Scaling, result: scaling.Scaled) -> dict[str, Any]:
+    shared = isinstance(scale, tuple) or scale in ("layer", "network") or len(result.low) == 1
+    limits = (float(result.low[0]), float(result.high[0])) if shared else None
+    return {"scale": result.text, "limits": limits}
+
+
+def _mode(scale: scaling.Scaling) -> str:
+    return scale if isinstance(scale, str) else "limits"
+
+
+def _labels(first: Chosen, moments: Moments) -> list[str]:
+    """A label for each tile: its step, and its unit where there are several."""
+    steps = [moments.label(i) for i in range(len(moments))]
+    if len(first.maps) == 1:
+        return steps
+    short = [step.rpartition(" ")[2] for step in steps]
+    return [f"{label} · {step}" for label in first.labels for step in short]
+
+
+def _title(first: Chosen, moments: Moments) -> str:
+    alone = first.maps.shape[1:3] == (1, 1)  # its title says its value, which changes
+    return f"{first.address if alone else first.title} over {moments.span}"
+
+
+def _note(tiles: list[Tile], moments: Moments, first: Chosen, note: str) -> str:
+    blanks = sum(tile.blank for tile in tiles)
+    said = f"{blanks} of {len(tiles)} blank" if blanks and not first.vector else ""
+    return ", ".join(filter(None, (moments.beside, said, note)))
+
+
+def _with_rows(panel: Panel, moments: Moments) -> Panel:
+    """The matrix moved to the right, with the steps written at its left."""
+    header: dict[str, Any] = {**panel.header}
+    (tile,) = header["tiles"]
+    names = [moments.label(i) for i in range(len(moments))]
+    room = max(text.width(name, LABEL) for name in names) + GAP
+    x, y, width, height = tile["box"]
+    cell = height // len(names)
+    every = -(-text.line_height(LABEL) // cell)
+    middle = (cell - text.line_height(LABEL)) // 2
+    lines: list[dict[str, Any]] = [
+        {"text": name, "at": [MARGIN, max(0, y + i * cell + middle)], "size": LABEL}
+        for i, name in enumerate(names)
+        if i % every == 0
+    ]
+    header["tiles"] = [{**tile, "box": [x + room, y, width, height], "rows": names}]
+    header["lines"] = [*header["lines"], *lines]
+    right, bottom = header["size"]
+    below = max((line["at"][1] + text.line_height(LABEL) for line in lines), default=0)
+    header["lines"] += _units(tile["shape"][1], cell, x + room, y + height + 3)
+    below += text.line_height(LABEL)
+    header["size"] = [max(right, x + room + width + MARGIN), max(bottom, below + GAP)]
+    return replace(panel, header=header)
+
+
+def _units(count: int, cell: int, left: int, top: int) -> list[dict[str, Any]]:
+    """The numbers of the units below their columns, as many as there is room for."""
+    room = text.width(str(count - 1), LABEL) + GAP
+    every = next((2**n for n in range(16) if 2**n * cell >= room), count)
+    return [
+        {"text": str(i), "at": [left + i * cell, top], "size": LABEL}
+        for i in range(0, count - (every > 1) * (room // max(1, cell)), every)
+    ]
