@@ -254,18 +254,6 @@ def test_what_is_no_model() -> None:
         ls.describe({})
 
 
-class Thinks(keras.Model):
-    """Code between its layers that no layer sees."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = keras.layers.Dense(4, name="first")
-        self.second = keras.layers.Dense(4, name="second")
-
-    def call(self, x: Any) -> Any:
-        return self.second(keras.ops.relu(self.first(x)) + 1)
-
-
 def test_inside_attention_every_value_has_a_source() -> None:
     x = inputs = keras.Input((6, 8), name="x")
     x = keras.layers.Add(name="add")([x, keras.layers.MultiHeadAttention(2, 4, name="mha")(x, x)])
@@ -280,8 +268,56 @@ def test_inside_attention_every_value_has_a_source() -> None:
     assert not any("is not seen" in note for note in network.notes)
 
 
+class Branches(keras.Model):
+    """Two branches, a skip and a sum, of which no layer is called for the sum and the skip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = keras.layers.Dense(4, name="left")
+        self.right = keras.layers.Dense(4, name="right")
+        self.after = keras.layers.Dense(4, name="after")
+        self.both = keras.layers.Concatenate(name="both")
+
+    def call(self, x: Any) -> Any:
+        left, right = self.left(x), self.right(x)
+        after = self.after(left * 2)
+        return self.both([after + x[:, :4], keras.ops.relu(right)])
+
+
+def test_the_sources_are_those_of_the_model_s_own_code() -> None:
+    model = Branches()
+    x = np.ones((2, 5), np.float32)
+    model(x)
+    nodes = [len(layer._inbound_nodes) for layer in model._flatten_layers()]
+    for _ in range(2):  # the second time from memory
+        network = ls.activations(model, x).network
+        assert {layer.address: set(layer.inputs) for layer in network} == {
+            "left": {"input"},
+            "right": {"input"},
+            "after": {"left"},
+            "both": {"after", "input", "right"},
+        }
+        assert network.notes == ()
+    assert [len(layer._inbound_nodes) for layer in model._flatten_layers()] == nodes
+
+
+class Foreign(keras.Model):
+    """Code that takes no symbols."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = keras.layers.Dense(4, name="first")
+        self.second = keras.layers.Dense(4, name="second")
+
+    def call(self, x: Any) -> Any:
+        x = self.first(x)
+        if isinstance(x, keras.KerasTensor):
+            raise TypeError("symbols are not for me")
+        return self.second(x * 2)
+
+
 def test_a_source_that_is_guessed_is_said() -> None:
-    network = ls.activations(Thinks(), np.ones((1, 3), np.float32)).network
+    network = ls.activations(Foreign(), np.ones((1, 3), np.float32)).network
     assert network["second"].inputs == ("first",)
     assert network.notes == (
         "code between layers is not seen, so the value computed last is taken for the source of "

@@ -312,3 +312,41 @@ def test_the_residuals_of_pytorch_s_own_modules() -> None:
     for name, sources in expected.items():
         named = tuple(s if s == "input" else inside + s for s in sources)
         assert network[inside + name].inputs == named
+
+
+class Unpacked(torch.nn.Module):
+    """Heads, parts of a tuple, a buffer that is written to, and one only shaped alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("q", "k", "v", "b", "c", "e", "out"):
+            setattr(self, name, torch.nn.Linear(8, 8))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        n, steps, _ = x.shape
+        q, k, v = (f(x).view(n, steps, 2, 4).transpose(1, 2) for f in (self.q, self.k, self.v))
+        y = (q @ k.transpose(-1, -2)).softmax(-1) @ v
+        y = self.out(y.transpose(1, 2).reshape(n, steps, 8))
+        first, second = self.b(y).chunk(2, -1)
+        buffer = torch.zeros_like(self.c(y))
+        buffer[..., :4] = first
+        return self.e(buffer), second * 2
+
+
+def test_the_sources_of_what_functions_between_modules_make() -> None:
+    network = ls.activations(Unpacked(), torch.rand(1, 3, 8)).network
+    expected = {
+        "q": {"input"},
+        "k": {"input"},
+        "v": {"input"},
+        "matmul": {"q", "k"},
+        "softmax": {"matmul"},
+        "matmul#2": {"softmax", "v"},
+        "out": {"matmul#2"},
+        "b": {"out"},
+        "c": {"out"},
+        "e": {"b"},
+        "output[1]": {"b"},
+    }
+    found = {layer.address: set(layer.inputs) for layer in network}
+    assert {name: found.get(name) for name in expected} == expected

@@ -19,8 +19,9 @@ from layerscope.backends import keras_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.keras_calls import intercepted
 from layerscope.backends.keras_engines import Engine, engine
+from layerscope.backends.keras_sources import sources_of
 from layerscope.backends.keras_weights import weights_of
-from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.backends.trace import PassComplete, Subject, Trace, guessed_note
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
@@ -40,6 +41,8 @@ class _Facts:
     axes: Mapping[str, tuple[str, ...]]
     kept: tuple[str, ...]
     complete: bool  #: whether it ran to its end
+    guessed: tuple[str, ...] = ()  #: the layers whose source was guessed
+    unseen: tuple[str, ...] = ()  #: those some of whose sources are not known
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,9 @@ class _Seen:
 
     facts: _Facts | None = None  #: of a pass that ran to its end
     runs: int = 0
+    #: Where each value comes from, found out when it was guessed; None where it can't be.
+    sources: Mapping[str, tuple[str, ...]] | None = None
+    sought: bool = False
     traceable: bool = True
     functions: OrderedDict[Hashable, _Compiled] = field(default_factory=OrderedDict)
 
@@ -124,6 +130,8 @@ class KerasBackend:
                 outcome = self._compiled(x, selection, seen)
             if outcome is None:
                 outcome = self._eager(x, selection)
+        if outcome.facts.guessed or outcome.facts.unseen:
+            outcome = self._with_sources(outcome, x, seen)
         seen.runs += 1
         if outcome.facts.complete:
             seen.facts = outcome.facts
@@ -216,6 +224,26 @@ class KerasBackend:
         # JAX hands dictionaries back in alphabetical order.
         return _Outcome({address: values[address] for address in facts.kept}, output, facts)
 
+    def _with_sources(self, outcome: _Outcome, x: Any, seen: _Seen) -> _Outcome:
+        """The outcome with sources in place of guesses, where the model's code tells them."""
+        if not seen.sought:
+            known = tree.subjects(self._model)
+            with random_state_kept():
+                seen.sources = sources_of(
+                    self._model, x, lambda trace: _subject_of(trace, self._model, known)
+                )
+            seen.sought = True
+        facts, sources = outcome.facts, seen.sources
+        if sources is None or any(guess not in sources for guess in facts.guessed):
+            return outcome
+        layers = tuple(
+            replace(layer, inputs=sources.get(layer.address, layer.inputs))
+            for layer in facts.network
+        )
+        notes = tuple(n for n in facts.network.notes if n != guessed_note(facts.guessed))
+        network = replace(facts.network, layers=layers, notes=notes)
+        return replace(outcome, facts=replace(facts, network=network, guessed=(), unseen=()))
+
     def _named(self, network: Network) -> Network:
         """The network with what a pass need not look up."""
         parameters = tree.owned_parameters(self._model, tree.addresses(self._model))
@@ -263,6 +291,26 @@ def _watched(
         keep=keep,
     )
 
+    listed = {layer.address: layer for layer in tree.input_layers(model)}
+    for name, value in _received(model, x).items():
+        trace.receive(name, value, listed=listed.get(name))
+    try:
+        with intercepted(trace, _subject_of(trace, model, known)):
+            output, complete = model(x, training=False), True
+    except PassComplete:
+        output, complete = None, False
+    axes = {layer.address: layer.axes or () for layer in trace.layers}
+    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
+    network = trace.network("", "", ())
+    facts = _Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
+    return output, replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
+
+
+def _subject_of(
+    trace: Trace, model: Any, known: Mapping[int, Subject]
+) -> Callable[[Any], Subject | None]:
+    """What is known of the operation that is being called; of one made in the pass, its name."""
+
     def subject_of(operation: Any) -> Subject | None:
         subject = known.get(id(operation))
         outer = trace.inside()
@@ -272,18 +320,7 @@ def _watched(
             subject = Subject(inside + operation.name, type(operation).__name__)
         return subject
 
-    listed = {layer.address: layer for layer in tree.input_layers(model)}
-    for name, value in _received(model, x).items():
-        trace.receive(name, value, listed=listed.get(name))
-    try:
-        with intercepted(trace, subject_of):
-            output, complete = model(x, training=False), True
-    except PassComplete:
-        output, complete = None, False
-    axes = {layer.address: layer.axes or () for layer in trace.layers}
-    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
-    network = trace.network("", "", ())
-    return output, _Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
+    return subject_of
 
 
 def _received(model: Any, x: Any) -> dict[str, Any]:

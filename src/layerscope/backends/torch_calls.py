@@ -100,8 +100,7 @@ class _Functions(TorchFunctionMode):
         prefix = None if name is None else self._prefix_of()
         if name is None or prefix is None:
             result = func(*args, **kwargs)
-            if isinstance(result, torch.Tensor):
-                self._trace.carry(args, result, _order(func, args, result.ndim))
+            self._carry(func, args, kwargs, result)
             return result
         address = prefix + name
         if address in self._modules:
@@ -114,10 +113,28 @@ class _Functions(TorchFunctionMode):
             raise
         if name == "flatten" and not _flattens(args[0], result):
             self._trace.abandon()
+            self._carry(func, args, kwargs, result)
             return result
         return self._trace.leave([args, kwargs], result)
 
+    def _carry(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
+        """Tell the trace of a function that is no step of its own."""
+        name = _own_name(func)
+        if name in _FRESH:
+            return
+        if name == "__setitem__" or (name.endswith("_") and args and result is args[0]):
+            self._trace.write([args[1:], kwargs], args[0])
+            return
+        for part in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(part, torch.Tensor):
+                self._trace.carry([args, kwargs], part, _order(func, args, part.ndim))
 
+
+#: Functions whose result has the shape of an argument, and nothing else of it.
+_FRESH = frozenset({
+    "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like",
+    "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor",
+})  # fmt: skip
 _LAYOUTS: dict[str, Any] = {
     "linear": "channels_last", "layer_norm": "channels_last", "embedding": "channels_last",
     "scaled_dot_product_attention": "default", "matmul": "default", "bmm": "default",

@@ -78,6 +78,8 @@ class Trace:
     may_stop
         Whether to end the pass once all that was selected is there: not where a later layer may
         tell how the axes of earlier ones are to be read.
+    parents_of
+        Which values one that no layer returned was made of, where the framework knows.
     """
 
     def __init__(
@@ -90,12 +92,14 @@ class Trace:
         values: MutableMapping[str, Any],
         keep: Callable[[str, Any], Any] = lambda _, value: value,
         may_stop: bool = True,
+        parents_of: Callable[[Any], Sequence[Any]] = lambda value: (),
     ) -> None:
         self.layers: list[Layer] = []
         self.values = values
         self.aliases: dict[str, str] = {}
         self.left_out: dict[str, None] = {}
         self.guessed: dict[str, None] = {}
+        self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
         self.input_axes: dict[str, tuple[str, ...]] = {}
         self._selection = selection
         self._batch = batch
@@ -103,6 +107,7 @@ class Trace:
         self._default = default_layout
         self._keep = keep
         self._may_stop = may_stop
+        self._parents_of = parents_of
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
         self._origins: dict[int, _Origin] = {}
@@ -147,6 +152,13 @@ class Trace:
             self._remember(result, source.address, axes, derived=True)
             return
 
+    def write(self, arguments: Sequence[Any], target: Any) -> None:
+        """Something was written into a value: it comes from that, too, from now on."""
+        new = [a for value in _leaves(arguments) for a in self._lineage_of(value)]
+        if new:
+            lineage = tuple(dict.fromkeys((*self._lineage_of(target), *new)))
+            self._lineage[id(target)] = (_reference(target), lineage)
+
     def enter(self, subject: Subject, arguments: Sequence[Any] = ()) -> None:
         """A layer is being called."""
         outer = self._frames[-1] if self._frames else None
@@ -178,9 +190,9 @@ class Trace:
             return result
         address = self._numbered(frame.subject.address)
         sources = [self._origin(value) for value in _leaves(arguments)]
-        inputs = self._inputs(frame, address, arguments, [value for _, value in parts])
         replaced = {}
         for index, (suffix, value) in enumerate(parts):
+            inputs = self._inputs(frame, address + suffix, arguments, value)
             new = self._part(frame, address + suffix, index, value, sources, inputs)
             if new is not value:
                 replaced[id(value)] = new
@@ -189,7 +201,7 @@ class Trace:
         return _substitute(result, replaced) if replaced else result
 
     def _inputs(
-        self, frame: _Frame, address: str, arguments: Sequence[Any], results: list[Any]
+        self, frame: _Frame, address: str, arguments: Sequence[Any], result: Any
     ) -> tuple[str, ...]:
         """The addresses that a call's value comes from.
 
@@ -198,12 +210,14 @@ class Trace:
         guessed.
         """
         if frame.unread:
-            known = [a for value in results for a in self._lineage_of(value)]
-            if all(self._origin(value) is None or known for value in results):
-                return tuple(dict.fromkeys(known)) or self._guessed(frame, address)
-        known = [a for value in _leaves(arguments) for a in self._lineage_of(value)]
-        if known or not self._frames or not any(True for _ in _leaves(arguments)):
-            return tuple(dict.fromkeys(known))
+            return self._lineage_of(result) or self._guessed(frame, address)
+        values = list(_leaves(arguments))
+        lineages = [self._lineage_of(value) for value in values]
+        known = tuple(dict.fromkeys(a for lineage in lineages for a in lineage))
+        if known or not self._frames or not values:
+            if not all(lineages):
+                self.unseen.setdefault(address)
+            return known
         return self._guessed(self._frames[-1], address)
 
     def _guessed(self, within: _Frame, address: str) -> tuple[str, ...]:
@@ -225,7 +239,13 @@ class Trace:
         if reference is not None and reference() is value:
             return lineage
         origin = self._origin(value)
-        return () if origin is None else (origin.address,)
+        if origin is not None:
+            return (origin.address,)
+        parents = self._parents_of(value)
+        found = tuple(dict.fromkeys(a for one in parents for a in self._lineage_of(one)))
+        if found:
+            self._lineage[id(value)] = (_reference(value), found)
+        return found
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """What was called, in the order in which it was called."""
@@ -235,12 +255,7 @@ class Trace:
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes = (f"left out, because they run inside a loop: {shown}",)
         if self.guessed:
-            names = list(self.guessed)
-            shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-            notes += (
-                "code between layers is not seen, so the value computed last is taken for the "
-                f"source of {shown}",
-            )
+            notes += (guessed_note(list(self.guessed)),)
         return Network(name, framework, tuple(self.layers), parameters, notes)
 
     def _part(
@@ -366,6 +381,15 @@ class Trace:
         for key, origin in self._origins.items():
             if origin.address in addresses and origin.axes == was:
                 self._origins[key] = replace(origin, axes=axes)
+
+
+def guessed_note(addresses: Sequence[str]) -> str:
+    """What to say of layers whose source is not known."""
+    shown = ", ".join(addresses[:8]) + (", …" if len(addresses) > 8 else "")
+    return (
+        "code between layers is not seen, so the value computed last is taken for the source of "
+        f"{shown}"
+    )
 
 
 def _parts(result: Any) -> Iterator[tuple[str, Any]]:
