@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.runs import learner, run_of
-from layerscope.findings import _since, findings, layer_series
+from layerscope.findings import _since, findings, layer_series, stopped_epoch
 from layerscope.network import Layer, Network, Parameter
 
 UNITS = ("sample", "unit")
@@ -149,3 +149,18 @@ def test_since_when(rows: list[list[bool]]) -> None:
         own = [row[column] for row in rows]
         expected = next(i for i in range(len(own) + 1) if all(own[i:]))
         assert found[column] == expected
+
+
+def test_of_two_that_are_as_good_the_earlier_is_told() -> None:
+    layers = {"dense": (UNITS, units("1111"))}
+    run = run_of(layers, metrics={"validation_score": [0.5, 0.9, 0.8, 0.9]})
+    assert said(run) == ["validation_score was highest at epoch 1: 0.9, and again at the end"]
+    assert said(run_of(layers, metrics={"val_loss": [1, 1, 1, 1]})) == []
+
+
+def test_when_it_stopped() -> None:
+    layers = {"dense": (UNITS, units("11"))}
+    note = "the training stopped by itself after epoch {}"
+    assert stopped_epoch(run_of(layers)) is None
+    assert stopped_epoch(run_of(layers, notes=["probe.png: resized", note.format(61)])) == 61
+    assert stopped_epoch(run_of(layers, notes=[note.format(1), note.format(12)])) == 12

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -84,7 +86,7 @@ def test_every_view_takes_a_step(step: int | None) -> None:
     moment = run.at(step)
     for view in (lambda r, **k: sheet(r, "conv", **k), lambda r, **k: across(r, 1, **k),
                  lambda r, **k: pages(r, min_size=(1, 1), **k)[0],
-                 lambda r, **k: diagram(None, r, **k)):  # fmt: skip
+                 lambda r, **k: diagram(run.network, r, **k)):  # fmt: skip
         seen, expected = view(run, step=step), view(moment)
         assert seen.buffers == expected.buffers
     assert sheet(run, "conv", step=0).buffers != sheet(run, "conv", step=1, scale="unit").buffers
@@ -149,3 +151,9 @@ def test_a_recording_in_a_store(tmp_path) -> None:
     assert run["conv"].sizes["step"] == 5
     with pytest.raises(InputError, match="no recording"):
         open_recording(tmp_path / "other.zarr")
+
+
+@pytest.mark.parametrize("url", [3, None, ""])
+def test_what_is_no_place(url: Any) -> None:
+    with pytest.raises(InputError, match="pass where a recording is kept, such as"):
+        open_recording(url)

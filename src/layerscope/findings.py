@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,6 +23,10 @@ _NAMED = 4  #: units that are named one by one; of more, how many there are
 #: What tells how well a training went: a smaller value is better in the one, a larger in the other.
 _LOSSES = ("val_loss",)
 _SCORES = ("validation_score", "val_accuracy", "val_acc")
+
+
+#: As a recorder notes it when a training ended before its time.
+_STOPPED = re.compile(r"\bstopped by itself after epoch (\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -244,14 +249,22 @@ def best_position(metrics: Any) -> tuple[str, int] | None:
     return None
 
 
+def stopped_epoch(run: Run) -> float | None:
+    """After which epoch the training stopped by itself, as was noted; None where it was not."""
+    found = [float(told[1]) for note in run.notes if (told := _STOPPED.search(note))]
+    return found[-1] if found else None
+
+
 def _best(run: Run) -> Iterator[Finding]:
     found = best_position(run.metrics)
     if found is None:
         return
     name, at = found
     values = run.metrics[name]
-    if at < len(values) - 1 and math.isfinite(values[-1]) and values[-1] != values[at]:
+    constant = (values[np.isfinite(values)] == values[at]).all()
+    if at < len(values) - 1 and math.isfinite(values[-1]) and not constant:
         way = "lowest" if name in _LOSSES else "highest"
-        then = f"{values[at]:.3g}, {values[-1]:.3g} at the end"
+        end = "and again" if values[-1] == values[at] else f"{values[-1]:.3g}"
+        then = f"{values[at]:.3g}, {end} at the end"
         text = f"{name} was {way} at {moment_text(run, at)}: {then}"
         yield Finding(name, "best", int(run.steps[at]), text)

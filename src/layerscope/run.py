@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.axes import NamedArray
-from layerscope.errors import AddressError
+from layerscope.errors import AddressError, InputError
 from layerscope.network import Network, from_json, unknown_address
 from layerscope.recording import Recording
 
@@ -51,6 +51,8 @@ def open_recording(url: str | os.PathLike[str]) -> Run:
     """
     from layerscope.store.reader import Reader
 
+    if not isinstance(url, str | os.PathLike) or not os.fspath(url):
+        raise InputError(f"url={url!r}: pass where a recording is kept, such as 'run.zarr'.")
     return Run(Reader.open(os.fspath(url)))
 
 
@@ -104,6 +106,11 @@ class Run(Recording):
         if self._epochs is None:
             self._epochs = self._reader.epochs
         return self._epochs
+
+    @property
+    def wall_times(self) -> npt.NDArray[np.float64]:
+        """When each step was written, in seconds since 1970; NaN where that is not known."""
+        return self._reader.wall_times
 
     @property
     def metrics(self) -> Mapping[str, npt.NDArray[np.float64]]:

@@ -36,6 +36,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def a_kind(value: object) -> str:
+    """What kind of thing a value is, with its article: ``an int``."""
+    name = type(value).__name__.lstrip("_")
+    return f"a{'n' * (name[:1].lower() in 'aeiou')} {name}"
+
+
 def shape_text(shape: tuple[int | None, ...] | None) -> str:
     """``(None, 26, 26, 32)`` as Keras writes it; a question mark where nothing is known."""
     if shape is None:

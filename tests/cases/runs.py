@@ -36,6 +36,10 @@ class FakeReader:
             where = {"step": step, **where}
         return array.isel(where).values
 
+    @property
+    def wall_times(self):
+        return 1.7e9 + np.arange(len(self.steps), dtype=float)
+
     def dataarray(self, kind, address, variable="values"):
         dims = self.schema.variable(kind, address, variable).dims
         coords = {}
@@ -59,6 +63,7 @@ def run_of(
     metrics: Mapping[str, Sequence[float]] | None = None,
     samples: Sequence[str] = (),
     network: Network | None = None,
+    notes: Sequence[str] = ("made by hand",),
 ) -> Run:
     """A run of these layers and weights, by address: axes without ``step``, and values with it."""
     arrays: dict[tuple[str, str, str], np.ndarray] = {}
@@ -89,7 +94,7 @@ def run_of(
     schema = Schema(tuple(groups), tuple(samples), {
         "network": to_json(network or network_of(layers, weights or {})),
         "provenance": {"model": "abc"},
-        "notes": ["made by hand"],
+        "notes": list(notes),
     })  # fmt: skip
     reader = FakeReader(
         schema,

@@ -122,7 +122,26 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="format='csv': pass 'npz', 'json', 'netcdf'"):
         export(learner(), tmp_path, format="csv")
-    with pytest.raises(InputError, match="export takes a recording, and this is a int"):
+    with pytest.raises(InputError, match="export takes a recording, and this is an int"):
         export(3, tmp_path)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
     assert module.FORMATS == ("npz", "json", "netcdf")
+
+
+def test_statistics_have_the_axis_of_the_units_they_are_of(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    run = learner()
+    written = export(run, tmp_path, format="netcdf")
+    with xr.open_dataset(written[0]) as held:
+        assert held["mean"].dims == ("step", "channel")
+        assert (held["values"] * held["mean"]).shape == held["values"].shape
+        assert held.wall_time.dtype.kind == "M"
+        assert held.wall_time.values[0] == np.datetime64("2023-11-14T22:13:20")
+    with xr.open_dataset(written[1]) as held:
+        assert held["mean"].dims == ("step", "unit")
+
+
+@pytest.mark.parametrize("folder", [None, 3, ""])
+def test_what_is_no_folder(folder: object) -> None:
+    with pytest.raises(InputError, match="pass the name of a folder"):
+        export(learner(), folder)  # type: ignore[arg-type]

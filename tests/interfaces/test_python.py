@@ -92,3 +92,21 @@ def test_a_torch_model_is_known_after_a_pass() -> None:
     assert {"one", "two"} <= set(addresses)
     assert len(header["tiles"]) == len(header["boxes"])
     assert diagram(ls.describe(model, x)).header["lines"]
+
+
+def test_activations_of_another_model(model: Any) -> None:
+    other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(7, 3)], name="other")
+    acts = ls.activations(other, np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(ViewError, match="These activations are those of 'other', which has other"):
+        diagram(model, acts)
+
+
+def test_a_unit_without_activations(model: Any) -> None:
+    with pytest.raises(ViewError, match="unit= says which channel of activations to show"):
+        diagram(model, unit=3)
+
+
+def test_a_recording_in_the_place_of_the_model(model: Any) -> None:
+    acts = ls.activations(model, np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(ViewError, match=r"pass diagram\(model, recording\)"):
+        diagram(acts)

@@ -16,7 +16,7 @@ from cases.stored_runs import ODD, SCHEMA, arrays_of, go_on, recorded
 from layerscope.errors import InputError, LayerscopeError, OutputError
 from layerscope.store import Reader, Writer
 from layerscope.store.names import group_name
-from layerscope.store.places import Folder, place
+from layerscope.store.places import Folder, place, same_place
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,15 @@ def test_a_tilde_is_home(monkeypatch: pytest.MonkeyPatch) -> None:
     there = place("~/run.zarr")
     assert isinstance(there, Folder)
     assert there.path == Path(f"{os.sep}somewhere") / "run.zarr"
+
+
+def test_ways_to_write_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = same_place("run.zarr")
+    for other in ("./run.zarr/", tmp_path / "run.zarr", f"file://{tmp_path}/run.zarr"):
+        assert same_place(other) == there
+    assert same_place("run2.zarr") != there
+    assert same_place("s3://runs/a.zarr/") == same_place("s3://runs/a.zarr") != there
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")

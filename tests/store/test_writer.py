@@ -46,6 +46,14 @@ def test_what_append_returns_is_the_number_of_bytes(tmp_path: Path) -> None:
         assert full > writer.append(1, wall_time=0, arrays=blank) > 1000
 
 
+def test_a_number_that_64_bits_can_t_hold_is_refused(tmp_path: Path) -> None:
+    with recorded(tmp_path, 0) as writer:
+        with pytest.raises(OutputError, match="step 9223372036854775808 can't be stored"):
+            writer.append(2**63, wall_time=0, arrays=arrays_of(0))
+        writer.append(2**63 - 1, wall_time=0, arrays=arrays_of(0))
+    assert Reader.open(tmp_path).steps.tolist() == [2**63 - 1]
+
+
 def test_resuming_goes_on(tmp_path: Path) -> None:
     recorded(tmp_path, 3).close()
     with Writer.resume(tmp_path, SCHEMA) as writer:

@@ -44,7 +44,7 @@ def test_many_layers_are_drawn_and_ten_are_named() -> None:
     run = run_of({f"layer{i}": (("sample", "unit"), values * i) for i in range(300)})
     figure = curves(run)
     legend = figure.axes[1].get_legend()
-    assert legend.get_title().get_text() == "10 of 300 layers,\nby depth"
+    assert legend.get_title().get_text() == "10 of 300 layers,\nhighest and lowest"
     assert [text.get_text() for text in legend.get_texts()][::9] == ["layer0", "layer299"]
     assert len(figure.axes[1].lines) == 300
     figure.draw_without_rendering()
@@ -95,10 +95,47 @@ def test_logarithmic() -> None:
 
 @pytest.mark.parametrize("given", [3, "x", {}, {"loss": []}, {"loss": ["a"]}, None, [1, 2]])
 def test_what_has_no_curves(given: Any) -> None:
-    with pytest.raises(ViewError, match=r"curves can't draw a .*pass what open_recording"):
+    with pytest.raises(ViewError, match=r"curves can't draw an? .*pass what open_recording"):
         curves(given)
 
 
 def test_an_mlp_that_was_not_fitted() -> None:
     with pytest.raises(ViewError, match="it has no loss_curve_"):
         curves(SimpleNamespace(n_iter_no_change=10))
+
+
+def test_what_was_given_in_the_place_of_a_training() -> None:
+    for given, said in (
+        ({}, "an empty history"),
+        ({"loss": [1, "a"]}, "a history whose 'loss' is no list of numbers"),
+        (learner().at(1), "a recording of a single moment"),
+        (3, "an int"),
+    ):
+        with pytest.raises(ViewError, match=f"curves can't draw {said}: pass what"):
+            curves(given)
+
+
+def test_a_run_that_stopped_by_itself() -> None:
+    values = np.ones((4, 1, 2), np.float32)
+    layers = {"dense": (("sample", "unit"), values)}
+    run = run_of(layers, notes=["the training stopped by itself after epoch 3"])
+    assert curves(run).get_suptitle() == "learner over 4 steps, stopped at epoch 3"
+    assert "stopped" not in curves(run_of(layers)).get_suptitle()
+
+
+def test_the_extremes_are_named_and_small_shares_are_seen() -> None:
+    rng = np.random.default_rng(0)
+    layers = {}
+    for i in range(40):
+        values = rng.random((4, 2, 8)).astype(np.float32) + 1
+        if i in (7, 23):
+            values[2:, :, 0] = 0  # one unit of eight
+            values *= 100 if i == 7 else 0.01
+        layers[f"layer{i}"] = (("sample", "unit"), values)
+    silent, mean = curves(run_of(layers)).axes[:2]
+    named = {text.get_text() for text in mean.get_legend().get_texts()}
+    assert len(named) == 10
+    assert {"layer7", "layer23"} <= named
+    assert [t.get_text() for t in silent.get_legend().get_texts()] == ["layer7", "layer23"]
+    assert silent.get_legend().get_title().get_text() == "2 of 40 layers,\nthe others 0 %"
+    assert silent.get_ylim()[1] < 0.2

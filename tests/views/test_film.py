@@ -15,7 +15,13 @@ from cases.runs import MAPS, changing_maps, learner, run_of
 from layerscope import film
 from layerscope.errors import AddressError, MissingDependencyError, OutputError, ViewError
 from layerscope.views import encoding
+from layerscope.views import text as texts
+from layerscope.views.frames import Stage
+from layerscope.views.layout import LABEL, MARGIN, SMALL
+from layerscope.views.moments import steps_of
 from layerscope.views.palette import table
+from layerscope.views.panel import Panel
+from layerscope.views.scenes import layer_scene, passage_scene
 
 
 def frames(path: Path) -> list[np.ndarray]:
@@ -23,7 +29,7 @@ def frames(path: Path) -> list[np.ndarray]:
         return [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
 
 
-@pytest.mark.parametrize("address", ["conv:2", "conv", "dense", "dense:3", "passage", "input"])
+@pytest.mark.parametrize("address", ["conv:2", "conv", "dense", "dense:3", "passage"])
 def test_a_frame_for_each_step_all_of_one_size(address: str, tmp_path: Path) -> None:
     written = film(learner(), address, tmp_path / "film.webp")
     seen = frames(tmp_path / "film.webp")
@@ -204,7 +210,12 @@ def test_it_shows_itself_and_knows_its_path(tmp_path: Path) -> None:
     [
         ({"address": "conw"}, AddressError, "did you mean 'conv'"),
         ({"path": "a.avi"}, ViewError, "'a.avi' ends in '.avi': a film is .webp, .gif or .mp4"),
-        ({"path": "a"}, ViewError, "ends in 'nothing'"),
+        ({"path": "a"}, ViewError, "'a' has no ending: a film is .webp"),
+        ({"path": 3}, ViewError, "path=3: pass the name of a file"),
+        ({"path": ""}, ViewError, "path='': pass the name of a file"),
+        ({"address": "input"}, ViewError, "'input' is the same at every step"),
+        ({"steps": [0, 1, 0]}, ViewError, "steps= names step 0 more than once"),
+        ({"along": "sample", "steps": [1]}, ViewError, "steps= is for a film along='step'"),
         ({"fps": 0}, ViewError, "fps=0: pass how many frames"),
         ({"fps": "fast"}, ViewError, "fps='fast'"),
         ({"fps": 55, "path": "a.gif"}, ViewError, "a GIF shows up to 50"),
@@ -236,3 +247,55 @@ def test_a_single_moment_has_no_steps(tmp_path: Path) -> None:
     small = run_of({"dense": (("sample", "unit"), changing_maps()[:, :, 0, 0])})
     with pytest.raises(ViewError, match="No layer's pattern is 4 by 4 or larger"):
         film(small, "passage", tmp_path / "a.webp")
+
+
+def scene(run: Any, address: str, palette: str | None = None) -> Panel:
+    make = passage_scene if address == "passage" else layer_scene
+    return next(make(run, address, steps_of(run, 0), "layer", palette, "dark", None, None)())
+
+
+def deep(sizes: dict[str, int]) -> Any:
+    return run_of({name: (MAPS, changing_maps(2, 1, (n, n), 3)) for name, n in sizes.items()})
+
+
+def test_in_a_passage_all_patterns_are_about_as_large_and_no_larger_one_is_smaller() -> None:
+    sizes = {f"layer{n}": n for n in (4, 5, 9, 13, 20, 31, 40, 50, 62)} | {"dense": 1}
+    panel = scene(deep(sizes), "passage")
+    shown = {tile["shape"][0]: tile["box"][2] for tile in panel.header["tiles"]}
+    lengths = [shown[n] for n in sorted(shown)]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] < 2 * lengths[0]
+    assert panel.header["note"] == "sample 0, 1 layer has no pattern and is left out"
+    for tile in panel.header["tiles"]:
+        assert tile["label"].split("\n")[1].startswith("(")
+
+
+def test_in_a_passage_no_label_reaches_the_next() -> None:
+    names = {f"a_block_of_{'many_' * 8}words_{i}": 20 for i in range(40)}
+    tiles = scene(deep(names), "passage").header["tiles"]
+    for one, following in itertools.pairwise(tiles):
+        if one["box"][1] == following["box"][1]:
+            ends = max(texts.width(line, LABEL) for line in one["label"].split("\n"))
+            assert one["box"][0] + ends < following["box"][0]
+    assert all(tile["label"].startswith("a_b") and "…" in tile["label"] for tile in tiles)
+    assert len({tile["label"] for tile in tiles[:10]}) == 10
+
+
+def test_every_metric_is_written_whatever_the_width() -> None:
+    panel = scene(learner(), "conv:0")
+    words = [f"metric{i} 0.123" for i in range(40)]
+    few, many = (Stage.of(panel, [("epoch 0", own)]) for own in (words[:1], words))
+    room = few.size[0] - 2 * MARGIN
+    needed = sum(texts.width(word, SMALL) for word in words) // room
+    lines = (many.size[1] - few.size[1]) // texts.line_height(SMALL)
+    assert many.size[0] == few.size[0]
+    assert lines >= needed - 1
+
+
+def test_weights_of_both_signs_have_a_plain_zero() -> None:
+    weights = learner().weights
+    panel = scene(weights, "conv/kernel")
+    assert panel.header["palette"] == "diverging"
+    assert panel.header["scale"]["low"] == -panel.header["scale"]["high"]
+    assert scene(weights, "conv/kernel", "gray").header["palette"] == "gray"
+    assert scene(learner(), "conv").header["palette"] == "viridis"

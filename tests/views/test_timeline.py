@@ -154,7 +154,7 @@ def test_bad_arguments(arguments: dict[str, Any], error: type, message: str) -> 
 def test_what_has_no_steps() -> None:
     with pytest.raises(ViewError, match="This recording is of a single moment"):
         timeline(recording({"a": maps(2)}), "a:1")
-    with pytest.raises(ViewError, match="A view takes a recording, and this is a int"):
+    with pytest.raises(ViewError, match="A view takes a recording, and this is an int"):
         timeline(3, "a")  # type: ignore[arg-type]
 
 
@@ -162,3 +162,26 @@ def test_too_many_maps() -> None:
     values = np.zeros((9, 1, 1, 1, 500), np.float32)
     with pytest.raises(ViewError, match=r"'conv' at 9 steps would be 4,500 maps.*'conv:0'"):
         timeline(run_of({"conv": (MAPS, values)}), "conv")
+
+
+def test_weights_of_both_signs_have_a_plain_zero() -> None:
+    weights = learner().weights
+    panel = timeline(weights, "conv/kernel:3")
+    assert panel.header["palette"] == "diverging"
+    assert panel.header["scale"]["low"] == -panel.header["scale"]["high"]
+    assert timeline(weights, "conv/kernel:3", palette="gray").header["palette"] == "gray"
+    assert timeline(learner(), "conv:3").header["palette"] == "viridis"
+
+
+def test_what_the_labels_are_is_said() -> None:
+    assert "labels: channel · epoch" in timeline(learner(), "conv").header["note"]
+    kernels = timeline(learner().weights, "conv/kernel")
+    assert kernels.header["note"].startswith("labels: channel")
+    assert "labels" not in timeline(learner(), "conv:1").header["note"]
+
+
+def test_the_input_and_the_same_step_twice() -> None:
+    with pytest.raises(ViewError, match="'input' is the same at every step"):
+        timeline(learner(), "input")
+    with pytest.raises(ViewError, match="names step 2 more than once"):
+        timeline(learner(), "conv:1", steps=[2, 2])

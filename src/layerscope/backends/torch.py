@@ -208,6 +208,16 @@ class TorchBackend:
                     f"{shape_text(spec.shape)}: add the batch axis with x[None]."
                 ) from error
 
+    def _uncalled(self, trace: Trace) -> list[str]:
+        """The modules with parameters of their own that the pass did not call."""
+        seen = {layer.address.partition("#")[0] for layer in trace.layers}
+        seen |= {alias.partition("#")[0] for alias in trace.aliases} | set(trace.left_out)
+        subjects = tree.subjects(self._model)
+        found = (
+            subjects[m].address for m in subjects if subjects[m].parameters and m is not self._model
+        )
+        return [address for address in found if address not in seen]
+
     def _result(self, trace: Trace, inputs: Mapping[str, Any], output: Any) -> Run:
         network = trace.network(
             type_name(self._model), self.framework, tree.parameters(self._model)
@@ -220,6 +230,10 @@ class TorchBackend:
         if scripted:
             note = f"left out, because scripted modules hide their calls: {', '.join(scripted)}"
             network = replace(network, notes=(*network.notes, note))
+        uncalled = self._uncalled(trace) if output is not None else []
+        if uncalled:
+            shown = ", ".join(uncalled[:8]) + (", …" if len(uncalled) > 8 else "")
+            network = replace(network, notes=(*network.notes, f"defined, but not called: {shown}"))
         axes = {layer.address: layer.axes for layer in trace.layers}
         axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
         return Run(

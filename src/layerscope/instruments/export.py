@@ -20,12 +20,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import NamedArray
+from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import InputError, MissingDependencyError, OutputError
 from layerscope.files import whole
 from layerscope.network import to_json
 from layerscope.recording import Recording
 from layerscope.run import Run
+from layerscope.table import a_kind
 
 FORMATS = ("npz", "json", "netcdf")
 _ENDINGS = {"npz": ".npz", "json": ".json", "netcdf": ".nc"}
@@ -92,13 +93,13 @@ def export(
     """
     if not isinstance(recording, Recording):
         raise InputError(
-            f"export takes a recording, and this is a {type(recording).__name__}: pass what "
+            f"export takes a recording, and this is {a_kind(recording)}: pass what "
             "open_recording or activations returned."
         )
     if format not in FORMATS:
         raise InputError(f"format={format!r}: pass {', '.join(map(repr, FORMATS))}.")
     write = {"npz": _npz, "json": _json}.get(format) or partial(_netcdf, _engine())
-    target = _claimed(Path(folder), overwrite)
+    target = _claimed(_folder(folder), overwrite)
     jobs = list(_jobs(recording))
     width = max(2, len(str(len(jobs))))
     coordinates = _coordinates(recording)
@@ -115,6 +116,12 @@ def export(
     with whole(target / "recording.json", overwrite=overwrite) as part:
         part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
     return [*written, target / "recording.json"]
+
+
+def _folder(folder: str | os.PathLike[str]) -> Path:
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+        raise InputError(f"folder={folder!r}: pass the name of a folder, such as 'out'.")
+    return Path(folder)
 
 
 def _claimed(folder: Path, overwrite: bool) -> Path:
@@ -156,8 +163,10 @@ def _jobs(recording: Recording) -> Iterator[tuple[str, str, list[Exported]]]:
 
 def _of_run(run: Run, address: str) -> Iterator[Exported]:
     """The values of a layer, read a step at a time, and its statistics."""
+    unit = "unit"
     if address in list(run):
         axes = run.axes(address)
+        unit = next((axis for axis in axes if axis in UNIT_AXES), unit)
         steps = range(axes["step"])
 
         def pieces() -> Iterator[Array]:
@@ -168,7 +177,7 @@ def _of_run(run: Run, address: str) -> Iterator[Exported]:
     for name in _STATISTICS:
         figures = run.figure(address, name)
         if figures is not None:
-            yield _at_once(name, NamedArray(figures, ("step", "unit")[: figures.ndim]))
+            yield _at_once(name, NamedArray(figures, ("step", unit)[: figures.ndim]))
 
 
 def _at_once(name: str, array: NamedArray) -> Exported:
@@ -177,10 +186,11 @@ def _at_once(name: str, array: NamedArray) -> Exported:
 
 
 def _coordinates(recording: Recording) -> dict[str, Array]:
-    """The steps and epochs, which every file of a run repeats."""
+    """The steps, epochs and times of day, which every file of a run repeats."""
     if not isinstance(recording, Run):
         return {}
-    return {"step": recording.steps, "epoch": recording.epochs}
+    times = recording.wall_times
+    return {"step": recording.steps, "epoch": recording.epochs, "wall_time": times}
 
 
 def _npz(
@@ -262,7 +272,11 @@ def _netcdf(
         else:
             values[...] = next(array.pieces())
         variables[array.name] = (array.axes, values)
-    known = {n: ("step", v) for n, v in coordinates.items()} if _has_steps(arrays) else {}
+    known: dict[str, Any] = {}
+    if _has_steps(arrays):
+        known = {name: ("step", own) for name, own in coordinates.items()}
+    if "wall_time" in known:  # as readers of NetCDF turn into dates
+        known["wall_time"] = (*known["wall_time"], {"units": "seconds since 1970-01-01"})
     dataset = xr.Dataset(variables, coords=known, attrs={"address": address})
     dataset.to_netcdf(path, engine=engine)
 
@@ -295,6 +309,7 @@ def _about(recording: Recording, index: list[dict[str, Any]]) -> dict[str, Any]:
         about |= {
             "steps": recording.steps.tolist(),
             "epochs": _listed(recording.epochs),
+            "wall_times": _listed(recording.wall_times),
             "metrics": {name: _listed(own) for name, own in recording.metrics.items()},
         }
     return {

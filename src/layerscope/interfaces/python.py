@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layerscope.network import Network
     from layerscope.recording import Recording
     from layerscope.views.diagram.picture import Diagram
 
@@ -72,14 +73,26 @@ def diagram(
     from layerscope.instruments.describe import describe
     from layerscope.network import Network
     from layerscope.recording import Recording
+    from layerscope.table import a_kind
     from layerscope.views.diagram import diagram as draw
 
     if isinstance(acts, Recording):
         network = acts.network
+        own = model if isinstance(model, Network) else describe(model)
+        if _shapes(own) != _shapes(network):
+            raise ViewError(
+                f"These activations are those of {network.name!r}, which has other parameters than "
+                f"{own.name!r}: pass activations of the same model."
+            )
     elif acts is not None:
         raise ViewError(
-            f"diagram takes activations, and this is a {type(acts).__name__}: pass what "
+            f"diagram takes activations, and this is {a_kind(acts)}: pass what "
             "activations(model, x) returned."
+        )
+    elif isinstance(model, Recording):
+        raise ViewError(
+            "diagram takes a model first, and this is a recording: pass diagram(model, recording), "
+            "with step= where it has steps."
         )
     else:
         network = model if isinstance(model, Network) else describe(model)
@@ -99,3 +112,7 @@ def diagram(
         palette=palette,
         ground=ground,
     )
+
+
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    return {parameter.key: parameter.shape for parameter in network.parameters}

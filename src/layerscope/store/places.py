@@ -59,6 +59,12 @@ def place(url: str | os.PathLike[str], *, sync: bool = True) -> Folder | Remote:
     return Folder(Path(text).expanduser(), sync=sync)
 
 
+def same_place(url: str | os.PathLike[str]) -> str:
+    """A text that is the same for each way to write the same place."""
+    text = os.fspath(url).removeprefix("file://")
+    return text.rstrip("/") if "://" in text else os.path.realpath(Path(text).expanduser())
+
+
 class Folder:
     """A local folder.
 

@@ -142,6 +142,8 @@ class Writer:
             raise OutputError(
                 f"step {step} can't follow step {self._steps[-1]}: numbers of steps rise."
             )
+        if not -(2**63) <= step < 2**63:
+            raise OutputError(f"step {step} can't be stored: numbers of steps have 64 bits.")
         self._chunks.check(arrays)
         numbers = {"step": step, "epoch": math.nan if epoch is None else epoch}
         numbers |= {"wall_time": wall_time}

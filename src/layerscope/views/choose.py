@@ -15,6 +15,7 @@ from layerscope.errors import AddressError, ViewError
 from layerscope.maps import stacked
 from layerscope.network import Place
 from layerscope.recording import Recording
+from layerscope.table import a_kind
 
 Array = npt.NDArray[Any]
 
@@ -42,8 +43,8 @@ def check_recording(recording: Any) -> None:
     """ViewError for a model, or an array, where a recording belongs."""
     if not isinstance(recording, Recording):
         raise ViewError(
-            f"A view takes a recording, and this is a {type(recording).__name__}: pass what "
-            "activations(model, x) or weights(model) returned."
+            f"A view takes a recording, and this is {a_kind(recording)}: pass what "
+            "activations(model, x), weights(model) or open_recording returned."
         )
 
 

@@ -10,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import ViewError
-from layerscope.findings import Series, best_position, findings, layer_series
+from layerscope.findings import Series, best_position, findings, layer_series, stopped_epoch
+from layerscope.recording import Recording
 from layerscope.run import Run
+from layerscope.table import a_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _NAMED = 10  #: layers that the legend names
+_SILENT = "silent units"
+_LEAST_SHARE = 0.1  #: of silent units, that the axis shows
 _NOTES = 6  #: findings below the figure
 _WIDTH, _HIGH = 9.0, 2.3  #: inches, of the figure and of each of its parts
 
@@ -46,7 +50,8 @@ def curves(
     Of a run, below the losses and the scores, for each layer over the steps: the share of units
     that are zero on the whole probe, the mean activation, and by how much each step changed its
     weights, as a share of their norm; and what :func:`layerscope.findings.findings` says in words.
-    With many layers the lines are coloured by depth, and ten of them named. The best epoch, by the
+    With many layers the lines are coloured by depth, and the five highest
+    and the five lowest named. The best epoch, by the
     validation's loss or score, is marked, and the one at which a training stopped early.
 
     Parameters
@@ -106,7 +111,17 @@ def read_history(given: Any) -> History:
     said = "a fitted one: it has no loss_curve_" if hasattr(given, "n_iter_no_change") else (
         "what open_recording returned, what Keras' fit returned, or a fitted scikit-learn MLP"
     )  # fmt: skip
-    raise ViewError(f"curves can't draw a {type(given).__name__}: pass {said}.")
+    raise ViewError(f"curves can't draw {_told(given, kept)}: pass {said}.")
+
+
+def _told(given: Any, kept: Any) -> str:
+    """What was given in the place of a training."""
+    if isinstance(given, Recording):
+        return "a recording of a single moment"
+    if isinstance(kept, Mapping):
+        name = next((name for name, values in kept.items() if not _is_curve(values)), None)
+        return f"a history whose {name!r} is no list of numbers" if kept else "an empty history"
+    return a_kind(given)
 
 
 def _is_curve(values: Any) -> bool:
@@ -134,7 +149,7 @@ def _of_run(run: Run) -> History:
         "epoch" if by_epoch else "step",
         metrics,
         None if best is None else float(x[best[1]]),
-        None,
+        stopped_epoch(run) if by_epoch else None,
         layer_series(run),
         [str(finding) for finding in findings(run)],
     )
@@ -181,7 +196,7 @@ def _parts(history: History) -> list[tuple[str, dict[str, Values] | list[tuple[s
         ("loss", losses), ("score", small), ("metrics", large), ("learning rate", changing),
     ]  # fmt: skip
     for label, name in (
-        ("silent units", "dead"),
+        (_SILENT, "dead"),
         ("mean activation", "mean"),
         ("change of weights", "change"),
     ):
@@ -215,8 +230,9 @@ def _draw_layers(
 
     depths = {series.address: i for i, series in enumerate(history.layers)}
     last = max(1, len(depths) - 1)
-    few = len(lines) <= _NAMED
-    named = {lines[round(i)][0] for i in np.linspace(0, len(lines) - 1, min(_NAMED, len(lines)))}
+    few, silence = len(lines) <= _NAMED, label == _SILENT
+    some = [(name, own) for name, own in lines if (own > 0).any()] if silence else []
+    named = _extremes(some or lines)
     handles = {}
     for address, values in lines:
         colour = mpl.colormaps["turbo"](0.04 + 0.92 * depths[address] / last)
@@ -229,17 +245,26 @@ def _draw_layers(
             **_dots(values),
         )
     ax.set_ylabel(label)
-    if label == "silent units":
-        ax.set_ylim(-0.03, 1.03)
+    if silence:
+        top = max(_LEAST_SHARE, *(float(np.nanmax(values)) for _, values in lines))
+        ax.set_ylim(-0.03 * top, 1.03 * top)
     if label == "change of weights" and all(np.nanmin(v) > 0 for _, v in lines):
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_formatter(NullFormatter())
     if label != "mean activation":
         ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
-    title = "" if few else f"{_NAMED} of {len(lines)} layers,\nby depth"
+    which = "the others 0 %" if silence and len(some) == len(named) else "highest and lowest"
+    title = "" if few else f"{len(named)} of {len(lines)} layers,\n{which}"
     shown = {address: line for address, line in handles.items() if address in named}
     _legend(ax, list(shown.values()), list(shown), title)
+
+
+def _extremes(lines: Sequence[tuple[str, Values]]) -> set[str]:
+    """The layers to name: those whose mean over the steps is highest, and those where lowest."""
+    means = [(float(np.mean(values[np.isfinite(values)])), name) for name, values in lines]
+    ranked = [name for _, name in sorted(means)]
+    return {*ranked[: _NAMED // 2], *ranked[-(_NAMED - _NAMED // 2) :]}
 
 
 def _legend(ax: Axes, handles: Any, labels: Sequence[str], title: str = "") -> None:

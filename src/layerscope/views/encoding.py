@@ -58,7 +58,8 @@ def check_kind(path: Path, fps: Any) -> None:
     """
     kind = path.suffix.lower()
     if kind not in KINDS:
-        raise ViewError(f"{path.name!r} ends in {kind or 'nothing'!r}: a film is {_kinds()}.")
+        ends = f"ends in {kind!r}" if kind else "has no ending"
+        raise ViewError(f"{path.name!r} {ends}: a film is {_kinds()}.")
     number = isinstance(fps, int | float | np.number) and not isinstance(fps, bool)
     if not number or not 0.1 <= float(fps) <= 60:
         raise ViewError(f"fps={fps!r}: pass how many frames a second, 0.1 to 60.")
@@ -191,7 +192,7 @@ def _mp4(reel: Reel, path: Path) -> None:
 
 def _ffmpeg() -> Any:
     try:
-        import imageio_ffmpeg  # type: ignore[import-untyped]  # it comes without
+        import imageio_ffmpeg
     except ImportError:
         raise MissingDependencyError(
             "An .mp4 needs imageio-ffmpeg: pip install 'layerscope[film]', or name a .webp or .gif."

@@ -60,7 +60,7 @@ def film(
     steps: Iterable[int] | None = None,
     columns: int | None = None,
     scale: scaling.Scaling = "layer",
-    palette: str = "viridis",
+    palette: str | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
     overwrite: bool = False,
@@ -95,6 +95,9 @@ def film(
     scale
         ``"layer"``, one range for a layer over the whole film; ``"unit"``, one for each of its
         maps; ``"network"``, one for all layers; or ``(low, high)``.
+    palette
+        As in :func:`layerscope.sheet`; by default ``"viridis"``, and for weights of both signs
+        ``"diverging"``, which shows zero.
     overwrite
         Replace the file where there is one.
     progress
@@ -111,11 +114,11 @@ def film(
     MissingDependencyError
         When an ``.mp4`` is asked for, and imageio-ffmpeg is not installed.
     """
-    target = Path(path)
+    target = _named(path)
     check_kind(target, fps)
     check_free(target, overwrite=overwrite)
     scale = _check_scale(scale)
-    palettes.table(palette, ground)
+    palettes.table(palette or palettes.own(signed=False), ground)
     columns = check_columns(columns)
     reshape = reshape and check_shape(reshape)
     check_recording(recording)
@@ -132,12 +135,18 @@ def film(
     return Film(target, len(moments), stage.size)
 
 
+def _named(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ViewError(f"path={path!r}: pass the name of a file, such as 'film.webp'.")
+    return Path(path)
+
+
 def _scene(
     recording: Recording,
     address: str,
     moments: Moments,
     scale: scaling.Scaling,
-    palette: str,
+    palette: str | None,
     ground: str,
     columns: int | None,
     reshape: tuple[int, ...] | None,
@@ -158,6 +167,10 @@ def _moments(
             raise ViewError("A step is for a film along='sample': one over the steps shows all.")
         return steps_of(recording, sample, steps)
     if along == "sample":
+        if steps is not None:
+            raise ViewError(
+                "steps= is for a film along='step': pass step= for that of the samples."
+            )
         return samples_of(recording, step)
     raise ViewError(f"along={along!r}: pass 'step' or 'sample'.")
 

@@ -14,9 +14,8 @@ from layerscope.views.palette import GROUND, INK, table
 from layerscope.views.panel import Panel
 from layerscope.views.png import compose
 
-_WIDEST_NOTE = "sample 000, 0000 of 0000 blank"  #: what is left free for notes that come and go
+_MORE = ", 0000 of 0000 blank"  #: what is left free for notes that come and go
 _PROGRESS = 3  #: the height of the line that shows how far the film is
-_MOST_LINES = 3  #: of metrics
 
 Canvas = npt.NDArray[np.uint8]
 
@@ -36,7 +35,7 @@ class Stage:
         header = panel.header
         width = max(
             header["size"][0],
-            text.width(_WIDEST_NOTE, SMALL) + 2 * MARGIN,
+            text.width(header["note"] + _MORE, SMALL) + 2 * MARGIN,
             *(text.width(title, TITLE) + 2 * MARGIN for title, _ in captions),
             *(text.width(word, SMALL) + 2 * MARGIN for _, words in captions for word in words),
         )
@@ -85,15 +84,12 @@ def _paste(canvas: Canvas, part: Canvas, top: int) -> None:
 
 
 def _wrapped(words: Sequence[str], room: int) -> list[str]:
-    """Metrics in lines that fit; those for which there is no room are left out, and this shows."""
+    """Metrics in as many lines as they need; each fits into one by itself."""
     lines: list[str] = []
     for word in words:
         longer = f"{lines[-1]}, {word}" if lines else word
-        if lines and text.width(longer, SMALL) <= room - text.width(" …", SMALL):
+        if lines and text.width(longer, SMALL) <= room:
             lines[-1] = longer
-        elif len(lines) < _MOST_LINES:
-            lines.append(word)
         else:
-            lines[-1] += " …"
-            break
+            lines.append(word)
     return lines

@@ -78,7 +78,7 @@ def arrange(
     columns = check_columns(columns)
     sizes = [tile.size for tile in tiles]
     widths = [
-        max(width, text.width(tile.label, LABEL))
+        max(width, *(text.width(line, LABEL) for line in tile.label.split("\n")))
         for tile, (width, _) in zip(tiles, sizes, strict=True)
     ]
     if columns is None:
@@ -86,7 +86,8 @@ def arrange(
         columns = max(1, min(_COLUMNS // group or 1, fitting))
     across = min(columns * group, len(tiles))
     parts, wide, high = _heading(heading)
-    placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + high)
+    labelled = _label_height(tiles)
+    placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + high, labelled)
     header = {
         "version": VERSION,
         "kind": "tiles",
@@ -98,7 +99,7 @@ def arrange(
         "columns": across,
         "labels": heading.labels,
         "label_size": LABEL,
-        "label_height": text.line_height(LABEL) + 1,
+        "label_height": labelled or text.line_height(LABEL) + 1,
         "ground": ground,
         "palette": palette,
         "scale": {
@@ -111,6 +112,12 @@ def arrange(
     }
     pixels = b"".join([tile.pixels.tobytes() for tile in tiles])
     return Panel(header, (pixels,), provenance)
+
+
+def _label_height(tiles: Sequence[Tile]) -> int:
+    """How much room the labels take above the tiles: as many lines as the longest has."""
+    lines = max((tile.label.count("\n") + 1 for tile in tiles if tile.label), default=0)
+    return lines * text.line_height(LABEL) + 1 if lines else 0
 
 
 def check_columns(columns: Any) -> int | None:
@@ -128,9 +135,9 @@ def _grid(
     widths: Sequence[int],
     across: int,
     top: int,
+    gutter: int,
 ) -> tuple[list[dict[str, Any]], int, int]:
     """Each tile with its place, and where the last column and the last row end."""
-    gutter = text.line_height(LABEL) + 1 if any(tile.label for tile in tiles) else 0
     column_widths = [max(widths[i::across]) for i in range(across)]
     lefts = list(itertools.accumulate((w + GAP for w in column_widths), initial=MARGIN))
     placed = []

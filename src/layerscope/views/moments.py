@@ -110,6 +110,11 @@ class Steps:
         else:
             place = self.run.place(address)
         if place.layer not in set(self.run):  # an input, which no step changes
+            if len(self) > 1:
+                raise ViewError(
+                    f"{address!r} is the same at every step: draw it with sheet, or pass "
+                    "along='sample' to film."
+                )
             shown = choose(self.run.moment(0), address, sample=self.sample, reshape=reshape)
             yield from (shown for _ in self.positions)
             return
@@ -193,6 +198,9 @@ def steps_of(recording: Any, sample: int, steps: Iterable[int] | None = None) ->
         raise ViewError(f"steps={steps!r}: pass the numbers of steps, such as [0, 5, 10].")
     else:
         positions = tuple(recording.position(step) for step in steps)
+    twice = next((p for i, p in enumerate(positions) if p in positions[:i]), None)
+    if twice is not None:
+        raise ViewError(f"steps= names step {int(recording.steps[twice])} more than once.")
     if not positions:
         raise ViewError("steps= names no step: pass their numbers, such as [0, 5, 10].")
     _check_sample(sample, _sample_count(recording))

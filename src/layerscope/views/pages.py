@@ -15,7 +15,7 @@ from layerscope.views import scaling
 from layerscope.views.choose import Chosen, check_recording, check_shape, choose, shape_of
 from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Pages
-from layerscope.views.passage import Passage
+from layerscope.views.passage import Passage, alike
 
 _SIDE = 240  #: the longer side of a picture, where enlarging it in whole steps gets there
 
@@ -80,6 +80,7 @@ def pages(
             f"No layer's pattern is {height} by {width} or larger: {found}; pass min_size=, or "
             "reshape= for vectors."
         )
+    patterns = alike(patterns, _SIDE)
     per_page = rows * across
     chunks = [patterns[i : i + per_page] for i in range(0, len(patterns), per_page)]
     return Pages(

@@ -50,6 +50,11 @@ def known(name: str) -> str:
     return name
 
 
+def own(signed: bool) -> str:
+    """What is drawn with where no palette is named: of weights of both signs zero is plain."""
+    return "diverging" if signed else "viridis"
+
+
 def is_diverging(name: str) -> bool:
     """Whether the palette's middle stands for zero."""
     return _ALIASES.get(name, name).removesuffix("_r") in _DIVERGING

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
-from layerscope.views import scaling
+from layerscope.views import scaling, text
 from layerscope.views.choose import Chosen, choose, shape_of
-from layerscope.views.layout import Tile
+from layerscope.views.layout import LABEL, Tile
 from layerscope.views.tiles import colour_tiles, index_tiles
 
 
@@ -58,3 +59,40 @@ class Passage:
         if len(tiles) == 1:
             return [tiles[0]._replace(label=name)]
         return [tile._replace(label=f"{name} {tile.label}") for tile in tiles]
+
+
+def alike(tiles: Sequence[Tile], side: int) -> list[Tile]:
+    """The tiles in whole magnifications that make all of them about as long, none longer than one
+    of more pixels.
+    """
+    longest = max(max(tile.pixels.shape[:2]) for tile in tiles)
+    room = min(longest * max(1, round(side / longest)), 2 * side)
+    times: dict[int, int] = {}
+    for length in sorted({max(tile.pixels.shape[:2]) for tile in tiles}, reverse=True):
+        times[length] = max(1, room // length)
+        room = min(room, length * times[length])
+    return [tile._replace(magnify=times[max(tile.pixels.shape[:2])]) for tile in tiles]
+
+
+def wrapped(label: str) -> str:
+    """A title in two lines: the name of the layer, and its shape with what is said of it."""
+    name, opening, rest = label.rpartition(" (")
+    return f"{name}\n({rest}" if opening else label
+
+
+def fitted(tile: Tile, room: int) -> Tile:
+    """The tile with a label whose lines are no wider than the room, the middle left out if not."""
+    return tile._replace(label="\n".join(_cut(line, room) for line in tile.label.split("\n")))
+
+
+def _cut(line: str, room: int) -> str:
+    if text.width(line, LABEL) <= room:
+        return line
+    plain = line.partition(", mean of ")[0]
+    if plain != line:  # of how many is the last number of the shape
+        return _cut(f"{plain}, mean", room)
+    for kept in range(len(line) - 1, 1, -1):
+        short = f"{line[: kept // 2]}…{line[len(line) - (kept + 1) // 2 :]}"
+        if text.width(short, LABEL) <= room:
+            return short
+    return line[:1]

@@ -96,7 +96,8 @@ def _write_labels(canvas: Canvas, header: Mapping[str, Any]) -> None:
     for tile in header["tiles"]:
         if tile["label"]:
             x, y, _, _ = tile["box"]
-            text.write(canvas, tile["label"], x, y - above, size)
+            for i, line in enumerate(tile["label"].split("\n")):
+                text.write(canvas, line, x, y - above + i * text.line_height(size), size)
 
 
 def _write_heading(canvas: Canvas, header: Mapping[str, Any]) -> None:

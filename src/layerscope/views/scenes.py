@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
+from layerscope.run import Run
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
@@ -19,7 +20,7 @@ from layerscope.views.layout import Heading, Tile, arrange
 from layerscope.views.moments import Moments, limits_of, network_extent
 from layerscope.views.pages import input_of, patterns_of
 from layerscope.views.panel import Panel
-from layerscope.views.passage import Passage
+from layerscope.views.passage import Passage, alike, fitted, wrapped
 from layerscope.views.sheet import APART, indexed, own_columns
 from layerscope.views.tiles import colour_tiles
 
@@ -27,6 +28,7 @@ Scene = Callable[[], Iterator[Panel]]
 Limits = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 _LEAST = 4  #: the least height and width of a pattern in a passage
+_LABEL_ROOM = 90  #: how wide a label may be above a pattern that is narrower
 
 
 def layer_scene(
@@ -34,7 +36,7 @@ def layer_scene(
     address: str,
     moments: Moments,
     scale: scaling.Scaling,
-    palette: str,
+    palette: str | None,
     ground: str,
     columns: int | None,
     reshape: tuple[int, ...] | None,
@@ -43,7 +45,10 @@ def layer_scene(
     low, high = limits_of(moments.chosen(address, reshape))
     if not low.size:
         raise ViewError(f"{address!r} has nothing to draw: its shape is empty.")
-    limits = _limits(low, high, scale, moments, palettes.is_diverging(palette))
+    weights = isinstance(recording, Run) and recording.weights is recording
+    signed = bool(low.min() < 0 < high.max())
+    colours = palette or palettes.own(weights and signed)
+    limits = _limits(low, high, scale, moments, palettes.is_diverging(colours))
 
     def panels() -> Iterator[Panel]:
         for i, chosen in enumerate(moments.chosen(address, reshape)):
@@ -57,7 +62,7 @@ def layer_scene(
                 tiles,
                 replace(heading, note=note),
                 columns=columns or own_columns(chosen, tiles),
-                palette=palette,
+                palette=colours,
                 ground=ground,
                 provenance=lambda: recording.provenance,
             )
@@ -70,19 +75,21 @@ def passage_scene(
     address: str,
     moments: Moments,
     scale: scaling.Scaling,
-    palette: str,
+    palette: str | None,
     ground: str,
     columns: int | None,
     reshape: tuple[int, ...] | None,
 ) -> Scene:
     """The pattern in every layer that has two axes, on one page."""
-    ranges = _pattern_ranges(moments, scale, palettes.is_diverging(palette), reshape)
+    colours = palette or palettes.own(signed=False)
+    ranges = _pattern_ranges(moments, scale, palettes.is_diverging(colours), reshape)
 
     def panels() -> Iterator[Panel]:
         for i in range(len(moments)):
             moment, sample = moments.recording(i)
-            tiles = _pattern_tiles(moment, sample, ranges, palette, reshape)
-            note = ", ".join(filter(None, (moments.beside, _blanks(tiles))))
+            tiles = _pattern_tiles(moment, sample, ranges, colours, reshape)
+            left_out = _left_out(len(moment) - len(ranges))
+            note = ", ".join(filter(None, (moments.beside, left_out, _blanks(tiles))))
             limits = scale if isinstance(scale, tuple) else None
             heading = Heading(
                 f"the passage through {recording.network.name}",
@@ -97,7 +104,7 @@ def passage_scene(
                 tiles,
                 heading,
                 columns=columns or math.ceil(math.sqrt(1.6 * len(tiles))),
-                palette=palette,
+                palette=colours,
                 ground=ground,
                 provenance=lambda: recording.provenance,
             )
@@ -205,7 +212,9 @@ def _pattern_tiles(
         if address in ranges:
             own = replace(passage, scale=ranges[address])
             tiles += own.tiles(chosen, address, chosen.title, of_its_own=True)
-    return tiles
+    tiles = alike([tile._replace(label=wrapped(tile.label)) for tile in tiles], side)
+    room = max(_LABEL_ROOM, *(tile.size[0] for tile in tiles))
+    return [fitted(tile, room) for tile in tiles]
 
 
 def _words(scale: scaling.Scaling) -> str:
@@ -219,3 +228,12 @@ def _words(scale: scaling.Scaling) -> str:
 def _blanks(tiles: list[Tile]) -> str:
     silent = sum(tile.blank for tile in tiles)
     return f"{silent} blank" if silent else ""
+
+
+def _left_out(count: int) -> str:
+    """How many layers, vectors among them, have no pattern that is large enough."""
+    if not count:
+        return ""
+    one = count == 1
+    which = "1 layer has" if one else f"{count} layers have"
+    return f"{which} no pattern and {'is' if one else 'are'} left out"

@@ -41,7 +41,7 @@ def timeline(
     steps: Iterable[int] | None = None,
     columns: int | None = None,
     scale: scaling.Scaling = "layer",
-    palette: str = "viridis",
+    palette: str | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
 ) -> Panel:
@@ -65,6 +65,10 @@ def timeline(
         ``"layer"``, one range over all that is shown; ``"unit"``, each map on its own;
         ``"network"``, the range of all layers over these steps; ``"zscore"``; or ``(low, high)``.
 
+    palette
+        As in :func:`layerscope.sheet`; by default ``"viridis"``, and for weights of both signs
+        ``"diverging"``, which shows zero.
+
     The other parameters are those of :func:`layerscope.sheet`; ``reshape`` makes the weights of
     hidden units, or vectors, images again.
 
@@ -77,10 +81,12 @@ def timeline(
     """
     scale = scaling.check(scale)
     columns = check_columns(columns)
-    palettes.known(palette)
+    if palette is not None:
+        palettes.known(palette)
     moments = steps_of(run, sample, steps)
     chosen = _gathered(moments, address, reshape)
     first = chosen[0]
+    palette = palette or palettes.own(moments.run.weights is moments.run and _signed(chosen))
     heading = Heading(_title(first, moments), first.address, "", _mode(scale), None, "")
     if first.vector:
         drawn = _matrix(chosen, moments, heading, scale, palette)
@@ -116,6 +122,11 @@ def _gathered(moments: Moments, address: str, reshape: tuple[int, ...] | None) -
     return chosen
 
 
+def _signed(chosen: list[Chosen]) -> bool:
+    low = min(float(np.nanmin(moment.maps, initial=0)) for moment in chosen)
+    return low < 0 < max(float(np.nanmax(moment.maps, initial=0)) for moment in chosen)
+
+
 def _maps(
     chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
 ) -> tuple[list[Tile], Heading]:
@@ -129,7 +140,9 @@ def _maps(
     own = replace(chosen[0], maps=flat, labels=labels, vector=False)
     tiles = index_tiles(own, result, side)
     counts = "step" if count == 1 else f"{chosen[0].counts or 'map'}, step"
-    return tiles, replace(heading, **_scale_words(scale, result), labels=counts)
+    note = _label_words(chosen[0], moments)
+    words = _scale_words(scale, result)
+    return tiles, replace(heading, **words, labels=counts, note=note)
 
 
 def _matrix(
@@ -161,7 +174,8 @@ def _coloured(
     limits = scale if isinstance(scale, tuple) else None
     tiles, words, _ = colour_tiles(own, _SIDE if len(flat) <= 256 else _SMALL, limits)
     counts = "step" if len(maps) == 1 else f"{chosen[0].counts or 'map'}, step"
-    return tiles, replace(heading, scale=words, labels=counts)
+    note = _label_words(chosen[0], moments)
+    return tiles, replace(heading, scale=words, labels=counts, note=note)
 
 
 def _scaled(maps: Any, scale: scaling.Scaling, palette: str, moments: Moments) -> scaling.Scaled:
@@ -186,6 +200,14 @@ def _labels(first: Chosen, moments: Moments) -> list[str]:
         return steps
     short = [step.rpartition(" ")[2] for step in steps]
     return [f"{label} · {step}" for label in first.labels for step in short]
+
+
+def _label_words(first: Chosen, moments: Moments) -> str:
+    """What the labels of several maps at each step are: ``each map: unit · epoch``."""
+    if len(first.maps) == 1:
+        return ""
+    inputs = " · input" * ("·" in first.labels[0])
+    return f"labels: {first.counts or 'map'}{inputs} · {moments.label(0).split()[-2]}"
 
 
 def _title(first: Chosen, moments: Moments) -> str:

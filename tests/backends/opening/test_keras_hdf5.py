@@ -447,7 +447,7 @@ def spoiled(path, how):
         ("bomb", "bytes claim to hold arrays of 4,000,000,000,0"),
         ("cycle", "is damaged: it holds 'again' twice"),
         ("text", "is damaged: 'fc/kernel:0' in it is no array"),
-        ("missing", "is damaged: 'fc/kernel:0' in it is no array"),
+        ("missing", "is damaged: 'fc/kernel:0' in it is missing"),
     ],
 )
 def test_nothing_outside_the_file_is_followed(tmp_path, how, message):

@@ -124,11 +124,13 @@ def test_samples() -> None:
     names = ("a.png", "b.png", "c.png")
     assert chosen_samples(None, 3, names) == (0, 1, 2)
     assert chosen_samples(2, 3, names) == (0, 1)
-    assert chosen_samples(9, 3, names) == (0, 1, 2)
-    assert chosen_samples([2, "a.png", -1], 3, names) == (2, 0)
+    assert chosen_samples([-1, "a.png"], 3, names) == (2, 0)
     assert chosen_samples("b.png", 3, names) == (1,)
     for bad, message in (
         (0, "at least 1"),
+        (9, "samples=9: the probe has 3 samples"),
+        ([0, 0], r"samples=\[0, 0\] names a sample twice"),
+        ([2, "a.png", -1], "names a sample twice"),
         ([3], "the probe has 3 samples, counted from 0"),
         (["d.png"], "they are 'a.png', 'b.png', 'c.png'"),
         ([], "how many samples of the probe"),

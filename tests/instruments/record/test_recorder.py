@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def test_steps(tmp_path: Path, model: Any) -> None:
         rec.snap(6)
     with pytest.raises(InputError, match=r"snap\(-1\): pass the number of the step or epoch"):
         rec.snap(-1)
+    with pytest.raises(InputError, match=r"snap\(9223372036854775808\): steps are numbered up to"):
+        rec.snap(2**63)
     rec.close()
     rec.close()
     with pytest.raises(InputError, match=r"is closed: a new Recorder with resume=True goes on"):
@@ -92,6 +95,77 @@ def test_a_thinned_recording_goes_on_thinned(tmp_path: Path, model: Any) -> None
     with recorder(place, model, resume=True) as rec:
         rec.snap(1)
     assert open_recording(place)["hidden"].shape == (2, 1, 5)
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are still waiting to be written when the next thing happens."""
+    append = Writer.append
+
+    def slowly(*args: Any, **kwargs: Any) -> int:
+        time.sleep(0.05)
+        return append(*args, **kwargs)
+
+    monkeypatch.setattr(Writer, "append", slowly)
+
+
+@pytest.mark.usefixtures("slow_disk")
+@pytest.mark.parametrize("written", ["run.zarr", "./sub/../run.zarr"])
+def test_going_on_in_the_same_process_loses_nothing(
+    tmp_path: Path, model: Any, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    interrupted = recorder(Path("run.zarr"), model)
+    for step in range(3):
+        interrupted.snap(step)
+    with Recorder(written, model, probe=X, quiet=True, resume=True) as rec:
+        rec.snap(3)
+        with pytest.raises(OutputError, match="has ended, with every step it had: another one"):
+            interrupted.snap(4)
+        interrupted.close()
+        rec.snap(4)
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("slow_disk")
+def test_replacing_what_is_still_recorded(tmp_path: Path, model: Any) -> None:
+    before = recorder(tmp_path / "run.zarr", model)
+    before.snap(0)
+    before.snap(1)
+    with pytest.raises(OutputError, match="There is something at"):
+        recorder(tmp_path / "run.zarr", model)
+    assert before.snap(2)  # one that was refused ends nothing
+    with recorder(tmp_path / "run.zarr", model, overwrite=True) as rec:
+        rec.snap(7)
+    before.close()
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [7]
+
+
+def test_a_recording_goes_on_with_the_same_probe_only(tmp_path: Path, model: Any) -> None:
+    place = tmp_path / "run.zarr"
+    with recorder(place, model, samples=2) as rec:
+        rec.snap(0)
+    for probe in (X + 1, np.concatenate([X[:2], X[2:] + 1])):  # the statistics are of all samples
+        with pytest.raises(OutputError, match="its probe holds other values than this one") as said:
+            Recorder(place, model, probe=probe, samples=2, resume=True, quiet=True).snap(1)
+        assert "\n" not in str(said.value)
+    with recorder(place, model, samples=2, resume=True) as rec:
+        rec.snap(1)
+    assert open_recording(place).steps.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("steps", [40, None])
+def test_a_budget_that_does_not_hold_one_step_is_refused_at_once(
+    tmp_path: Path, model: Any, steps: int | None
+) -> None:
+    with pytest.raises(InputError, match=r"The budget, 100 B, does not hold one step") as e:
+        recorder(tmp_path / "run.zarr", model, steps=steps, budget=100)
+    assert "\n" not in str(e.value)
+    assert not (tmp_path / "run.zarr").exists()
+    with recorder(tmp_path / "run.zarr", model, steps=steps, budget=1000) as rec:
+        assert rec.snap(0)
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0]
 
 
 def test_which_samples_and_weights(tmp_path: Path, model: Any) -> None:
@@ -189,6 +263,34 @@ raise SystemExit(5)
     assert done.returncode == 5, done.stderr
     assert "Traceback" not in done.stderr
     assert open_recording(place).steps.tolist() == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("takes_over", "said"),
+    [
+        ("other = Recorder(place, model, probe=x, quiet=True, resume=True); other.snap(9)", 0),
+        ("other = Writer.resume(place)", 1),
+    ],
+)
+def test_one_that_was_taken_over_ends_without_a_traceback(
+    tmp_path: Path, takes_over: str, said: int
+) -> None:
+    script = f"""
+import sys, keras, numpy as np
+from layerscope.instruments.record.recorder import Recorder
+from layerscope.store.writer import Writer
+place, x = sys.argv[1], np.ones((1, 3), np.float32)
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+rec = Recorder(place, model, probe=x, quiet=True)
+rec.snap(0)
+rec.flush()
+{takes_over}
+"""
+    place = str(tmp_path / "run.zarr")
+    done = subprocess.run([sys.executable, "-c", script, place], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("another recorder has taken it over") == said
 
 
 def test_checkpoints_become_a_recording(tmp_path: Path) -> None:

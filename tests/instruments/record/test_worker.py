@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from layerscope.errors import OutputError
-from layerscope.instruments.record.worker import Worker
+from layerscope.instruments.record.worker import Worker, end_those_at
 
 
 def test_jobs_run_in_order_beside_the_caller() -> None:
@@ -59,6 +60,28 @@ def test_a_failure_comes_out_once_as_a_sentence_and_nothing_runs_after_it() -> N
         worker.put(lambda: ran.append(1), 1)
     worker.end()
     assert ran == []
+
+
+def test_another_ends_those_at_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[int] = []
+
+    def fails() -> None:
+        raise OutputError("a: another recorder has taken it over.")
+
+    here, _taken, there = (
+        Worker(10, end, place)
+        for end, place in ((lambda: ran.append(-1), "a"), (fails, "a"), (lambda: None, "b"))
+    )
+    here.put(lambda: time.sleep(0.1) or ran.append(1), 1)
+    end_those_at("a")
+    assert ran == [1, -1]
+    assert capsys.readouterr().err == "layerscope: a: another recorder has taken it over.\n"
+    with pytest.raises(OutputError, match="This recorder has ended, with every step it had"):
+        here.put(lambda: None, 1)
+    here.end()
+    there.put(lambda: ran.append(2), 1)
+    there.end()
+    assert ran == [1, -1, 2]
 
 
 def test_what_is_waiting_when_the_interpreter_ends_is_still_done() -> None:

@@ -31,10 +31,12 @@ def test_timeline_prints_tables_and_findings(shell, run):
     code, out, err = shell("timeline", run)
     assert (code, err) == (0, "")
     assert out.startswith("learner: 5 steps, 2 layers\n")
-    for title in ("metric", "silent units", "mean activation", "change of weights"):
+    assert "\nNo unit was silent in 2 layers.\n" in out
+    for title in ("metric", "mean activation", "change of weights"):
         assert f"\n{title} " in out
     assert "epoch 4" in out
-    assert out.endswith("val_loss was lowest at epoch 2: 0.2, 0.6 at the end.\n")
+    first = "learner: 5 steps, 2 layers\nNote: made by hand\n"
+    assert out.startswith(f"{first}val_loss was lowest at epoch 2: 0.2, 0.6 at the end.\n")
 
 
 def test_timeline_draws(shell, run):
@@ -92,7 +94,11 @@ def test_export(shell, run):
         (["film", "RUN", "conv", "--fps", "99"], "fps=99.0: pass how many frames"),
         (["film", "RUN", "conv", "--sample", "d.png"], "There is no sample 'd.png': did you mean"),
         (["film", "RUN", "conv", "--sample", "7"], "There is no sample 7: there are 3"),
-        (["film", "RUN", "conv", "--step", "2"], "A step is for a film along='sample'"),
+        (
+            ["film", "RUN", "conv", "--step", "2"],
+            "--step is for a film over samples: pass",
+        ),
+        (["timeline", "RUN", "--sample", "foo"], "--sample is for an ADDRESS"),
         (["film", "none.zarr", "conv"], "none.zarr: there is no recording"),
         (["timeline", "none.zarr"], "none.zarr: there is no recording"),
         (["timeline", "RUN", "conv:9"], "'conv' has 4 along channel"),
@@ -111,3 +117,15 @@ def test_what_cannot_be_had_is_one_sentence(shell, run, command, said):
     assert said in err
     assert err.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_a_folder_that_is_not_empty(shell, run, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    code, _, err = shell("export", run, tmp_path)
+    assert code == 2
+    assert "is not empty: name another, or pass --force" in err
+
+
+def test_a_weight_matrix_whose_rows_are_squares(shell, run):
+    assert "--reshape" not in shell("film", run, "conv/kernel", "-o", "a.gif")[1]
+    assert "--reshape" not in shell("film", run, "dense/kernel", "-o", "b.gif")[1]  # 12 inputs

@@ -108,7 +108,8 @@ def stored_layers(group: Any, path: Path) -> list[Stored]:
         arrays = [(weight, group[name].get(weight)) for weight in names]
         for weight, array in arrays:
             if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "fiub":
-                raise ModelError(f"{str(path)!r} is damaged: {weight!r} in it is no array.")
+                what = "is missing" if array is None else "is no array"
+                raise ModelError(f"{str(path)!r} is damaged: {weight!r} in it {what}.")
         if arrays:
             layers.append(Stored(name, tuple(arrays)))
     return layers

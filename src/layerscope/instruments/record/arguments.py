@@ -7,6 +7,9 @@ from typing import Any
 
 from layerscope.errors import InputError
 
+#: Steps are stored as whole numbers of 64 bits.
+LAST_STEP = 2**63 - 1
+
 
 def read_url(url: Any) -> str:
     """Where it is kept, as text."""
@@ -25,9 +28,12 @@ def read_steps(steps: Any) -> int | None:
 def read_step(step: Any, last: int | None) -> int:
     """The number of a step: the next one where it is None."""
     if step is None:
-        return 0 if last is None else last + 1
+        step = 0 if last is None else last + 1
     if hasattr(step, "__index__") and not isinstance(step, bool) and step.__index__() >= 0:
-        return int(step.__index__())
+        number = int(step.__index__())
+        if number > LAST_STEP:
+            raise InputError(f"snap({number}): steps are numbered up to {LAST_STEP}.")
+        return number
     raise InputError(f"snap({step!r}): pass the number of the step or epoch, counted from 0.")
 
 

@@ -111,19 +111,23 @@ def free_on_disk(url: str) -> float | None:
 def chosen_samples(samples: Any, count: int, names: Sequence[str]) -> tuple[int, ...]:
     """Read ``samples=``: how many from the first on, or which, by number or by name.
 
-    Raises InputError when the probe has no such sample.
+    Raises InputError when the probe has no such sample, or one is named twice.
     """
     if samples is None:
         return tuple(range(count))
     if isinstance(samples, int) and not isinstance(samples, bool):
         if samples < 1:
             raise InputError(f"samples={samples}: pass how many to store, at least 1.")
-        return tuple(range(min(samples, count)))
+        if samples > count:
+            raise InputError(f"samples={samples}: the probe has {counted(count, 'sample')}.")
+        return tuple(range(samples))
     listed = [samples] if isinstance(samples, str) else samples
     if isinstance(listed, range | list | tuple | np.ndarray):
         found = tuple(_sample(item, count, names) for item in listed)
+        if len(set(found)) < len(found):
+            raise InputError(f"samples={samples!r} names a sample twice.")
         if found:
-            return tuple(dict.fromkeys(found))
+            return found
     raise InputError(
         f"samples={samples!r}: pass how many samples of the probe to store, or a list of which."
     )

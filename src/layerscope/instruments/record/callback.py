@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from layerscope.backends.training import attached, learning_rate
+from layerscope.backends.training import attached, learning_rate, root_of
 from layerscope.errors import InputError
 from layerscope.instruments.record.schedule import Every
 
@@ -19,8 +19,10 @@ Logs = Mapping[str, Any] | None
 class Recording(Protocol):
     """What the callback asks of a recorder."""
 
+    def check_trained(self, model: Any) -> None: ...
     def begin(self, steps: int | None) -> None: ...
     def record(self, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> bool: ...
+    def stopped(self, epoch: int) -> None: ...
     def end(self) -> None: ...
 
 
@@ -43,6 +45,8 @@ class Callback:
         return self._every.epochs
 
     def set_model(self, model: Any) -> None:
+        if model is not None:
+            self._recording.check_trained(model)
         self._model = model
 
     def set_params(self, params: Mapping[str, Any] | None) -> None:
@@ -83,6 +87,10 @@ class Callback:
             self._record(epoch, float(epoch), logs or {})
 
     def train_end(self) -> None:
+        planned = self._params.get("epochs")
+        # EarlyStopping, and whatever else asks for an end, leaves this mark on the model.
+        if getattr(self._model, "stop_training", False) and planned != self._epoch + 1:
+            self._recording.stopped(self._epoch)
         self._recording.end()
 
     def _record(self, step: int, epoch: float | None, logs: Mapping[str, Any]) -> None:
@@ -92,3 +100,18 @@ class Callback:
         if rate is not None:
             metrics.setdefault("learning_rate", rate)
         self._recording.record(step, epoch, metrics)
+
+
+def have_parts_in_common(model: Any, trained: Any) -> bool:
+    """Whether training the one trains something of the other, as far as Keras can tell.
+
+    One may be a part of the other, as an encoder is of its autoencoder.
+    """
+    if root_of(model) != "keras" or root_of(trained) != "keras":
+        return True
+    return not _parts(model).isdisjoint(_parts(trained))
+
+
+def _parts(model: Any) -> set[int]:
+    layers: list[Any] = getattr(model, "_flatten_layers", list)()
+    return {id(part) for part in (model, *layers, *getattr(model, "weights", ()))}

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.errors import OutputError
 from layerscope.instruments.record.plan import Plan
 
 
@@ -36,3 +40,27 @@ def as_before(plan: Plan, kept: Mapping[str, Any], dtype: str) -> Plan:
         layers=tuple(layers),
         weights=tuple(a for a in weights if a.address in kept.get("weights", ())),
     )
+
+
+def check_probe(
+    url: str, inputs: Mapping[str, npt.NDArray[Any]], provenance: Mapping[str, str]
+) -> None:
+    """Raise OutputError where the recording that is there looked at other inputs than these.
+
+    ``inputs`` are those of the samples that are stored; the digest in ``provenance`` is of the
+    whole probe, which the statistics are of.
+    """
+    from layerscope.store.reader import Reader
+
+    reader = Reader.open(url)
+    before = reader.schema.attrs.get("provenance", {}).get("input")
+    now = provenance.get("input")
+    other = before is not None and now is not None and before != now
+    for name, values in inputs.items():
+        there = reader.read("input", name, "values")
+        other = other or not np.array_equal(there, values, equal_nan=values.dtype.kind == "f")
+    if other:
+        raise OutputError(
+            f"The recording {url!r} can't be gone on with: its probe holds other values than this "
+            "one; pass the same probe, or record to another place."
+        )

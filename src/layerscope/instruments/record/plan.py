@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.errors import InputError
 from layerscope.instruments.record.statistics import NAMES, unit_axis, unit_count
 from layerscope.table import size_text
 
@@ -141,6 +142,17 @@ def thinned(plan: Plan) -> Plan:
         f"{size_text(whole.step_bytes * steps)}{assumed}"
     )
     return replace(plan, notes=(*whole.notes, why, *plan.notes[len(whole.notes) :]))
+
+
+def check_limit(plan: Plan, budget: float | None) -> None:
+    """Raise InputError, of the budget or of the disk, where not even one step fits."""
+    if plan.limit is None or plan.step_bytes <= plan.limit:
+        return
+    what = "The budget" if plan.limit == budget else "What may be filled of the disk"
+    raise InputError(
+        f"{what}, {size_text(plan.limit)}, does not hold one step: with as much left out as can "
+        f"be, one takes {size_text(plan.step_bytes)}; allow more, or record fewer layers."
+    )
 
 
 def _fewer_samples(plan: Plan) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 
 from layerscope.backends import training
 from layerscope.backends.processes import is_first_process
-from layerscope.errors import InputError, OutputError
+from layerscope.errors import InputError, ModelError, OutputError
 from layerscope.instruments.record.arguments import (
     read_number,
     read_step,
@@ -19,13 +19,13 @@ from layerscope.instruments.record.arguments import (
     read_url,
 )
 from layerscope.instruments.record.budget import read_budget
-from layerscope.instruments.record.callback import Callback
+from layerscope.instruments.record.callback import Callback, have_parts_in_common
 from layerscope.instruments.record.hooks import KerasHooks
 from layerscope.instruments.record.layout import read_dtype
 from layerscope.instruments.record.probabilities import read_classes
 from layerscope.instruments.record.probe import Probe, check_alike
 from layerscope.instruments.record.schedule import read_every
-from layerscope.instruments.record.session import Session, Settings, check_place
+from layerscope.instruments.record.session import Session, Settings, check_budget, check_place
 
 
 class Recorder(KerasHooks):
@@ -235,6 +235,14 @@ class Recorder(KerasHooks):
 
     # What a fit tells: Keras' by way of the callback, scikit-learn's of the watched estimator.
 
+    def check_trained(self, model: Any) -> None:
+        """Raise ModelError where a fit trains nothing of the recorder's model."""
+        if not have_parts_in_common(self._model, model):
+            raise ModelError(
+                f"The recorder of {self._settings.url!r} was made with another model than the one "
+                "that is trained: pass it the model whose fit is called."
+            )
+
     def begin(self, steps: int | None) -> None:
         """A fit begins, which will record so many steps."""
         self._check_open()
@@ -261,6 +269,11 @@ class Recorder(KerasHooks):
             self.flush()
         else:
             self.close()
+
+    def stopped(self, epoch: int) -> None:
+        """A fit ends before its time, after this epoch."""
+        moved = epoch + (self._shift if self._every.epochs else 0)
+        self._ended([f"the training stopped by itself after epoch {moved}"])
 
     def _ended(self, said: Sequence[str]) -> None:
         if self._session is not None:
@@ -290,6 +303,8 @@ class Recorder(KerasHooks):
         told_later = training.root_of(self._model) in ("keras", "sklearn")
         if self._steps is not None or not told_later:
             self._begin(self._steps)
+        else:
+            check_budget(self._settings, self._look())
 
     def _look(self) -> Probe:
         if self._probe is None:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from layerscope.errors import OutputError
+from layerscope.errors import LayerscopeError, OutputError
 from layerscope.instruments.record.budget import Spending, chosen_samples, free_on_disk
-from layerscope.instruments.record.described import as_before, kept_json
+from layerscope.instruments.record.described import as_before, check_probe, kept_json
 from layerscope.instruments.record.layout import (
     Encoder,
     Key,
@@ -23,11 +23,12 @@ from layerscope.instruments.record.layout import (
     stored_inputs,
     weight_array,
 )
-from layerscope.instruments.record.plan import Plan, thinned
+from layerscope.instruments.record.plan import Plan, check_limit, thinned
 from layerscope.instruments.record.probabilities import probabilities
 from layerscope.instruments.record.probe import Look, Probe
-from layerscope.instruments.record.worker import Worker
+from layerscope.instruments.record.worker import Worker, end_those_at
 from layerscope.network import to_json
+from layerscope.store.places import place, same_place
 from layerscope.store.schema import Schema
 
 #: How many bytes may wait to be written before the training waits for them: two looks, as long as
@@ -81,25 +82,25 @@ class Session:
         self._classes = settings.classes
         probabilities(look.output, self._classes)  # what is wrong is said before anything is there
         plan = _plan(settings, probe, look, steps)
-        if check_place(settings):
+        resumes = check_place(settings)
+        # Its steps may still wait to be written: after an interrupted training in a notebook.
+        end_those_at(same_place(settings.url))
+        if resumes:
             self.plan, self._writer = _gone_on(settings, probe, look, plan)
         else:
             self.plan, self._writer = plan, _begun(settings, probe, look, plan)
         self.last: int | None = max(self._writer.steps, default=None)
-        self._worker = Worker(_waiting(look.nbytes), self._writer.close)
         self._encoder = Encoder(self.plan)
         self._spending = Spending(self.plan)
+        end = _End(self._writer, self._encoder, self._spending)
+        self._worker = Worker(_waiting(look.nbytes), end, same_place(settings.url))
         # Also where it is dropped, or the interpreter ends, without having been closed.
-        self._finish = weakref.finalize(self, self._worker.end)
+        self._finish = weakref.finalize(self, self._worker.end_unasked)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out while it was made."""
-        missing = [
-            f"{address} was not there at each step, or not in the same shape: NaN stands for it"
-            for address in self._encoder.missing
-        ]
-        return (*self._spending.notes, *missing)
+        return _notes(self._encoder, self._spending)
 
     def add(self, step: int, epoch: float | None, metrics: Mapping[str, float], look: Look) -> None:
         """Hand a look over to be written, and wait where too much is waiting.
@@ -127,9 +128,8 @@ class Session:
 
     def close(self) -> None:
         """End the writing. Raises OutputError when something could not be written."""
-        for sentence in self.notes:
-            self._writer.note(sentence)
-        self._finish()
+        self._finish.detach()
+        self._worker.end()
         self._worker.wait()
 
     def note(self, sentence: str) -> None:
@@ -159,6 +159,28 @@ class _Append:
             arrays=self.encoder.arrays(self.look),
         )
         self.spending.spent(nbytes)
+
+
+@dataclass(frozen=True)
+class _End:
+    """What is done after the last step, with or without a session that still is there."""
+
+    writer: Writer
+    encoder: Encoder
+    spending: Spending
+
+    def __call__(self) -> None:
+        for sentence in _notes(self.encoder, self.spending):
+            self.writer.note(sentence)
+        self.writer.close()
+
+
+def _notes(encoder: Encoder, spending: Spending) -> tuple[str, ...]:
+    missing = [
+        f"{address} was not there at each step, or not in the same shape: NaN stands for it"
+        for address in encoder.missing
+    ]
+    return (*spending.notes, *missing)
 
 
 def _waiting(nbytes: int) -> int:
@@ -192,6 +214,7 @@ def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
     """A new recording."""
     from layerscope.store.writer import Writer as StoreWriter
 
+    check_limit(plan, settings.budget)
     inputs = stored_inputs(probe.inputs, plan)
     return StoreWriter.create(
         settings.url,
@@ -206,12 +229,24 @@ def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[
     from layerscope.store.writer import Writer as StoreWriter
 
     writer = StoreWriter.resume(settings.url)
-    plan = as_before(plan, writer.schema.attrs.get("kept", {}), settings.dtype)
-    other = writer.schema.difference(_schema(settings, probe, look, plan))
-    if other is not None:
+    try:
+        plan = as_before(plan, writer.schema.attrs.get("kept", {}), settings.dtype)
+        other = writer.schema.difference(_schema(settings, probe, look, plan))
+        if other is not None:
+            raise OutputError(f"The recording {settings.url!r} can't be gone on with: {other}.")
+        inputs = {name: a.values for name, a in stored_inputs(probe.inputs, plan).items()}
+        check_probe(settings.url, inputs, probe.provenance)
+        check_limit(plan, settings.budget)
+    except LayerscopeError:
         writer.close()
-        raise OutputError(f"The recording {settings.url!r} can't be gone on with: {other}.")
+        raise
     return plan, writer
+
+
+def check_budget(settings: Settings, probe: Probe) -> None:
+    """Raise InputError where the budget does not hold a single step of a new recording."""
+    if settings.budget is not None and not check_place(settings):
+        check_limit(_plan(settings, probe, probe.look(), None), settings.budget)
 
 
 def _schema(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Schema:
@@ -229,8 +264,6 @@ def check_place(settings: Settings) -> bool:
     Raises OutputError, before anything is trained, where something is there that nobody allowed to
     be replaced.
     """
-    from layerscope.store.places import place
-
     there = not place(settings.url).empty()
     if there and not settings.resume and not settings.overwrite:
         raise OutputError(

@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.export import export
 
-    output = Output.claim(args.folder, force=args.force)
+    output = Output.claim(args.folder, force=args.force, option=None)
     run = opened_run(args.run)
     with bar("Writing") as progress:
         written = export(run, output.folder, format=args.format, overwrite=True, progress=progress)

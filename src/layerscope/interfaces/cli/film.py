@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
+from layerscope.errors import ViewError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import claim_file, safe, say
 from layerscope.interfaces.cli.recorded import (
@@ -15,6 +17,9 @@ from layerscope.interfaces.cli.recorded import (
     part_of,
     sample_of,
 )
+
+if TYPE_CHECKING:
+    from layerscope.run import Run
 
 
 def add(commands: Any) -> None:
@@ -60,6 +65,8 @@ def _run(args: argparse.Namespace) -> None:
     from layerscope.views.encoding import KINDS
     from layerscope.views.film import film
 
+    if args.step is not None and args.along != "sample":
+        raise ViewError("--step is for a film over samples: pass --along sample too.")
     path = claim_file(args.out or f"{safe(args.address)}.webp", KINDS, force=args.force)
     run = opened_run(args.run)
     with bar("Drawing frames") as progress:
@@ -69,7 +76,7 @@ def _run(args: argparse.Namespace) -> None:
             path,
             fps=args.fps,
             along=args.along,
-            sample=sample_of(run, args.sample),
+            sample=sample_of(run, args.sample or 0),
             step=args.step,
             columns=args.columns,
             scale=args.scale,
@@ -81,3 +88,17 @@ def _run(args: argparse.Namespace) -> None:
         )
     count = f"{written.frames} frame{'s' * (written.frames != 1)}"
     say(f"Written to {written.path}: {count} of {written.size[0]} × {written.size[1]} pixels")
+    hint = None if args.reshape else _square(run, args.address)
+    if hint:
+        say(f"With --reshape {hint} the weights of each unit are an image.")
+
+
+def _square(run: Run, address: str) -> str:
+    """The sides of the images that the rows of a weight matrix would make; empty for none."""
+    weights = run.weights
+    if address not in weights or set(weights.axes(address)) != {"step", "input", "unit"}:
+        return ""
+    flattened = "input_shape" in weights.part(address, slice(0, 0)).attrs  # drawn so by itself
+    count = weights.axes(address)["input"]
+    side = math.isqrt(count)
+    return f"{side},{side}" if side > 1 and side * side == count and not flattened else ""

@@ -110,10 +110,11 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_pictures(parser: argparse.ArgumentParser) -> None:
-    """How pictures look."""
+def add_pictures(parser: argparse.ArgumentParser, palette: str | None = "viridis") -> None:
+    """How pictures look; with no ``palette`` of their own, weights are drawn about zero."""
     parser.add_argument("--columns", type=whole, metavar="N", help="maps in a row")
-    parser.add_argument("--palette", default="viridis", metavar="NAME", help="default: viridis")
+    said = "default: viridis" + ("" if palette else "; for weights of both signs diverging")
+    parser.add_argument("--palette", default=palette, metavar="NAME", help=said)
     parser.add_argument("--ground", choices=("dark", "light"), default="dark")
     parser.add_argument(
         "--reshape",

@@ -26,16 +26,19 @@ class Output:
     folder: Path
 
     @classmethod
-    def claim(cls, folder: str | Path, *, force: bool = False) -> Output:
-        """The folder; it is made when the first file is written.
+    def claim(
+        cls, folder: str | Path, *, force: bool = False, option: str | None = "--out"
+    ) -> Output:
+        """The folder, which ``option`` names; it is made when the first file is written.
 
         Raises OutputError when it holds something and ``force`` is not given, or can't be written.
         """
         folder = Path(folder)
+        another = f"name another with {option}" if option else "name another"
         try:
             if folder.is_dir() and any(folder.iterdir()) and not force:
                 raise OutputError(
-                    f"The folder {str(folder)!r} is not empty: name another with --out, or pass "
+                    f"The folder {str(folder)!r} is not empty: {another}, or pass "
                     "--force to replace the files of the same names."
                 )
             there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -45,8 +48,7 @@ class Output:
             raise
         except OSError as error:
             raise OutputError(
-                f"The folder {str(folder)!r} can't be written ({error.strerror}): name another "
-                "with --out."
+                f"The folder {str(folder)!r} can't be written ({error.strerror}): {another}."
             ) from error
         return cls(folder)
 

@@ -29,7 +29,6 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample",
         type=options.sample,
-        default=0,
         metavar="N",
         help="which sample, counted from 0, or its name (default: the first)",
     )
@@ -40,7 +39,7 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
         metavar="SCALE",
         help="layer: one range over all steps (default); unit: one for each map; network; LO,HI",
     )
-    options.add_pictures(parser)
+    options.add_pictures(parser, palette=None)
 
 
 def is_run(name: str) -> bool:

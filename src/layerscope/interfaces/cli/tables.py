@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.summary import Row
     from layerscope.run import Run
 
+_SILENT = "silent units"
 _MOMENTS = 8  #: columns of a table over time
 _FIELDS = ("address", "type", "shape", "min", "mean", "max", "units", "blank")
 
@@ -59,11 +60,13 @@ def over_time(run: Run) -> list[str]:
     series = layer_series(run)
     tables: list[tuple[str, list[tuple[str, Any]], str]] = [
         ("metric", list(run.metrics.items()), ".3g"),
-        ("silent units", [(s.address, s.dead) for s in series], ".0%"),
+        (_SILENT, [(s.address, s.dead) for s in series], ".0%"),
         ("mean activation", [(s.address, s.mean) for s in series], ".3g"),
         ("change of weights", [(s.address, s.change) for s in series], ".2%"),
     ]
     for title, found, form in tables:
+        silent = [name for name, values in found if title == _SILENT and _never(values)]
+        found = [(name, values) for name, values in found if name not in silent]
         rows = [
             (name, *("" if np.isnan(values[i]) else format(float(values[i]), form) for i in chosen))
             for name, values in found
@@ -71,4 +74,13 @@ def over_time(run: Run) -> list[str]:
         ]
         if rows:
             lines += ["", text_table((title, *titles), rows, right=titles)]
-    return [*lines, ""]
+        if silent:
+            rest = "the other " if rows else ""
+            layers = f"{rest}{len(silent)} layer{'s' * (len(silent) != 1)}"
+            lines += [*[""] * (not rows), f"No unit was silent in {layers}."]
+    return lines
+
+
+def _never(shares: Any) -> bool:
+    """Whether a share is known, and zero at every step."""
+    return shares is not None and bool((shares == 0).all())

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.errors import ViewError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import claim_file, safe, say, status
 from layerscope.interfaces.cli.recorded import (
@@ -52,6 +53,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.address is None and args.sample is not None:
+        raise ViewError("--sample is for an ADDRESS: the tables are of all samples.")
     name = args.out or (f"{safe(args.address)}-timeline.png" if args.address else None)
     path = claim_file(name, _KINDS, force=args.force) if name else None
     run = opened_run(args.run)
@@ -64,7 +67,7 @@ def _run(args: argparse.Namespace) -> None:
         panel = timeline(
             part_of(run, args.address),
             args.address,
-            sample=sample_of(run, args.sample),
+            sample=sample_of(run, args.sample or 0),
             columns=args.columns,
             scale=args.scale,
             palette=args.palette,
@@ -78,8 +81,9 @@ def _run(args: argparse.Namespace) -> None:
 def _tell(run: Run, path: Path | None) -> None:
     from layerscope.findings import findings
 
-    say(*over_time(run))
-    say(*(f"{finding}." for finding in findings(run)))
+    first, *tables = over_time(run)
+    said = [f"{finding}." for finding in findings(run)]
+    say(first, *(f"Note: {note}" for note in run.notes), *said, *tables)
     if path is not None:
         from layerscope.files import whole
         from layerscope.views.curves import curves

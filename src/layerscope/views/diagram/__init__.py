@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STYLES = ("vertical", "horizontal", "volume")
+_LINE = 110  #: characters in a line of the heading
 _MOST = 260  #: boxes, before blocks are closed unasked
 #: Unless that would leave fewer than these, where all open are not more than those.
 _FEWEST, _AT_MOST = 12, 1500
@@ -97,6 +99,8 @@ def diagram(
     if collapse is None:
         collapse = recording is None  # each copy has a map of its own to show
     root, graph, note = _tree(graph, depth, expand, collapse)
+    if recording is None and unit is not None:
+        raise ViewError("unit= says which channel of activations to show: pass activations, too.")
     thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
     size = (lambda item: None) if thumbnails is None else thumbnails.size
     cards = {item.id: card(item, show_shapes, show_layer_names, size(item)) for item in drawn(root)}
@@ -182,7 +186,8 @@ def _picture(
     palette: str,
     ground: str,
 ) -> Diagram:
-    texts = heading(network, note, thumbnails.note if thumbnails else "")
+    said = [line for text in network.notes for line in textwrap.wrap(text, _LINE)]
+    texts = heading(network, note, thumbnails.note if thumbnails else "", *said)
     page = max(placed.size[0], *(text.width for text in texts)) + 2 * MARGIN
     dx, dy = (page - placed.size[0]) / 2, below(texts)
     boxes = []

@@ -60,6 +60,23 @@ class Thumbnails:
         if unit is not None and (isinstance(unit, bool) or not isinstance(unit, int) or unit < 0):
             raise ViewError(f"unit={unit!r}: pass the number of a channel, counted from 0.")
         self._check_index("sample", self.sample)
+        if unit is not None:
+            self._check_unit(unit)
+
+    def _check_unit(self, unit: int) -> None:
+        """ViewError where no layer has so many channels."""
+        arrays = [self.recording.named(address) for address in self.recording]
+        counts = [
+            array.values.shape[array.axes.index(axis)]
+            for array in arrays
+            for axis in ("channel", "head")
+            if axis in array.axes
+        ]
+        if unit >= max(counts, default=0):
+            raise ViewError(
+                f"There is no channel {unit} in any layer: the most that one has is "
+                f"{max(counts, default=0)}, counted from 0."
+            )
 
     def _check_index(self, axis: str, index: Any) -> None:
         """ViewError where no layer has it; one that is short of it is drawn without a picture."""
