@@ -59,6 +59,14 @@ def test_other_scales(scale: Any) -> None:
     assert np.abs(picture.pixels(0) - wanted).max() <= 1
 
 
+def test_channels_of_one_value_each_are_shown_all_together() -> None:
+    values = np.linspace(0, 1, 10).reshape(1, 1, 1, 10)
+    picture = drawn(named(values, MAPS))
+    assert picture.pixels(0).shape == (1, 10)
+    assert picture.pixels(0)[0].tolist() == sorted(picture.pixels(0)[0].tolist())
+    assert captions(picture) == ["10 channels, largest 9"]
+
+
 def test_a_channel_that_is_not_there_is_said() -> None:
     with pytest.raises(
         ViewError, match="There is no channel 7 in any layer: the most that one has"

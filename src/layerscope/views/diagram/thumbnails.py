@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,9 @@ class Thumbnails:
         if chosen.colour:
             tile = colour_tiles(chosen)[0][0]
             return _Picture(tile.pixels, _fitted(tile.pixels), "", (tile.low, tile.high), False)
+        if chosen.maps.shape[1:] == (1, 1) and len(chosen.maps) > 1:
+            # What squeezes each channel to one value: all of them tell more than one of them.
+            chosen = replace(chosen, maps=chosen.maps.reshape(1, 1, -1), vector=True)
         return self._vector(chosen, address) if chosen.vector else self._map(chosen, address)
 
     def _map(self, chosen: Chosen, address: str) -> _Picture:
@@ -178,7 +181,8 @@ class Thumbnails:
         pixels = np.full(rows * columns, palettes.GROUND, np.uint8)
         pixels[: len(values)] = values
         size = (_WIDTH, max(_THIN, min(_SIDE, 2 * rows)))
-        caption = f"{len(values)} unit{'s' * (len(values) != 1)}"
+        counted = "channel" if len(chosen.labels) > 1 else "unit"
+        caption = f"{len(values)} {counted}{'s' * (len(values) != 1)}"
         if 1 < len(values) <= 1000 and np.isfinite(chosen.maps).all():
             caption += f", largest {int(chosen.maps[0, 0].argmax())}"
         span = float(result.low[0]), float(result.high[0])
