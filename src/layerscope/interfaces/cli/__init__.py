@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import layerscope
 from layerscope.errors import LayerscopeError
@@ -78,9 +79,18 @@ def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments") and " -" not in message:
+            message += " (inputs stand together, before the options)"
+        self.exit(_FAILED, f"{self.prog}: error: {message}\n")
+
+
 def command_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="layerscope",
         description="See inside neural networks: every channel of every layer.",
         allow_abbrev=False,
