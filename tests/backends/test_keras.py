@@ -30,6 +30,12 @@ class Fails(keras.Model):
         raise ZeroDivisionError("midway")
 
 
+@pytest.fixture(autouse=True)
+def own_names() -> None:
+    """Layers named as in a new process, whatever tests before this one have built."""
+    keras.utils.clear_session(free_memory=False)
+
+
 class TestKeras(BackendContract):
     def mlp(self) -> Any:
         model = keras.Sequential([
