@@ -300,7 +300,7 @@ def test_checkpoints_become_a_recording(tmp_path: Path) -> None:
         network = keras.Sequential(
             [keras.Input((3,)), keras.layers.Dense(2, activation="softmax", name="out")]
         )
-        outputs.append((epoch, network(X).__array__()))
+        outputs.append((epoch, keras.ops.convert_to_numpy(network(X))))
         paths.append(tmp_path / f"net.{epoch:02d}-0.{epoch}5.keras")
         network.save(paths[-1])
     np.save(tmp_path / "x.npy", X)
