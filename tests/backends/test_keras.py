@@ -329,3 +329,18 @@ def test_a_source_that_is_guessed_is_said() -> None:
         "code between layers is not seen, so the value computed last is taken for the source of "
         "second",
     )
+
+
+def test_sources_of_inputs_given_by_name() -> None:
+    class Named(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = keras.layers.Dense(2, name="out")
+
+        def call(self, x: Any) -> Any:
+            return self.out(x["left"] + x["right"])
+
+    x = {name: np.ones((1, 3), np.float32) for name in ("left", "right")}
+    network = ls.activations(Named(), x).network
+    assert network["out"].inputs == ("left", "right")
+    assert network.notes == ()

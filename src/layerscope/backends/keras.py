@@ -120,7 +120,8 @@ class KerasBackend:
         """One forward pass in inference mode."""
         x = keras.tree.map_structure(self._tensor, x)
         received = {
-            name: self._engine.snapshot(value) for name, value in _received(self._model, x).items()
+            name: self._engine.snapshot(value)
+            for name, value in tree.received(self._model, x).items()
         }
         with random_state_kept():
             self._build(x)
@@ -292,7 +293,7 @@ def _watched(
     )
 
     listed = {layer.address: layer for layer in tree.input_layers(model)}
-    for name, value in _received(model, x).items():
+    for name, value in tree.received(model, x).items():
         trace.receive(name, value, listed=listed.get(name))
     try:
         with intercepted(trace, _subject_of(trace, model, known)):
@@ -321,18 +322,6 @@ def _subject_of(
         return subject
 
     return subject_of
-
-
-def _received(model: Any, x: Any) -> dict[str, Any]:
-    """The tensors of an input by name: the user's own, or the model's, or numbered ones."""
-    leaves = _leaves(x)
-    if isinstance(x, dict):
-        names = [str(name) for name in keras.tree.flatten({name: name for name in x})]
-    else:
-        names = tree.input_names(model)
-    if len(names) != len(leaves):
-        names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
-    return dict(zip(names, leaves, strict=True))
 
 
 def _leaves(x: Any) -> list[Any]:

@@ -17,23 +17,39 @@ from layerscope.backends.trace import Subject, Trace
 _ONE_AT_A_TIME = threading.RLock()
 
 
+def _as_it_is(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+    return original(operation, *args, **kwargs)
+
+
 @contextmanager
-def intercepted(trace: Trace, subject_of: Callable[[Any], Subject | None]) -> Iterator[None]:
+def intercepted(
+    trace: Trace,
+    subject_of: Callable[[Any], Subject | None],
+    *,
+    perform: Callable[[Any, Any, Any, Any], Any] = _as_it_is,
+    on_symbols: bool = False,
+) -> Iterator[None]:
     """Report to the trace every call of a layer or operation that this thread makes.
 
     On every backend, layers are called through ``Layer.__call__``, and the operator nodes of
     functional models through ``Operation.__call__``; so these two methods are replaced for as long
-    as the pass lasts. Other threads pass through them untouched.
+    as the pass lasts. Other threads pass through them untouched. ``perform`` is given the method
+    replaced, the operation and its arguments, and makes the call; ``on_symbols`` is for a pass
+    whose values are symbols.
     """
     with _ONE_AT_A_TIME, ExitStack() as stack:
-        stack.enter_context(_watched(keras.Layer, trace, subject_of))
-        stack.enter_context(_watched(keras.Operation, trace, subject_of))
+        stack.enter_context(_watched(keras.Layer, trace, subject_of, perform, on_symbols))
+        stack.enter_context(_watched(keras.Operation, trace, subject_of, perform, on_symbols))
         yield
 
 
 @contextmanager
 def _watched(
-    kind: Any, trace: Trace, subject_of: Callable[[Any], Subject | None]
+    kind: Any,
+    trace: Trace,
+    subject_of: Callable[[Any], Subject | None],
+    perform: Callable[[Any, Any, Any, Any], Any],
+    on_symbols: bool,
 ) -> Iterator[None]:
     original = kind.__call__
     owner = threading.get_ident()
@@ -49,11 +65,12 @@ def _watched(
             return original(operation, *args, **kwargs)
         trace.enter(subject, [args, kwargs])
         try:
-            result = original(operation, *args, **kwargs)
+            result = perform(original, operation, args, kwargs)
         except BaseException:
             trace.abandon()
             raise
-        if any(isinstance(leaf, keras.KerasTensor) for leaf in keras.tree.flatten(result)):
+        symbolic = any(isinstance(leaf, keras.KerasTensor) for leaf in keras.tree.flatten(result))
+        if symbolic and not on_symbols:
             trace.abandon()  # a layer that builds itself tries its parts on symbols first
             return result
         return trace.leave([args, kwargs], result)

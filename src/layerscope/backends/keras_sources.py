@@ -8,7 +8,6 @@ a layer's input back to other layers' outputs is what the network's edges are.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 
 from layerscope.backends import keras_tree as tree
+from layerscope.backends.keras_calls import intercepted
 from layerscope.backends.trace import Subject, Trace
 from layerscope.selection import Selection
 
@@ -39,14 +39,11 @@ def sources_of(
         may_stop=False,
         parents_of=_parents,
     )
-    names = tree.input_names(model)
-    leaves = keras.tree.flatten(symbols)
-    if len(names) != len(leaves):
-        names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
-    for name, symbol in zip(names, leaves, strict=True):
+    for name, symbol in tree.received(model, symbols).items():
         trace.receive(name, symbol, listed=None)
     try:
-        with _unchanged(model), _inlined(trace, subject_of(trace)):
+        how = intercepted(trace, subject_of(trace), perform=_own_code, on_symbols=True)
+        with _unchanged(model), how:
             model(symbols, training=False)
     # Somebody else's code, which may want numbers, or another framework's tensors: then the sources
     # stay guessed, and are said to be.
@@ -63,42 +60,10 @@ def _parents(symbol: Any) -> list[Any]:
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
-@contextmanager
-def _inlined(trace: Trace, subject_of: Callable[[Any], Subject | None]) -> Iterator[None]:
-    """Report calls of layers to the trace; those that hold layers run their own code on symbols."""
-
-    def wrapped(kind: Any, original: Any) -> Any:
-        @functools.wraps(original)
-        def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-            mine = kind is keras.Layer or not isinstance(operation, keras.Layer)
-            subject = subject_of(operation) if mine else None
-            if subject is None:
-                return original(operation, *args, **kwargs)
-            trace.enter(subject, [args, kwargs])
-            try:
-                if tree.children(operation) and not subject.opaque:
-                    result = _own_code(operation, args, kwargs)
-                else:
-                    result = original(operation, *args, **kwargs)
-            except BaseException:
-                trace.abandon()
-                raise
-            return trace.leave([args, kwargs], result)
-
-        return call
-
-    originals = {kind: kind.__call__ for kind in (keras.Layer, keras.Operation)}
-    for kind, original in originals.items():
-        kind.__call__ = wrapped(kind, original)
-    try:
-        yield
-    finally:
-        for kind, original in originals.items():
-            kind.__call__ = original
-
-
-def _own_code(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What a layer that holds layers returns for symbols, by its own ``call``."""
+def _own_code(original: Any, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What an operation returns for symbols; a layer that holds layers, by its own ``call``."""
+    if not tree.children(layer) or tree.is_loop(layer):
+        return original(layer, *args, **kwargs)
     rest = {name: value for name, value in kwargs.items() if name != "training"}
     if layer._call_has_training_arg:
         rest["training"] = False

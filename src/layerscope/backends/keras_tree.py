@@ -349,3 +349,20 @@ def _unique(name: str, taken: set[str]) -> str:
         candidate = f"{name}_{number}"
     taken.add(candidate)
     return candidate
+
+
+def received(model: Any, x: Any) -> dict[str, Any]:
+    """The tensors of an input by name: the user's own, or the model's, or numbered ones."""
+    leaves = list(keras.tree.flatten(x))
+    if isinstance(x, dict):
+        names = [str(name) for name in keras.tree.flatten({name: name for name in x})]
+    else:
+        names = input_names(model)
+    if len(names) != len(leaves):
+        names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
+    return dict(zip(names, leaves, strict=True))
+
+
+def is_loop(layer: Any) -> bool:
+    """Whether what a layer calls runs in a loop, and has no one value to show."""
+    return isinstance(layer, _LOOPS)
