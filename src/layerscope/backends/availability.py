@@ -19,6 +19,7 @@ EXTRAS = {
     "safetensors": "torch",
     "sklearn": "sklearn",
     "joblib": "sklearn",
+    "autograd": "sklearn",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "skops": "sklearn",

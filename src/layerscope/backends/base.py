@@ -2,7 +2,7 @@
 
 Requirements
 - ``Backend`` is small, and all of it is required; what only some frameworks can do is a protocol
-  of its own (``Differentiable`` and the like, as instruments come to need them).
+  of its own: ``Differentiable``.
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
@@ -11,9 +11,9 @@ Requirements
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from layerscope.axes import NamedArray
 from layerscope.network import InputSpec, Layer, Network
@@ -64,3 +64,68 @@ class Backend(Protocol):
 
     def digest(self) -> str:
         """A digest of the weights, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tap:
+    """A value of a pass: what a layer returns, or what goes into the activation fused into it."""
+
+    layer: str
+    before_activation: bool = False
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A model whose values can be differentiated with respect to its input.
+
+    Tensors are the framework's own, of float32, and *presented*: samples first, channels last,
+    whatever the model's own layout.
+    """
+
+    @property
+    def ops(self) -> Any:
+        """``keras.ops``, on the tensors of this framework, or what has the same names.
+
+        Raises ModelError where Keras already runs on another framework in this process.
+        """
+
+    def values(self, taps: Sequence[Tap], embedding: str | None = None) -> Callable[[Any], Any]:
+        """A forward pass in inference mode, for use in :meth:`gradient` and :meth:`compiled`.
+
+        Given the input, it returns a dict of the values by tap; layers after the last tap are not
+        computed. With ``embedding``, it is given what that layer returns, and the model is run on
+        indices that stand for nothing. Raises AddressError where no layer is called so.
+        """
+
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        """A function of ``(x, *rest)`` made into one that also returns a gradient.
+
+        ``function`` returns scores, or a tuple of scores and anything else; the result returns
+        what it returned, and the gradient of the sum of the scores with respect to x.
+        """
+
+    def compiled(
+        self, function: Callable[..., Any], key: Hashable, *, network: bool
+    ) -> Callable[..., Any]:
+        """The function of arrays, compiled where the framework compiles.
+
+        It is remembered with the model under the key, which must tell it from every other;
+        ``network`` says whether it runs the model.
+        """
+
+    def optimizer(self, which: Any, params: Any) -> Update:
+        """``"adam"`` or one of Keras' own optimizers, for parameters of that shape."""
+        ...
+
+
+class Update(Protocol):
+    """An optimizer as a pure function, for use in :meth:`Differentiable.compiled`; it ascends."""
+
+    @property
+    def state(self) -> list[Any]:
+        """What it begins with."""
+
+    def __call__(
+        self, params: Any, state: list[Any], gradient: Any, step_size: Any
+    ) -> tuple[Any, list[Any]]:
+        """The new parameters and the new state."""

@@ -7,7 +7,7 @@ import hashlib
 import weakref
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,12 +16,13 @@ import numpy as np
 
 from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import keras_tree as tree
-from layerscope.backends.base import Run
-from layerscope.backends.keras_calls import intercepted
+from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.keras_engines import Engine, engine
+from layerscope.backends.keras_gradients import calculus, compiled, optimizer_of, values_of
+from layerscope.backends.keras_pass import Facts, leaves, subject_lookup, watched
 from layerscope.backends.keras_sources import sources_of
 from layerscope.backends.keras_weights import weights_of
-from layerscope.backends.trace import PassComplete, Subject, Trace, guessed_note
+from layerscope.backends.trace import guessed_note
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
@@ -32,38 +33,24 @@ _FUNCTIONS_REMEMBERED = 8
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What a pass showed besides its values."""
-
-    network: Network
-    aliases: Mapping[str, str]
-    input_axes: Mapping[str, tuple[str, ...]]
-    axes: Mapping[str, tuple[str, ...]]
-    kept: tuple[str, ...]
-    complete: bool  #: whether it ran to its end
-    guessed: tuple[str, ...] = ()  #: the layers whose source was guessed
-    unseen: tuple[str, ...] = ()  #: those some of whose sources are not known
-
-
-@dataclass(frozen=True)
 class _Outcome:
     values: Mapping[str, Any]
     output: Any
-    facts: _Facts
+    facts: Facts
 
 
 @dataclass(frozen=True)
 class _Compiled:
     function: Callable[[Any, list[Any]], tuple[dict[str, Any], Any]]
     variables: list[Any]
-    facts: list[_Facts]  #: one, from when the function is first called and so traced
+    facts: list[Facts]  #: one, from when the function is first called and so traced
 
 
 @dataclass
 class _Seen:
     """What is remembered of passes on inputs of one shape."""
 
-    facts: _Facts | None = None  #: of a pass that ran to its end
+    facts: Facts | None = None  #: of a pass that ran to its end
     runs: int = 0
     #: Where each value comes from, found out when it was guessed; None where it can't be.
     sources: Mapping[str, tuple[str, ...]] | None = None
@@ -127,7 +114,7 @@ class KerasBackend:
             self._build(x)
             seen = self._recall(x)
             outcome = None
-            if self._engine.compiles(_leaves(x)[0].shape[0], seen.runs > 0) and seen.traceable:
+            if self._engine.compiles(leaves(x)[0].shape[0], seen.runs > 0) and seen.traceable:
                 outcome = self._compiled(x, selection, seen)
             if outcome is None:
                 outcome = self._eager(x, selection)
@@ -149,6 +136,32 @@ class KerasBackend:
             digest.update(owned.parameter.key.encode())
             digest.update(np.ascontiguousarray(self._engine.read(owned.variable.value)[0]).data)
         return digest.hexdigest()
+
+    @property
+    def ops(self) -> Any:
+        """``keras.ops``."""
+        return keras.ops
+
+    def values(
+        self, taps: Sequence[Tap], embedding: str | None = None
+    ) -> Callable[[Any], dict[Tap, Any]]:
+        """A forward pass in inference mode, to be differentiated and compiled."""
+        return values_of(self._model, self._engine, taps, embedding)
+
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        """The function, made to return also the gradient with respect to its first argument."""
+        return calculus().gradient(function)
+
+    def compiled(
+        self, function: Callable[..., Any], key: Hashable, *, network: bool
+    ) -> Callable[..., Any]:
+        """The function of arrays, compiled on JAX and TensorFlow, remembered with the model."""
+        fingerprint = _fingerprint(self._model) if network else None
+        return compiled(self._model, fingerprint, function, key, network)
+
+    def optimizer(self, which: Any, params: Any) -> Update:
+        """``"adam"`` or one of ``keras.optimizers``."""
+        return calculus().update(optimizer_of(which), params)
 
     def _tensor(self, value: Any) -> Any:
         """The value as a tensor that shares no memory with the user's array."""
@@ -172,13 +185,13 @@ class KerasBackend:
 
     def _recall(self, x: Any) -> _Seen:
         memory = _MEMORY.setdefault(self._model, OrderedDict())
-        shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in _leaves(x))
+        shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves(x))
         return _recent(memory, (shapes, _fingerprint(self._model)), _Seen, _SHAPES_REMEMBERED)
 
     def _eager(self, x: Any, selection: Selection) -> _Outcome:
         values: dict[str, Any] = {}
         with self._engine.eager(self._model, values) as keep:
-            output, facts = _watched(self._model, x, selection, self._engine, values, keep)
+            output, facts = watched(self._model, x, selection, self._engine, values, keep)
         return _Outcome(values, output, replace(facts, network=self._named(facts.network)))
 
     def _compiled(self, x: Any, selection: Selection, seen: _Seen) -> _Outcome | None:
@@ -205,12 +218,12 @@ class KerasBackend:
     def _compile(self, selection: Selection) -> _Compiled:
         # What is remembered by model must not keep the model alive.
         model, engine = weakref.ref(self._model), self._engine
-        facts: list[_Facts] = []
+        facts: list[Facts] = []
 
         def run(x: Any) -> tuple[dict[str, Any], Any]:
             values: dict[str, Any] = {}
             keep = lambda _, value: engine.keep(value)  # noqa: E731
-            output, found = _watched(model(), x, selection, engine, values, keep)
+            output, found = watched(model(), x, selection, engine, values, keep)
             facts[:] = [found]
             return values, output
 
@@ -231,7 +244,7 @@ class KerasBackend:
             known = tree.subjects(self._model)
             with random_state_kept():
                 seen.sources = sources_of(
-                    self._model, x, lambda trace: _subject_of(trace, self._model, known)
+                    self._model, x, lambda trace: subject_lookup(trace, self._model, known)
                 )
             seen.sought = True
         facts, sources = outcome.facts, seen.sources
@@ -278,57 +291,7 @@ class KerasBackend:
         return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
 
 
-def _watched(
-    model: Any, x: Any, selection: Selection, engine: Engine, values: dict[str, Any], keep: Any
-) -> tuple[Any, _Facts]:
-    """Run the model, and note what it calls."""
-    known = tree.subjects(model)
-    trace = Trace(
-        selection,
-        batch=_leaves(x)[0].shape[0],
-        is_value=engine.value_test(),
-        default_layout=engine.default_layout,
-        values=values,
-        keep=keep,
-    )
-
-    listed = {layer.address: layer for layer in tree.input_layers(model)}
-    for name, value in tree.received(model, x).items():
-        trace.receive(name, value, listed=listed.get(name))
-    try:
-        with intercepted(trace, _subject_of(trace, model, known)):
-            output, complete = model(x, training=False), True
-    except PassComplete:
-        output, complete = None, False
-    axes = {layer.address: layer.axes or () for layer in trace.layers}
-    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
-    network = trace.network("", "", ())
-    facts = _Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
-    return output, replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
-
-
-def _subject_of(
-    trace: Trace, model: Any, known: Mapping[int, Subject]
-) -> Callable[[Any], Subject | None]:
-    """What is known of the operation that is being called; of one made in the pass, its name."""
-
-    def subject_of(operation: Any) -> Subject | None:
-        subject = known.get(id(operation))
-        outer = trace.inside()
-        made_now = subject is None and outer is not None and isinstance(operation, keras.Layer)
-        if made_now and outer is not None:
-            inside = "" if outer is known[id(model)] else outer.address + "/"
-            subject = Subject(inside + operation.name, type(operation).__name__)
-        return subject
-
-    return subject_of
-
-
-def _leaves(x: Any) -> list[Any]:
-    return list(keras.tree.flatten(x))
-
-
-def _selected(selection: Selection, facts: _Facts | None) -> Hashable:
+def _selected(selection: Selection, facts: Facts | None) -> Hashable:
     """What the selection comes down to for this model; None where only a pass can tell."""
     if selection.everything:
         return "everything"

@@ -17,7 +17,12 @@ from layerscope.backends.trace import Subject, Trace
 _ONE_AT_A_TIME = threading.RLock()
 
 
-def _as_it_is(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+#: Makes a call: given the method replaced, the operation and its arguments.
+Perform = Callable[[Any, Any, Any, Any], Any]
+
+
+def as_it_is(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+    """The call as it would have been."""
     return original(operation, *args, **kwargs)
 
 
@@ -26,7 +31,7 @@ def intercepted(
     trace: Trace,
     subject_of: Callable[[Any], Subject | None],
     *,
-    perform: Callable[[Any, Any, Any, Any], Any] = _as_it_is,
+    perform: Perform = as_it_is,
     on_symbols: bool = False,
 ) -> Iterator[None]:
     """Report to the trace every call of a layer or operation that this thread makes.
@@ -48,7 +53,7 @@ def _watched(
     kind: Any,
     trace: Trace,
     subject_of: Callable[[Any], Subject | None],
-    perform: Callable[[Any, Any, Any, Any], Any],
+    perform: Perform,
     on_symbols: bool,
 ) -> Iterator[None]:
     original = kind.__call__

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from layerscope.axes import NamedArray
-from layerscope.backends.base import Run
+from layerscope.backends.availability import needs
+from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.errors import ModelError
-from layerscope.network import InputSpec, Layer, Network, Parameter
+from layerscope.network import InputSpec, Layer, Network, Parameter, unknown_address
 from layerscope.selection import Selection, select
 
 Array = npt.NDArray[Any]
@@ -102,7 +104,7 @@ class SklearnBackend:
                 value = trace.leave([value], _transformed(step, value, self._dtype()))
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
-                value = trace.leave([value], activate(value @ kernel + bias))
+                value = trace.leave([value], activate(_combined(kernel, bias, value)))
         except PassComplete:
             complete = False
         network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
@@ -138,6 +140,60 @@ class SklearnBackend:
                     digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
         return digest.hexdigest()
 
+    @property
+    def ops(self) -> Any:
+        """The operations of ``keras.ops`` that are needed, on NumPy's arrays."""
+        needs("autograd")
+        # Imported where gradients are asked for: nothing else needs autograd.
+        from layerscope.backends import numpy_ops
+
+        return numpy_ops
+
+    def values(
+        self, taps: Sequence[Tap], embedding: str | None = None
+    ) -> Callable[[Any], dict[Tap, Any]]:
+        """A forward pass that stops after the last tap.
+
+        Raises AddressError where no layer is called so, ModelError where no gradient is known of a
+        step of a pipeline.
+        """
+        needs("autograd")
+        from layerscope.backends.sklearn_gradients import ACTIVATIONS, step_function, value_pass
+
+        if embedding is not None:
+            raise unknown_address(embedding, [layer.address for layer in self.describe()])
+        identity = ACTIVATIONS["identity"]
+        layers = [(name, step_function(name, step), identity) for name, step in self._before]
+        layers += [
+            (
+                subject.address,
+                functools.partial(_combined, kernel, bias),
+                ACTIVATIONS[subject.settings["activation"]],
+            )
+            for subject, kernel, bias, _ in self._layers()
+        ]
+        return value_pass(layers, taps, self._dtype())
+
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        """By autograd."""
+        needs("autograd")
+        from layerscope.backends.sklearn_gradients import differentiated
+
+        return differentiated(function)
+
+    def compiled(
+        self, function: Callable[..., Any], key: Hashable, *, network: bool
+    ) -> Callable[..., Any]:
+        """The function itself: nothing is compiled."""
+        return function
+
+    def optimizer(self, which: Any, params: Any) -> Update:
+        """``"adam"``."""
+        needs("autograd")
+        from layerscope.backends.sklearn_gradients import optimizer
+
+        return optimizer(which, params)
+
     def _features(self) -> int:
         """How many features a sample has, before any step."""
         first = self._before[0][1] if self._before else self._model
@@ -169,6 +225,11 @@ class SklearnBackend:
             )
             layers.append((subject, kernel, bias, _ACTIVATIONS[activation]))
         return layers
+
+
+def _combined(kernel: Array, bias: Array, value: Any) -> Any:
+    """What goes into a layer's activation."""
+    return value @ kernel + bias
 
 
 def _transformed(step: Any, value: Array, dtype: np.dtype[Any]) -> Array:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +15,14 @@ from torch import nn
 
 from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
-from layerscope.backends.base import Run
+from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.torch_calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch_calls import intercepted
 from layerscope.backends.torch_exported import example as exported_example
 from layerscope.backends.torch_exported import is_exported, type_name
+from layerscope.backends.torch_gradients import ValuePass
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
+from layerscope.backends.torch_untouched import Writes, inference, unchanged
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
@@ -82,6 +84,10 @@ class TorchBackend:
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode, without gradients."""
+        return self._watched(x, selection)[0]
+
+    def _watched(self, x: Any, selection: Selection) -> tuple[Run, Writes]:
+        """The pass, and what it would have left changed."""
         args, kwargs = self._arguments(x)
         received = {**_named(args), **_flat(kwargs)}
         inputs = {
@@ -90,10 +96,10 @@ class TorchBackend:
         if not inputs:
             raise InputError("x holds no array: pass at least one.")
         values: dict[str, Any] = {}
-        with random_state_kept(), torch.no_grad(), _inference(self._model):
+        with random_state_kept(), torch.no_grad(), inference(self._model):
             self._materialize(args, kwargs)
             known = tree.subjects(self._model)
-            with Originals() as originals, _unchanged(self._model, originals) as held:
+            with Originals() as originals, unchanged(self._model, originals) as writes:
                 trace = Trace(
                     selection,
                     batch=next(iter(inputs.values())).shape[0] if inputs else None,
@@ -107,8 +113,9 @@ class TorchBackend:
                     if torch.is_tensor(tensor):
                         trace.receive(name, tensor, listed=None)
                 output, complete = self._call(trace, known, originals, args, kwargs)
-                originals.detach_from([*held, *lasting_tensors(self._model)], only=values)
-        return self._result(trace, inputs, output if complete else None)
+                lasting = lasting_tensors(self._model)
+                originals.detach_from([*writes.tensors, *lasting], only=values)
+        return self._result(trace, inputs, output if complete else None), writes
 
     def weights(self) -> Mapping[str, NamedArray]:
         """Every parameter and floating buffer, a copy of each, by the names of ``state_dict``."""
@@ -129,6 +136,38 @@ class TorchBackend:
             digest.update(key.encode())
             digest.update(np.ascontiguousarray(read(tensor)[0]).data)
         return digest.hexdigest()
+
+    @property
+    def ops(self) -> Any:
+        """``keras.ops``, with Keras on PyTorch."""
+        return keras_on_torch().ops
+
+    def values(
+        self, taps: Sequence[Tap], embedding: str | None = None
+    ) -> Callable[[Any], dict[Tap, Any]]:
+        """A forward pass that stops after the last tap.
+
+        Modules have no activations fused into them: what goes into one is a value of its own.
+        """
+        return ValuePass(self._model, self._watched, self._call, taps, embedding)
+
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        """By ``torch.autograd.grad``; no tensor but the result gets a gradient."""
+        return differentiated(function)
+
+    def compiled(
+        self, function: Callable[..., Any], key: Hashable, *, network: bool
+    ) -> Callable[..., Any]:
+        """The function itself, given tensors: PyTorch is run eagerly, and nothing is remembered."""
+        return on_tensors(function)
+
+    def optimizer(self, which: Any, params: Any) -> Update:
+        """One of Keras' own, on PyTorch."""
+        keras_on_torch()
+        # Imports Keras, which only whoever asks for gradients needs.
+        from layerscope.backends.keras_gradients import calculus, optimizer_of
+
+        return calculus().update(optimizer_of(which), params)
 
     def _arguments(self, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments: a list or tuple is several inputs, a dict keywords."""
@@ -243,49 +282,6 @@ class TorchBackend:
             trace.aliases,
             _to_arrays(output),
         )
-
-
-@contextmanager
-def _inference(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, every module run by its own Python code; all as before afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    fast_attention = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack:
-        if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        try:
-            for module, _ in modes:
-                module.training = False
-            # The fused attention kernel never calls the layers that it stands for.
-            torch.backends.mha.set_fastpath_enabled(False)
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast_attention)
-            for module, training in modes:
-                module.training = training
-
-
-@contextmanager
-def _unchanged(model: nn.Module, originals: Originals) -> Iterator[Collection[torch.Tensor]]:
-    """What the pass writes to parameters, buffers and attributes is taken back afterwards.
-
-    Entering it gives the tensors that will be written to for that.
-    """
-    plain = [m for m in model.modules() if not isinstance(m, torch.jit.ScriptModule)]
-    held = [(own, dict(own)) for m in plain for own in (vars(m), m._parameters, m._buffers)]
-    tensors = {str(i): tensor for i, tensor in enumerate(lasting_tensors(model))}
-    before: dict[str, Any] = {}
-    for name, tensor in tensors.items():
-        originals.watch(before, name, tensor)
-    try:
-        yield tensors.values()
-    finally:
-        for own, entries in held:
-            own.clear()
-            own.update(entries)
-        for name, tensor in tensors.items():
-            if before[name] is not tensor:
-                tensor.copy_(before[name])
 
 
 def _samples_second(layout: Any) -> bool:

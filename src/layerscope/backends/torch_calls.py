@@ -59,7 +59,7 @@ def intercepted(
         if threading.get_ident() == owner:
             # Even a look at a tensor's shape is a function to a function mode.
             with torch._C.DisableTorchFunction():
-                trace.leave([args, kwargs], _unpacked(result))
+                trace.leave([args, kwargs], unpacked(result))
 
     with ExitStack() as stack:
         for module in subjects:
@@ -142,12 +142,12 @@ _LAYOUTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _unpacked(result: Any) -> Any:
+def unpacked(result: Any) -> Any:
     """A result without the book-keeping of packed sequences."""
     if isinstance(result, nn.utils.rnn.PackedSequence):
         return result.data
     if type(result) is tuple:
-        return tuple(_unpacked(item) for item in result)
+        return tuple(unpacked(item) for item in result)
     return result
 
 

@@ -183,7 +183,7 @@ class Trace:
             When nothing that was asked for is still to come.
         """
         frame = self._frames.pop()
-        parts = list(_parts(result))
+        parts = list(named_parts(result))
         if frame.hidden or not all(self._is_value(value) for _, value in parts):
             if parts:
                 self.left_out.setdefault(frame.subject.address)
@@ -392,7 +392,7 @@ def guessed_note(addresses: Sequence[str]) -> str:
     )
 
 
-def _parts(result: Any) -> Iterator[tuple[str, Any]]:
+def named_parts(result: Any) -> Iterator[tuple[str, Any]]:
     """The tensors of a result with the suffixes of their addresses; the first bears none."""
     first = True
     for key, value in _items(result):

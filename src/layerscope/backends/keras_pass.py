@@ -1,0 +1,91 @@
+"""One watched pass through a Keras model: what it called, and the values that were selected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+
+from layerscope.backends import keras_tree as tree
+from layerscope.backends.keras_calls import Perform, as_it_is, intercepted
+from layerscope.backends.keras_engines import Engine
+from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.network import Network
+from layerscope.selection import Selection
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a pass showed besides its values."""
+
+    network: Network
+    aliases: Mapping[str, str]
+    input_axes: Mapping[str, tuple[str, ...]]
+    axes: Mapping[str, tuple[str, ...]]
+    kept: tuple[str, ...]
+    complete: bool  #: whether it ran to its end
+    guessed: tuple[str, ...] = ()  #: the layers whose source was guessed
+    unseen: tuple[str, ...] = ()  #: those some of whose sources are not known
+
+
+def watched(
+    model: Any,
+    x: Any,
+    selection: Selection,
+    engine: Engine,
+    values: dict[str, Any],
+    keep: Any,
+    *,
+    known: Mapping[int, Subject] | None = None,
+    perform: Perform = as_it_is,
+) -> tuple[Any, Facts]:
+    """Run the model, and note what it calls.
+
+    ``known`` saves finding out what is known of its layers; ``perform`` makes the calls.
+    """
+    known = tree.subjects(model) if known is None else known
+    trace = Trace(
+        selection,
+        batch=leaves(x)[0].shape[0],
+        is_value=engine.value_test(),
+        default_layout=engine.default_layout,
+        values=values,
+        keep=keep,
+    )
+    listed = {layer.address: layer for layer in tree.input_layers(model)}
+    for name, value in tree.received(model, x).items():
+        trace.receive(name, value, listed=listed.get(name))
+    try:
+        with intercepted(trace, subject_lookup(trace, model, known), perform=perform):
+            output, complete = model(x, training=False), True
+    except PassComplete:
+        output, complete = None, False
+    axes = {layer.address: layer.axes or () for layer in trace.layers}
+    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
+    network = trace.network("", "", ())
+    facts = Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
+    return output, replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
+
+
+def subject_lookup(
+    trace: Trace, model: Any, known: Mapping[int, Subject]
+) -> Callable[[Any], Subject | None]:
+    """What is known of the operation that is being called; of one made in the pass, its name."""
+
+    def subject_of(operation: Any) -> Subject | None:
+        subject = known.get(id(operation))
+        outer = trace.inside()
+        made_now = subject is None and outer is not None and isinstance(operation, keras.Layer)
+        if made_now and outer is not None:
+            inside = "" if outer is known[id(model)] else outer.address + "/"
+            subject = Subject(inside + operation.name, type(operation).__name__)
+        return subject
+
+    return subject_of
+
+
+def leaves(x: Any) -> list[Any]:
+    """The tensors of an input, in whatever structure it is."""
+    return list(keras.tree.flatten(x))
