@@ -190,3 +190,40 @@ def test_the_difference_of_two_recordings_is_not_empty() -> None:
         recording({"conv": CONV}, samples=names)["conv"] for names in (["a", "b"], ["c", "d"])
     )
     assert (one - other).shape == CONV.values.shape
+
+
+def test_steps_and_units_go_by_their_numbers_where_arrays_tell_them() -> None:
+    values = np.arange(12.0).reshape(2, 3, 2)
+    array = named(values, ("step", "y", "channel"), steps=(5, 20), units=(3, 42))
+    held = recording({"conv": array})
+    assert held.steps.tolist() == [5, 20]
+    assert [held.position(step) for step in (5, 20, None)] == [0, 1, 1]
+    assert (held["conv:42"].values == values[..., 1]).all()
+    assert (held.at(5)["conv:3"].values == values[0, :, 0]).all()
+    assert (held.at(None)["conv:42@2"].values == values[1, 2, 1]).all()
+    with pytest.raises(AddressError, match=r"There is no step 0: there are 5, 20\."):
+        held.position(0)
+    with pytest.raises(AddressError, match=r"'conv' holds the units 3, 42: 0 is not here\."):
+        held["conv:0"]
+
+
+def test_steps_without_numbers_are_counted() -> None:
+    held = recording({"conv": named(np.zeros((9, 2, 2)), ("step", "y", "channel"))})
+    assert held.steps.tolist() == list(range(9))
+    assert held.position(None) == 8
+    with pytest.raises(AddressError, match="There is no step 9: there are 9, counted from 0"):
+        held.position(9)
+
+
+@pytest.mark.parametrize("step", [None, 3])
+def test_a_single_moment_has_no_place_among_steps(step: int | None) -> None:
+    held = recording({"conv": named(np.zeros((2, 2)), ("y", "channel"))})
+    assert held.steps.tolist() == []
+    with pytest.raises(AddressError, match="this recording is of a single moment"):
+        held.position(step)
+
+
+def test_of_many_steps_a_message_names_a_few() -> None:
+    array = named(np.zeros((9, 1)), ("step", "channel"), steps=tuple(range(0, 90, 10)))
+    with pytest.raises(AddressError, match=r"there are 0, 10, 20, 30, 40, 50, … 80\."):
+        recording({"conv": array}).at(1)

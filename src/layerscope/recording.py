@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError
@@ -14,6 +15,8 @@ from layerscope.network import Network, Place, parse_place, unknown_address
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_SHOWN = 6  #: numbers that a message names
 
 
 class Recording(Mapping[str, "xr.DataArray"]):
@@ -116,6 +119,9 @@ class Recording(Mapping[str, "xr.DataArray"]):
     def at(self, step: int | None) -> Recording:
         """The recording at one step, the last where None; a recording without steps is itself.
 
+        Steps go by their numbers where an array's attribute ``steps`` tells them, and are counted
+        from 0 where none does.
+
         Raises
         ------
         AddressError
@@ -136,6 +142,26 @@ class Recording(Mapping[str, "xr.DataArray"]):
             digest=lambda: self.provenance,
             samples=self.samples,
         )
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """The numbers of the steps that it holds; none of a single moment."""
+        for array in self._arrays.values():
+            if "step" in array.axes:
+                return np.asarray(_numbers_of_steps(array), np.int64)
+        return np.zeros(0, np.int64)
+
+    def position(self, step: int | None) -> int:
+        """Where a step is among those that it holds, the last where None.
+
+        Raises
+        ------
+        AddressError
+            When it has no steps, or none of that number.
+        """
+        numbers = self.steps.tolist()
+        self.at(step if numbers else step or 0)  # says what is wrong with it
+        return len(numbers) - 1 if step is None else numbers.index(step)
 
     @property
     def aliases(self) -> Mapping[str, str]:
@@ -240,16 +266,30 @@ class Recording(Mapping[str, "xr.DataArray"]):
 
 
 def _at_step(array: NamedArray, step: int | None) -> NamedArray:
-    """The array at a step, counted from 0, the last where None; itself where it has no steps."""
+    """The array at a step, by its number, the last where None; itself where it has no steps."""
     if "step" not in array.axes:
         return array
+    numbers = _numbers_of_steps(array)
+    if step is not None and (isinstance(step, bool) or step not in numbers):
+        numbered = "steps" in array.attrs
+        there = _some(numbers) if numbered else f"{len(numbers)}, counted from 0"
+        raise AddressError(f"There is no step {step!r}: there are {there}.")
     where = array.axes.index("step")
-    count = array.values.shape[where]
-    index = count - 1 if step is None else step
-    if not isinstance(index, int | np.integer) or not 0 <= index < count:
-        raise AddressError(f"There is no step {step!r}: there are {count}, counted from 0.")
+    index = len(numbers) - 1 if step is None else numbers.index(step)
     axes = (*array.axes[:where], *array.axes[where + 1 :])
-    return NamedArray(array.values[(slice(None),) * where + (int(index),)], axes, array.attrs)
+    attrs = {name: value for name, value in array.attrs.items() if name != "steps"}
+    return NamedArray(array.values[(slice(None),) * where + (index,)], axes, attrs)
+
+
+def _numbers_of_steps(array: NamedArray) -> tuple[int, ...]:
+    count = array.values.shape[array.axes.index("step")]
+    return tuple(map(int, array.attrs.get("steps", range(count))))
+
+
+def _some(numbers: Sequence[int]) -> str:
+    """The first few numbers, and the last."""
+    more = f", … {numbers[-1]}" if len(numbers) > _SHOWN else ""
+    return ", ".join(map(str, numbers[:_SHOWN])) + more
 
 
 def _finite_range(array: NamedArray, sample: int) -> tuple[float, float]:
@@ -269,8 +309,7 @@ def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
     axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
     if axis is None:
         raise AddressError(f"{place.layer!r} has axes {array.dims}: none of them numbers units.")
-    _check_index(place.layer, str(axis), place.unit or 0, array.sizes[axis])
-    where: dict[Any, int] = {axis: place.unit or 0}
+    where: dict[Any, int] = {axis: _index_of_unit(array, place, str(axis))}
     if place.position is not None:
         space = [name for name in array.dims if name in ("z", "y", "x", "position")]
         if len(space) != len(place.position):
@@ -282,6 +321,18 @@ def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
             _check_index(place.layer, str(name), index, array.sizes[name])
             where[name] = index
     return array.isel(where)
+
+
+def _index_of_unit(array: xr.DataArray, place: Place, axis: str) -> int:
+    """Where a unit is along its axis: it goes by its number where the array tells the numbers."""
+    unit = place.unit or 0
+    numbers = array.attrs.get("units")
+    if numbers is None:
+        _check_index(place.layer, axis, unit, array.sizes[axis])
+        return unit
+    if unit not in numbers:
+        raise AddressError(f"{place.layer!r} holds the units {_some(numbers)}: {unit} is not here.")
+    return int(tuple(numbers).index(unit))
 
 
 def _check_index(layer: str, axis: str, index: int, length: int) -> None:

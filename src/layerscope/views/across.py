@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from layerscope.axes import NamedArray
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
+from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import check_recording, choose
+from layerscope.views.features import (
+    extent_of,
+    is_feature,
+    no_such_unit,
+    own_scale,
+    units_of,
+)
 from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Panel
 from layerscope.views.passage import Passage
+from layerscope.visualization import Visualization
 
 _SIDE = 160  #: the longer side of a map, where enlarging it in whole steps gets there
 _COLUMNS = 8
@@ -21,8 +33,8 @@ def across(
     channel: int,
     *,
     columns: int | None = None,
-    scale: scaling.Scaling = "layer",
-    palette: str = "viridis",
+    scale: scaling.Scaling | None = None,
+    palette: str | None = None,
     sample: int = 0,
     step: int | None = None,
     ground: str = "dark",
@@ -30,8 +42,9 @@ def across(
 ) -> Panel:
     """One channel through all the layers that have it, the input first; blank where it is silent.
 
-    Layers with fewer channels, and vectors, are left out. The other parameters are those of
-    :func:`layerscope.sheet`; ``reshape`` is for an input that is a flat vector.
+    Layers with fewer channels, and vectors, are left out. Of images made for units, those of the
+    units of that number. The other parameters are those of :func:`layerscope.sheet`; ``reshape`` is
+    for an input that is a flat vector.
 
     Raises
     ------
@@ -43,32 +56,24 @@ def across(
     recording = recording.at(step)
     if not isinstance(channel, int | np.integer) or isinstance(channel, bool):
         raise ViewError(f"channel={channel!r}: pass a whole number, counted from 0.")
-    passage = Passage(recording, scaling.check(scale), palette, sample, _SIDE)
+    images = isinstance(recording, Visualization)
+    palette = palette or palettes.own(signed=False, images=images)
+    passage = Passage(recording, own_scale(recording, scale), palette, sample, _SIDE)
     before = passage.input(reshape)
     tiles: list[Tile] = []
-    layers, most = 0, 0
-    for address in recording:
-        array = recording.named(address)
-        if "channel" not in array.axes or not {"y", "x", "position"} & set(array.axes):
-            continue
-        count = array.values.shape[array.axes.index("channel")]
-        most = max(most, count)
-        if 0 <= channel < count:
-            place = f"{address}:{channel}"
-            chosen = choose(recording, place, sample=sample, colours=False)
-            tiles += passage.tiles(chosen, address)
-            layers += 1
-    if not tiles:
-        raise ViewError(
-            f"No layer has a channel {channel}: those with maps have up to {most}, counted from 0."
-        )
+    layers = [address for address in recording if channel in _channels(recording.named(address))]
+    if not layers:
+        raise _no_such_channel(recording, channel)
+    for address in layers:
+        chosen = choose(recording, f"{address}:{channel}", sample=sample, colours=images)
+        tiles += passage.tiles(chosen, address)
     silent = sum(tile.blank for tile in tiles)
     heading = Heading(
-        f"channel {channel} through {layers} layers",
+        f"{'feature visualization of ' * images}channel {channel} through {len(layers)} layers",
         f"*:{channel}",
         scaling.words(passage.scale),
-        str(scale),
-        recording.extent(sample) if scale == "network" else None,
+        str(passage.scale),
+        None if chosen.colour else extent_of(recording, passage.scale, sample),
         f"{silent} of {len(tiles)} blank" if silent else "",
         labels="title",
     )
@@ -79,4 +84,22 @@ def across(
         palette=palette,
         ground=ground,
         provenance=lambda: recording.provenance,
+    )
+
+
+def _channels(array: NamedArray) -> Sequence[int]:
+    """The numbers of the channels that a layer has maps, or images, of."""
+    if is_feature(array):
+        return units_of(array)
+    if "channel" not in array.axes or not {"y", "x", "position"} & set(array.axes):
+        return ()
+    return range(array.values.shape[array.axes.index("channel")])
+
+
+def _no_such_channel(recording: Recording, channel: int) -> ViewError:
+    if isinstance(recording, Visualization):
+        return no_such_unit(recording, channel)
+    most = max((len(_channels(recording.named(address))) for address in recording), default=0)
+    return ViewError(
+        f"No layer has a channel {channel}: those with maps have up to {most}, counted from 0."
     )

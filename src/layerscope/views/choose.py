@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from layerscope.maps import stacked
 from layerscope.network import Place
 from layerscope.recording import Recording
 from layerscope.table import a_kind
+from layerscope.views.features import feature_maps, image_shape, is_feature, reshaped
+from layerscope.visualization import Visualization
 
 Array = npt.NDArray[Any]
 
@@ -32,6 +34,7 @@ class Chosen:
     kernel: bool = False
     is_input: bool = False
     counts: str = "channel"  #: what the labels number
+    feature: bool = False  #: images made for units
 
     @property
     def colour(self) -> bool:
@@ -52,13 +55,16 @@ def choose(
     recording: Recording,
     address: str | None,
     *,
-    sample: int = 0,
+    sample: int | None = 0,
     reshape: tuple[int, ...] | None = None,
     colours: bool = True,
 ) -> Chosen:
     """The maps of a layer, of one of its units, or of the input (``"input"``, or None).
 
-    ``recording`` is of one moment: what ``Recording.at`` returned.
+    Of a visualization None stands for all its images.
+
+    ``recording`` is of one moment: what ``Recording.at`` returned. ``sample=None`` is for images
+    made for units, and takes all.
 
     Raises
     ------
@@ -66,10 +72,17 @@ def choose(
         When there is no such layer, unit or sample, or ``reshape`` does not fit.
     """
     check_recording(recording)
+    if address is None and isinstance(recording, Visualization):
+        each = [
+            choose(recording, a, sample=sample, reshape=reshape, colours=colours) for a in recording
+        ]
+        return _together(each)
     is_input = address is None or (address == "input" and address not in recording)
     place = Place("input") if is_input else recording.place(str(address))
     array = recording.named(None if is_input else place.layer)
     is_input = is_input or place.layer in recording.inputs
+    if is_feature(array):
+        return _features(array, place, sample, reshape, colours)
     values, axes = _one(array, place, sample)
     title = f"{place} {shape_of(values.shape)}"
     if place.unit is not None:
@@ -97,6 +110,36 @@ def shape_of(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(map(str, shape)) + ")"
 
 
+def _features(
+    array: NamedArray,
+    place: Place,
+    sample: int | None,
+    reshape: tuple[int, ...] | None,
+    colours: bool,
+) -> Chosen:
+    """Images made for units."""
+    if reshape is not None:
+        array = reshaped(array, check_shape(reshape), place)
+    maps, labels = feature_maps(array, place, sample, colours)
+    title = f"feature visualization of {place} {shape_of(image_shape(array))}"
+    maps = np.ascontiguousarray(maps)
+    return Chosen(str(place), title, maps, labels, feature=True, counts="channel")
+
+
+def _together(each: list[Chosen]) -> Chosen:
+    """The images of several objectives, labelled by their addresses."""
+    if len(each) == 1:
+        return each[0]
+    if len({one.maps.shape[1:] for one in each}) != 1:
+        names = ", ".join(repr(one.address) for one in each[:5])
+        raise ViewError(f"These images are not of one shape: name one of {names}.")
+    labels = [f"{one.address}:{n}" if n else one.address for one in each for n in one.labels]
+    shape = each[0].title.rpartition(" (")[2]
+    title = f"feature visualizations ({shape}"
+    maps = np.concatenate([one.maps for one in each])
+    return replace(each[0], address="*", title=title, maps=maps, labels=labels, counts="objective")
+
+
 def _neuron(place: Place, values: Array) -> Chosen:
     """One value; or, of a kernel, one for each of its inputs."""
     said = f"= {values.item():.4g}" if values.size == 1 else shape_of(values.shape)
@@ -104,7 +147,7 @@ def _neuron(place: Place, values: Array) -> Chosen:
     return Chosen(str(place), f"{place} {said}", maps, [""], vector=values.size > 1, counts="input")
 
 
-def _one(array: NamedArray, place: Place, sample: int) -> tuple[Array, tuple[str, ...]]:
+def _one(array: NamedArray, place: Place, sample: int | None) -> tuple[Array, tuple[str, ...]]:
     """The values of one sample, with their axes."""
     if "sample" in array.axes:
         array = _at(array, "sample", sample)

@@ -7,25 +7,32 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from layerscope.errors import ViewError
 from layerscope.findings import Series, best_position, findings, layer_series, stopped_epoch
 from layerscope.recording import Recording
 from layerscope.run import Run
 from layerscope.table import a_kind
+from layerscope.views.ascents import ascents
+from layerscope.views.lines import (
+    HIGH,
+    NAMED,
+    NOTES,
+    WIDTH,
+    Values,
+    dots,
+    extremes,
+    legend,
+    shortened,
+)
+from layerscope.visualization import Visualization
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_NAMED = 10  #: layers that the legend names
 _SILENT = "silent units"
 _LEAST_SHARE = 0.1  #: of silent units, that the axis shows
-_NOTES = 6  #: findings below the figure
-_WIDTH, _HIGH = 9.0, 2.3  #: inches, of the figure and of each of its parts
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,18 @@ def curves(
     that are zero on the whole probe, the mean activation, and by how much each step changed its
     weights, as a share of their norm; and what :func:`layerscope.findings.findings` says in words.
     With many layers the lines are coloured by depth, and the five highest
-    and the five lowest named. The best epoch, by the
+    and the five lowest named. Of images made for units, the objective of each over the steps, where
+    octaves begin, and what the samples reach. The best epoch, by the
     validation's loss or score, is marked, and the one at which a training stopped early.
 
     Parameters
     ----------
     run_or_history
         What ``open_recording`` returned; what Keras' ``fit`` returned, or its ``history``; or a
-        fitted scikit-learn MLP (``loss_curve_``, ``validation_scores_``). Epochs count from 0.
+        fitted scikit-learn MLP (``loss_curve_``, ``validation_scores_``). Epochs count from 0. Or
+        images made for units.
     logarithmic
-        The losses on a logarithmic scale.
+        The losses, or the objectives, on a logarithmic scale.
     figsize
         In inches.
 
@@ -71,9 +80,11 @@ def curves(
     """
     from matplotlib.figure import Figure
 
+    if isinstance(run_or_history, Visualization):
+        return ascents(run_or_history, logarithmic, figsize)
     history = read_history(run_or_history)
     parts = _parts(history)
-    size = figsize or (_WIDTH, 0.9 + _HIGH * len(parts) + 0.17 * min(_NOTES, len(history.notes)))
+    size = figsize or (WIDTH, 0.9 + HIGH * len(parts) + 0.17 * min(NOTES, len(history.notes)))
     figure = Figure(figsize=size, layout="constrained")
     rows = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (label, lines) in zip(rows, parts, strict=True):
@@ -88,7 +99,7 @@ def curves(
     rows[-1].xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(_titled(history), parse_math=False)
     if history.notes:
-        written = "\n".join(_shortened(history.notes))
+        written = "\n".join(shortened(history.notes, "findings"))
         figure.supxlabel(written, fontsize=8, x=0.01, ha="left", parse_math=False)
     return figure
 
@@ -216,9 +227,9 @@ def _draw_metrics(ax: Axes, history: History, label: str, lines: Mapping[str, Va
         colour = f"C{base.index(name.removeprefix('val_')) % 10}"
         style = "--" if name.startswith("val") else "-"
         x = _x(history, values)
-        handles += ax.plot(x, values, style, color=colour, label=name, **_dots(values))
+        handles += ax.plot(x, values, style, color=colour, label=name, **dots(values))
     ax.set_ylabel(label)
-    _legend(ax, handles[:_NAMED], list(lines)[:_NAMED])
+    legend(ax, handles[:NAMED], list(lines)[:NAMED])
 
 
 def _draw_layers(
@@ -230,9 +241,9 @@ def _draw_layers(
 
     depths = {series.address: i for i, series in enumerate(history.layers)}
     last = max(1, len(depths) - 1)
-    few, silence = len(lines) <= _NAMED, label == _SILENT
+    few, silence = len(lines) <= NAMED, label == _SILENT
     some = [(name, own) for name, own in lines if (own > 0).any()] if silence else []
-    named = _extremes(some or lines)
+    named = extremes(some or lines)
     handles = {}
     for address, values in lines:
         colour = mpl.colormaps["turbo"](0.04 + 0.92 * depths[address] / last)
@@ -242,7 +253,7 @@ def _draw_layers(
             color=colour,
             label=address,
             linewidth=1.5 if few else 0.7,
-            **_dots(values),
+            **dots(values),
         )
     ax.set_ylabel(label)
     if silence:
@@ -257,33 +268,12 @@ def _draw_layers(
     which = "the others 0 %" if silence and len(some) == len(named) else "highest and lowest"
     title = "" if few else f"{len(named)} of {len(lines)} layers,\n{which}"
     shown = {address: line for address, line in handles.items() if address in named}
-    _legend(ax, list(shown.values()), list(shown), title)
-
-
-def _extremes(lines: Sequence[tuple[str, Values]]) -> set[str]:
-    """The layers to name: those whose mean over the steps is highest, and those where lowest."""
-    means = [(float(np.mean(values[np.isfinite(values)])), name) for name, values in lines]
-    ranked = [name for _, name in sorted(means)]
-    return {*ranked[: _NAMED // 2], *ranked[-(_NAMED - _NAMED // 2) :]}
-
-
-def _legend(ax: Axes, handles: Any, labels: Sequence[str], title: str = "") -> None:
-    short = [name if len(name) <= 28 else f"{name[:13]}…{name[-14:]}" for name in labels]
-    legend = ax.legend(
-        handles, short, title=title or None, fontsize=7, title_fontsize=7,
-        loc="upper left", bbox_to_anchor=(1.005, 1), frameon=False,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend(ax, list(shown.values()), list(shown), title)
 
 
 def _x(history: History, values: Values) -> Values:
     """Where the values stand; those that began later end with the others."""
     return history.x[len(history.x) - len(values) :]
-
-
-def _dots(values: Values) -> dict[str, Any]:
-    return {"marker": ".", "markersize": 4} if len(values) <= 30 else {}
 
 
 def _mark(ax: Axes, history: History, *, words: bool) -> None:
@@ -308,9 +298,3 @@ def _titled(history: History) -> str:
     if history.stopped is not None:
         said.append(f"stopped at {history.unit} {history.stopped:g}")
     return ", ".join(said)
-
-
-def _shortened(notes: Sequence[str]) -> list[str]:
-    if len(notes) <= _NOTES:
-        return list(notes)
-    return [*notes[: _NOTES - 1], f"and {len(notes) - _NOTES + 1} more findings"]

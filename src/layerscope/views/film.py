@@ -18,6 +18,7 @@ from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import check_recording, check_shape
 from layerscope.views.encoding import MIME, Reel, check_kind, write
+from layerscope.views.features import check_passage, own_scale
 from layerscope.views.frames import Stage
 from layerscope.views.layout import check_columns
 from layerscope.views.moments import Moments, samples_of, steps_of
@@ -55,18 +56,18 @@ def film(
     *,
     fps: float = 8,
     along: str = "step",
-    sample: int = 0,
+    sample: int | None = None,
     step: int | None = None,
     steps: Iterable[int] | None = None,
     columns: int | None = None,
-    scale: scaling.Scaling = "layer",
+    scale: scaling.Scaling | None = None,
     palette: str | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Film:
-    """Write a film of a network learning, or of samples passing through it.
+    """Write a film of a network learning, of samples passing through it, or of images being made.
 
     Each frame is a picture as :func:`layerscope.sheet` or :func:`layerscope.pages` makes it, with
     its step, its epoch and the metrics of the training written below. The scale is the same in all
@@ -77,7 +78,7 @@ def film(
     ----------
     recording
         What ``open_recording`` returned, or its ``weights``; for ``along="sample"`` also what
-        ``activations`` returned.
+        ``activations`` returned. Or images made for units, of which some were kept on the way.
     address
         A channel (``"conv2d:29"``), a layer (``"conv2d"``, ``"conv2d/kernel"``), ``"input"``, or
         ``"passage"``: the pattern in every layer, a layer of several channels by their mean.
@@ -89,15 +90,17 @@ def film(
     along
         ``"step"``: one sample over the steps of a run; ``"sample"``: the samples of one step.
     sample, step
-        Which sample is seen over the steps; which step the samples are of, the last by default.
+        Which sample is seen over the steps, the first by default, and all of the images made for
+        one objective; which step the samples are of, the last by default.
     steps
         The numbers of the steps to show; all by default.
     scale
         ``"layer"``, one range for a layer over the whole film; ``"unit"``, one for each of its
-        maps; ``"network"``, one for all layers; or ``(low, high)``.
+        maps; ``"network"``, one for all layers; or ``(low, high)``. ``"layer"`` by default, and for
+        images ``"input"``, the range that the network accepts.
     palette
-        As in :func:`layerscope.sheet`; by default ``"viridis"``, and for weights of both signs
-        ``"diverging"``, which shows zero.
+        As in :func:`layerscope.sheet`; by default ``"viridis"``, for weights of both signs
+        ``"diverging"``, which shows zero, and for images ``"gray"``.
     overwrite
         Replace the file where there is one.
     progress
@@ -117,7 +120,7 @@ def film(
     target = _named(path)
     check_kind(target, fps)
     check_free(target, overwrite=overwrite)
-    scale = _check_scale(scale)
+    scale = _check_scale(recording, scale)
     palettes.table(palette or palettes.own(signed=False), ground)
     columns = check_columns(columns)
     reshape = reshape and check_shape(reshape)
@@ -151,14 +154,17 @@ def _scene(
     columns: int | None,
     reshape: tuple[int, ...] | None,
 ) -> Scene:
-    scene = passage_scene if address == PASSAGE and PASSAGE not in recording else layer_scene
+    scene = layer_scene
+    if address == PASSAGE and PASSAGE not in recording:
+        check_passage(recording)
+        scene = passage_scene
     return scene(recording, address, moments, scale, palette, ground, columns, reshape)
 
 
 def _moments(
     recording: Recording,
     along: str,
-    sample: int,
+    sample: int | None,
     step: int | None,
     steps: Iterable[int] | None,
 ) -> Moments:
@@ -175,13 +181,13 @@ def _moments(
     raise ViewError(f"along={along!r}: pass 'step' or 'sample'.")
 
 
-def _check_scale(scale: scaling.Scaling) -> scaling.Scaling:
+def _check_scale(recording: Recording, scale: scaling.Scaling | None) -> scaling.Scaling:
     if scale == "zscore":
         raise ViewError(
             "scale='zscore' would be another one in each frame: pass 'layer', 'unit', 'network' or "
             "(low, high)."
         )
-    return scaling.check(scale)
+    return own_scale(recording, scale)
 
 
 def _about(panel: Panel) -> str:

@@ -1,42 +1,44 @@
-"""Kernels beside the maps that they make."""
+"""Kernels, to stand beside the maps that they make."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
+from layerscope.views.beside import Companions
 from layerscope.views.choose import Chosen, choose
-from layerscope.views.layout import Heading, Tile
+from layerscope.views.layout import Tile
 from layerscope.views.tiles import colour_tiles, joined
 
 _SIDE = 64  #: a kernel is drawn no higher than this, however large the map
 
 
-def beside(
-    tiles: list[Tile], heading: Heading, chosen: Chosen, weights: Recording, palette: str
-) -> tuple[list[Tile], Heading, int]:
-    """Pairs of a kernel and its map; the heading that says both scales; two tiles to a pair.
+def kernels_of(
+    tiles: Sequence[Tile], chosen: Chosen, weights: Recording, palette: str
+) -> Companions:
+    """The kernel of each map.
 
     A kernel with many input channels is one tile, its inputs side by side: none is dropped.
     """
     key = _kernel_of(chosen.address, weights)
     kernel = choose(weights, key)
     drawn, words = _drawn(kernel, weights[key].sizes["input"], palette)
-    if len(drawn) != len(tiles) and ":" not in chosen.address:
+    whole = ":" not in chosen.address and not chosen.feature
+    units = {str(i) for i in range(len(drawn))}
+    if (whole and len(drawn) != len(tiles)) or not units >= {tile.label for tile in tiles}:
         raise ViewError(
             f"{key!r} makes {len(drawn)} maps, {chosen.address!r} has {len(tiles)}: these weights "
             "belong to another layer."
         )
     height = max(tile.size[1] for tile in tiles)
-    pairs = []
-    for tile in tiles:
-        own = drawn[int(tile.label)]
-        times = max(1, min(height, _SIDE) // own.pixels.shape[0])
-        pairs += [own._replace(label=tile.label, magnify=times), tile._replace(label="")]
-    return pairs, replace(heading, scale=f"{heading.scale}; kernels {words}"), 2
+    own = {}
+    for i, tile in enumerate(drawn):
+        times = max(1, min(height, _SIDE) // tile.pixels.shape[0])
+        own[str(i)] = tile._replace(magnify=times)
+    return Companions(own, f"kernels {words}")
 
 
 def _kernel_of(address: str, weights: Recording) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import ViewError
@@ -16,6 +15,8 @@ from layerscope.network import Place
 from layerscope.recording import Recording
 from layerscope.run import Run
 from layerscope.views.choose import Chosen, check_recording, choose
+from layerscope.views.iterations import Iterations
+from layerscope.visualization import Visualization
 
 _BLOCK = 32_000_000  #: bytes of values that are read at once
 _DIGITS = 3  #: of a metric
@@ -176,8 +177,12 @@ class Samples:
             yield choose(self.moment, address, sample=sample, reshape=reshape, colours=colours)
 
 
-def steps_of(recording: Any, sample: int, steps: Iterable[int] | None = None) -> Steps:
-    """One sample over the steps of a run, all of them or those named.
+def steps_of(
+    recording: Any, sample: int | None, steps: Iterable[int] | None = None
+) -> Steps | Iterations:
+    """One sample over the steps of a recording, all of them or those named.
+
+    ``sample=None`` is the first; of images made for units, all that were made for an objective.
 
     Raises
     ------
@@ -187,24 +192,36 @@ def steps_of(recording: Any, sample: int, steps: Iterable[int] | None = None) ->
         When it has no such step.
     """
     check_recording(recording)
-    if not isinstance(recording, Run):
-        raise ViewError(
-            "This recording is of a single moment: pass what open_recording('run.zarr') returned."
-        )
-    recording.position(None)  # says when there are none yet
+    if isinstance(recording, Run):
+        recording.position(None)  # says when there are none yet
+    elif not len(recording.steps):
+        wanted = "pass what open_recording('run.zarr') returned"
+        if isinstance(recording, Visualization):
+            wanted = "make it with every=9, which keeps images on the way"
+        raise ViewError(f"This recording is of a single moment: {wanted}.")
+    positions = _positions(recording, steps)
+    if sample is None and not isinstance(recording, Visualization):
+        sample = 0
+    if sample is not None:
+        _check_sample(sample, _sample_count(recording))
+    if isinstance(recording, Run):
+        return Steps(recording, sample or 0, positions)
+    return Iterations(recording, sample, positions)
+
+
+def _positions(recording: Recording, steps: Any) -> tuple[int, ...]:
+    """Where the steps are among those that there are; all where None."""
     if steps is None:
-        positions = tuple(range(len(recording.steps)))
-    elif not isinstance(steps, Iterable):
+        return tuple(range(len(recording.steps)))
+    if not isinstance(steps, Iterable):
         raise ViewError(f"steps={steps!r}: pass the numbers of steps, such as [0, 5, 10].")
-    else:
-        positions = tuple(recording.position(step) for step in steps)
+    positions = tuple(recording.position(step) for step in steps)
     twice = next((p for i, p in enumerate(positions) if p in positions[:i]), None)
     if twice is not None:
         raise ViewError(f"steps= names step {int(recording.steps[twice])} more than once.")
     if not positions:
         raise ViewError("steps= names no step: pass their numbers, such as [0, 5, 10].")
-    _check_sample(sample, _sample_count(recording))
-    return Steps(recording, sample, positions)
+    return positions
 
 
 def samples_of(recording: Any, step: int | None = None) -> Samples:
@@ -264,28 +281,3 @@ def _renamed(chosen: Chosen, place: Place, part: Place) -> Chosen:
     labels = [f"{place.unit}{label[1:]}" if label[:1] == "0" else label for label in chosen.labels]
     title = chosen.title.replace(str(part), str(place), 1)
     return replace(chosen, address=str(place), title=title, labels=labels)
-
-
-def limits_of(chosen: Iterable[Chosen]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The smallest and largest finite value of each map over all moments.
-
-    Infinite where a map has none; of maps in colour one range for all.
-    """
-    low: npt.NDArray[Any] | None = None
-    high: npt.NDArray[Any] | None = None
-    for moment in chosen:
-        maps = moment.maps.reshape(1, -1) if moment.colour else moment.maps
-        flat = maps.reshape(len(maps), -1).astype(np.float64, copy=False)
-        finite = np.isfinite(flat)
-        least = flat.min(axis=1, where=finite, initial=np.inf)
-        most = flat.max(axis=1, where=finite, initial=-np.inf)
-        low = least if low is None else np.minimum(low, least)
-        high = most if high is None else np.maximum(high, most)
-    nothing = np.zeros(0)
-    return (nothing, nothing) if low is None or high is None else (low, high)
-
-
-def network_extent(moments: Moments) -> tuple[float, float]:
-    """The smallest and largest finite value of any layer at any moment."""
-    ranges = [rec.extent(i) for rec, i in map(moments.recording, range(len(moments)))]
-    return min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -13,6 +13,7 @@ from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen, check_recording, check_shape, choose, shape_of
+from layerscope.views.features import check_passage
 from layerscope.views.layout import Heading, Tile, arrange, check_columns
 from layerscope.views.panel import Pages
 from layerscope.views.passage import Passage, alike
@@ -64,6 +65,7 @@ def pages(
     across = check_columns(columns) or across
     reshape = reshape and check_shape(reshape)
     check_recording(recording)
+    check_passage(recording)
     recording = recording.at(step)
     passage = Passage(recording, scaling.check(scale), palette, sample, _SIDE)
     patterns = input_of(passage, reshape)

@@ -50,8 +50,13 @@ def known(name: str) -> str:
     return name
 
 
-def own(signed: bool) -> str:
-    """What is drawn with where no palette is named: of weights of both signs zero is plain."""
+def own(signed: bool, images: bool = False) -> str:
+    """What is drawn with where no palette is named: of weights of both signs zero is plain.
+
+    ``images``: what is drawn are pictures, as the network receives them.
+    """
+    if images:
+        return "gray"
     return "diverging" if signed else "viridis"
 
 

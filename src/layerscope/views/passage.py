@@ -9,8 +9,9 @@ from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling, text
 from layerscope.views.choose import Chosen, choose, shape_of
+from layerscope.views.features import extent_of
 from layerscope.views.layout import LABEL, Tile
-from layerscope.views.tiles import colour_tiles, index_tiles
+from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,16 @@ class Passage:
         elif scale == "layer":
             low, high = self.recording.extent(self.sample, layer)
             scale = (low, high) if low < high else "unit"
-        extent = self.recording.extent(self.sample) if scale == "network" else None
+        extent = extent_of(self.recording, scale, self.sample)
+        title = name or f"{layer} {shape_of(chosen.maps.shape[1:3])}"
+        if chosen.colour:
+            ranges, _ = colour_limits(chosen, scale, extent)
+            return self._named(colour_tiles(chosen, self.side, ranges)[0], title)
         diverging = palettes.is_diverging(self.palette)
         if diverging and isinstance(scale, tuple) and self.scale == "layer":
             reach = max(map(abs, scale))
             scale = (-reach, reach)
         result = scaling.scaled(chosen.maps, scale, diverging=diverging, extent=extent)
-        title = name or f"{layer} {shape_of(chosen.maps.shape[1:3])}"
         return self._named(index_tiles(chosen, result, self.side), title)
 
     def _named(self, tiles: list[Tile], name: str) -> list[Tile]:

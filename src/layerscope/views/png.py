@@ -74,6 +74,8 @@ def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
     """Put the tiles of one format in their places, each pixel enlarged to a square."""
     depth = (3,) if kind == "rgb" else ()
     form = operator.itemgetter("format", "shape")
+    header = panel.header
+    mark = MARK if kind == "index" else table(header["palette"], header["ground"])[MARK]
     for (own, (rows, columns)), run in itertools.groupby(panel.header["tiles"], form):
         if own != kind:
             continue
@@ -87,7 +89,7 @@ def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
         for tile, pixels in zip(alike, stack, strict=True):
             x, y, w, h = tile["box"]
             if tile["blank"]:
-                canvas[y - 1 : y + h + 1, x - 1 : x + w + 1] = MARK
+                canvas[y - 1 : y + h + 1, x - 1 : x + w + 1] = mark
             canvas[y : y + h, x : x + w] = pixels
 
 

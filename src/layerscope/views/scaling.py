@@ -1,9 +1,10 @@
 """From values to palette indexes, with the scale said.
 
 ``unit`` gives each map its own range, ``layer`` one range to all maps of a layer, ``network`` one
-to the whole recording; ``zscore`` is the tutorials' recipe, mean 128 and standard deviation 64 on a
-scale of 0 to 255. NaN and infinity never take part in a range. A map without variation is drawn in
-one flat colour under every scale: noise is never stretched into a pattern.
+to the whole recording, ``input`` the range that the network accepts; ``zscore`` is the tutorials'
+recipe, mean 128 and standard deviation 64 on a scale of 0 to 255. NaN and infinity never take part
+in a range. A map without variation is drawn in one flat colour under every scale: noise is never
+stretched into a pattern.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from layerscope.views.palette import LEVELS, NAN, NEGATIVE_INFINITY, POSITIVE_IN
 
 Array = npt.NDArray[Any]
 Scaling = str | tuple[float, float]
+SHARED = ("layer", "network", "input")  #: one range for all maps; the last of images only
 MODES = ("unit", "layer", "network", "zscore")
 
 #: A range narrower than this share of the values themselves is rounding, not a pattern.
@@ -72,7 +74,8 @@ def scaled(
     """Give each value of ``(n, height, width)`` its palette index.
 
     ``diverging`` puts zero in the middle of the range, unless the limits are given; ``extent`` is
-    the range of the network, for that scale; ``half`` halves the range about its middle.
+    the range of the network, or of its input, for those scales; ``half`` halves the range about its
+    middle.
     """
     exact = maps.dtype == np.float64 or scale == "zscore"  # squares leave float32 early
     values = np.ascontiguousarray(maps, np.float64 if exact else np.float32)
@@ -81,7 +84,7 @@ def scaled(
     whole = (float(least[some].min()), float(most[some].max())) if some.any() else (0.0, 0.0)
     least, most = np.where(some, least, 0), np.where(some, most, 0)
     given = scale if isinstance(scale, tuple) else None
-    if scale == "network" and extent is not None:
+    if scale in ("network", "input") and extent is not None:
         given = max(extent[0], -_HUGE), min(extent[1], _HUGE)
     if _needs_wider(values.dtype, whole, given):
         return scaled(_wider(values), scale, diverging=diverging, extent=extent, half=half)
@@ -196,8 +199,8 @@ def words(scale: Scaling) -> str:
         return "each map on its own range"
     if scale == "zscore":
         return "each map by its z-score: mean 128, std 64 of 0…255"
-    if scale == "network":
-        return "the network's range"
+    if scale in ("network", "input"):
+        return f"the {scale}'s range"
     return "each on its layer's range" if scale == "layer" else f"{scale[0]} … {scale[1]}"
 
 
@@ -206,7 +209,8 @@ def _text(scale: Scaling, low: Array, high: Array, half: bool) -> str:
     if scale in ("unit", "zscore"):
         return words(scale) + halved
     bounds = f"{number(low[0])} … {number(high[0])}" if len(low) else "no values"
-    where = {"layer": "one range", "network": "the network's range"}.get(str(scale), "range given")
+    own = {"layer": "one range", "network": words("network"), "input": words("input")}
+    where = own.get(str(scale), "range given")
     return f"{where}: {bounds}{halved}"
 
 

@@ -17,12 +17,14 @@ from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
 from layerscope.views.layout import Heading, Tile, arrange
-from layerscope.views.moments import Moments, limits_of, network_extent
+from layerscope.views.moments import Moments
 from layerscope.views.pages import input_of, patterns_of
 from layerscope.views.panel import Panel
 from layerscope.views.passage import Passage, alike, fitted, wrapped
+from layerscope.views.ranges import extent_over, limits_of
 from layerscope.views.sheet import APART, indexed, own_columns
 from layerscope.views.tiles import colour_tiles
+from layerscope.visualization import Visualization
 
 Scene = Callable[[], Iterator[Panel]]
 Limits = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -47,7 +49,8 @@ def layer_scene(
         raise ViewError(f"{address!r} has nothing to draw: its shape is empty.")
     weights = isinstance(recording, Run) and recording.weights is recording
     signed = bool(low.min() < 0 < high.max())
-    colours = palette or palettes.own(weights and signed)
+    images = isinstance(recording, Visualization)
+    colours = palette or palettes.own(weights and signed, images)
     limits = _limits(low, high, scale, moments, palettes.is_diverging(colours))
 
     def panels() -> Iterator[Panel]:
@@ -125,7 +128,7 @@ def _limits(
     if isinstance(scale, tuple):
         return np.full(len(low), scale[0]), np.full(len(low), scale[1])
     if scale != "unit":
-        least, most = network_extent(moments) if scale == "network" else (low.min(), high.max())
+        least, most = extent_over(moments, scale) or (low.min(), high.max())
         low, high = np.full(len(low), float(least)), np.full(len(low), float(most))
     if diverging:
         high = np.maximum(np.abs(low), np.abs(high))
@@ -153,8 +156,7 @@ def _indexed(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[li
     if scale == "unit" and len(low) > 1:
         return tiles, replace(heading, scale=_words(scale), limits=None)
     if not isinstance(scale, tuple):
-        words = f"one range: {scaling.number(low[0])} … {scaling.number(high[0])}"
-        heading = replace(heading, scale=words)
+        heading = replace(heading, scale=_range_words(scale, limits))
     return tiles, replace(heading, limits=(float(low[0]), float(high[0])))
 
 
@@ -165,6 +167,11 @@ def _held(maps: npt.NDArray[Any], low: float, high: float) -> scaling.Scaled:
 
 
 def _coloured(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[list[Tile], Heading]:
+    if chosen.feature:
+        tiles = colour_tiles(chosen, None, limits)[0]
+        words = f"in colour, {_range_words(scale, limits) if scale != 'unit' else _words(scale)}"
+        mode = scale if isinstance(scale, str) else "limits"
+        return tiles, Heading(chosen.title, chosen.address, words, mode, None, "", chosen.counts)
     low, high = float(limits[0].min()), float(limits[1].max())
     if chosen.kernel and not isinstance(scale, tuple):
         high = max(abs(low), abs(high))
@@ -215,6 +222,14 @@ def _pattern_tiles(
     tiles = alike([tile._replace(label=wrapped(tile.label)) for tile in tiles], side)
     room = max(_LABEL_ROOM, *(tile.size[0] for tile in tiles))
     return [fitted(tile, room) for tile in tiles]
+
+
+def _range_words(scale: scaling.Scaling, limits: Limits) -> str:
+    """A range that all maps share, in words."""
+    if isinstance(scale, tuple):
+        return _words(scale)
+    which = "the input's range" if scale == "input" else "one range"
+    return f"{which}: {scaling.number(limits[0][0])} … {scaling.number(limits[1][0])}"
 
 
 def _words(scale: scaling.Scaling) -> str:

@@ -11,11 +11,14 @@ from layerscope.recording import Recording
 from layerscope.run import Run
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
+from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.choose import Chosen, check_recording, choose
-from layerscope.views.kernels import beside
+from layerscope.views.features import extent_of, own_scale
+from layerscope.views.kernels import kernels_of
 from layerscope.views.layout import Heading, Tile, arrange, for_values
 from layerscope.views.panel import Panel
-from layerscope.views.tiles import colour_tiles, index_tiles, joined_tiles
+from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles, joined_tiles
+from layerscope.visualization import Visualization
 
 _ABREAST = 32  #: up to so many inputs of a kernel, or slices of a volume, stand side by side
 APART = 1024  #: kernels of more tiles than this put their inputs into one tile
@@ -26,37 +29,41 @@ def sheet(
     address: str | None = None,
     *,
     columns: int | None = None,
-    scale: scaling.Scaling = "layer",
-    palette: str = "viridis",
-    sample: int = 0,
+    scale: scaling.Scaling | None = None,
+    palette: str | None = None,
+    sample: int | None = None,
     step: int | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
     limits: tuple[float, float] | str | None = None,
     values: bool = False,
     kernels: Recording | None = None,
+    features: Recording | None = None,
 ) -> Panel:
     """Every channel of a layer as a map, in one picture; none is dropped.
 
     Parameters
     ----------
     recording
-        Activations or weights.
+        Activations, weights, or images made for units.
     address
         A layer (``"conv2d"``), a unit (``"conv2d:29"``), a kernel (``"conv2d/kernel"``), or
-        ``"input"``, which is drawn too when the address is left out.
+        ``"input"``, which is drawn too when the address is left out. Of images made for units the
+        objective (``"mixed4:42"``), or nothing for all of them.
     columns
         How many maps to a row; 16 by default, fewer for large maps.
     scale
         ``"unit"`` (each map its own range), ``"layer"`` (one range for the picture),
         ``"network"`` (one for the recording), ``"zscore"`` (each map about its mean: mean 128,
-        standard deviation 64, on 0 to 255), or ``(low, high)``.
+        standard deviation 64, on 0 to 255), or ``(low, high)``. ``"layer"`` by default; images made
+        for units are drawn on ``"input"``, the range that the network accepts.
     palette
         ``"viridis"``, ``"gray"``, ``"diverging"`` (zero in the middle) or any name that Matplotlib
-        knows.
+        knows. ``"viridis"`` by default; images made for units are gray, or in their own colours.
     sample, step
-        Which sample, counted from 0, and of a recording over time which step, by its number; the
-        last where it is not given.
+        Which sample, counted from 0, and of a recording over time which step, by its number. Where
+        they are not given, the first sample and the last step; several images made for one
+        objective are drawn all.
     ground
         ``"dark"`` or ``"light"``.
     reshape
@@ -68,6 +75,9 @@ def sheet(
         Write each value in its cell, to one decimal.
     kernels
         The model's weights: each kernel beside the map that it makes.
+    features
+        Images made for units of the layer: each beside its unit's map. Units without one are left
+        out, and counted. ``reshape`` is then for the images.
 
     Raises
     ------
@@ -76,26 +86,36 @@ def sheet(
     ViewError
         When the values can't be drawn so; the message says what can.
     """
-    scale, half = _scaling(scale, limits)
     check_recording(recording)
+    scale, half = _scaling(recording, scale, limits)
     recording = recording.at(step)
-    chosen = choose(recording, address, sample=sample, reshape=reshape, colours=not values)
+    if sample is None and not isinstance(recording, Visualization):
+        sample = 0
+    own = reshape if features is None else None
+    chosen = choose(recording, address, sample=sample, reshape=own, colours=not values)
     if chosen.maps.size == 0:
         raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
+    palette = palette or palettes.own(signed=False, images=chosen.feature)
+    extent = extent_of(recording, scale, sample or 0)
     if chosen.colour:
-        tiles, heading = _coloured(chosen, scale, half)
+        tiles, heading = _coloured(chosen, scale, half, extent)
     else:
-        extent = recording.extent(sample) if scale == "network" else None
         apart = values or len(chosen.labels) <= APART
         tiles, heading = _indexed(chosen, scale, half, extent, palette, apart)
     if values:
         tiles = _with_values(tiles, chosen)
     group = 1
-    if kernels is not None:
-        check_recording(kernels)
-        kernels = kernels.at(step if isinstance(kernels, Run) else None)
-        tiles, heading, group = beside(tiles, heading, chosen, kernels, palette)
-    if columns is None:
+    if kernels is not None or features is not None:
+        companions = []
+        if features is not None:
+            tiles, images = alike(tiles, images_of(tiles, chosen, features, reshape))
+            companions.append(images)
+        if kernels is not None:
+            check_recording(kernels)
+            kernels = kernels.at(step if isinstance(kernels, Run) else None)
+            companions.insert(0, kernels_of(tiles, chosen, kernels, palette))
+        tiles, heading, group = beside(tiles, heading, companions)
+    elif columns is None:
         columns = own_columns(chosen, tiles)
     return arrange(
         tiles,
@@ -112,7 +132,10 @@ def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
     """How many maps to a row where their own order says it; None where it does not."""
     if chosen.vector:
         return 1 if len(tiles) < chosen.maps.shape[2] else None
-    inner = sum(label.startswith("0·") for label in chosen.labels)
+    if chosen.feature and chosen.maps.shape[1] == 1:
+        return 1
+    unit = f"{chosen.labels[0].partition('·')[0]}·" if chosen.feature else "0·"
+    inner = sum(label.startswith(unit) for label in chosen.labels)
     return inner if len(tiles) == len(chosen.labels) and 1 < inner <= _ABREAST else None
 
 
@@ -143,37 +166,46 @@ def indexed(
     """
     joins = chosen.kernel and not apart and "·" in chosen.labels[-1]
     tiles = joined_tiles(chosen, result) if joins else index_tiles(chosen, result)
-    shared = isinstance(scale, tuple) or scale in ("layer", "network") or len(result.low) == 1
+    shared = isinstance(scale, tuple) or scale in scaling.SHARED or len(result.low) == 1
     limited = (float(result.low[0]), float(result.high[0])) if shared and len(result.low) else None
-    blanks = sum(tile.blank for tile in tiles)
-    said = [f"{blanks} of {len(tiles)} blank" if len(tiles) > 1 else "blank"] if blanks else []
     mode = scale if isinstance(scale, str) else "limits"
-    note = ", ".join([*said, *_not_finite(result.not_finite)])
+    note = _note(tiles, result.not_finite)
     heading = Heading(chosen.title, chosen.address, result.text, mode, limited, note, chosen.counts)
     return tiles, heading
 
 
-def _scaling(scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:
+def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:
     """The scaling that both arguments make together, and whether to halve its range."""
     if limits is None or (isinstance(limits, str) and limits == "half"):
-        return scaling.check(scale), limits is not None
+        return own_scale(recording, scale), limits is not None
     bounds = scaling.bounds_of(limits)
     if bounds is None:
         raise ViewError(f"limits={limits!r}: pass 'half', or (low, high) with low below high.")
     return bounds, False
 
 
-def _coloured(chosen: Chosen, scale: scaling.Scaling, half: bool) -> tuple[list[Tile], Heading]:
+def _coloured(
+    chosen: Chosen, scale: scaling.Scaling, half: bool, extent: tuple[float, float] | None
+) -> tuple[list[Tile], Heading]:
+    if chosen.feature:
+        ranges, text = colour_limits(chosen, scale, extent, half)
+        tiles, _, not_finite = colour_tiles(chosen, None, ranges)
+        mode = scale if isinstance(scale, str) else "limits"
+        note = _note(tiles, not_finite)
+        return tiles, Heading(chosen.title, chosen.address, text, mode, None, note, chosen.counts)
     limits = scale if isinstance(scale, tuple) else None
     tiles, words, not_finite = colour_tiles(chosen, None, limits, half)
-    note = ", ".join(_not_finite(not_finite))
+    note = _note(tiles, not_finite)
     mode = "layer" if limits is None else "limits"
     heading = Heading(chosen.title, chosen.address, words, mode, None, note, chosen.counts)
     return tiles, heading
 
 
-def _not_finite(count: int) -> list[str]:
-    return [f"{count} values are NaN or infinite"] if count else []
+def _note(tiles: list[Tile], not_finite: int) -> str:
+    """How many maps are blank, and how many values are no numbers."""
+    blanks = sum(tile.blank for tile in tiles)
+    said = [f"{blanks} of {len(tiles)} blank" if len(tiles) > 1 else "blank"] if blanks else []
+    return ", ".join([*said, *[f"{not_finite} values are NaN or infinite"] * bool(not_finite)])
 
 
 def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from layerscope.views.palette import GROUND, NAN, SPECIAL
 
 _CELLS = 128  #: up to so many units each get a cell and a label of their own
 _ROW = 64  #: longer vectors are drawn in rows of so many
-_ALONE, _AMONG = 320, 64  #: how long a tile's longer side is to be
+_ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
 
 
 def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None) -> list[Tile]:
@@ -25,9 +26,7 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
         return _vector(result.indexes[0, 0], float(result.low[0]), float(result.high[0]), silent)
     if chosen.maps.size == 0:
         return []
-    times = magnification(
-        chosen.maps.shape[1:], side or (_AMONG if len(chosen.maps) > 1 else _ALONE)
-    )
+    times = magnification(chosen.maps.shape[1:], side or _side(chosen))
     each = zip(
         result.indexes,
         chosen.labels,
@@ -40,6 +39,13 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
         Tile(pixels, label, low, high, is_blank, times)
         for pixels, label, low, high, is_blank in each
     ]
+
+
+def _side(chosen: Chosen) -> int:
+    """How long the longer side of a tile is to be: images are to be seen, maps to be surveyed."""
+    if len(chosen.maps) == 1 or (chosen.feature and chosen.maps.shape[1] == 1):
+        return _ALONE
+    return _IMAGE if chosen.feature else _AMONG
 
 
 def joined_tiles(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
@@ -71,36 +77,65 @@ def joined(stack: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def colour_tiles(
     chosen: Chosen,
     side: int | None = None,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     half: bool = False,
 ) -> tuple[list[Tile], str, int]:
     """Three channels as red, green and blue, kernels about a grey zero.
 
-    ``half`` halves the range about zero. The tiles, the scale in words, and how many values are NaN
-    or infinite; their pixels have the colour of NaN.
+    ``limits`` are one range, or one for each map; ``half`` halves the range about zero. The tiles,
+    the scale in words, and how many values are NaN or infinite; their pixels have the colour of
+    NaN.
     """
     maps = chosen.maps.astype(np.float64)
     finite = np.isfinite(maps)
-    found = maps[finite] if finite.any() else np.zeros(1)
-    low, high = limits or (float(found.min()), float(found.max()))
-    if limits is None and (chosen.kernel or half):
-        high = max(abs(low), abs(high)) / (2 if half else 1)
-        low = -high
+    bounds = limits or _colour_range(maps[finite], half, symmetric=chosen.kernel or half)
+    low, high = (np.broadcast_to(np.asarray(bound, float), len(maps)) for bound in bounds)
     # One value throughout: grey in a kernel, where it can only be zero; else black.
-    width = high - low if high > low else math.inf
+    width, base = np.where(high > low, high - low, np.inf), 127.5 if chosen.kernel else 0
     with np.errstate(invalid="ignore", over="ignore"):
-        levels = (maps - low) / width * 255 + (127.5 if chosen.kernel and not low < high else 0)
+        levels = (maps - _of_map(low)) / _of_map(width) * 255 + _of_map((high <= low) * base)
         pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     pixels[~finite.all(axis=-1)] = SPECIAL[NAN]
-    times = magnification(maps.shape[1:3], side or (_AMONG if len(maps) > 1 else _ALONE))
-    tiles = [
-        Tile(p, label, low, high, False, times)
-        for p, label in zip(pixels, chosen.labels, strict=True)
-    ]
-    words = f"red, green and blue: {scaling.number(low)} … {scaling.number(high)}"
-    if chosen.kernel and low == -high:
+    times = magnification(maps.shape[1:3], side or _side(chosen))
+    silent = blank(maps) if chosen.feature else np.zeros(len(maps), bool)
+    each = zip(
+        pixels, chosen.labels, low.tolist(), high.tolist(), silent.tolist(), [times] * len(maps),
+        strict=True,
+    )  # fmt: skip
+    tiles = [Tile(*one) for one in each]
+    words = f"red, green and blue: {scaling.number(low[0])} … {scaling.number(high[0])}"
+    if chosen.kernel and low[0] == -high[0]:
         words += ", zero is grey"
     return tiles, words, int(finite.size - finite.sum())
+
+
+def colour_limits(
+    chosen: Chosen,
+    scale: scaling.Scaling,
+    extent: tuple[float, float] | None,
+    half: bool = False,
+) -> tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], str]:
+    """The range of each map in colour, all its channels together, and the scale in words."""
+    count, height, width, depth = chosen.maps.shape
+    flat = chosen.maps.reshape(count, height, width * depth)
+    result = scaling.scaled(flat, scale, extent=extent, half=half)
+    high = np.where(result.flat, result.low, result.high) if scale == "unit" else result.high
+    return (result.low, high), f"in colour, {result.text}"
+
+
+def _colour_range(
+    finite: npt.NDArray[np.float64], half: bool, symmetric: bool
+) -> tuple[float, float]:
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if not symmetric:
+        return low, high
+    reach = max(abs(low), abs(high)) / (2 if half else 1)
+    return -reach, reach
+
+
+def _of_map(bounds: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """One number for each map, as an array that goes with ``(n, height, width, 3)``."""
+    return bounds[:, None, None, None]
 
 
 def _vector(

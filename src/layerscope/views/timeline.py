@@ -13,6 +13,7 @@ from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling, text
 from layerscope.views.choose import Chosen
+from layerscope.views.features import own_scale
 from layerscope.views.layout import (
     GAP,
     LABEL,
@@ -23,9 +24,10 @@ from layerscope.views.layout import (
     check_columns,
     magnification,
 )
-from layerscope.views.moments import Moments, network_extent, steps_of
+from layerscope.views.moments import Moments, Steps, steps_of
 from layerscope.views.panel import Panel
-from layerscope.views.tiles import colour_tiles, index_tiles
+from layerscope.views.ranges import extent_over
+from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles
 
 _SIDE = 96  #: how long a map's longer side is to be
 _SMALL = 48  #: the same where there are many maps
@@ -37,10 +39,10 @@ def timeline(
     run: Recording,
     address: str,
     *,
-    sample: int = 0,
+    sample: int | None = None,
     steps: Iterable[int] | None = None,
     columns: int | None = None,
-    scale: scaling.Scaling = "layer",
+    scale: scaling.Scaling | None = None,
     palette: str | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
@@ -53,21 +55,23 @@ def timeline(
     Parameters
     ----------
     run
-        What ``open_recording`` returned, or its ``weights``.
+        What ``open_recording`` returned, or its ``weights``; or images made for units, of which
+        some were kept on the way.
     address
         A channel (``"conv2d:29"``), a layer, or in ``run.weights`` a parameter or a part of one
         (``"conv2d/kernel:3"``).
     sample
-        Which of the samples, counted from 0.
+        Which of the samples, counted from 0; the first where it is not given, and all of the images
+        made for one objective.
     steps
         The numbers of the steps to show; all by default.
     scale
         ``"layer"``, one range over all that is shown; ``"unit"``, each map on its own;
         ``"network"``, the range of all layers over these steps; ``"zscore"``; or ``(low, high)``.
-
+        ``"layer"`` by default, and for images ``"input"``, the range that the network accepts.
     palette
-        As in :func:`layerscope.sheet`; by default ``"viridis"``, and for weights of both signs
-        ``"diverging"``, which shows zero.
+        As in :func:`layerscope.sheet`; by default ``"viridis"``, for weights of both signs
+        ``"diverging"``, which shows zero, and for images ``"gray"``.
 
     The other parameters are those of :func:`layerscope.sheet`; ``reshape`` makes the weights of
     hidden units, or vectors, images again.
@@ -79,14 +83,15 @@ def timeline(
     ViewError
         When it is a recording without steps, or would be more than 4,096 maps.
     """
-    scale = scaling.check(scale)
+    scale = own_scale(run, scale)
     columns = check_columns(columns)
     if palette is not None:
         palettes.known(palette)
     moments = steps_of(run, sample, steps)
     chosen = _gathered(moments, address, reshape)
     first = chosen[0]
-    palette = palette or palettes.own(moments.run.weights is moments.run and _signed(chosen))
+    weights = isinstance(moments, Steps) and moments.run.weights is moments.run
+    palette = palette or palettes.own(weights and _signed(chosen), images=first.feature)
     heading = Heading(_title(first, moments), first.address, "", _mode(scale), None, "")
     if first.vector:
         drawn = _matrix(chosen, moments, heading, scale, palette)
@@ -167,24 +172,29 @@ def _matrix(
 def _coloured(
     chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling
 ) -> tuple[list[Tile], Heading]:
-    """Kernels of three inputs as colours, a row for each unit."""
+    """Kernels of three inputs, and images, as colours, a row for each unit."""
     maps = np.stack([moment.maps for moment in chosen], axis=1)
     flat = maps.reshape(-1, *maps.shape[2:])
     own = replace(chosen[0], maps=flat, labels=_labels(chosen[0], moments))
-    limits = scale if isinstance(scale, tuple) else None
-    tiles, words, _ = colour_tiles(own, _SIDE if len(flat) <= 256 else _SMALL, limits)
+    side = _SIDE if len(flat) <= 256 else _SMALL
+    if own.feature:
+        ranges, words = colour_limits(own, scale, extent_over(moments, scale))
+        tiles = colour_tiles(own, side, ranges)[0]
+    else:
+        limits = scale if isinstance(scale, tuple) else None
+        tiles, words, _ = colour_tiles(own, side, limits)
     counts = "step" if len(maps) == 1 else f"{chosen[0].counts or 'map'}, step"
     note = _label_words(chosen[0], moments)
     return tiles, replace(heading, scale=words, labels=counts, note=note)
 
 
 def _scaled(maps: Any, scale: scaling.Scaling, palette: str, moments: Moments) -> scaling.Scaled:
-    extent = network_extent(moments) if scale == "network" else None
-    return scaling.scaled(maps, scale, diverging=palettes.is_diverging(palette), extent=extent)
+    diverging = palettes.is_diverging(palette)
+    return scaling.scaled(maps, scale, diverging=diverging, extent=extent_over(moments, scale))
 
 
 def _scale_words(scale: scaling.Scaling, result: scaling.Scaled) -> dict[str, Any]:
-    shared = isinstance(scale, tuple) or scale in ("layer", "network") or len(result.low) == 1
+    shared = isinstance(scale, tuple) or scale in scaling.SHARED or len(result.low) == 1
     limits = (float(result.low[0]), float(result.high[0])) if shared else None
     return {"scale": result.text, "limits": limits}
 

@@ -7,6 +7,8 @@ import pytest
 
 from cases.networks import wired
 from cases.recordings import MAPS, VECTOR, maps, named, recording
+from cases.visualizations import IMAGES, growing, stripes, visualization
+from layerscope import sheet
 from layerscope.axes import NamedArray
 from layerscope.errors import ViewError
 from layerscope.network import Layer, Network
@@ -171,3 +173,33 @@ def test_the_palette_and_its_zero() -> None:
     picture = drawn(named(values, MAPS), palette="diverging")
     assert picture.header["palette"] == "diverging"
     assert picture.header["tiles"][0]["range"] == (-3, 3)
+
+
+DEEP = Network("test", "none", (Layer("deep", "Conv2D"),))
+
+
+@pytest.mark.parametrize(("unit", "shown"), [(None, 3), (42, 42)])
+def test_an_image_made_for_a_unit_stands_in_its_box(unit: int | None, shown: int) -> None:
+    picture = diagram(DEEP, growing(), unit=unit)
+    (tile,) = picture.header["tiles"]
+    assert tile["range"] == (-1, 1)
+    assert (picture.pixels(0) == sheet(growing(), f"deep:{shown}").pixels(0)).all()
+    assert f"channel {shown}, one of 3 images" in captions(picture)
+    whose = "one of its channels" if unit is None else "channel 42"
+    notes = [text["text"] for text in picture.header["texts"]]
+    assert f"in each box an image made for {whose}, drawn on the input's range" in notes
+
+
+def test_a_unit_that_no_image_was_made_for() -> None:
+    with pytest.raises(ViewError, match=r"No image was made for a unit 4: there are those of 3"):
+        diagram(DEEP, growing(), unit=4)
+    units = {"conv": (4,), "deep": (1,)}
+    two = visualization({a: named(stripes(1), IMAGES, units=own) for a, own in units.items()})
+    assert len(diagram(DEEP, two, unit=4).header["tiles"]) == 0
+
+
+def test_images_of_other_objectives_stand_in_no_box() -> None:
+    features = visualization({"conv + deep": named(stripes(1), IMAGES)})
+    assert len(diagram(DEEP, features).header["tiles"]) == 0
+    with pytest.raises(ViewError, match=r"No image was made for a unit 4: there is none\."):
+        diagram(DEEP, features, unit=4)

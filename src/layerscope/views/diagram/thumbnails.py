@@ -15,11 +15,14 @@ from layerscope.maps import blank
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
+from layerscope.views.beside import image_tiles
 from layerscope.views.choose import Chosen, choose
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import PART, Box
 from layerscope.views.diagram.cards import SMALL, Text
+from layerscope.views.features import extent_of, no_such_unit, units_of
 from layerscope.views.tiles import colour_tiles
+from layerscope.visualization import Visualization
 
 _SIDE = 84  #: how long the longer side of a map is, in pixels
 _ROW = 64  #: values of a vector in a row, at least
@@ -64,7 +67,12 @@ class Thumbnails:
             self._check_unit(unit)
 
     def _check_unit(self, unit: int) -> None:
-        """ViewError where no layer has so many channels."""
+        """ViewError where no layer has so many channels, or no image was made for that one."""
+        if isinstance(self.recording, Visualization):
+            named = map(self.recording.named, self.recording)
+            if not any(unit in units_of(array) for array in named):
+                raise no_such_unit(self.recording, unit)
+            return
         arrays = [self.recording.named(address) for address in self.recording]
         counts = [
             array.values.shape[array.axes.index(axis)]
@@ -92,6 +100,9 @@ class Thumbnails:
     @property
     def note(self) -> str:
         """What the pictures are."""
+        if isinstance(self.recording, Visualization):
+            whose = "one of its channels" if self.unit is None else f"channel {self.unit}"
+            return f"in each box an image made for {whose}, drawn on the input's range"
         which = "the channel that varies most" if self.unit is None else f"channel {self.unit}"
         scales = {"layer": "its layer's range", "network": "one range", "unit": "its own range"}
         named = (
@@ -154,6 +165,8 @@ class Thumbnails:
             return None  # strings, or whatever else has no picture
         if chosen.maps.size == 0:
             return None
+        if chosen.feature:
+            return self._image(chosen)
         if chosen.colour:
             tile = colour_tiles(chosen)[0][0]
             return _Picture(tile.pixels, _fitted(tile.pixels), "", (tile.low, tile.high), False)
@@ -161,6 +174,19 @@ class Thumbnails:
             # What squeezes each channel to one value: all of them tell more than one of them.
             chosen = replace(chosen, maps=chosen.maps.reshape(1, 1, -1), vector=True)
         return self._vector(chosen, address) if chosen.vector else self._map(chosen, address)
+
+    def _image(self, chosen: Chosen) -> _Picture | None:
+        """The image made for a unit, the first where none is named."""
+        extent = extent_of(self.recording, "input", self.sample) or (0.0, 1.0)
+        tiles, _ = image_tiles(chosen, extent)
+        wanted = tiles[0].label if self.unit is None else str(self.unit)
+        tile = next((tile for tile in tiles if tile.label == wanted), None)
+        if tile is None:
+            return None
+        caption = f"channel {tile.label}" * bool(tile.label)
+        if len(tiles) > 1:
+            caption += f", one of {len(tiles)} images"
+        return _Picture(tile.pixels, _fitted(tile.pixels), caption, extent, tile.blank)
 
     def _map(self, chosen: Chosen, address: str) -> _Picture:
         count = len(chosen.maps)
