@@ -28,7 +28,7 @@ nox.options.sessions = [
 
 #: Tests of one framework, by the name of their file, of none and of the pages; others need Keras.
 TORCH = "tests/backends/**/test_torch*.py"
-SKLEARN = "tests/backends/**/test_sklearn*.py"
+SKLEARN = "tests/**/test_sklearn*.py"
 ONNX = "tests/backends/**/test_onnx*.py"
 NONE = "tests/test_*.py"
 DOCS = "tests/test_docs.py"

@@ -84,3 +84,61 @@ def plain_passes(model: Any, x: np.ndarray, framework: str) -> dict[str, Callabl
             return model(on_torch, training=False)
 
     return {"eager": keras_eager}
+
+
+def torch_inception() -> Any:
+    """InceptionV3 as far as ``mixed4``, and a head after it; random weights, evaluation mode."""
+    import torch
+    from torch import nn
+
+    def conv(into: int, out: int, size: Any, stride: int = 1, padding: Any = 0) -> Any:
+        bare = nn.Conv2d(into, out, size, stride, padding, bias=False)
+        return nn.Sequential(bare, nn.BatchNorm2d(out, eps=1e-3), nn.ReLU(inplace=True))
+
+    class Block(nn.Module):
+        def __init__(self, *branches: Any) -> None:
+            super().__init__()
+            self.branches = nn.ModuleList(branches)
+
+        def forward(self, x: Any) -> Any:
+            return torch.cat([branch(x) for branch in self.branches], 1)
+
+    def mixed(into: int, pooled: int) -> Any:
+        return Block(
+            conv(into, 64, 1),
+            nn.Sequential(conv(into, 48, 1), conv(48, 64, 5, padding=2)),
+            nn.Sequential(
+                conv(into, 64, 1), conv(64, 96, 3, padding=1), conv(96, 96, 3, padding=1)
+            ),
+            nn.Sequential(nn.AvgPool2d(3, 1, 1), conv(into, pooled, 1)),
+        )
+
+    def long(into: int, through: int) -> Any:
+        across = lambda a, b: conv(a, b, (1, 7), padding=(0, 3))  # noqa: E731
+        down = lambda a, b: conv(a, b, (7, 1), padding=(3, 0))  # noqa: E731
+        c = through
+        return Block(
+            conv(into, 192, 1),
+            nn.Sequential(conv(into, c, 1), across(c, c), down(c, 192)),
+            nn.Sequential(conv(into, c, 1), down(c, c), across(c, c), down(c, c), across(c, 192)),
+            nn.Sequential(nn.AvgPool2d(3, 1, 1), conv(into, 192, 1)),
+        )
+
+    parts: dict[str, Any] = {
+        "stem": nn.Sequential(
+            conv(3, 32, 3, 2), conv(32, 32, 3), conv(32, 64, 3, padding=1), nn.MaxPool2d(3, 2),
+            conv(64, 80, 1), conv(80, 192, 3), nn.MaxPool2d(3, 2),
+        ),
+        "mixed0": mixed(192, 32), "mixed1": mixed(256, 64), "mixed2": mixed(288, 64),
+        "mixed3": Block(
+            conv(288, 384, 3, 2),
+            nn.Sequential(conv(288, 64, 1), conv(64, 96, 3, padding=1), conv(96, 96, 3, 2)),
+            nn.MaxPool2d(3, 2),
+        ),
+        "mixed4": long(768, 128), "mixed5": long(768, 160), "mixed6": long(768, 160),
+        "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "head": nn.Linear(768, 1000),
+    }  # fmt: skip
+    model = nn.Sequential()
+    for name, part in parts.items():
+        model.add_module(name, part)
+    return model.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from layerscope.instruments.features.recipes import RECIPES, Recipe
 from layerscope.interfaces.cli import command_parser, main
 
 ROOT = Path(__file__).parents[1]
@@ -139,8 +141,22 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_every_picture_is_shown() -> None:
     shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    for picture in ROOT.glob("docs/images/*"):
-        assert f"images/{picture.name})" in shown, picture.name
+    pictures = [path for path in ROOT.glob("docs/images/**/*") if path.is_file()]
+    assert pictures
+    for picture in pictures:
+        address = picture.relative_to(ROOT / "docs").as_posix()
+        assert f"{address})" in shown, address
+
+
+def test_the_values_of_every_recipe_are_those_described() -> None:
+    page = (ROOT / "docs/features.md").read_text(encoding="utf-8")
+    unwritten = {"name", "meant_for", "given"}
+    for field in {field.name for field in dataclasses.fields(Recipe)} - unwritten:
+        row = re.search(rf"^\| `{field}` \|.*$", page, re.MULTILINE)
+        assert row is not None, field
+        told = [cell.strip() for cell in row[0].strip("|").split("|")[-len(RECIPES) :]]
+        values = [f"`{getattr(made, field)!r}`".replace("'", '"') for made in RECIPES.values()]
+        assert told == values, field
 
 
 def offered() -> dict[str, argparse.ArgumentParser]:

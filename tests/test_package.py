@@ -12,9 +12,15 @@ import pytest
 import layerscope
 
 PUBLIC = {
-    "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "film",
-    "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
+    "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "features",
+    "film", "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
 }  # fmt: skip
+#: The vocabulary of `features`, which `from layerscope import *` leaves alone.
+OBJECTIVES = {
+    "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer", "logit", "neuron",
+    "probability", "similarity", "total_variation", "units",
+}  # fmt: skip
+MODULES = {"objectives", "transforms"}
 FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
 WHEN_USED = {
     "PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "rich", "scipy", "xarray",
@@ -38,10 +44,16 @@ def imported_by(code: str) -> set[str]:
 def test_the_public_names_are_few_and_these() -> None:
     assert set(layerscope.__all__) == PUBLIC
     assert len(PUBLIC) <= 15
-    assert dir(layerscope) == sorted([*PUBLIC, "__version__"])
+    assert dir(layerscope) == sorted([*PUBLIC, *OBJECTIVES, *MODULES, "__version__"])
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_the_words_of_features_live_in_two_modules() -> None:
+    assert {*layerscope.objectives.__all__} == {*OBJECTIVES, "Objective"}
+    assert layerscope.channel is layerscope.objectives.channel
+    assert layerscope.transforms.blur is not layerscope.objectives.blur
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC | OBJECTIVES))
 def test_every_public_name_is_a_documented_function(name: str) -> None:
     function = getattr(layerscope, name)
     assert callable(function)

@@ -43,9 +43,7 @@ def textures(labels: Any, generator: np.random.Generator) -> Array:
     turned = draw(0, np.pi, count)
     dots = wave(turned, phases[0]) * wave(turned + np.pi / 2, phases[1])
     dotted = np.isnan(angle)
-    pattern = np.where(
-        dotted[:, None, None], dots, wave(np.where(dotted, 0, angle), phases[0])
-    )
+    pattern = np.where(dotted[:, None, None], dots, wave(np.where(dotted, 0, angle), phases[0]))
     share = (0.5 + 0.5 * pattern)[..., None]
     paint = hsv_to_rgb(np.stack([hue % 360 / 360, draw(0.7, 1, count), draw(0.6, 1, count)], -1))
     grey = draw(0.2, 0.8, count)[:, None, None, None]
@@ -53,29 +51,31 @@ def textures(labels: Any, generator: np.random.Generator) -> Array:
     return np.clip(images + generator.normal(0, 0.05, images.shape), 0, 1).astype(np.float32)
 
 
-def texture_network(steps: int = 250, seed: int = 0) -> Any:
+def texture_network(images: int = 3000, epochs: int = 6, seed: int = 0) -> Any:
     """A network that was trained to tell the textures apart."""
     import keras
     from keras import layers
 
     keras.utils.set_random_seed(seed)
-    generator = np.random.default_rng(seed)
+    labels = np.arange(images) % len(CLASSES)
     model = keras.Sequential(
         [
             keras.Input((SIDE, SIDE, 3)),
-            layers.Conv2D(16, 7, activation="relu", name="conv2d"),
-            layers.MaxPooling2D(2, name="max_pooling2d"),
-            layers.Conv2D(32, 3, activation="relu", name="conv2d_1"),
+            layers.Conv2D(24, 7, strides=2, name="conv2d"),
+            layers.BatchNormalization(name="batch_normalization"),
+            layers.ReLU(name="re_lu"),
+            layers.Conv2D(32, 3, name="conv2d_1"),
+            layers.BatchNormalization(name="batch_normalization_1"),
+            layers.ReLU(name="re_lu_1"),
             layers.GlobalAveragePooling2D(name="average"),
             layers.Dense(len(CLASSES), activation="softmax", name="dense"),
         ],
         name="textures",
     )
-    rate = keras.optimizers.schedules.CosineDecay(0.01, steps)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, epochs * (images // 60))
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    for _ in range(steps):
-        labels = generator.integers(0, len(CLASSES), 64)
-        model.train_on_batch(textures(labels, generator), labels)
+    images_of = textures(labels, np.random.default_rng(seed))
+    model.fit(images_of, labels, batch_size=60, epochs=epochs, verbose=0)
     return model
 
 

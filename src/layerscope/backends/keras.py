@@ -17,8 +17,9 @@ import numpy as np
 from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import keras_tree as tree
 from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.keras_calculus import calculus, optimizer_of
 from layerscope.backends.keras_engines import Engine, engine
-from layerscope.backends.keras_gradients import calculus, compiled, optimizer_of, values_of
+from layerscope.backends.keras_gradients import compiled, values_of
 from layerscope.backends.keras_pass import Facts, leaves, subject_lookup, watched
 from layerscope.backends.keras_sources import sources_of
 from layerscope.backends.keras_weights import weights_of

@@ -5,7 +5,7 @@ By autograd, which differentiates them; what it lacks is made of indexing, which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import autograd.numpy as anp
@@ -45,7 +45,8 @@ from autograd.numpy import (
 from autograd.tracer import getval
 
 __all__ = [
-    "abs", "add", "arange", "cast", "clip", "concatenate", "convert_to_numpy", "convert_to_tensor",
+    "abs", "add", "arange", "cast", "clip", "concatenate", "cond", "convert_to_numpy",
+    "convert_to_tensor",
     "einsum", "exp", "expand_dims", "flip", "floor", "ifft2", "log", "matmul", "max", "maximum",
     "mean", "min", "minimum", "ones", "ones_like", "pad", "reshape", "roll", "shape", "sigmoid",
     "softmax", "sqrt", "square", "stack", "stop_gradient", "sum", "take", "take_along_axis", "tanh",
@@ -58,6 +59,11 @@ Axis = int | Sequence[int] | None
 def cast(x: Any, dtype: str) -> Any:
     """The same values in another type."""
     return x.astype(dtype) if isinstance(x, Box) else np.asarray(x, dtype)
+
+
+def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """What one of two functions returns; the other is not called."""
+    return true_fn() if getval(pred) else false_fn()
 
 
 def convert_to_numpy(x: Any) -> Any:

@@ -165,7 +165,7 @@ class TorchBackend:
         """One of Keras' own, on PyTorch."""
         keras_on_torch()
         # Imports Keras, which only whoever asks for gradients needs.
-        from layerscope.backends.keras_gradients import calculus, optimizer_of
+        from layerscope.backends.keras_calculus import calculus, optimizer_of
 
         return calculus().update(optimizer_of(which), params)
 

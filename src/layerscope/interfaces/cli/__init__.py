@@ -1,4 +1,4 @@
-"""The shell: ``layerscope look``, ``describe``, ``diagram``, ``weights``, ``timeline`` and so on.
+"""The shell: ``layerscope look``, ``describe``, ``diagram``, ``weights``, ``features`` and so on.
 
 One file per command; each reads its options, calls instruments and views, and writes what they
 return. Whatever the user can cause is one sentence on stderr and exit code 2.
@@ -19,6 +19,7 @@ from layerscope.interfaces.cli import (
     describe,
     diagram,
     export,
+    features,
     film,
     look,
     record,
@@ -51,8 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LayerscopeError as error:
         _say(f"layerscope: error: {' '.join(str(error).split())}")
         return _FAILED
-    except KeyboardInterrupt:
-        _say("layerscope: stopped; the files written so far are complete.")
+    except KeyboardInterrupt as stopped:
+        # A command that knows how to go on says so in the exception.
+        _say(f"layerscope: {str(stopped) or 'stopped; the files written so far are complete.'}")
         return _STOPPED
     except BrokenPipeError:
         # Python would complain as it flushes stdout at its end.
@@ -99,6 +101,17 @@ def command_parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"layerscope {layerscope.__version__}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (look, describe, diagram, weights, record, timeline, film, export, demo):
+    for module in (
+        look,
+        describe,
+        diagram,
+        weights,
+        features,
+        record,
+        timeline,
+        film,
+        export,
+        demo,
+    ):
         module.add(commands)
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -110,10 +111,13 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_pictures(parser: argparse.ArgumentParser, palette: str | None = "viridis") -> None:
+def add_pictures(
+    parser: argparse.ArgumentParser, palette: str | None = "viridis", said: str = ""
+) -> None:
     """How pictures look; with no ``palette`` of their own, weights are drawn about zero."""
     parser.add_argument("--columns", type=whole, metavar="N", help="maps in a row")
-    said = "default: viridis" + ("" if palette else "; for weights of both signs diverging")
+    both = "" if palette else "; for weights of both signs diverging"
+    said = said or f"default: viridis{both}"
     parser.add_argument("--palette", default=palette, metavar="NAME", help=said)
     parser.add_argument("--ground", choices=("dark", "light"), default="dark")
     parser.add_argument(
@@ -158,13 +162,35 @@ def index(text: str) -> int:
 
 def number(text: str) -> float:
     """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
+    value = _finite(text)
+    if value is None or value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write a number above 0")
     return value
+
+
+def amount(text: str) -> float:
+    """A number, 0 or more."""
+    value = _finite(text)
+    if value is None or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number, 0 or more")
+    return value
+
+
+def limits(text: str) -> tuple[float, float]:
+    """``-1,1``: two numbers, the lower first."""
+    return _rising(_two(text, "two numbers, such as 0,1"))
+
+
+def factors(text: str) -> tuple[float, float]:
+    """``0.9,1.1``: two numbers, which may be equal."""
+    return _two(text, "two numbers, such as 0.9,1.1")
+
+
+def size(text: str) -> tuple[int, int]:
+    """``H,W``, or one number for both."""
+    if text.strip().isdecimal():
+        return whole(text), whole(text)
+    return pair(text)
 
 
 def sample(text: str) -> int | str:
@@ -172,13 +198,28 @@ def sample(text: str) -> int | str:
     return index(text) if _NUMBER.fullmatch(text.strip()) or not text.strip() else text
 
 
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def _numbers(text: str) -> tuple[float, float]:
+    return _rising(_two(text, "one of the names, or two numbers, such as 0,1"))
+
+
+def _two(text: str, what: str) -> tuple[float, float]:
     try:
         low, high = map(float, text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: write one of the names, or two numbers, such as 0,1"
-        ) from None
-    if not low < high:
-        raise argparse.ArgumentTypeError(f"{text!r}: write the lower number first")
+        raise argparse.ArgumentTypeError(f"{text!r}: write {what}") from None
     return low, high
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        written = ",".join(f"{value:g}" for value in pair)
+        raise argparse.ArgumentTypeError(f"{written!r}: write the lower number first")
+    return pair

@@ -1,0 +1,149 @@
+"""``features``: what does a unit look for? An image is changed until it fires."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from layerscope.instruments.features.grading import best_of_samples, graded
+from layerscope.instruments.features.outcome import ascended
+from layerscope.instruments.features.recipes import Recipe
+from layerscope.instruments.features.recipes import recipe as recipe_of
+from layerscope.instruments.features.result import visualization
+from layerscope.instruments.features.retry import attempts
+from layerscope.instruments.features.starts import STARTS
+from layerscope.instruments.features.task import task_of
+from layerscope.instruments.features.transforms import Transform
+from layerscope.visualization import Visualization
+
+Array = npt.NDArray[Any]
+
+
+def features(
+    model: Any,
+    objective: Any,
+    *,
+    recipe: str | Recipe | None = None,
+    samples: Any = None,
+    start: Any = None,
+    seed: int = 0,
+    batch: int = 1,
+    size: int | tuple[int, int] | None = None,
+    input_range: tuple[float, float] | None = None,
+    steps: int | None = None,
+    step_size: float | None = None,
+    optimizer: Any = None,
+    transforms: Sequence[Transform] | None = None,
+    blur: float | None = None,
+    jitter: int | None = None,
+    pad: int | None = None,
+    octaves: int | None = None,
+    octave_scale: float | None = None,
+    parameterization: str | None = None,
+    decorrelate: bool | None = None,
+    every: int | None = None,
+    retry: bool = True,
+    progress: bool | None = None,
+    at_once: int | None = None,
+    **more: Any,
+) -> Visualization:
+    """Images that make a unit, a layer or a class fire as strongly as they can.
+
+    Feature visualization by optimization: beginning with noise, the image is moved up the gradient
+    of the objective, a number computed from the network's activations. The network runs in
+    inference mode, its weights stay as they are.
+
+    Parameters
+    ----------
+    model
+        A Keras 3 model, a ``torch.nn.Module`` or a scikit-learn MLP, with one input. For a PyTorch
+        module Keras has to run on PyTorch.
+    objective
+        What the image is to excite: ``"conv2d:3"`` a channel (its mean over the map),
+        ``"conv2d:3@7,7"`` a neuron, ``"predictions:3"`` a class (its logit, also where a softmax is
+        fused into the layer or comes after it), ``"conv2d"`` a layer (DeepDream: its mean), a list
+        of layers, or ``units("conv2d", range(16))``, an image for each. Or a sum of
+        :mod:`layerscope.objectives`: ``channel("a", 3) + 0.5 * channel("b", 7) -
+        total_variation(0.1)``; or a function of a mapping from addresses to activations, written
+        with ``keras.ops``, that returns a number.
+    recipe
+        ``"lucid"`` (the usual one), ``"deepdream"`` (the usual one for an image to start with),
+        ``"tutorial"`` or ``"chollet"``; every value of it can be changed by the keyword of its
+        name, those below and the others of :class:`Recipe`.
+    samples
+        Data that the network is for, as :func:`activations` takes it: each image is compared with
+        the largest value that the data reaches, and gets its colour statistics and range from it.
+    start
+        ``"normal"``, ``"uniform"``, ``"fourier"`` or ``"zeros"``; or an image, as
+        :func:`activations` takes it.
+    seed, batch
+        Of the noise to start with and of the transforms; ``batch`` is how many images to make of
+        each objective, with as many seeds that follow one another.
+    size
+        Height and width of the image, by default those that the network takes (224×224 where it
+        takes any). A network of a fixed size is always given that size. For a network that takes
+        vectors that are images, such as 8×8 digits, it tells their shape.
+    input_range
+        The lowest and the highest value that the network takes; by default those that the samples
+        or the start image have, (0, 255) for a network that begins by rescaling, else (0, 1).
+    steps, step_size, optimizer
+        How often and how far to move at each octave, and how: ``"ascent"`` with a normalized
+        gradient, ``"adam"``, or one of ``keras.optimizers``. Step sizes are for a range from -1 to
+        1, whatever ``input_range`` is.
+    transforms
+        What is done to the copy that the network sees in each step, of
+        :mod:`layerscope.transforms`; ``[]`` is nothing, which shows why there are any.
+    blur, jitter, pad
+        The same in short: the width of a Gaussian, and so many pixels; 0 for none.
+    octaves, octave_scale
+        How many sizes to go through, and from each to the next; ``steps`` are made at each.
+    parameterization, decorrelate
+        What is moved: ``"pixel"`` values, or the coefficients of ``"fourier"``, each scaled as in
+        photographs; and whether colours are independent of one another.
+    every
+        Keep an image after every so many steps: ``film(features, address, path)`` shows them.
+    retry
+        Whether to try once more, with another start and larger steps, where a unit never fired.
+    progress
+        Whether to show a bar; by default in a terminal or a notebook.
+    at_once
+        How many images to change in one batch; by default what fits, up to 16. The images are the
+        same, up to floating point.
+
+    Returns
+    -------
+    Visualization
+        A recording of the images, with ``history``, ``settings`` and ``grades``; ``sheet`` shows
+        it. Ctrl-C ends it with what there is.
+
+    Raises
+    ------
+    AddressError
+        When there is no such layer, unit or position.
+    InputError
+        When a value makes no sense, or an image does not fit.
+    ModelError
+        When the model gives no gradients, or has several inputs.
+    """
+    own = {
+        "start": start, "size": size, "input_range": input_range, "steps": steps,
+        "step_size": step_size, "optimizer": optimizer, "transforms": transforms, "blur": blur,
+        "jitter": jitter, "pad": pad, "octaves": octaves, "octave_scale": octave_scale,
+        "parameterization": parameterization, "decorrelate": decorrelate,
+    }  # fmt: skip
+    made = recipe_of(recipe or usual_recipe(start), **own, **more)
+    task = task_of(
+        model, objective, made, samples=samples, seed=seed, variants=batch, at_once=at_once
+    )
+    best = best_of_samples(task)  # first: what is wrong with the samples is said at once
+    outcome = ascended(task, every, progress)
+    better = attempts(task, outcome, retry=retry, every=every, shown=progress)
+    return visualization(task, better.outcome, graded(task, better, best))
+
+
+def usual_recipe(start: Any) -> str:
+    """An image is changed by what it already has in it: DeepDream; else it begins with noise."""
+    is_noise = start is None or (isinstance(start, str) and start in STARTS)
+    return "lucid" if is_noise else "deepdream"

@@ -1,0 +1,251 @@
+"""``layerscope features``: what do units look for? An image for each, made to make it fire."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.errors import InputError
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.feature_pictures import (
+    Drawing,
+    check_drawing,
+    draw,
+    draw_curves,
+    write_film,
+)
+from layerscope.interfaces.cli.model import in_one_sentence, opened
+from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe, say
+from layerscope.interfaces.cli.recipes import Making, add_recipe
+
+if TYPE_CHECKING:
+    from layerscope.instruments.features.task import Task
+
+_UNIT = re.compile(r"(?P<layer>.+):(?P<unit>[0-9]+)")
+_FRAMES = 60  #: of a film, about, where --every does not say
+
+
+@dataclass(slots=True)
+class Group:
+    """What is made in one batch: units of one layer, or one thing alone."""
+
+    addresses: list[str]
+    layer: str = ""  #: of units
+    units: dict[int, None] = field(default_factory=dict)  #: each once, in order
+    together: bool = False
+
+    @property
+    def objective(self) -> Any:
+        """As ``features`` takes it."""
+        if self.together:
+            return self.addresses
+        if not self.units:
+            return self.addresses[0]
+        from layerscope.instruments.features.objectives import units
+
+        return units(self.layer, self.units)
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = options.add_command(
+        commands, "features", _run, "Write an image for each unit, made so that the unit fires."
+    )
+    options.add_model(parser)
+    parser.add_argument(
+        "address",
+        nargs="+",
+        metavar="ADDRESS",
+        help="a channel or a class (conv2d:29), a neuron (conv2d:29@7,3), or a layer (DeepDream)",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--all",
+        action="store_true",
+        help="an image for every unit of each layer; stopped, the same command goes on",
+    )
+    which.add_argument(
+        "--together", action="store_true", help="one image for all ADDRESSes: their sum"
+    )
+    add_recipe(parser)
+    parser.add_argument(
+        "--every", type=options.whole, metavar="N", help="write an image every N steps, too"
+    )
+    parser.add_argument(
+        "--film", metavar="FILE", help="a film of the making: a .webp, .gif or .mp4 file"
+    )
+    options.add_pictures(parser, palette=None, said="for images without colours (default: gray)")
+    options.add_output(parser, "layerscope-NAME-features")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from layerscope.instruments.describe import describe
+    from layerscope.views.palette import known
+
+    if args.palette is not None:
+        known(args.palette)  # before anything is run
+    _check(args)
+    how = Making.of(args)
+    film = _film_of(args)
+    drawing = Drawing(args.columns, args.palette, args.reshape, args.ground)
+    model = opened_for_gradients(args)
+    network = describe(model)
+    addresses = list(dict.fromkeys(args.address))
+    folder = Path(args.out or f"layerscope-{safe(network.name)}-features")
+    if args.all:
+        from layerscope.interfaces.cli.whole_layers import make_layers
+
+        _check_layers(addresses, [row.address for row in network])
+        make_layers(model, addresses, folder, how, drawing, force=args.force)
+        return
+    groups = groups_of(addresses, [row.address for row in network], together=args.together)
+    with in_one_sentence():
+        for group in groups:
+            check_drawing(settled(model, group.objective, how), drawing)
+    output = Output.claim(folder, force=args.force)
+    make(model, groups, addresses, output, how, drawing, every=_every(args, how), film=film)
+    say(f"Written to {output.folder}/")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise InputError for options that do not go together."""
+    for option in ("every", "film"):
+        if args.all and getattr(args, option) is not None:
+            raise InputError(f"--{option} is for single units: leave out --all.")
+
+
+def _check_layers(addresses: Sequence[str], known: Sequence[str]) -> None:
+    """Raise InputError for an address that is of a unit."""
+    for address in addresses:
+        match = None if address in known else _UNIT.match(address)
+        if match is not None:
+            raise InputError(
+                f"--all is for whole layers: write {match['layer']!r}, not {address!r}."
+            )
+
+
+def _film_of(args: argparse.Namespace) -> Path | None:
+    """The file of the film, where it may be written."""
+    if args.film is None:
+        return None
+    from layerscope.views.encoding import KINDS, check_kind
+
+    path = claim_file(args.film, KINDS, force=args.force)
+    check_kind(path, 8)
+    return path
+
+
+def _every(args: argparse.Namespace, how: Making) -> int | None:
+    if args.every is None and args.film is not None:
+        return max(1, how.recipe.steps * how.recipe.octaves // _FRAMES)
+    every: int | None = args.every
+    return every
+
+
+def opened_for_gradients(args: argparse.Namespace) -> Any:
+    """The model, with Keras yet to be imported on PyTorch where the model is PyTorch's own.
+
+    Opening settles what Keras runs on before it is known what kind of model there is. Where it has
+    not imported Keras, nobody needs that choice, and a PyTorch model needs another.
+    """
+    from layerscope.backends.availability import choose_keras_backend
+
+    if args.backend is not None:
+        choose_keras_backend(args.backend)
+        return opened(args)
+    stated = os.environ.get("KERAS_BACKEND")
+    model = opened(args)
+    if "keras" not in sys.modules and not stated:
+        os.environ.pop("KERAS_BACKEND", None)
+    return model
+
+
+def groups_of(
+    addresses: Sequence[str], known: Sequence[str], *, together: bool = False
+) -> list[Group]:
+    """The addresses by what is made in one batch, in the order in which they were named first."""
+    if together:
+        return [Group(list(addresses), together=True)]
+    groups: list[Group] = []
+    of_layer: dict[str, Group] = {}
+    for address in addresses:
+        match = None if address in known else _UNIT.fullmatch(address)
+        if match is None:
+            groups.append(Group([address]))
+            continue
+        layer = match["layer"]
+        if layer not in of_layer:
+            of_layer[layer] = Group([], layer)
+            groups.append(of_layer[layer])
+        of_layer[layer].addresses.append(address)
+        of_layer[layer].units[int(match["unit"])] = None
+    return groups
+
+
+def settled(model: Any, objective: Any, how: Making) -> Task:
+    """What is known before the first step; raises what is wrong while nothing is written yet."""
+    from layerscope.instruments.features.task import task_of
+
+    return task_of(
+        model,
+        objective,
+        how.recipe,
+        samples=how.values,
+        seed=how.seed,
+        variants=how.batch,
+        at_once=how.at_once,
+    )
+
+
+def make(
+    model: Any,
+    groups: Sequence[Group],
+    addresses: Sequence[str],
+    output: Output,
+    how: Making,
+    drawing: Drawing,
+    *,
+    every: int | None = None,
+    film: Path | None = None,
+) -> None:
+    """Make and draw the images of each group, and print what they reach.
+
+    Raises KeyboardInterrupt when Ctrl-C stopped it: what there was is drawn.
+    """
+    from layerscope.instruments.features.features import features
+
+    if film is not None and len(groups) > 1:
+        raise InputError("A film is of one ADDRESS, or of units of one layer: name fewer.")
+    sheets = [group for group in groups if len(group.addresses) > 1 and not group.together]
+    count = len(addresses) + len(sheets)
+    for number, group in enumerate(groups, 1):
+        with in_one_sentence():
+            made = features(model, group.objective, every=every, **how.options())
+        # An image that is of no unit stands alone in what was made.
+        names = {
+            address if group.units else next(iter(made)): file_name(
+                addresses.index(address) + 1, count, address
+            )
+            for address in group.addresses
+        }
+        if group.together:
+            names = {next(iter(made)): file_name(1, 1, "+".join(addresses))}
+        if group in sheets:
+            place = len(addresses) + sheets.index(group) + 1
+            names[group.layer] = file_name(place, count, group.layer)
+        draw(made, names, output, drawing)
+        draw_curves(made, "curves.png" if len(groups) == 1 else f"curves-{number}.png", output)
+        say(*(f"Note: {note}" for note in made.notes), *map(str, made.grades))
+        if film is not None:
+            write_film(made, group.layer if group in sheets else next(iter(names)), film, drawing)
+        if made.interrupted:
+            raise KeyboardInterrupt(
+                f"stopped after {len(made.history) - 1} steps; {output.folder}/ has what there "
+                "was then."
+            )

@@ -1,0 +1,238 @@
+"""What the images show is what the networks learned: digits, kernels, colours and emotions.
+
+With ``--log-cli-level=INFO`` the figures are shown, beside what the tests require of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+pytest.importorskip("keras")
+
+import keras
+from PIL import Image
+from tests.cases.textures import (
+    CLASSES,
+    apart,
+    hue_of,
+    orientation_of,
+    texture_network,
+    textures,
+)
+
+import layerscope as ls
+from layerscope.backends.textbook import Digits, load, train
+from layerscope.visualization import Visualization
+
+Array = npt.NDArray[Any]
+
+_told = logging.getLogger(__name__)
+
+#: What shows a digit best: no noise to begin with, and a gradient that is always a little blurred.
+CLEAR = {"recipe": "tutorial", "start": "zeros", "blur": 1.0, "blur_falls": False}
+
+only_jax = pytest.mark.skipif(
+    keras.backend.backend() != "jax",
+    reason="what a network of this size learns does not depend on the backend: once is enough",
+)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Digits:
+    pytest.importorskip("sklearn")
+    return load("digits")
+
+
+@pytest.fixture(scope="module")
+def digits_model(digits: Digits) -> Any:
+    """The network that the demo trains."""
+    model, accuracy = train(digits)
+    assert accuracy > 0.95
+    return model
+
+
+@pytest.fixture(scope="module")
+def textures_model() -> Any:
+    model = texture_network()
+    labels = np.arange(300) % len(CLASSES)
+    fresh = textures(labels, np.random.default_rng(1))
+    accuracy = (predicted(model, fresh).argmax(axis=1) == labels).mean()
+    _told.info(f"textures: accuracy {accuracy:.3f} on fresh images")
+    assert accuracy > 0.95
+    return model
+
+
+def predicted(model: Any, images: Array) -> Array:
+    values: Array = keras.ops.convert_to_numpy(model(images, training=False))
+    return values
+
+
+def images_of(found: Visualization, layer: str) -> Array:
+    """One image of each unit of the layer."""
+    return np.stack([found.image(f"{layer}:{n}") for n in found.named(layer).attrs["units"]])
+
+
+def correlation(a: Array, b: Array) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+# --- the digits that the demo's network knows ---
+
+
+@pytest.mark.parametrize("start", ["zeros", "normal"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
+    digits_model: Any, start: str, seed: int
+) -> None:
+    found = ls.features(
+        digits_model, ls.units("dense", range(10)), recipe="tutorial", start=start, seed=seed
+    )
+    own = predicted(digits_model, images_of(found, "dense")).diagonal()
+    _told.info(f"from {start}, seed {seed}: {(own >= 0.9).sum()} of 10, p from {own.min():.3f}")
+    assert (own >= 0.9).sum() >= 9
+
+
+def test_imagined_digits_look_most_like_the_digits_of_their_class(
+    digits_model: Any, digits: Digits
+) -> None:
+    found = ls.features(digits_model, ls.units("dense", range(10)), **CLEAR)
+    means = [digits.x_train[digits.y_train == digit].mean(axis=0) for digit in range(10)]
+    alike = np.array([[correlation(i, m) for m in means] for i in images_of(found, "dense")])
+    nearest = alike.argmax(axis=1)
+    _told.info("nearest class means %s, correlations %s", nearest, alike.diagonal().round(2))
+    assert [nearest[digit] for digit in (0, 1, 3, 6, 8)] == [0, 1, 3, 6, 8]
+    assert (nearest == range(10)).sum() >= 9
+
+
+# --- first layers, whose units are known: their kernels ---
+
+
+def neurons(model: Any, position: tuple[int, int], **recipe: Any) -> Iterator[tuple[Array, bool]]:
+    """For each channel of the first convolution, what its neuron sees, and whether it fired."""
+    kernel = ls.weights(model)["conv2d/kernel"]
+    (row, column), stride = position, model.get_layer("conv2d").strides[0]
+    y, x = row * stride, column * stride
+    for unit in range(kernel.sizes["channel"]):
+        address = f"conv2d:{unit}@{row},{column}"
+        found = ls.features(
+            model, address, recipe="chollet", steps=30, step_size=0.1, start="uniform",
+            contrast=0.1, transforms=[], retry=False, **recipe,
+        )  # fmt: skip
+        field = found.image(address)[y : y + kernel.sizes["y"], x : x + kernel.sizes["x"]]
+        yield field, found.grades[0].reached > 0
+
+
+@pytest.mark.parametrize(
+    "network", ["digits_model", pytest.param("textures_model", marks=only_jax)]
+)
+def test_neurons_of_a_first_layer_ask_for_their_kernels(
+    network: str, request: pytest.FixtureRequest
+) -> None:
+    model = request.getfixturevalue(network)
+    kernel = ls.weights(model)["conv2d/kernel"].values
+    agree = []
+    for unit, (field, fired) in enumerate(neurons(model, (5, 5))):
+        if fired:
+            agree.append(correlation(field, kernel[..., unit]))
+    _told.info(
+        f"{network}: correlation with the kernel, mean {np.mean(agree):.3f}, median "
+        f"{np.median(agree):.3f}, least {min(agree):.3f}, of {len(agree)} that fired"
+    )
+    assert len(agree) >= 0.75 * kernel.shape[-1]
+    assert np.mean(agree) > 0.9
+    assert np.median(agree) > 0.95
+
+
+def test_no_image_excites_a_first_layers_channel_more_than_its_own_does(digits_model: Any) -> None:
+    found = ls.features(digits_model, ls.units("conv2d", range(32)), recipe="tutorial")
+    maps = ls.activations(digits_model, images_of(found, "conv2d"), layers="conv2d")["conv2d"]
+    reached = maps.mean(("y", "x")).values  # (image, channel)
+    fired = reached.diagonal() > 0
+    # Channels that are much alike find images that are alike, too.
+    share = (reached.diagonal() / np.maximum(reached.max(axis=0), 1e-9))[fired]
+    _told.info(f"{fired.sum()} channels: the share of the best image's from {share.min():.3f}")
+    assert fired.sum() >= 24
+    assert share.min() > 0.97
+
+
+# --- colour: a network that had to learn hues and orientations ---
+
+
+def imagined_textures(model: Any, steps: int) -> Array:
+    units = ls.units("dense", range(len(CLASSES)))
+    found = ls.features(model, units, recipe="tutorial", start="zeros", steps=steps)
+    return images_of(found, "dense")
+
+
+def test_the_measures_of_hue_and_orientation_hold_on_the_textures_themselves() -> None:
+    for label, (hue, way) in enumerate(CLASSES):
+        for image in textures([label] * 4, np.random.default_rng(label)):
+            assert apart(hue_of(image), hue, 360) < 15
+            assert way is None or apart(orientation_of(image), way, 180) < 15
+
+
+@only_jax
+def test_imagined_textures_have_the_hue_and_the_orientation_of_their_class(
+    textures_model: Any,
+) -> None:
+    # Few steps: after more of them pixels are at the ends of the range, whose colours are pure
+    # mixtures, and the gaps between stripes take the opposite colour.
+    for image, (hue, way) in zip(imagined_textures(textures_model, 50), CLASSES, strict=True):
+        hue_off = apart(hue_of(image), hue, 360)
+        # Inside, as pixels near the edge count for little and stay as they were.
+        way_off = 0.0 if way is None else apart(orientation_of(image[6:-6, 6:-6]), way, 180)
+        _told.info(f"hue {hue} off by {hue_off:.0f}, stripes at {way} by {way_off:.0f} degrees")
+        assert hue_off < 30
+        assert way_off < 20
+
+
+@only_jax
+def test_the_network_recognizes_imagined_textures(textures_model: Any) -> None:
+    images = imagined_textures(textures_model, 200)
+    assert (predicted(textures_model, images).diagonal() >= 0.9).all()
+    for image, (_, way) in zip(images, CLASSES, strict=True):
+        assert way is None or apart(orientation_of(image[6:-6, 6:-6]), way, 180) < 20
+
+
+# --- a network from elsewhere: emotions in faces, 64×64 ---
+
+
+def crops(folder: Path) -> Array:
+    """Photographs, parts of them, the face among them, all also mirrored: ``(70, 64, 64, 1)``."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        photo = Image.open(path).convert("L")
+        width, height = photo.size
+        whole = min(photo.size)
+        half = whole // 2
+        boxes = [((width - whole) // 2, (height - whole) // 2, whole)]
+        if whole >= 128:
+            boxes += [(x, y, half) for x in (0, width - half) for y in (0, height - half)]
+        if path.name == "astronaut.png":
+            boxes += [(150, 20, 180), (160, 40, 140), (170, 50, 120), (180, 60, 100)]
+        for x, y, side in boxes:
+            part = photo.crop((x, y, x + side, y + side)).resize((64, 64))
+            found.append(np.asarray(part, np.float32)[..., None] / 127.5 - 1)
+    values = np.stack(found)
+    return np.concatenate([values, values[:, :, ::-1]])
+
+
+@only_jax
+def test_images_made_for_emotions_beat_every_photograph(real: Path) -> None:
+    (path,) = real.glob("emotion_checkpoints/*.110-*.hdf5")
+    model = ls.load_model(path)
+    samples = crops(real / "images")
+    assert len(samples) >= 50
+    recipe = {"recipe": "tutorial", "start": "zeros", "steps": 30, "input_range": (-1, 1)}
+    for layer in ("predictions", "conv2d_7"):  # the classes, and the last convolution
+        found = ls.features(model, ls.units(layer, range(7)), samples=samples, **recipe)
+        told = ", ".join(f"{grade.reached:.1f} > {grade.samples:.1f}" for grade in found.grades)
+        _told.info(f"{layer}, of {len(samples)} photographs: {told}")
+        assert all(grade.reached > grade.samples for grade in found.grades)

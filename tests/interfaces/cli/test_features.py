@@ -1,0 +1,429 @@
+"""``layerscope features``: what it writes, what it says, and how it goes on once stopped."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import layerscope as ls
+from layerscope.backends.opening import load_model
+from layerscope.instruments.features import features as instrument
+from layerscope.instruments.features.recipes import Recipe, recipe
+from layerscope.interfaces.cli import command_parser
+from layerscope.interfaces.cli.features import groups_of
+from layerscope.interfaces.cli.recipes import Making
+
+FEW = ("--steps", "3", "--recipe", "tutorial")
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*.*"))
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def recipe_of(*argv):
+    args = command_parser().parse_args(["features", "model.keras", "conv2d", *argv])
+    return Making.of(args).recipe
+
+
+class Calls:
+    """Calls of ``features``, of which Ctrl-C can stop one."""
+
+    def __init__(self, real):
+        self.real = real
+        self.count = self.stopped = 0
+
+    def __call__(self, *args, **kwargs):
+        self.count += 1
+        if self.count == self.stopped:
+            raise KeyboardInterrupt
+        return self.real(*args, **kwargs)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    counted = Calls(instrument.features)
+    monkeypatch.setattr(instrument, "features", counted)
+    return counted
+
+
+def test_a_picture_for_each_address_and_a_sheet_for_several_of_a_layer(shell, tiny):
+    code, out, err = shell("features", tiny, "first:1", "out:4", "first:0", *FEW)
+    assert (code, err) == (0, "")
+    assert names("layerscope-tiny-features") == [
+        "01-first_1.png",
+        "02-out_4.png",
+        "03-first_0.png",
+        "04-first.png",
+        "curves-1.png",
+        "curves-2.png",
+    ]
+    made = ls.features(load_model(tiny), ls.units("first", [1, 0]), recipe="tutorial", steps=3)
+    expected = ls.sheet(made, "first:0").save("expected.png")
+    np.testing.assert_array_equal(
+        pixels("layerscope-tiny-features/03-first_0.png"), pixels(expected or "expected.png")
+    )
+    for grade in made.grades:
+        assert str(grade) in out.splitlines()
+    assert out.splitlines()[-1] == "Written to layerscope-tiny-features/"
+
+
+def test_a_neuron_and_a_layer_stand_alone(shell, tiny):
+    code, _, err = shell("features", tiny, "first:1@2,3", "pool", *FEW, "--out", "out")
+    assert (code, err) == (0, "")
+    assert names("out") == ["01-first_1_2_3.png", "02-pool.png", "curves-1.png", "curves-2.png"]
+
+
+def test_together_is_one_image_of_the_sum(shell, tiny):
+    code, out, _ = shell("features", tiny, "first", "pool", "--together", *FEW, "--out", "out")
+    assert code == 0
+    assert names("out") == ["01-first_pool.png", "curves.png"]
+    made = ls.features(load_model(tiny), ["first", "pool"], recipe="tutorial", steps=3)
+    assert str(made.grades[0]) in out
+    assert made.grades[0].address == "first + pool"
+
+
+def test_several_seeds_and_samples(shell, tiny, image):
+    code, out, _ = shell(
+        *("features", tiny, "first:1", *FEW, "--seed", "4", "--batch", "2", "--size", "20"),
+        *("--samples", image, image, "--out", "out"),
+    )
+    assert code == 0
+    assert [line.split(":")[:2] for line in out.splitlines() if "samples' largest" in line] == [
+        ["first", "1 [0]"],
+        ["first", "1 [1]"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ((), recipe("lucid")),
+        (("--start", "zeros"), recipe("lucid", start="zeros")),
+        (("--start", "photo.png"), recipe("deepdream", start="photo.png")),
+        (
+            ("--start", "photo.png", "--recipe", "chollet"),
+            recipe("chollet", start="photo.png"),
+        ),
+        (("--transforms", "none"), recipe("lucid", transforms=[])),
+        (
+            ("--transforms", "jitter(8), flip('x', p=0.5)"),
+            recipe("lucid", transforms=[ls.transforms.jitter(8), ls.transforms.flip("x", p=0.5)]),
+        ),
+        (("--size", "30"), recipe("lucid", size=(30, 30))),
+        (("--size", "30,40"), recipe("lucid", size=(30, 40))),
+        (("--input-range=-1,1",), recipe("lucid", input_range=(-1, 1))),
+        (("--no-decorrelate", "--detail"), recipe("lucid", decorrelate=False, detail=True)),
+        (
+            (
+                *("--steps", "7", "--step-size", "0.5", "--optimizer", "ascent", "--octaves", "2"),
+                *("--octave-scale", "1.5", "--normalize", "l2", "--contrast", "0.5"),
+                *("--parameterization", "pixel", "--bounds", "clip", "--border", "1"),
+                *("--blur", "0.5", "--pad", "0", "--jitter", "1", "--scale", "1,1"),
+                *("--rotate", "5"),
+            ),
+            recipe(
+                "lucid", steps=7, step_size=0.5, optimizer="ascent", octaves=2, octave_scale=1.5,
+                normalize="l2", contrast=0.5, parameterization="pixel", bounds="clip", border=1,
+                blur=0.5, pad=0, jitter=1, scale=(1.0, 1.0), rotate=5.0,
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_options_are_the_values_of_the_recipe(argv, expected):
+    assert recipe_of(*argv) == expected
+
+
+def test_every_value_of_a_recipe_has_an_option_or_is_said_by_transforms():
+    args = vars(command_parser().parse_args(["features", "model.keras", "conv2d"]))
+    said_by_transforms = {"blur_falls", "pad_mode", "pad_until", "p"}
+    own = {"name", "meant_for", "given"}
+    assert {*Recipe.__dataclass_fields__} - own <= {*args} | said_by_transforms
+
+
+def test_addresses_are_grouped_by_layer():
+    groups = groups_of(["b:1", "a", "b:0@2,2", "odd:7", "b:5", "b:01"], ["a", "b", "odd:7"])
+    assert [(group.addresses, list(group.units)) for group in groups] == [
+        (["b:1", "b:5", "b:01"], [1, 5]),
+        (["a"], []),
+        (["b:0@2,2"], []),
+        (["odd:7"], []),
+    ]
+
+
+def test_intermediate_images_and_a_film(shell, tiny):
+    code, out, err = shell(
+        *("features", tiny, "first:0", "first:1", "--recipe", "tutorial", "--steps", "10"),
+        *("--every", "4", "--film", "making.webp", "--out", "out"),
+    )
+    assert (code, err) == (0, "")
+    steps = sorted(name for name in names("out") if "step" in name)
+    assert steps == [
+        f"{name}-step-{step:02d}.png"
+        for name in ("01-first_0", "02-first_1", "03-first")
+        for step in (4, 8)
+    ]
+    with Image.open("making.webp") as film:
+        assert film.n_frames == 3
+    assert "Written to making.webp: 3 frames" in out
+
+
+def test_every_unit_of_a_layer(shell, tiny):
+    code, out, err = shell("features", tiny, "first", "--all", *FEW, "--at-once", "3", "--out", "o")
+    assert (code, err) == (0, "")
+    files = [f"first/{unit}.npz" for unit in range(4)]
+    assert names("o") == ["first-curves.png", "first.png", *files]
+    made = ls.features(
+        load_model(tiny), ls.units("first", range(4)), recipe="tutorial", steps=3, at_once=3
+    )
+    for unit in range(4):
+        with np.load(f"o/first/{unit}.npz", allow_pickle=False) as file:
+            assert json.loads(str(file["axes"])) == ["y", "x", "input"]
+            np.testing.assert_allclose(file["image"], made.image(f"first:{unit}"), atol=1e-5)
+            np.testing.assert_allclose(
+                file["history"][:, 0], made.history.values[:, unit], atol=1e-4
+            )
+            (grade,) = json.loads(str(file["grades"]))
+            assert grade["address"] == f"first:{unit}"
+            assert json.loads(str(file["settings"]))["steps"] == "3"
+    ls.sheet(made, "first").save("expected.png")
+    np.testing.assert_allclose(pixels("o/first.png"), pixels("expected.png"), atol=1)
+    assert [line.split(" ")[0] for line in out.splitlines() if " at the start" in line] == [
+        f"first:{unit}:" for unit in range(4)
+    ]
+
+
+def test_stopped_it_says_how_to_go_on_and_goes_on(shell, tiny, calls):
+    command = ("features", tiny, "first", "--all", *FEW, "--batch", "2", "--at-once", "4")
+    assert shell(*command, "--out", "whole")[0] == 0
+    calls.stopped = calls.count + 2
+    code, out, err = shell(*command, "--out", "o")
+    assert code == 130
+    assert err == (
+        "layerscope: stopped after 2 of 4 units of 'first'; the same command goes on with the "
+        "others.\n"
+    )
+    assert names("o") == ["first-curves.png", "first.png", "first/0.npz", "first/1.npz"]
+    assert "first:1 [1]: " in out
+    before = {name: Path("o", name).stat().st_mtime_ns for name in ("first/0.npz", "first/1.npz")}
+    calls.count = 0
+    code, out, err = shell(*command, "--out", "o")
+    assert (code, err) == (0, "")
+    assert calls.count == 1
+    assert "2 of 4 units of first were there already." in out
+    assert {name: Path("o", name).stat().st_mtime_ns for name in before} == before
+    assert names("o") == names("whole")
+    np.testing.assert_array_equal(pixels("o/first.png"), pixels("whole/first.png"))
+
+
+def test_a_batch_that_was_stopped_is_made_anew(shell, tiny, calls):
+    """Ctrl-C within a batch leaves images that are not finished: none of them is kept."""
+    real, calls.real = calls.real, lambda *args, **kwargs: stopped(real(*args, **kwargs))
+
+    def stopped(made):
+        made.interrupted = True
+        return made
+
+    code, _, err = shell("features", tiny, "first", "--all", *FEW, "--out", "o")
+    assert code == 130
+    assert "stopped after 0 of 4 units of 'first'" in err
+    assert not Path("o").exists()
+
+
+def test_stopped_it_draws_what_there_is(shell, tiny, calls):
+    real, calls.real = calls.real, lambda *args, **kwargs: stopped(real(*args, **kwargs))
+
+    def stopped(made):
+        made.interrupted = True
+        return made
+
+    code, out, err = shell("features", tiny, "first:0", "out:0", *FEW, "--out", "o")
+    assert code == 130
+    assert err == "layerscope: stopped after 3 steps; o/ has what there was then.\n"
+    assert names("o") == ["01-first_0.png", "curves-1.png"]
+    assert "first:0: " in out
+
+
+def test_other_settings_replace_nothing_unless_forced(shell, tiny, calls):
+    command = ("features", tiny, "first", "--all", "--recipe", "tutorial", "--out", "o")
+    assert shell(*command, "--steps", "2")[0] == 0
+    code, out, err = shell(*command, "--steps", "3")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"layerscope: error: The folder {str(Path('o/first'))!r} holds units that were made with "
+        "steps 2, not 3: name another with --out, or pass --force to replace them.\n"
+    )
+    assert "seed 0, not 5" in shell(*command, "--steps", "2", "--seed", "5")[2]
+    assert "shape 20×20×3, not 24×24×3" in shell(*command, "--steps", "2", "--size", "24")[2]
+    assert shell(*command, "--steps", "3", "--force")[0] == 0
+    with np.load("o/first/3.npz") as file:
+        assert len(file["history"]) == 4
+    calls.count = 0
+    assert shell(*command, "--steps", "3", "--force")[0] == 0
+    assert calls.count == 0
+
+
+def test_a_file_that_is_broken_is_made_anew(shell, tiny, calls):
+    command = ("features", tiny, "first", "--all", *FEW, "--out", "o")
+    assert shell(*command)[0] == 0
+    whole = Path("o/first/2.npz").read_bytes()
+    for content in (b"", whole[: len(whole) // 2]):
+        Path("o/first/2.npz").write_bytes(content)
+        calls.count = 0
+        assert shell(*command)[0] == 0
+        assert calls.count == 1
+        with np.load("o/first/2.npz") as file:
+            assert file["image"].shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("frist:1",), "There is no layer 'frist': did you mean 'first' or 'flat'?"),
+        (("first:9",), "'first' has 4 along channel, counted from 0: 9 is not among them"),
+        (("first:1@99,0",), "'first' has 18 along y, counted from 0: 99 is not among them"),
+        (("first:1", "out:5"), "'out' has 5 along unit, counted from 0: 5 is not among them"),
+        ((), "the following arguments are required: ADDRESS"),
+        (("first:1", "--all"), "--all is for whole layers: write 'first', not 'first:1'."),
+        (("first:1@2,2", "--all"), "--all is for whole layers: write 'first', not 'first:1@2,2'."),
+        (("first", "--all", "--together"), "--together: not allowed with argument --all"),
+        (("first", "--all", "--every", "2"), "--every is for single units: leave out --all."),
+        (("first", "--all", "--film", "x.gif"), "--film is for single units: leave out --all."),
+        (("first:1", "pool", "--film", "x.gif"), "A film is of one ADDRESS"),
+        (("first:1", "--film", "x.png"), "'x.png' ends in none of .webp, .gif, .mp4"),
+        (("first:1", "--film", "no/x.gif"), "'no/x.gif' can't be written"),
+        (("first:1", "--recipe", "lucide"), "There is no recipe 'lucide' (did you mean 'lucid'?)"),
+        (("first:1", "--optimizer", "sgd"), "optimizer='sgd': pass 'ascent' or 'adam'."),
+        (("first:1", "--octave-scale", "0"), "'0': write a number above 0"),
+        (("first:1", "--blur", "x"), "'x': write a number, 0 or more"),
+        (("first:1", "--scale", "x"), "'x': write two numbers, such as 0.9,1.1"),
+        (("first:1", "--size", "x"), "'x': write two whole numbers, such as 3,3"),
+        (("first:1", "--transforms", "spin(3)"), "transforms='spin(3)' can't be read"),
+        (
+            ("first:1", "--transforms", "none", "--jitter", "3"),
+            "--jitter and --transforms say the same: leave out --jitter",
+        ),
+        (("first:1", "--start", "gone.png"), "start=: There is no file 'gone.png'."),
+        (
+            ("first:1", "--start", "broken.png"),
+            "start=: 'broken.png' is no image that Pillow can read.",
+        ),
+        (("first:1", "--start", "normale"), "start='normale': did you mean 'normal'?"),
+        (("first:1", "--samples", "gone.png"), "There is no file 'gone.png'."),
+        (("first:1", "--palette", "none"), "There is no palette 'none'"),
+        (("first:1", "--reshape", "4,4"), "--reshape is for networks that take vectors"),
+    ],
+)
+def test_nonsense_is_one_sentence(shell, tiny, argv, message):
+    Path("broken.png").write_bytes(b"no image")
+    code, out, err = shell("features", tiny, *argv)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not Path("layerscope-tiny-features").exists()
+
+
+def test_a_folder_that_is_not_empty(shell, tiny):
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("mine")
+    for more in (("first:0",), ("first", "--all")):
+        code, _, err = shell("features", tiny, *more, *FEW, "--out", "out")
+        assert code == 2
+        assert "The folder 'out' is not empty: name another with --out, or pass --force" in err
+    assert shell("features", tiny, "first:0", *FEW, "--out", "out", "--force")[0] == 0
+    assert names("out") == ["01-first_0.png", "curves.png", "mine.txt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+def test_a_full_disk_is_one_sentence(shell, tiny, monkeypatch):
+    def save(path, **arrays):
+        with Path("/dev/full").open("w") as file:
+            file.write("x" * 9999)
+
+    monkeypatch.setattr(np, "savez", save)
+    code, _, err = shell("features", tiny, "first", "--all", *FEW, "--out", "out")
+    assert code == 2
+    assert "0.npz' can't be written (No space left on device)." in err
+
+
+@pytest.fixture(scope="module")
+def mlp(tmp_path_factory):
+    network = pytest.importorskip("sklearn.neural_network")
+    skops = pytest.importorskip("skops.io")
+    pytest.importorskip("autograd")
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(size=(60, 16)), rng.integers(0, 3, 60)
+    path = tmp_path_factory.mktemp("mlp") / "mlp.skops"
+    model = network.MLPClassifier(6, random_state=0).partial_fit(x, y, classes=[0, 1, 2])
+    skops.dump(model, path)
+    return path
+
+
+def test_vectors_are_drawn_as_images_or_made_as_images(shell, mlp):
+    hidden = ls.describe(load_model(mlp))[1].address
+    for number, option in enumerate(("--reshape", "--size")):
+        argv = (option, "4,4", "--transforms", "none", "--steps", "3", "--out", f"{number}")
+        assert shell("features", mlp, f"{hidden}:2", *argv)[0] == 0
+        assert pixels(f"{number}/01-{hidden}_2.png").ndim >= 2
+    code, _, err = shell("features", mlp, f"{hidden}:2", "--reshape", "4,5", "--out", "other")
+    assert code == 2
+    assert "--reshape 4,5 is 20 values, and the network takes 16." in err
+
+
+def test_onnx_gives_no_gradients(shell, tmp_path):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"], name="relu")],
+        "tiny",
+        [helper.make_tensor_value_info("x", kind, [1, 4])],
+        [helper.make_tensor_value_info("y", kind, [1, 4])],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "x.onnx")
+    code, out, err = shell("features", tmp_path / "x.onnx", "relu:1")
+    assert (code, out) == (2, "")
+    assert "computes no gradients, which features are made with: pass the Keras or" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message"),
+    [
+        ((), 0, ""),
+        (("--backend", "jax"), 2, "a PyTorch model needs Keras on torch: set KERAS_BACKEND=torch"),
+    ],
+)
+def test_keras_runs_on_torch_for_a_model_of_pytorch(tmp_path, said, code, message):
+    """In the shell, a process of its own, where the user has not asked for another."""
+    for package in ("torch", "jax"):
+        pytest.importorskip(package)
+    (tmp_path / "nets.py").write_text(
+        "import torch\nnet = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    script = "from layerscope.interfaces.cli import run; run()"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", script, "features", "nets:net", "0:1", "--size", "12"),
+            *("--steps", "2", *said),
+        ],
+        cwd=tmp_path,
+        env={**environment, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert (tmp_path / "layerscope-Sequential-features/01-0_1.png").exists() == (code == 0)
