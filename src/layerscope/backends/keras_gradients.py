@@ -83,7 +83,7 @@ def compiled(
     key = (key, fingerprint if network else None)
     if key not in memory:
         variables = list(model.variables) if network else []
-        memory[key] = calculus().compile(function, variables, any_size=network)
+        memory[key] = calculus().compile(function, variables, network=network)
     memory.move_to_end(key)
     while len(memory) > _FUNCTIONS_REMEMBERED:
         memory.popitem(last=False)

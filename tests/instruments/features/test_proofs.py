@@ -231,7 +231,8 @@ def test_images_made_for_emotions_beat_every_photograph(real: Path) -> None:
     samples = crops(real / "images")
     assert len(samples) >= 50
     recipe = {"recipe": "tutorial", "start": "zeros", "steps": 30, "input_range": (-1, 1)}
-    for layer in ("predictions", "conv2d_7"):  # the classes, and the last convolution
+    # The classes, and the last convolution, whose channels are averaged to them.
+    for layer in ("predictions", "conv2d_7"):
         found = ls.features(model, ls.units(layer, range(7)), samples=samples, **recipe)
         told = ", ".join(f"{grade.reached:.1f} > {grade.samples:.1f}" for grade in found.grades)
         _told.info(f"{layer}, of {len(samples)} photographs: {told}")

@@ -63,20 +63,22 @@ def resample_plane(ops: Any, images: Any, maps: Any, fill: Any = None) -> Any:
 def blur_axes(ops: Any, images: Any, kernels: Any) -> Any:
     """Images blurred along both axes by symmetric kernels; beyond their edges they are mirrored.
 
-    ``kernels``, ``(sample, radius + 1)``, are the weights from the centre to one side. What rolls
-    around comes to lie in the margin that is cut away; rolling is cheaper than slicing, whose
-    adjoint writes a whole image for each slice.
+    ``kernels``, ``(sample, radius + 1)``, are the weights from the centre to one side.
     """
-    _, height, width, _ = images.shape
     radius = kernels.shape[1] - 1
-    blurred = _widened(ops, _widened(ops, images, radius, axis=1), radius, axis=2)
     for axis in (1, 2):
-        centre, total = blurred, blurred * kernels[:, 0, None, None, None]
+        length = images.shape[axis]
+        wide = _widened(ops, images, radius, axis)
+
+        def moved(by: int, wide: Any = wide, axis: int = axis, length: int = length) -> Any:
+            rows = slice(radius + by, radius + by + length)
+            return wide[:, rows] if axis == 1 else wide[:, :, rows]
+
+        images = images * kernels[:, 0, None, None, None]
         for distance in range(1, radius + 1):
-            sides = ops.roll(centre, distance, axis) + ops.roll(centre, -distance, axis)
-            total = total + sides * kernels[:, distance, None, None, None]
-        blurred = total
-    return blurred[:, radius : radius + height, radius : radius + width]
+            sides = moved(distance) + moved(-distance)
+            images = images + sides * kernels[:, distance, None, None, None]
+    return images
 
 
 def resize(ops: Any, images: Any, rows: Any, columns: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,15 +114,16 @@ class Stage:
             drawn: Any, limits: Any, rate: Any, arrays: Any,
         ) -> Any:  # fmt: skip
             (_, penalty), slope = differentiated(params, gradient, drawn, limits, arrays)
-            size = _rms(ops, slope)
+            measures = measured(ops, slope)
+            size = measures[0] * ops.sqrt(measures[2])
             if update is None:
-                step = normalized(ops, slope, normalize)
-                moved = params + rate * step
+                factor = rate * normalization(ops, normalize, measures, math.prod(slope.shape[1:]))
+                moved = params + slope * _along(ops, factor, slope)
             else:
                 # An optimizer's epsilon is no smaller than some gradients: they are measured in
                 # units of the first.
                 unit = ops.where(unit > 0, unit, size)
-                scaled = slope / (_along(ops, unit, slope) + _TINY)
+                scaled = slope * _along(ops, 1 / (unit + _TINY), slope)
                 moved, state = update(params, state, scaled, rate)
             return parameterization.project(ops, moved), state, unit, size, penalty
 
@@ -136,30 +138,35 @@ class Stage:
         return None if which == "ascent" else self.backend.optimizer(which, params)
 
 
-def normalized(ops: Any, gradient: Any, how: str) -> Any:
-    """Each image's gradient divided by its standard deviation, or by its length.
+def measured(ops: Any, gradient: Any) -> tuple[Any, Any, Any]:
+    """Of each image's gradient the largest size of a value, and of the gradient divided by that the
+    mean and the mean square.
 
-    The published 1e-8 beside the divisor would stop small gradients, of deep networks with random
-    weights for instance: so a gradient is first brought to a largest value of 1.
+    Divided first, since the squares of small gradients would vanish.
     """
     axes = tuple(range(1, len(gradient.shape)))
+    largest = ops.maximum(ops.max(gradient, axis=axes), -ops.min(gradient, axis=axes))
+    scaled = gradient * _along(ops, 1 / (largest + _TINY), gradient)
+    return largest, ops.mean(scaled, axis=axes), ops.mean(ops.square(scaled), axis=axes)
+
+
+def normalization(ops: Any, how: str, measures: tuple[Any, Any, Any], count: int) -> Any:
+    """What to multiply each image's gradient of ``count`` values by: 1 over its standard deviation,
+    or over its length.
+
+    The published 1e-8 beside the divisor would stop small gradients, of deep networks with random
+    weights for instance: so it stands beside that of the gradient with a largest value of 1.
+    """
+    largest, mean, square = measures
     if how == "none":
-        return gradient
-    gradient = gradient / (ops.max(ops.abs(gradient), axis=axes, keepdims=True) + _TINY)
+        return ops.ones_like(largest)
     if how == "l2":
-        length = ops.sqrt(ops.sum(ops.square(gradient), axis=axes, keepdims=True))
-        return gradient / (length + 1e-8)
-    centred = gradient - ops.mean(gradient, axis=axes, keepdims=True)
-    deviation = ops.sqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True))
-    return gradient / (deviation + 1e-8)
-
-
-def _rms(ops: Any, values: Any) -> Any:
-    """The root of the mean square of each image; of the largest value 1, lest squares vanish."""
-    axes = tuple(range(1, len(values.shape)))
-    largest = ops.max(ops.abs(values), axis=axes)
-    scaled = values / (_along(ops, largest, values) + _TINY)
-    return largest * ops.sqrt(ops.mean(ops.square(scaled), axis=axes))
+        size = ops.sqrt(square * float(count))
+    else:
+        size = ops.sqrt(ops.maximum(square - ops.square(mean), 0.0))
+    # Nothing at all where there is no gradient: infinity times 0 would be none, either.
+    known = ops.where(largest > 0, largest, 1.0)
+    return ops.where(largest > 0, 1 / known / (size + 1e-8), 0.0)
 
 
 def _along(ops: Any, each: Any, like: Any) -> Any:
