@@ -32,6 +32,11 @@ SKLEARN = "tests/**/test_sklearn*.py"
 ONNX = "tests/backends/**/test_onnx*.py"
 NONE = "tests/test_*.py"
 DOCS = "tests/test_docs.py"
+#: Tests of which some need two frameworks in one environment.
+SIDE_BY_SIDE = (
+    "tests/interfaces/cli/test_features.py",
+    "tests/instruments/features/test_silence.py",
+)
 BACKENDS = ("jax", "tensorflow", "torch")  #: of Keras
 
 
@@ -55,6 +60,8 @@ def types(session: nox.Session) -> None:
 def keras_jax(session: nox.Session) -> None:
     """Everything but the tests of other frameworks, with Keras on JAX."""
     _install(session, "keras-jax", "tests")
+    # Compiling takes JAX longer than most of what it compiles runs.
+    session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     _pytest(session, "tests", without=(TORCH, SKLEARN, ONNX, DOCS), keras="jax")
 
 
@@ -95,9 +102,9 @@ def onnx(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """What the pages show runs, and what the shell offers is described."""
-    _install(session, "torch", "keras-jax", "tests")
-    _pytest(session, DOCS, keras="jax")
+    """What the pages show runs, what the shell offers is described; and frameworks side by side."""
+    _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
+    _pytest(session, DOCS, *SIDE_BY_SIDE, keras="jax")
 
 
 @nox.session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,8 @@ _MOST_AT_ONCE = 16
 _GRADIENT_BYTES = 3
 
 
-class _Backend(Backend, Differentiable):
-    """A backend that can do both."""
+class _Backend(Backend, Differentiable, Protocol):
+    """What a backend is that has gradients."""
 
 
 @dataclass(frozen=True)
