@@ -126,7 +126,20 @@ def test_the_exact_name_wins() -> None:
     assert parse_place("a:29@7,3", {"a"}) == Place("a", 29, (7, 3))
 
 
-@pytest.mark.parametrize("text", ["conv:", "conv:x", "conv:1@", "conv:1@2,", "conv@1", "conv:-1"])
+@pytest.mark.parametrize(
+    "text", ["conv:", "conv:x", "conv:1@", "conv:1@2,", "conv@1", "conv:-1", "conv:1@-1,2"]
+)
+def test_what_is_no_unit_of_a_layer_says_how_one_is_written(text: str) -> None:
+    rest = text.removeprefix("conv")
+    with pytest.raises(AddressError) as caught:
+        parse_place(text, ["c", "conv", "conv2d"])
+    assert str(caught.value) == (
+        f"{rest!r} is no unit of 'conv': write 'conv:3', a whole number from 0, or 'conv:3@7,2' "
+        "for the one in row 7 and column 2."
+    )
+
+
+@pytest.mark.parametrize("text", ["conw:x", "conv2:x", "con:-1", "convx"])
 def test_what_is_no_place_is_no_layer(text: str) -> None:
     with pytest.raises(AddressError, match=f"There is no layer '{text}': did you mean 'conv'"):
         parse_place(text, ["conv"])

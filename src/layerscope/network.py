@@ -240,18 +240,31 @@ def parse_place(text: str, known: Collection[str]) -> Place:
     Raises
     ------
     AddressError
-        When no layer is so named; the message suggests the nearest addresses.
+        When no layer is so named, and the message suggests the nearest addresses; or when what
+        comes after the layer is no unit, and the message says how one is written.
     """
     if text in known:
         return Place(text)
     match = _PLACE.fullmatch(text)
     if match is None:
-        raise unknown_address(text, known)
+        raise _no_unit(text, known) or unknown_address(text, known)
     layer, unit, position = match["layer"], int(match["unit"]), match["position"]
     if layer not in known:
         raise unknown_address(layer, known)
     where = tuple(int(p) for p in position.split(",")) if position else None
     return Place(layer, unit, where)
+
+
+def _no_unit(text: str, known: Collection[str]) -> AddressError | None:
+    """The error for a layer that is known and a unit that can't be read; None for another layer."""
+    layers = [layer for layer in known if text.startswith((f"{layer}:", f"{layer}@"))]
+    if not layers:
+        return None
+    layer = max(layers, key=len)
+    return AddressError(
+        f"{text[len(layer) :]!r} is no unit of {layer!r}: write {layer + ':3'!r}, a whole number "
+        f"from 0, or {layer + ':3@7,2'!r} for the one in row 7 and column 2."
+    )
 
 
 def unknown_address(address: str, known: Collection[str]) -> AddressError:

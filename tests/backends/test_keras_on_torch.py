@@ -18,7 +18,7 @@ import torch
 
 from layerscope.backends import backend_for
 from layerscope.backends.base import Tap
-from layerscope.errors import ModelError
+from layerscope.errors import InputError, ModelError
 from layerscope.testing import reference
 from layerscope.testing.gradients import DifferentiableCase, DifferentiableContract
 
@@ -46,7 +46,7 @@ class TestWithKeras(DifferentiableContract):
 
     def failing(self) -> tuple[Any, Any, str, str, type[Exception]]:
         model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(5, 1))
-        return model, reference.MLP_INPUT, "0", "1", RuntimeError
+        return model, reference.MLP_INPUT, "0", "1", InputError
 
 
 def test_operations_within_a_gradient() -> None:

@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 
 import layerscope as ls  # noqa: E402
 from cases import torch_cases  # noqa: E402
+from layerscope.backends import backend_for  # noqa: E402
 from layerscope.errors import AddressError, InputError, ModelError  # noqa: E402
 from layerscope.testing import reference  # noqa: E402
 from layerscope.testing.contract import BackendContract, Case  # noqa: E402
@@ -169,6 +170,113 @@ def test_a_missing_batch_axis_gets_a_sentence() -> None:
     model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(32, 1))
     with pytest.raises(InputError, match=r"\(3, 6, 6\).*add the batch axis with x\[None\]"):
         ls.activations(model, np.zeros((3, 6, 6), np.float32))
+
+
+class Declared(nn.Module):
+    """Its layers in another order than they are called in."""
+
+    def __init__(self, **layers: nn.Module) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x: Any) -> Any:
+        return self.second(self.first(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 3, 3)), (None, 3, None, None)),
+        (
+            nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3))),
+            (None, 1, None, None),
+        ),
+        (
+            nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 4, 3))),
+            (None, 2, None, None),
+        ),
+        (
+            Declared(second=nn.Conv2d(4, 4, 3), first=nn.Conv2d(1, 4, 3)),
+            (None, 1, None, None),
+        ),
+        # What concatenates maps has convolutions that take more channels than any puts out.
+        (
+            nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(24, 8, 3), nn.Conv2d(8, 3, 1)),
+            (None, 3, None, None),
+        ),
+        (nn.Sequential(nn.LazyConv2d(4, 3)), (None, None, None, None)),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), (None, 64)),
+        (nn.Sequential(nn.LazyLinear(3)), None),
+        (nn.Sequential(nn.Conv1d(5, 3, 3), nn.Flatten(), nn.Linear(9, 2)), (None, 5, None)),
+        (nn.Sequential(nn.Conv3d(5, 3, 3)), (None, 5, None, None, None)),
+        (nn.LSTM(5, 3), (None, None, 5)),
+        (nn.TransformerEncoderLayer(8, 2, batch_first=True), (None, None, 8)),
+        (nn.Sequential(nn.Embedding(7, 3), nn.Linear(3, 2)), (None, None)),
+        (nn.Sequential(nn.ConvTranspose2d(9, 3, 3)), None),
+        (nn.ReLU(), None),
+    ],
+)
+def test_the_first_layers_suggest_an_input(model: Any, shape: Any) -> None:
+    (spec,) = backend_for(model).inputs()
+    assert spec.shape == shape
+    assert spec.certain is False
+
+
+def test_noise_for_what_the_first_layer_takes() -> None:
+    assert ls.activations(nn.LSTM(5, 3, batch_first=True), "noise").input.shape == (1, 16, 5)
+    words = ls.activations(nn.Sequential(nn.Embedding(7, 3)), "noise").input
+    assert words.dtype.kind == "i"
+    assert words.max() < 7
+
+
+class Two(nn.Module):
+    def forward(self, x: Any, y: Any) -> Any:
+        return torch.relu(x) + y
+
+
+class Raises(nn.Module):
+    def forward(self, x: Any) -> Any:
+        torch.relu(x)
+        raise RuntimeError("its own")
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "text"),
+    [
+        (nn.Conv2d(3, 4, 3), (1, 4, 9, 9), r"Conv2d does not run on .* \(1, 4, 9, 9\).*3 channels"),
+        (nn.Conv2d(3, 4, 9), (1, 3, 5, 5), "Kernel size can't be greater"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(8, 2)), (1, 3, 3), "shapes cannot be multiplied"),
+        (nn.Embedding(4, 2), (1, 5), "x holds float32 numbers, and an Embedding takes indices"),
+    ],
+)
+def test_an_input_that_does_not_fit_gets_a_sentence(model: Any, shape: Any, text: str) -> None:
+    with pytest.raises(InputError, match=text) as raised:
+        ls.activations(model, np.zeros(shape, np.float32))
+    assert "\n" not in str(raised.value)
+    assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+def test_a_missing_argument_gets_a_sentence() -> None:
+    x = np.zeros((1, 3), np.float32)
+    with pytest.raises(ModelError, match="takes several inputs, 'x', 'y', and x is 1: pass a list"):
+        ls.activations(Two(), x)
+    with pytest.raises(InputError, match="takes 'input', and x is 2 inputs"):
+        ls.activations(nn.Linear(3, 2), [x, x])
+
+
+def test_an_error_of_the_modules_own_code_is_left() -> None:
+    with pytest.raises(RuntimeError, match=r"^its own$"):
+        ls.activations(Raises(), np.zeros((1, 3), np.float32))
+
+
+def test_the_meta_device_holds_no_values() -> None:
+    model = nn.Conv2d(3, 4, 3, device="meta")
+    assert ls.describe(model)
+    with pytest.raises(ModelError, match="on the meta device"):
+        ls.activations(model, np.zeros((1, 3, 9, 9), np.float32))
+    with pytest.raises(ModelError, match="on the meta device"):
+        ls.weights(model)
 
 
 def test_bytes_are_pixels() -> None:

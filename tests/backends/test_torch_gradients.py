@@ -22,7 +22,12 @@ from torch import nn  # noqa: E402
 from cases import torch_cases  # noqa: E402
 from layerscope.backends import backend_for  # noqa: E402
 from layerscope.backends.base import Tap  # noqa: E402
-from layerscope.errors import AddressError, MissingDependencyError, ModelError  # noqa: E402
+from layerscope.errors import (  # noqa: E402
+    AddressError,
+    InputError,
+    MissingDependencyError,
+    ModelError,
+)
 from layerscope.testing.contract import Case  # noqa: E402
 from layerscope.testing.gradients import (  # noqa: E402
     DifferentiableCase,
@@ -276,8 +281,33 @@ def test_code_that_needs_its_own_order_in_memory() -> None:
 
 
 def test_an_input_that_fits_in_no_layout_is_an_error_of_the_first() -> None:
-    with pytest.raises(RuntimeError, match=r"expected input\[1, 7, 5, 6\] to have 3 channels"):
+    with pytest.raises(InputError, match=r"shape \(1, 7, 5, 6\).*to have 3 channels") as raised:
         backend_for(images()).values([Tap("0")])(torch.zeros(1, 5, 6, 7))
+    assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+def test_in_inference_mode() -> None:
+    torch.manual_seed(0)
+    model, x = images(), np.random.default_rng(0).random((1, 6, 7, 3), np.float32)
+    weights = np.ones((2,), np.float32)
+    backend = backend_for(model)
+
+    def gradient() -> Any:
+        values = backend.values([Tap("0")])
+        values(torch.from_numpy(x.copy()))  # what this pass tells serves those with gradients
+
+        def score(x: Any, weights: Any) -> Any:
+            return (values(x)[Tap("0")] * weights[0]).sum((1, 2, 3))
+
+        return backend.compiled(backend.gradient(score), "score", network=True)(x, weights)[1]
+
+    outside = gradient()
+    with torch.inference_mode():
+        inside = gradient()
+        made = backend_for(images())
+    torch.testing.assert_close(inside, outside)
+    with pytest.raises(ModelError, match=r"was made in torch.inference_mode\(\)"):
+        made.values([Tap("0")])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])

@@ -19,8 +19,9 @@ from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.torch_calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch_calls import intercepted
 from layerscope.backends.torch_exported import example as exported_example
-from layerscope.backends.torch_exported import is_exported, type_name
+from layerscope.backends.torch_exported import type_name
 from layerscope.backends.torch_gradients import ValuePass
+from layerscope.backends.torch_misfits import explain
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.torch_untouched import Writes, inference, unchanged
 from layerscope.backends.trace import PassComplete, Subject, Trace
@@ -28,7 +29,6 @@ from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
 from layerscope.selection import Selection, select
-from layerscope.table import shape_text
 
 
 class TorchBackend:
@@ -66,7 +66,7 @@ class TorchBackend:
         return tree.describe(self._model, self.framework)
 
     def inputs(self) -> tuple[InputSpec, ...]:
-        """What an image must look like; modules do not say what they expect."""
+        """What its first layers suggest; modules do not say what they expect."""
         return tree.input_specs(self._model)
 
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
@@ -167,7 +167,8 @@ class TorchBackend:
         # Imports Keras, which only whoever asks for gradients needs.
         from layerscope.backends.keras_calculus import calculus, optimizer_of
 
-        return calculus().update(optimizer_of(which), params)
+        with torch.inference_mode(False):  # what it counts is written to outside of it, too
+            return calculus().update(optimizer_of(which), params)
 
     def _arguments(self, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments: a list or tuple is several inputs, a dict keywords."""
@@ -202,7 +203,11 @@ class TorchBackend:
     def _materialize(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Let lazy modules find their shapes, as their first call would."""
         if any(nn.parameter.is_lazy(p) for p in self._model.parameters()):
-            self._model(*(a.clone() if torch.is_tensor(a) else a for a in args), **kwargs)
+            try:
+                self._model(*(a.clone() if torch.is_tensor(a) else a for a in args), **kwargs)
+            except Exception as error:
+                explain(self._model, args, kwargs, error)
+                raise
 
     def _call(
         self,
@@ -227,25 +232,8 @@ class TorchBackend:
         except PassComplete:
             return None, False
         except Exception as error:
-            self._explain(args, error)
+            explain(self._model, args, kwargs, error)
             raise
-
-    def _explain(self, args: tuple[Any, ...], error: Exception) -> None:
-        """Raise InputError in place of an error that the shape of x explains."""
-        shape = tuple(args[0].shape) if args and torch.is_tensor(args[0]) else ()
-        for spec in self.inputs()[:1]:
-            stated = spec.shape or ()
-            fixed = [(n, m) for n, m in zip(stated, shape, strict=False) if n is not None]
-            if is_exported(self._model) and any(n != m for n, m in fixed):
-                raise InputError(
-                    f"x has shape {shape_text(shape)}, and the program was exported for "
-                    f"{shape_text(stated)} and takes no other: export it with dynamic_shapes=."
-                ) from error
-            if spec.shape is not None and len(shape) == len(spec.shape) - 1:
-                raise InputError(
-                    f"x has shape {shape_text(shape)}, the first convolution expects "
-                    f"{shape_text(spec.shape)}: add the batch axis with x[None]."
-                ) from error
 
     def _uncalled(self, trace: Trace) -> list[str]:
         """The modules with parameters of their own that the pass did not call."""

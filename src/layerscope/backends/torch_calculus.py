@@ -19,9 +19,9 @@ def differentiated(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any
 
     def result(x: torch.Tensor, *rest: Any) -> tuple[Any, torch.Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
-            leaf = x.clone() if x.is_inference() else x.detach()
+            leaf = _ordinary(x).detach()
             leaf.requires_grad_()
-            returned = function(leaf, *rest)
+            returned = function(leaf, *_mapped(_ordinary, rest))
             scores = returned[0] if isinstance(returned, tuple) else returned
             gradient = torch.zeros_like(x)
             if scores.requires_grad:
@@ -35,7 +35,8 @@ def on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, given tensors in the place of arrays, and without gradients of its own."""
 
     def run(*args: Any) -> Any:
-        with torch.no_grad():
+        # What is made of arrays in inference mode could have no gradients go through it.
+        with torch.inference_mode(False), torch.no_grad():
             return function(*_mapped(_tensor, args))
 
     return run
@@ -79,6 +80,12 @@ def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(_mapped(function, item) for item in value)
     return function(value)
+
+
+def _ordinary(value: Any) -> Any:
+    """A tensor that gradients can go through, also where it was made in inference mode."""
+    is_tensor = isinstance(value, torch.Tensor)
+    return value.clone() if is_tensor and value.is_inference() else value
 
 
 def _detached(value: Any) -> Any:

@@ -35,6 +35,7 @@ from layerscope.backends.torch_untouched import (
 )
 from layerscope.backends.trace import PassComplete, Trace, named_parts
 from layerscope.backends.untouched import random_state_kept
+from layerscope.errors import ModelError
 from layerscope.network import unknown_address
 from layerscope.selection import Selection
 
@@ -67,6 +68,11 @@ class ValuePass:
         taps: Sequence[Tap],
         embedding: str | None,
     ) -> None:
+        if any(tensor.is_inference() for tensor in model.parameters()):
+            raise ModelError(
+                f"{type(model).__name__} was made in torch.inference_mode(), so that there are no "
+                "gradients through it: make it outside, or copy its weights to one made outside."
+            )
         self._model = model
         self._watched = watched
         self._call = call

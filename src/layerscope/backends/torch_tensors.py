@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from layerscope.errors import ModelError
+
 
 class Originals(TorchDispatchMode):
     """While active, keeps the tensors that it watches from changing: copy on write."""
@@ -105,9 +107,14 @@ def is_value(value: Any) -> bool:
 def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
     """The tensor's own memory where it is on the CPU, and the type it had where that changed.
 
-    Types that NumPy lacks become float32.
+    Types that NumPy lacks become float32. Raises ModelError where it has no values.
     """
     tensor = tensor.detach()
+    if tensor.is_meta:
+        raise ModelError(
+            "The model is on the meta device, where tensors have shapes and no values: load its "
+            "weights onto another, such as model.to_empty(device='cpu')."
+        )
     if tensor.layout is not torch.strided:
         tensor = tensor.to_dense()
     was = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 from layerscope.axes import Layout
 from layerscope.backends import torch_exported as exported
 from layerscope.backends.trace import Subject
-from layerscope.network import InputSpec, Layer, Network, Parameter
+from layerscope.network import InputSpec, Layer, Network, Parameter, Shape
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _SPATIAL = re.compile(r"(Conv|ConvTranspose|Pool|Norm|Pad|Upsample|Dropout|Unpool)\D*([123])d$")
@@ -85,19 +85,65 @@ def describe(model: nn.Module, framework: str) -> Network:
 
 
 def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
-    """What an image must look like, guessed from the first convolution; empty without one.
+    """What the input must look like, guessed from the layers; of no shape where none tells.
 
     Modules do not say what they expect, so arrays are not held against this; exported ones do.
     """
     if exported.is_exported(model):
         return exported.input_specs(model)
-    for module in model.modules():
-        match = re.fullmatch(r"(?:Lazy)?Conv2d", type(module).__name__)
-        if match and isinstance(module, nn.Conv2d):
-            channels = module.in_channels or None
-            shape = (None, channels, None, None)
-            return (InputSpec("input", shape, layout="channels_first", certain=False),)
-    return ()
+    hints = [module for module in model.modules() if isinstance(module, _HINTS)]
+    images = [module for module in hints if isinstance(module, nn.Conv2d)]
+    if images and not isinstance(hints[0], nn.Embedding):
+        return (_spec((None, _image_channels(images), None, None), "channels_first"),)
+    return (_hinted(hints[0]) if hints else _spec(None, "channels_first"),)
+
+
+#: Layers of which the first tells something about the network's input.
+_HINTS = (
+    nn.modules.conv._ConvNd, nn.Linear, nn.Bilinear, nn.Embedding, nn.RNNBase, nn.RNNCellBase,
+    nn.MultiheadAttention,
+)  # fmt: skip
+
+
+def _spec(shape: Shape | None, layout: Layout, dtype: str = "float32") -> InputSpec:
+    return InputSpec("input", shape, dtype, layout, certain=False)
+
+
+def _image_channels(convolutions: Sequence[nn.Conv2d]) -> int | None:
+    """How many channels the network's first convolution takes: that which is declared first.
+
+    Unless another puts out as many, which it then follows, and there is one that follows none and
+    takes fewer: images have few channels. None where it is lazy.
+    """
+    first, *_ = convolutions
+
+    def follows(module: nn.Conv2d) -> bool:
+        others = (each for each in convolutions if each is not module)
+        return any(each.out_channels == module.in_channels for each in others)
+
+    if first.in_channels and follows(first):
+        begin = [m.in_channels for m in convolutions if m.in_channels and not follows(m)]
+        return min([first.in_channels, *begin])
+    return first.in_channels or None
+
+
+def _hinted(module: nn.Module) -> InputSpec:
+    """What a network takes that begins with this layer."""
+    if isinstance(module, nn.Conv1d):
+        shape: Shape = (None, module.in_channels or None, None)
+        return _spec(shape, ("sample", "channel", "position"))
+    if isinstance(module, nn.Conv3d):
+        return _spec((None, module.in_channels or None, None, None, None), "channels_first")
+    if isinstance(module, nn.Embedding):
+        return _spec((None, None), "channels_last", "int64")
+    if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+        width = module.input_size if isinstance(module, nn.RNNBase) else module.embed_dim
+        order = ("sample", "position") if module.batch_first else ("position", "sample")
+        return _spec((None, None, width), (*order, "channel"))
+    # A map that is flattened, or a sequence, may come before it: an array tells.
+    if isinstance(module, nn.Linear) and module.in_features:
+        return _spec((None, module.in_features), "channels_first")
+    return _spec(None, "channels_first")
 
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[str, ...]]]:

@@ -131,7 +131,8 @@ def kernels(model: nn.Module) -> tuple[Kernel, ...]:
         kernel = module._parameters.get("weight") if isinstance(module, nn.Conv2d) else None
         if kernel is None or kernel.is_contiguous(memory_format=torch.channels_last):
             continue
-        copy = kernel.detach().contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(False):  # gradients go through it
+            copy = kernel.detach().contiguous(memory_format=torch.channels_last)
         found.append(Kernel(module, kernel, kernel._version, copy))
     return tuple(found)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import layerscope as ls
 from layerscope import objectives
 from layerscope.backends import backend_for
+from layerscope.errors import InputError
 from layerscope.instruments.features.ascent import Ascent
 from layerscope.instruments.features.progress import Bar
 from layerscope.instruments.features.recipes import recipe
@@ -239,3 +240,59 @@ def test_ctrl_c_before_the_first_step_is_ctrl_c(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(KeyboardInterrupt):
         features(network(), "last:1")
+
+
+def test_ctrl_c_keeps_the_batches_that_were_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it comes before the first step of the next batch, or while images are graded."""
+    model = network()
+    expected = features(model, ls.units("last", range(3)), at_once=1)
+    climb, score = Ascent.climb, Ascent.score
+    begun: list[int] = []
+
+    def second_stops(self: Any, *args: Any, **kwargs: Any) -> Any:
+        begun.append(1)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        yield from climb(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ascent, "climb", second_stops)
+        made = features(model, ls.units("last", range(3)), at_once=1)
+    assert made.interrupted
+    assert made.images == ("last:0",)
+    np.testing.assert_array_equal(made.image("last:0"), expected.image("last:0"))
+
+    scored: list[int] = []
+
+    def stops_once(self: Any, *args: Any) -> Any:
+        scored.append(1)
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        return score(self, *args)
+
+    monkeypatch.setattr(Ascent, "score", stops_once)
+    made = features(model, ls.units("last", range(3)), at_once=1)
+    assert made.interrupted
+    assert made.images == ("last:0", "last:1")
+
+
+def test_settings_tell_how_to_make_the_images_again() -> None:
+    model = network()
+    made = features(
+        model, "last:1", recipe="tutorial", steps=3, jitter=1, transforms=None, border=1, seed=4,
+        octaves=2, start="uniform", input_range=(-1, 1),
+    )  # fmt: skip
+    told = dict(made.settings)
+    assert told.pop("size") == (9, 12)
+    objective = told.pop("objective")
+    again = features(model, objective, **told)
+    np.testing.assert_array_equal(made.image(), again.image())
+    assert "Adam" not in str(made)
+    adam = features(model, "last:1", optimizer=keras.optimizers.Adam(0.5))
+    assert (adam.settings["optimizer"], adam.settings["step_size"]) == ("Adam", 0.5)
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "a", True])
+def test_every_is_a_number_of_steps(every: Any) -> None:
+    with pytest.raises(InputError, match=r"every=.*: pass a whole number of steps, 1 or more"):
+        features(network(), "last:1", every=every)

@@ -10,7 +10,7 @@ import pytest
 
 import layerscope as ls
 from layerscope import objectives
-from layerscope.instruments.features import grading
+from layerscope.instruments.features import sample_scores
 from layerscope.instruments.features.recipes import recipe
 from layerscope.instruments.features.task import Task, task_of
 
@@ -66,7 +66,7 @@ def task(model: Any, objective: Any, samples: Any, **options: Any) -> Task:
 
 
 def best(model: Any, objective: Any, samples: Any, **options: Any) -> Any:
-    found = grading.best_of_samples(task(model, objective, samples, **options))
+    found = sample_scores.best_of_samples(task(model, objective, samples, **options))
     assert found is not None
     return found
 
@@ -169,7 +169,7 @@ class TestTheSamplesBest:
 
         monkeypatch.setattr(type(settled.backend), "compiled", lambda _, *a, **k: counted(*a, **k))
 
-        grading.best_of_samples(settled)
+        sample_scores.best_of_samples(settled)
 
         assert passes.count(True) == 2  # 32 samples, and 5
         assert passes.count(False) == 2 * 3  # 36 units, 16 at a time
@@ -178,7 +178,7 @@ class TestTheSamplesBest:
         objective = objectives.channel("a", 3) + objectives.diversity("a")
         settled = task_of(model, objective, recipe("lucid"), samples=samples, variants=2)
 
-        assert grading.best_of_samples(settled) is None
+        assert sample_scores.best_of_samples(settled) is None
 
     def test_of_indices_is_that_of_their_vectors(self) -> None:
         layers = keras.layers

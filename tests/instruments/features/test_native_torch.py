@@ -13,6 +13,7 @@ keras = pytest.importorskip("keras")
 from torch import nn  # noqa: E402
 
 import layerscope as ls  # noqa: E402
+from layerscope.backends.torch import TorchBackend  # noqa: E402
 from layerscope.errors import AddressError, InputError  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
@@ -98,3 +99,82 @@ def test_one_sentence() -> None:
         ls.features(module(), "20:1", size=16)
     with pytest.raises(InputError, match="step_size=-1"):
         ls.features(module(), "2:1", size=16, step_size=-1)
+
+
+class Functions(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.tanh(x).mean((2, 3))
+
+
+@pytest.mark.parametrize("how", ["start", "samples"])
+def test_a_module_that_says_nothing_takes_images_with_the_channels_first(how: str) -> None:
+    images = np.random.default_rng(0).random((1, 3, 9, 8), np.float32)
+    feats = ls.features(Functions(), "tanh:1", steps=3, **{how: images})
+    assert feats.image().shape == (9, 8, 3)
+    with pytest.raises(InputError, match="does not say what it takes: pass samples= or start="):
+        ls.features(Functions(), "tanh:1", steps=3)
+
+
+def test_samples_that_are_tensors() -> None:
+    feats = ls.features(module(), "2:1", steps=3, samples=torch.rand(2, 3, 9, 8))
+    assert feats.image().shape == (9, 8, 3)
+
+
+def test_a_module_that_takes_vectors() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3))
+    assert ls.features(model, "3:1", steps=3).image().shape == (64,)
+    assert ls.features(model, "3:1", steps=3, size=(8, 8)).image().shape == (8, 8, 1)
+
+
+def test_a_module_that_takes_indices() -> None:
+    model = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 3))
+    feats = ls.features(model, "1:2", steps=3, samples=np.array([[1, 2, 3, 0, 6]]))
+    assert feats.image().shape == (5, 4)
+    with pytest.raises(InputError, match="sequences of any length: pass samples= an array"):
+        ls.features(model, "1:2", steps=3)
+
+
+def test_a_sequence_with_the_channels_first() -> None:
+    model = nn.Sequential(nn.Conv1d(5, 3, 3))
+    start = np.random.default_rng(0).random((1, 5, 9), np.float32)
+    assert ls.features(model, "0:1", steps=3, start=start).image().shape == (9, 5)
+
+
+def test_a_wrong_guess_of_the_channels() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.b, self.a = nn.Conv2d(4, 4, 3), nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.b(torch.cat([self.a(x)] * 2, 1))
+
+    with pytest.raises(InputError, match=r"\(1, 4, 16, 16\).*to features as start= or samples="):
+        ls.features(Twice(), "b:1", size=16, steps=3)
+    start = np.random.default_rng(0).random((1, 1, 16, 16), np.float32)
+    assert ls.features(Twice(), "b:1", steps=3, start=start).image().shape == (16, 16, 1)
+
+
+def test_the_module_is_watched_twice_for_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[Any] = []
+    original = TorchBackend._watched
+
+    def counted(self: Any, *args: Any) -> Any:
+        watched.append(args)
+        return original(self, *args)
+
+    monkeypatch.setattr(TorchBackend, "_watched", counted)
+    model = module()
+    for unit in range(2):
+        watched.clear()
+        ls.features(model, f"2:{unit}", size=16, steps=5, retry=False)
+        assert len(watched) <= 2  # for its layers, and for the layout of its input
+
+
+def test_in_inference_mode_the_images_are_the_same() -> None:
+    model = module()
+    options = {"size": 16, "steps": 3, "optimizer": "adam"}
+    outside = ls.features(model, "2:1", **options)
+    with torch.inference_mode():
+        inside = ls.features(model, "2:1", **options)
+    np.testing.assert_array_equal(inside.image(), outside.image())

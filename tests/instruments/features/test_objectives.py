@@ -11,6 +11,7 @@ keras = pytest.importorskip("keras")
 
 import layerscope as ls  # noqa: E402
 from layerscope import objectives as o  # noqa: E402
+from layerscope.backends.base import Tap  # noqa: E402
 from layerscope.errors import AddressError, InputError  # noqa: E402
 from layerscope.instruments.features.objectives import as_objective  # noqa: E402
 from layerscope.instruments.features.program import bind  # noqa: E402
@@ -87,6 +88,7 @@ def test_a_layer_is_its_mean_and_layers_add_up(model: Any, images: Any, acts: An
     np.testing.assert_allclose(scores(model, images, "conv"), one, atol=1e-5)
     for written in (
         ["conv", "conv2"],
+        o.layer(["conv", "conv2"]),
         o.layer("conv", "conv2"),
         o.layer("conv") + o.layer("conv2"),
     ):
@@ -198,16 +200,86 @@ def test_a_function_of_ones_own(model: Any, images: Any, acts: Any) -> None:
     expected = acts["conv"].values.max(axis=(1, 2, 3)) - acts["classes"].values[:, 0]
     for written in (mine, o.function(mine), o.function(mine, "conv", "classes")):
         np.testing.assert_allclose(scores(model, images, written), expected, atol=1e-5)
-    total = scores(model, images, lambda found: ops.sum(found["conv"]))
-    assert total.sum() == pytest.approx(acts["conv"].values.sum(), rel=1e-4)
+    totals = scores(model, images, lambda found: ops.sum(found["conv"]))
+    np.testing.assert_allclose(totals, acts["conv"].values.sum(axis=(1, 2, 3)), rtol=1e-4)
+    both = scores(model, images, o.function(lambda found: ops.sum(found["conv"])) + 2 * o.l2())
+    np.testing.assert_allclose(both, totals + 2 * np.square(images).mean(axis=(1, 2, 3)), rtol=1e-4)
     with pytest.raises(InputError, match="looked at no activation: return a score of some"):
         scores(model, images, lambda found: 1.0)
-    with pytest.raises(
-        InputError, match=r"mine returned values of shape \(.*\): return one"
-    ):
+    with pytest.raises(InputError, match=r"mine returned values of shape \(.*\): return one"):
         scores(model, images, o.function(lambda found: found["conv"], name="mine"))
     with pytest.raises(AddressError, match="There is no layer 'cnv': did you mean 'conv'"):
         scores(model, images, lambda found: found["cnv"])
+
+
+def test_one_number_is_that_of_each_image_also_where_their_number_is_not_known() -> None:
+    """As in TensorFlow, whose compiled functions may serve every number of images."""
+    values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+
+    class Batch:
+        """Values of which it is not known how many there are."""
+
+        shape = (None, 4)
+
+    class Ops:
+        """Such as maps over them."""
+
+        @staticmethod
+        def map(function: Any, found: Any) -> Any:
+            return np.stack([function({"d": row}) for row in values])
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="d")])
+
+    def total(found: Any) -> Any:
+        value = found["d"]
+        return np.float32(0) if isinstance(value, Batch) else value.sum()
+
+    objective = o.function(total, "d")
+    ((_, score),) = task_of(model, objective, recipe("tutorial")).program.scorer.of_values
+    tap = Tap("d")
+    np.testing.assert_allclose(score(Ops, {tap: Batch()}, {}), values.sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (lambda found: None, "mine returned None: return a number of some activations"),
+        (lambda found: found["conv"] is None, "mine returned False: return a number of some"),
+        (lambda found: [found["conv"]], "mine returned a list: return a number of some"),
+    ],
+)
+def test_a_function_that_returns_no_score(model: Any, compute: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        task_of(model, o.function(compute, name="mine"), recipe("tutorial"))
+
+
+def test_what_fails_in_ones_own_function_is_not_the_models(model: Any) -> None:
+    with pytest.raises(ZeroDivisionError):
+        task_of(model, lambda found: found["conv"][0, 0, 0, 0] + 1 / 0, recipe("tutorial"))
+
+
+def test_no_two_images_have_one_label(model: Any, acts: Any) -> None:
+    objective = o.similarity("conv", acts["conv"].values[:2])
+    task = task_of(model, objective, recipe("tutorial"), variants=2)
+    assert [task.label(i) for i in range(4)] == [
+        "similarity(conv)[0] [0]", "similarity(conv)[0] [1]",
+        "similarity(conv)[1] [0]", "similarity(conv)[1] [1]",
+    ]  # fmt: skip
+    for one in (acts["conv"].values[:1], acts["conv"].values[0], acts["conv"][0]):
+        task = task_of(model, o.similarity("conv", one), recipe("tutorial"))
+        assert task.label(0) == "similarity(conv)"
+
+
+@pytest.mark.parametrize("last", ["log_softmax", "sigmoid", None])
+def test_a_probability_is_between_0_and_1(last: str | None) -> None:
+    count = 3 if last == "log_softmax" else 1
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(count, last, name="d")])
+    x = np.random.default_rng(0).uniform(-1, 1, (5, 4)).astype(np.float32)
+    logit = x @ model.get_layer("d").get_weights()[0]
+    expected = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
+    expected = expected if count > 1 else 1 / (1 + np.exp(-logit))
+    found = scores(model, x, o.probability("d", 0))
+    np.testing.assert_allclose(found, expected[:, 0], atol=1e-5)
 
 
 def test_they_read_as_they_are_written() -> None:
@@ -252,6 +324,10 @@ def test_what_differs_only_in_its_numbers_is_one_function(model: Any) -> None:
         ("classes:1@1", AddressError, "'classes' has 0 coordinates; @1 gives 1"),
         (3, InputError, "An int is no objective: pass an address such as 'conv2d:3'"),
         ([], InputError, "is no objective"),
+        (None, InputError, "None is no objective: pass an address"),
+        (layers.Dense(2, name="conv"), InputError, "A Dense itself is no .* such as 'conv'"),
+        (layers.Dense(2, name="other"), InputError, "A Dense itself is no .* such as 'conv'"),
+        (lambda a, b: 1, InputError, r"The function takes \(a, b\): pass one that takes a mapping"),
         (o.direction("conv", np.ones(4)), InputError, "has 4 numbers, and 'conv' has 5 channels"),
     ],
 )
@@ -266,6 +342,20 @@ def test_one_sentence(model: Any, written: Any, error: Any, message: str) -> Non
         (lambda: o.channel("a", -1), "-1 is no unit or position: pass whole numbers from 0 up"),
         (lambda: o.channel("a", 1.5), "1.5 is no unit or position"),
         (lambda: o.units("a", []), r"units\('a', …\) got no indices"),
+        (lambda: o.units("a", 3), r"units\('a', …\) got 3: pass several .* such as range\(16\)"),
+        (lambda: o.units("a", slice(3)), r"got slice\(None, 3, None\): pass several whole"),
+        (lambda: 2 * o.units("a", [2, 1, 2]), r"units\('a', …\) lists unit 2 twice: list each"),
+        (lambda: o.neuron("a", 1, 3), r"3 is no position: pass a coordinate for each axis"),
+        (lambda: o.channel(3, 1), "3 is no address of a layer: pass a text such as 'conv2d'"),
+        (lambda: o.layer(layers.Dense(2)), "a Dense is no address of a layer"),
+        (lambda: o.direction("a", "abc"), r"direction\('a', …\) got a str that is no array"),
+        (lambda: o.direction("a", [[1, 2], [3]]), "got a list that is no array of numbers"),
+        (lambda: o.similarity("a", "abc"), r"similarity\('a', …\) got a str that is no array"),
+        (lambda: o.l1() / 0, "l1 can't be divided by 0"),
+        (lambda: o.l1() / "a", "'a' is no weight of an objective: pass a finite number"),
+        (lambda: o.total_variation("a"), "'a' is no weight"),
+        (lambda: float("nan") * o.l1(), "nan is no weight"),
+        (lambda: o.function(layers.Dense(2)), "got a Dense: pass a function of activations"),
         (lambda: o.layer(), r"layer\(\) got no address"),
         (lambda: o.direction("a", [0, 0]), "pass one finite number per channel, not all of them 0"),
         (lambda: o.similarity("a", np.zeros((2, 2))), "got values that are all 0"),

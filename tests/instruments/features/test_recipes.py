@@ -115,8 +115,12 @@ def test_sequences_and_vectors_have_nothing_that_only_images_can(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "lucidd"}, r"no recipe 'lucidd' \(did you mean 'lucid'\?\): pass one of 'lucid'"),
-        ({"name": 3}, "no recipe 3: pass one of"),
+        (
+            {"which": "lucidd"},
+            r"no recipe 'lucidd' \(did you mean 'lucid'\?\): pass one of 'lucid'",
+        ),
+        ({"which": 3}, "no recipe 3: pass one of"),
+        ({"name": "a"}, "A recipe has no 'name'"),
         ({"step": 3}, r"A recipe has no 'step' \(did you mean 'steps'\?\): it has steps, "),
         ({"zzz": 3}, "A recipe has no 'zzz': it has steps"),
         ({"steps": 0}, "steps=0: pass a whole number, 1 or more"),
@@ -145,4 +149,13 @@ def test_sequences_and_vectors_have_nothing_that_only_images_can(
 )
 def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        recipe(**{"name": "lucid", **changes})
+        recipe(**{"which": "lucid", **changes})
+
+
+def test_an_optimizer_brings_its_own_learning_rate() -> None:
+    keras = pytest.importorskip("keras")
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    assert recipe("lucid", optimizer=keras.optimizers.SGD(0.5)).step_size == 0.5
+    assert recipe("lucid", optimizer=keras.optimizers.SGD(0.5), step_size=2).step_size == 2
+    assert recipe("lucid", optimizer=keras.optimizers.SGD(schedule)).step_size == 0.05
+    assert recipe("lucid", optimizer="adam").step_size == 0.05

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import layerscope as ls
-from layerscope.instruments.features import retry
+from layerscope.instruments.features import retry, sample_scores
 from layerscope.instruments.features.ascent import Ascent
 from layerscope.instruments.features.outcome import Outcome, ascended
 from layerscope.instruments.features.progress import Bar
@@ -43,9 +43,13 @@ class Climbs:
         self.seeds: list[tuple[int, ...]] = []
         self.starts: list[Any] = []
         self.step_sizes: list[float] = []
+        self.before: list[tuple[int, Any]] = []  # steps and starts of those before an activation
         climb = Ascent.climb
 
         def noted(ascent: Ascent, arrays: Any, seeds: Any, start: Any, every: Any = None) -> Any:
+            if any(tap.before_activation for tap in ascent.scorer.taps):
+                self.before.append((ascent.recipe.steps, start))
+                return climb(ascent, arrays, seeds, start, every)
             self.seeds.append(tuple(seeds))
             self.starts.append(start)
             self.step_sizes.append(ascent.recipe.step_size)
@@ -193,7 +197,9 @@ def test_images_that_are_compared_are_tried_again_together(model: Any, climbs: C
     assert [bool(grade.note) for grade in made.grades] == [True, True, False, False]
 
 
-def test_nothing_of_the_network_is_compiled_again(model: Any) -> None:
+def test_of_the_network_only_what_comes_before_the_activation_is_compiled_for_it(
+    model: Any,
+) -> None:
     task = task_of(model, ls.units("conv", [2, 0, 3]), recipe("lucid", steps=1))
     keys: list[Any] = []
     compiled = type(task.backend).compiled
@@ -211,7 +217,8 @@ def test_nothing_of_the_network_is_compiled_again(model: Any) -> None:
 
     retry.attempts(task, outcome)
 
-    assert set(keys) == first
+    more = {key for key, network in set(keys) - first if network}
+    assert [key[1][0] for key in more] == ["before activation"]
 
 
 def test_ctrl_c_in_the_second_attempt_returns_what_the_first_made(
@@ -261,3 +268,148 @@ def test_of_two_attempts_the_one_that_is_a_number_is_kept() -> None:
     mixed = retry._mixed(outcome(float("nan")), outcome(1.0), rows)
     assert mixed.reached.tolist() == [1.0]
     assert mixed.history[0].tolist() == [0.0, 1.0]
+
+
+PIXELS = 64
+
+
+def picky(*, fused: bool = True) -> Any:
+    """Unit 0 fires on half of the pixels without the other half, which no noise is; 1 on any."""
+    layers = keras.layers
+    made = keras.Sequential(
+        [
+            keras.Input((PIXELS,)),
+            layers.Dense(2, activation="relu" if fused else None, name="dense"),
+            *([] if fused else [layers.ReLU(name="relu")]),
+        ]
+    )
+    halves = np.repeat([1, -1], PIXELS // 2) / (PIXELS // 2)
+    kernel = np.stack([halves, abs(halves)], axis=1)
+    made.get_layer("dense").set_weights([kernel, np.array([-0.7, 0])])
+    return made
+
+
+HALF = np.repeat([1, 0], PIXELS // 2)[None].astype(np.float32)  # what unit 0 fires most on
+EXCITED = "it rose only when tried again, from an image that excites what its activation gets"
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_silent_unit_begins_with_what_excites_it_before_its_activation(fused: bool) -> None:
+    made = features(picky(fused=fused), ls.units("dense" if fused else "relu", [0, 1]), steps=60)
+
+    picked, other = made.grades
+    assert picked.note == EXCITED
+    assert 0.2 < picked.reached <= 0.3
+    assert other.note == ""
+
+
+def test_fewer_steps_are_made_before_the_activation(climbs: Climbs) -> None:
+    features(picky(), "dense:0", steps=60)
+    features(picky(), "dense:0", steps=4)
+
+    assert [steps for steps, _ in climbs.before] == [15, 4]
+
+
+def test_an_image_given_is_what_the_climb_before_the_activation_begins_with(
+    climbs: Climbs,
+) -> None:
+    start = np.full((1, PIXELS), 0.5, np.float32)
+
+    made = features(picky(), "dense:0", start=start, input_range=(0, 1), steps=60, step_size=0.05)
+
+    ((_, began),) = climbs.before
+    np.testing.assert_allclose(began, 0, atol=1e-6)
+    assert made.grades[0].note.endswith("from an image that excites what its activation gets")
+    assert made.grades[0].reached > 0
+
+
+def behind() -> Any:
+    """A unit behind a picky one: what its own activation gets has no slope on noise, either."""
+    made = keras.Sequential(
+        [*picky().layers, keras.layers.Dense(1, activation="relu", name="behind")]
+    )
+    made.build((None, PIXELS))
+    made.get_layer("behind").set_weights([np.array([[1], [0]]), np.array([0.0])])
+    return made
+
+
+def test_where_that_has_no_slope_it_begins_with_the_best_of_the_samples() -> None:
+    samples = np.concatenate([0 * HALF, 0.9 * HALF, HALF, 0.5 * HALF])
+
+    with_samples = features(behind(), "behind:0", samples=samples)
+    without = features(behind(), "behind:0")
+
+    assert with_samples.grades[0].note == (
+        "it fired only when tried again, from the sample on which it is largest"
+    )
+    assert with_samples.grades[0].reached > 0.2
+    assert without.grades[0].note.startswith("the unit never fired")
+
+
+def test_where_samples_fire_nothing_else_is_said_to_be_wrong() -> None:
+    (grade,) = features(behind(), "behind:0", samples=HALF, start=0 * HALF).grades
+
+    assert grade.samples == pytest.approx(0.3, rel=1e-5)
+    assert grade.note == (
+        "the unit never fired: it fires on the samples, but not from this start: pass start= one "
+        "of them"
+    )
+
+
+def test_the_mean_of_a_softmax_is_not_tried_again(climbs: Climbs) -> None:
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(5, activation="softmax", name="out")]
+    )
+
+    (grade,) = features(model, "out").grades
+
+    assert len(climbs.seeds) == 1
+    assert grade.note == (
+        "the mean of the softmax 'out' is always 1 over the number of its units: pass one of "
+        "these, as 'out:0'"
+    )
+
+
+class Cutting(keras.layers.Layer):  # type: ignore[misc]
+    """No gradient gets through."""
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.stop_gradient(x)
+
+
+def test_a_gradient_that_is_cut_is_not_tried_again(climbs: Climbs) -> None:
+    model = keras.Sequential(
+        [keras.Input((4,)), Cutting(), keras.layers.Dense(2, activation="relu", name="out")]
+    )
+    model.add(keras.layers.Dense(1, name="last"))
+
+    for address in ("out:0", "last:0"):
+        (grade,) = features(model, address).grades
+        assert grade.note.startswith("no gradient reaches the image, though other noise changes")
+    assert len(climbs.seeds) == 2
+
+
+@pytest.mark.parametrize("start", ["zeros", np.ones(SHAPE, np.float32)])
+def test_steps_that_are_laid_down_in_a_schedule_are_no_larger(model: Any, start: Any) -> None:
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 10, 0.9)
+
+    made = features(
+        model, "conv:1", start=start, optimizer=keras.optimizers.Adam(schedule), input_range=(0, 1)
+    )
+
+    (grade,) = made.grades
+    assert "step_size" not in grade.note
+    assert ("tried again" in grade.note) == isinstance(start, str)
+
+
+def test_the_best_samples_are_those_of_their_activations(model: Any) -> None:
+    samples = np.random.default_rng(0).uniform(size=(37, *SHAPE)).astype("float32")
+    settled = task_of(model, ls.units("conv", [2, 3, 4]), recipe("lucid"), samples=samples)
+    values = ls.activations(model, samples, ["conv"])["conv"].values.mean((1, 2))
+
+    found = sample_scores.best_samples(settled, [0, 2])
+
+    assert list(found) == [0, 2]
+    for objective, image in found.items():
+        best = samples[values[:, 2 + objective].argmax()]
+        np.testing.assert_allclose(image, best * 2 - 1, atol=1e-6)

@@ -10,10 +10,15 @@ import pytest
 
 import layerscope as ls
 from layerscope.backends.base import Tap
-from layerscope.instruments.features import grading
+from layerscope.instruments.features import sample_scores
 from layerscope.instruments.features.recipes import recipe
 from layerscope.instruments.features.task import task_of
-from layerscope.instruments.features.unit_path import ancestors, most_of_kernel, unit_path
+from layerscope.instruments.features.unit_path import (
+    ancestors,
+    before_relu,
+    most_of_kernel,
+    unit_path,
+)
 from layerscope.network import Layer, Network, Parameter
 
 
@@ -42,7 +47,7 @@ class TestOnPyTorch:
         values = ls.activations(model, samples, ["2"])["2"].values
         task = task_of(model, ls.units("2", range(2)), recipe("lucid"), samples=samples)
 
-        best = grading.best_of_samples(task)
+        best = sample_scores.best_of_samples(task)
 
         assert best is not None
         np.testing.assert_allclose(best, values.mean((1, 2)).max(0), rtol=1e-4)
@@ -77,7 +82,7 @@ class TestOnScikitLearn:
         values = ls.activations(model, samples, ["hidden_0"])["hidden_0"].values
         task = task_of(model, ls.units("hidden_0", range(4)), recipe("lucid"), samples=samples)
 
-        best = grading.best_of_samples(task)
+        best = sample_scores.best_of_samples(task)
 
         assert best is not None
         np.testing.assert_allclose(best, values.max(0), rtol=1e-4, atol=1e-6)
@@ -153,6 +158,23 @@ class TestTheWayBack:
 
         assert unit_path(small, Tap("one", before_activation=True)).gates == ()
         assert len(unit_path(small, Tap("one")).gates) == 1
+
+    def test_the_relu_that_is_read_through_is_behind_pooling_but_not_behind_normalization(
+        self,
+    ) -> None:
+        small = network(
+            layer("conv", "Conv2D", "input", weighted=True),
+            layer("relu", "ReLU", "conv"),
+            layer("pool", "MaxPooling2D", "relu"),
+            layer("norm", "BatchNormalization", "pool"),
+            layer("own", "Conv2D", "norm", weighted=True, activation="relu"),
+            layer("tanh", "Conv2D", "own", weighted=True, activation="tanh"),
+        )
+
+        assert before_relu(small, Tap("relu")) == before_relu(small, Tap("pool")) == Tap("conv")
+        assert before_relu(small, Tap("own")) == Tap("own", before_activation=True)
+        for none in (Tap("norm"), Tap("conv"), Tap("tanh"), Tap("own", before_activation=True)):
+            assert before_relu(small, none) is None
 
     def test_what_leads_to_a_layer_is_what_it_depends_on(self) -> None:
         small = network(

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,8 @@ from layerscope.instruments.features import features as instrument
 from layerscope.instruments.features.recipes import Recipe, recipe
 from layerscope.interfaces.cli import command_parser
 from layerscope.interfaces.cli.features import groups_of
-from layerscope.interfaces.cli.recipes import Making
+from layerscope.interfaces.cli.recipes import Making, samples_text
+from layerscope.interfaces.cli.unit_files import UnitFiles
 
 FEW = ("--steps", "3", "--recipe", "tutorial")
 
@@ -179,7 +182,7 @@ def test_intermediate_images_and_a_film(shell, tiny):
 
 def test_every_unit_of_a_layer(shell, tiny):
     code, out, err = shell("features", tiny, "first", "--all", *FEW, "--at-once", "3", "--out", "o")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "first: 3 of 4 units\nfirst: 4 of 4 units\n")
     files = [f"first/{unit}.npz" for unit in range(4)]
     assert names("o") == ["first-curves.png", "first.png", *files]
     made = ls.features(
@@ -209,15 +212,16 @@ def test_stopped_it_says_how_to_go_on_and_goes_on(shell, tiny, calls):
     code, out, err = shell(*command, "--out", "o")
     assert code == 130
     assert err == (
-        "layerscope: stopped after 2 of 4 units of 'first'; the same command goes on with the "
-        "others.\n"
+        "first: 2 of 4 units\n"
+        "layerscope: stopped after 2 of 4 units of 'first'; the same command goes on, and the 2 "
+        "begun are made anew.\n"
     )
     assert names("o") == ["first-curves.png", "first.png", "first/0.npz", "first/1.npz"]
     assert "first:1 [1]: " in out
     before = {name: Path("o", name).stat().st_mtime_ns for name in ("first/0.npz", "first/1.npz")}
     calls.count = 0
     code, out, err = shell(*command, "--out", "o")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "first: 4 of 4 units\n")
     assert calls.count == 1
     assert "2 of 4 units of first were there already." in out
     assert {name: Path("o", name).stat().st_mtime_ns for name in before} == before
@@ -233,10 +237,34 @@ def test_a_batch_that_was_stopped_is_made_anew(shell, tiny, calls):
         made.interrupted = True
         return made
 
+    command = ("features", tiny, "first", "--all", *FEW, "--out", "o")
+    code, _, err = shell(*command)
+    assert code == 130
+    assert err == (
+        "layerscope: stopped after 0 of 4 units of 'first'; the same command goes on, and the 4 "
+        "begun are made anew.\n"
+    )
+    assert not Path("o").exists()
+    assert "and the 1 begun is made anew" in shell(*command, "--at-once", "1")[2]
+
+
+def test_stopped_while_it_writes_the_units_that_are_written_count(shell, tiny, monkeypatch):
+    write, written = UnitFiles.write, []
+
+    def stopped(files, unit, made):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(unit)
+        write(files, unit, made)
+
+    monkeypatch.setattr(UnitFiles, "write", stopped)
     code, _, err = shell("features", tiny, "first", "--all", *FEW, "--out", "o")
     assert code == 130
-    assert "stopped after 0 of 4 units of 'first'" in err
-    assert not Path("o").exists()
+    assert "stopped after 3 of 4 units of 'first'; " in err
+    assert "the 1 begun is made anew" in err
+    assert names("o") == [
+        "first-curves.png", "first.png", "first/0.npz", "first/1.npz", "first/2.npz"
+    ]  # fmt: skip
 
 
 def test_stopped_it_draws_what_there_is(shell, tiny, calls):
@@ -285,6 +313,71 @@ def test_a_file_that_is_broken_is_made_anew(shell, tiny, calls):
             assert file["image"].shape == (20, 20, 3)
 
 
+def test_other_samples_under_the_same_name_are_other_settings(shell, tiny, image, calls):
+    command = ("features", tiny, "first", "--all", *FEW, "--samples", "photos", "--out", "o")
+    Path("photos").mkdir()
+    shutil.copy(image, "photos/a.png")
+    assert shell(*command)[0] == 0
+    calls.count = 0
+    assert shell(*command)[0] == 0
+    assert calls.count == 0
+    Image.open(image).rotate(180).save("photos/a.png")
+    code, out, err = shell(*command)
+    assert (code, out) == (2, "")
+    assert re.search(r"made with samples 1 file \(\w{12}\), not 1 file \(\w{12}\): name ano", err)
+    shutil.copy(image, "photos/b.png")
+    assert "not 2 files (" in shell(*command)[2]
+
+
+def test_what_samples_hold_is_told_by_their_contents(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert samples_text(()) == "none"
+    assert samples_text(("noise",)) == "noise"
+    assert samples_text(("digits:7",)) == "digits:7"
+    Path("photos").mkdir()
+    np.save("photos/x.npy", np.zeros(4))
+    np.savez("y.npz", a=np.zeros(4), b=np.ones(4))
+    texts = [
+        samples_text(given)
+        for given in (("photos",), ("y.npz:a",), ("y.npz:b",), ("photos", "y.npz:a"))
+    ]
+    assert len(set(texts)) == len(texts)
+    for same in ("photos/", "photos/*", "photos/x.npy", tmp_path / "photos"):
+        assert samples_text((str(same),)) == texts[0]
+    np.save("photos/x.npy", np.ones(4))
+    assert samples_text(("photos",)) != texts[0]
+
+
+def test_several_digits_are_samples(shell, tiny):
+    pytest.importorskip("sklearn")
+    argv = ("features", tiny, "first:1", *FEW, "--samples", "digits:1", "digits:2", "--out", "o")
+    code, out, err = shell(*argv)
+    assert (code, err) == (0, "")
+    assert "samples' largest" in out
+
+
+def test_units_are_counted_along_their_own_axis(shell, tmp_path):
+    """Also where a sequence is longer than it has channels, and where classes are read."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((12, 2)),
+            keras.layers.Conv1D(3, 2, name="conv"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+            keras.layers.Softmax(name="classes"),
+        ],
+        name="sequences",
+    )
+    model.save(tmp_path / "sequences.keras")
+    argv = ("--transforms", "none", "--steps", "2", "--no-decorrelate", "--out", "o")
+    code, _, err = shell(
+        "features", tmp_path / "sequences.keras", "conv", "classes", "--all", *argv
+    )
+    assert (code, err) == (0, "conv: 3 of 3 units\nclasses: 2 of 2 units\n")
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -292,6 +385,8 @@ def test_a_file_that_is_broken_is_made_anew(shell, tiny, calls):
         (("first:9",), "'first' has 4 along channel, counted from 0: 9 is not among them"),
         (("first:1@99,0",), "'first' has 18 along y, counted from 0: 99 is not among them"),
         (("first:1", "out:5"), "'out' has 5 along unit, counted from 0: 5 is not among them"),
+        (("first:-1",), "':-1' is no unit of 'first': write 'first:3', a whole number from 0"),
+        (("first:1@-1,2",), "':1@-1,2' is no unit of 'first'"),
         ((), "the following arguments are required: ADDRESS"),
         (("first:1", "--all"), "--all is for whole layers: write 'first', not 'first:1'."),
         (("first:1@2,2", "--all"), "--all is for whole layers: write 'first', not 'first:1@2,2'."),
@@ -319,6 +414,10 @@ def test_a_file_that_is_broken_is_made_anew(shell, tiny, calls):
         ),
         (("first:1", "--start", "normale"), "start='normale': did you mean 'normal'?"),
         (("first:1", "--samples", "gone.png"), "There is no file 'gone.png'."),
+        (
+            ("first:1", "--samples", "zeros", "noise"),
+            "--samples: 'zeros' is one sample and stands alone; a file of that name is './zeros'.",
+        ),
         (("first:1", "--palette", "none"), "There is no palette 'none'"),
         (("first:1", "--reshape", "4,4"), "--reshape is for networks that take vectors"),
     ],

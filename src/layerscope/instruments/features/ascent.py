@@ -31,6 +31,7 @@ from layerscope.instruments.features.parameterizations import Fourier, Pixels
 from layerscope.instruments.features.pipeline import Pipeline
 from layerscope.instruments.features.program import Scorer
 from layerscope.instruments.features.recipes import Recipe
+from layerscope.instruments.features.running import running
 from layerscope.instruments.features.stage import Stage
 from layerscope.instruments.features.starts import generators, start_params
 
@@ -102,7 +103,7 @@ class Ascent:
         total = np.zeros(len(images), np.float32)
         if self.scorer.taps:
             x = self.plain(images)
-            scores, _ = self._network(x.shape[1:])(x, arrays)
+            scores, _ = self.network_gradient(x.shape[1:])(x, arrays)
             total = total + ops.convert_to_numpy(scores)
         if self.scorer.of_image:
             penalty = self.scorer.image(ops, ops.convert_to_tensor(images), _tensors(ops, arrays))
@@ -113,19 +114,19 @@ class Ascent:
         """What the network gets of unit images, untransformed."""
         canvas = self.canvas
         if canvas.flat:
-            return canvas.values(images).reshape(len(images), -1)
+            return canvas.received(images)
         if canvas.is_image:
             images = _resized(images, canvas.network_shape(images.shape[1:]))
         return canvas.values(images)
 
-    def _network(self, shape: tuple[int, ...]) -> Callable[..., tuple[Any, Any]]:
+    def network_gradient(self, shape: tuple[int, ...]) -> Callable[..., tuple[Any, Any]]:
         """The scores of what the network gets, of this shape, and their gradient."""
         # Where the framework can, one function serves all sizes.
         size = shape if self.scorer.sized else None
         key = ("features: network", self.scorer.structure, self.canvas.embedding, size)
         if key not in self._networks:
             ops, scorer = self.backend.ops, self.scorer
-            values = self.backend.values(scorer.taps, self.canvas.embedding)
+            values = running(self.backend.values(scorer.taps, self.canvas.embedding))
 
             def score(x: Any, arrays: Any) -> Any:
                 return scorer.values(ops, values(x), arrays)
@@ -159,7 +160,7 @@ class Ascent:
         pipeline = Pipeline(recipe.transforms_of(), space, out)
         return Stage(
             self.backend, self.scorer, canvas, recipe, shape, parameterization, pipeline,
-            self._network(canvas.network_shape(shape)) if self.scorer.taps else None,
+            self.network_gradient(canvas.network_shape(shape)) if self.scorer.taps else None,
         )  # fmt: skip
 
     def _noise(self, stage: Stage, seeds: Sequence[int], start: str) -> Array:

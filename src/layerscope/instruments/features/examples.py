@@ -43,10 +43,17 @@ class Examples:
         Raises InputError where they are not one array.
         """
         for prepared in self.open().inputs():
-            value = prepared.value
+            value = _numbers(prepared.value)
             if not isinstance(value, np.ndarray):
                 raise InputError(
                     f"samples= came to a {type(value).__name__}: pass images, or one array."
                 )
             for begin in range(0, len(value), _CHUNK):
                 yield value[begin : begin + _CHUNK]
+
+
+def _numbers(value: Any) -> Any:
+    """The array that a tensor of any framework holds; what is no array as it is."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value) if hasattr(value, "shape") else value

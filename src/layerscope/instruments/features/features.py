@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy.typing as npt
 
-from layerscope.instruments.features.grading import best_of_samples, graded
+from layerscope.errors import InputError
+from layerscope.instruments.features.grading import graded
 from layerscope.instruments.features.outcome import ascended
 from layerscope.instruments.features.recipes import Recipe
 from layerscope.instruments.features.recipes import recipe as recipe_of
 from layerscope.instruments.features.result import visualization
 from layerscope.instruments.features.retry import attempts
+from layerscope.instruments.features.sample_scores import best_of_samples
 from layerscope.instruments.features.starts import STARTS
 from layerscope.instruments.features.task import task_of
 from layerscope.instruments.features.transforms import Transform
@@ -86,8 +88,8 @@ def features(
         takes any). A network of a fixed size is always given that size. For a network that takes
         vectors that are images, such as 8×8 digits, it tells their shape.
     input_range
-        The lowest and the highest value that the network takes; by default those that the samples
-        or the start image have, (0, 255) for a network that begins by rescaling, else (0, 1).
+        The lowest and the highest value that the network takes; by default (0, 255) for a network
+        that begins by scaling pixels, else that of the samples or of the start image, else (0, 1).
     steps, step_size, optimizer
         How often and how far to move at each octave, and how: ``"ascent"`` with a normalized
         gradient, ``"adam"``, or one of ``keras.optimizers``. Step sizes are for a range from -1 to
@@ -133,6 +135,8 @@ def features(
         "jitter": jitter, "pad": pad, "octaves": octaves, "octave_scale": octave_scale,
         "parameterization": parameterization, "decorrelate": decorrelate,
     }  # fmt: skip
+    if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+        raise InputError(f"every={every!r}: pass a whole number of steps, 1 or more.")
     made = recipe_of(recipe or usual_recipe(start), **own, **more)
     task = task_of(
         model, objective, made, samples=samples, seed=seed, variants=batch, at_once=at_once

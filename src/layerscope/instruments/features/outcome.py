@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,13 +46,23 @@ def ascended(
     steps = len(batches) * len(task.ascent.sizes) * task.ascent.recipe.steps
     with Bar(task.label(batches[0][0]), steps, shown) as bar:
         for batch in batches:
-            parts.append(_of_batch(task, batch, every, bar))
+            try:
+                parts.append(_of_batch(task, batch, every, bar))
+            except KeyboardInterrupt:
+                if not parts:
+                    raise
+                # This batch has come to nothing; those before it have.
+                parts[-1] = replace(parts[-1], interrupted=True)
             if parts[-1].interrupted:
                 break
     return _joined(parts)
 
 
 def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) -> Outcome:
+    """The outcome of a batch, or of the steps that were made before Ctrl-C.
+
+    Raises KeyboardInterrupt where it came before the first step, or once more after that.
+    """
     arrays = task.arrays(images)
     seeds = [task.seeds[image] for image in images]
     start = task.start_of(images)
@@ -66,7 +76,10 @@ def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) ->
         if progress is None:
             raise
     assert progress is not None
-    return _finished(task, images, progress, interrupted)
+    try:
+        return _finished(task, images, progress, interrupted)
+    except KeyboardInterrupt:  # it came while the images were graded, which is soon done
+        return _finished(task, images, progress, True)
 
 
 def _finished(task: Task, images: Sequence[int], progress: Progress, interrupted: bool) -> Outcome:

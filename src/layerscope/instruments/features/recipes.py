@@ -125,20 +125,20 @@ class Recipe:
         return dataclasses.replace(flat, parameterization="pixel", start=start)
 
 
-def recipe(name: str | Recipe = "lucid", **changes: Any) -> Recipe:
+def recipe(which: str | Recipe = "lucid", **changes: Any) -> Recipe:
     """The recipe of that name, with some of its values changed; None leaves one as it is.
 
     Raises InputError for a name that there is not, of a recipe or of a value, with the nearest that
     there is, and for a value that makes no sense.
     """
-    if not isinstance(name, Recipe):
-        if not isinstance(name, str) or name not in RECIPES:
+    if not isinstance(which, Recipe):
+        if not isinstance(which, str) or which not in RECIPES:
             raise InputError(
-                f"There is no recipe {name!r}{_near(name, RECIPES)}: pass one of "
+                f"There is no recipe {which!r}{_near(which, RECIPES)}: pass one of "
                 f"{', '.join(map(repr, RECIPES))}."
             )
-        name = RECIPES[name]
-    own = ("name", "meant_for", "given")
+        which = RECIPES[which]
+    own = ("name", "meant_for", "given")  # of the recipe itself
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in own]
     for change in changes:
         if change not in fields:
@@ -146,7 +146,17 @@ def recipe(name: str | Recipe = "lucid", **changes: Any) -> Recipe:
                 f"A recipe has no {change!r}{_near(change, fields)}: it has {', '.join(fields)}."
             )
     given = {key: value for key, value in changes.items() if value is not None}
-    return dataclasses.replace(name, **given, given=name.given | given.keys())
+    own_rate = _learning_rate(given.get("optimizer"))
+    if own_rate is not None:
+        given.setdefault("step_size", own_rate)
+    return dataclasses.replace(which, **given, given=which.given | given.keys())
+
+
+def _learning_rate(optimizer: Any) -> float | None:
+    """That of one of Keras' optimizers; None where it has a schedule, or is none."""
+    config = optimizer.get_config() if hasattr(optimizer, "get_config") else {}
+    rate = config.get("learning_rate")
+    return float(rate) if isinstance(rate, float) else None
 
 
 def _near(name: Any, names: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from layerscope.axes import NamedArray
 from layerscope.instruments.features.outcome import Outcome
+from layerscope.instruments.features.recipes import Recipe
 from layerscope.instruments.features.task import Task
 from layerscope.instruments.features.terms import Unit
 from layerscope.visualization import Grade, Visualization
@@ -77,18 +78,48 @@ def _one_unit(task: Task) -> Unit | None:
     return term
 
 
-def _settings(task: Task, outcome: Outcome) -> Mapping[str, Any]:
-    recipe = task.ascent.recipe
-    return {
+def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
+    """How the images were made, in the order in which one would say it."""
+    recipe, canvas = task.ascent.recipe, task.ascent.canvas
+    told: dict[str, Any] = {
         "recipe": recipe.name,
         "objective": str(task.program.objective),
         "seed": task.seeds[0],
+        "batch": task.variants,
+        "start": recipe.start if isinstance(recipe.start, str) else "an image",
+        "size": canvas.shape[:2] if canvas.is_image else canvas.shape,
         "steps": recipe.steps,
+        "optimizer": _name(recipe.optimizer),
         "step_size": recipe.step_size,
+        "normalize": recipe.normalize,
         "octaves": len(outcome.octaves),
+        "octave_scale": recipe.octave_scale,
+        "detail": recipe.detail,
+        "parameterization": recipe.parameterization,
+        "decorrelate": recipe.decorrelate,
+        "bounds": recipe.bounds,
+        "border": recipe.border,
         "transforms": recipe.transforms_of(),
-        "input_range": task.ascent.canvas.input_range,
+        "input_range": canvas.input_range,
     }
+    return {name: value for name, value in told.items() if _says_something(name, value, recipe)}
+
+
+def _says_something(name: str, value: Any, recipe: Recipe) -> bool:
+    """Whether a setting has a part in what was done."""
+    if name in ("batch", "octaves"):
+        return bool(value > 1)
+    if name in ("octave_scale", "detail"):
+        return bool(recipe.octaves > 1 and value)
+    if name in ("decorrelate", "border"):
+        return bool(value)
+    if name == "normalize":
+        return bool(recipe.optimizer == "ascent")
+    return True
+
+
+def _name(optimizer: Any) -> str:
+    return optimizer if isinstance(optimizer, str) else type(optimizer).__name__
 
 
 def _digest(images: Array) -> str:

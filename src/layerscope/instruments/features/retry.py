@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.instruments.features.excitation import exciting, fires, half_way, is_cut, softmax_of
 from layerscope.instruments.features.outcome import Outcome, ascended
+from layerscope.instruments.features.sample_scores import best_samples
 from layerscope.instruments.features.task import Task
 from layerscope.instruments.features.terms import Diversity
 
@@ -18,7 +20,11 @@ Array = npt.NDArray[Any]
 _LARGER = 4  #: how many times the step size
 #: Noise to start with, and its contrast: fine and of all values, or in large and strong shapes.
 _NOISES = (("normal", 1.0), ("fourier", 0.5), ("uniform", 1.0))
+_LOOKS = 8  #: at images on the way, while one is excited
 _SEEDS = 4  #: of each
+#: What it was that an image began with, in words.
+_EXCITED = "from an image that excites what its activation gets"
+_SAMPLE = "from the sample on which it is largest"
 _ROUNDING = 1e-5  #: of a sum of float32, as a part of it
 
 
@@ -63,56 +69,149 @@ def attempts(
 ) -> Attempts:
     """The better of two attempts for each image that did not rise; of the one, without ``retry``.
 
-    An outcome that was interrupted is left as it is. Ctrl-C ends the second attempt, of which the
-    batches count that were finished.
+    An outcome that was interrupted is left as it is, and so is what no other image would change.
+    Ctrl-C ends the second attempt, of which the batches count that were finished.
     """
-    failed = never_rose(task, outcome)
-    together = _together(task)
-    images = _to_try(task, outcome, failed, together)
-    if not retry or outcome.interrupted or not images:
-        return Attempts(outcome, tuple(failed))
+    failed = tuple(range(len(outcome.images))) if softmax_of(task) else ()
+    made = Attempts(outcome, failed or tuple(never_rose(task, outcome)))
+    if not retry or outcome.interrupted or failed or not made.failed:
+        return made
     try:
-        other, said = _otherwise(task, outcome, images)
-        again = ascended(other, every, shown, images=images)
+        cut = is_cut(task, [i for i in made.failed if not np.any(outcome.slopes[i])])
+        images = _groups(task, outcome, [i for i in made.failed if not cut.get(i)])
+        flat = _flat(task, outcome, images)
+        noise = _otherwise(task, outcome, images, flat)
+        dark = [i for i in flat if noise is None or i not in noise.lit]
+        excited = _exciting_starts(task, outcome, dark, shown)
+        elsewhere = [i for i in images if i not in excited]
+        if noise is not None:
+            elsewhere = [i for i in elsewhere if i in noise.said]
+            made = _tried(made, noise.task, noise.said, elsewhere, every, shown)
+        late = [i for i in made.failed if i in flat and i not in dark]
+        if late and not made.outcome.interrupted:
+            excited |= _exciting_starts(task, made.outcome, late, shown)
+        if excited and not made.outcome.interrupted:
+            starts = np.zeros_like(outcome.images)
+            starts[list(excited)] = [image for image, _ in excited.values()]
+            said = {i: text for i, (_, text) in excited.items()}
+            made = _tried(made, replace(task, start=starts), said, sorted(excited), every, shown)
     except KeyboardInterrupt:
-        return Attempts(replace(outcome, interrupted=True), tuple(failed))
+        return replace(made, outcome=replace(made.outcome, interrupted=True))
+    return made
+
+
+def _tried(
+    made: Attempts,
+    task: Task,
+    said: Mapping[int, str],
+    images: Sequence[int],
+    every: int | None,
+    shown: bool | None,
+) -> Attempts:
+    """The better of what was made and of another attempt at some of the images.
+
+    Images that begin where the unit fires need only end above what was reached before.
+    """
+    if not images:
+        return made
+    first, together = made.outcome, _together(task)
+    again = ascended(task, every, shown, images=images)
     count = len(again.images)
     if again.interrupted:
         count = (count - 1) // task.at_once * task.at_once
-        outcome = replace(outcome, interrupted=True)
+        first = replace(first, interrupted=True)
     images = images[:count]
-    risen = set(range(count)) - set(never_rose(other, again, images))
-    rows = _won(outcome, again, images, together)
-    rescued = {image for image, row in rows.items() if row in risen}
+    rows = _won(first, again, images, together)
+    unmoved = set() if not isinstance(task.start, str) else set(never_rose(task, again, images))
+    rescued = {image for image, row in rows.items() if row not in unmoved}
     return Attempts(
-        _mixed(outcome, again, rows),
-        tuple(i for i in failed if i not in rescued),
-        {image: said[image] for image in images},
+        _mixed(first, again, rows),
+        tuple(i for i in made.failed if i not in rescued),
+        {**made.tried, **{image: said[image] for image in images}},
     )
 
 
-def _to_try(task: Task, outcome: Outcome, failed: Sequence[int], together: int) -> list[int]:
-    """The images that another attempt could change, groups of them where they are compared."""
-    hopeful = set(failed)
-    if not isinstance(task.start, str):
-        # The start stays, and so do the random numbers: without a gradient no step moves it.
-        hopeful -= {i for i, slopes in enumerate(outcome.slopes) if not np.any(slopes)}
+def _groups(task: Task, outcome: Outcome, failed: Sequence[int]) -> list[int]:
+    """The images that failed, groups of them where they are compared."""
+    together = _together(task)
     groups = [range(i, i + together) for i in range(0, len(outcome.images), together)]
-    return [i for group in groups if hopeful.issuperset(group) for i in group]
+    return [i for group in groups if set(failed).issuperset(group) for i in group]
 
 
-def _otherwise(task: Task, outcome: Outcome, images: Sequence[int]) -> tuple[Task, dict[int, str]]:
+def _flat(task: Task, outcome: Outcome, images: Sequence[int]) -> list[int]:
+    """The images that the network has no slope on, where they ended."""
+    if not task.program.scorer.taps or not images:
+        return []
+    _, slopes = fires(task, outcome.images[list(images)], images)
+    return [image for image, slope in zip(images, slopes, strict=True) if not slope]
+
+
+def _exciting_starts(
+    task: Task, outcome: Outcome, images: Sequence[int], shown: bool | None
+) -> dict[int, tuple[Array, str]]:
+    """For silent images, unit images on which their units do fire, and what these are, in words.
+
+    One that was climbed to on what the activation gets; else the best of the samples, unless the
+    user gave an image, which this would have nothing of.
+    """
+    found: dict[int, tuple[Array, str]] = {}
+    other = exciting(task) if images else None
+    if other is not None:
+        every = max(other.ascent.recipe.steps // _LOOKS, 1)
+        climbed = ascended(other, every, shown, images=images)
+        if climbed.interrupted:
+            raise KeyboardInterrupt
+        halves = half_way(task, climbed, images)
+        found |= _firing(task, outcome, dict(zip(images, halves, strict=True)), _EXCITED)
+    left = [i for i in images if i not in found]
+    if isinstance(task.start, str) and _together(task) == 1 and left:
+        samples = best_samples(task, list(dict.fromkeys(i // task.variants for i in left)))
+        starts = {i: samples[i // task.variants] for i in left if i // task.variants in samples}
+        found |= _firing(task, outcome, starts, _SAMPLE)
+    return found
+
+
+def _firing(
+    task: Task, outcome: Outcome, starts: Mapping[int, Array], said: str
+) -> dict[int, tuple[Array, str]]:
+    """The unit images that score above 0, and above what was reached, by the network alone."""
+    if not starts:
+        return {}
+    images = list(starts)
+    before, _ = fires(task, outcome.images[images], images)
+    after, slopes = fires(task, np.stack(list(starts.values())), images)
+    firing = slopes & (after > np.maximum(before, 0))
+    return {i: (starts[i], said) for i, fired in zip(images, firing, strict=True) if fired}
+
+
+@dataclass(frozen=True)
+class _Other:
+    """Another attempt: other noise and larger steps."""
+
+    task: Task
+    said: Mapping[int, str]  #: by images that this may help
+    lit: frozenset[int]  #: the images that already score more at its start
+
+
+def _otherwise(
+    task: Task, outcome: Outcome, images: Sequence[int], flat: Sequence[int]
+) -> _Other | None:
     """The task with another start and larger steps, and what was changed, in words.
 
-    An image that the user gave stays what it is, and only the steps are larger. Else the start is
-    the noise on which most images score more than they have reached, from the best of some seeds.
+    An image that the user gave stays what it is, and only the steps are larger; where it has no
+    slope, or the steps are an optimizer's own, that changes nothing. Else the start is the noise
+    on which most images score more than they have reached, from the best of some seeds.
     """
+    if not images:
+        return None
     recipe = task.ascent.recipe
-    step_size = recipe.step_size * _LARGER
+    larger = not _has_schedule(recipe.optimizer)
+    step_size = recipe.step_size * (_LARGER if larger else 1)
     ascent = replace(task.ascent, recipe=replace(recipe, step_size=step_size))
     if not isinstance(task.start, str):
-        larger = f"with step_size={step_size:g}"
-        return replace(task, ascent=ascent), dict.fromkeys(images, larger)
+        moving = [i for i in images if i not in flat] if larger else []
+        said = dict.fromkeys(moving, f"with step_size={step_size:g}")
+        return _Other(replace(task, ascent=ascent), said, frozenset())
     noises = []
     for start, contrast in _NOISES:
         if start == "fourier" and len(task.ascent.canvas.shape) == 1:
@@ -120,19 +219,27 @@ def _otherwise(task: Task, outcome: Outcome, images: Sequence[int]) -> tuple[Tas
         noisy = replace(ascent.recipe, start=start, contrast=contrast)
         other = replace(task, start=start, ascent=replace(ascent, recipe=noisy))
         scores = np.stack([_scores(other, images, rounds) for rounds in range(1, _SEEDS + 1)])
-        firing = np.count_nonzero(scores.max(axis=0) > outcome.reached[list(images)])
+        firing = scores.max(axis=0) > outcome.reached[list(images)]
         noises.append((firing, other, scores.argmax(axis=0) + 1))
-    _, other, rounds = max(noises, key=lambda noise: noise[0])
+    firing, other, rounds = max(noises, key=lambda noise: np.count_nonzero(noise[0]))
     seeds = list(task.seeds)
     for image, each in zip(images, rounds, strict=True):
         seeds[image] += int(each) * task.variants
     noisy = other.ascent.recipe
+    steps = f" and step_size={step_size:g}" if larger else ""
     said = {
-        i: f"with start={noisy.start!r}, contrast={noisy.contrast:g}, seed={seeds[i]} and "
-        f"step_size={step_size:g}"
+        i: f"with start={noisy.start!r}, contrast={noisy.contrast:g}, seed={seeds[i]}{steps}"
         for i in images
     }
-    return replace(other, seeds=tuple(seeds)), said
+    lit = frozenset(i for i, fired in zip(images, firing, strict=True) if fired)
+    return _Other(replace(other, seeds=tuple(seeds)), said, lit)
+
+
+def _has_schedule(optimizer: Any) -> bool:
+    """Whether the size of the steps is laid down in an optimizer of Keras, by their number."""
+    if isinstance(optimizer, str):
+        return False
+    return isinstance(optimizer.get_config().get("learning_rate"), Mapping)
 
 
 def _scores(task: Task, images: Sequence[int], rounds: int) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Tap
+from layerscope.instruments.features.excitation import is_cut, softmax_of
 from layerscope.instruments.features.looking import Looked, look
 from layerscope.instruments.features.outcome import Outcome
 from layerscope.instruments.features.penalties import Penalty
@@ -34,15 +35,33 @@ Array = npt.NDArray[Any]
 _FLAT = 1e-6  #: a range of an activation function's values that is hardly one
 #: What to do where a unit fires on something else than its image.
 _FIRES = {
-    "samples": "it fires on samples: pass one as start=",
+    "samples": "it fires on the samples, but not from this start: pass start= one of them",
     "noise": "it fires on other noise: pass another seed= or start=",
 }
 
+_CUT = (
+    "no gradient reaches the image, though other noise changes what is asked for: it is cut on the "
+    "way, as by detach(), no_grad() or stop_gradient()"
+)
+_OF_SOFTMAX = (
+    "the mean of the softmax {0!r} is always 1 over the number of its units: pass one of these, as "
+    "'{0}:0'"
+)
 
-def reasons(task: Task, outcome: Outcome, images: Sequence[int]) -> dict[int, str]:
-    """For images that did not rise, what is wrong, in words."""
+
+def reasons(
+    task: Task, outcome: Outcome, images: Sequence[int], samples: Array | None = None
+) -> dict[int, str]:
+    """For images that did not rise, what is wrong, in words.
+
+    ``samples`` is the most that any sample scores for each image, NaN where there are none.
+    """
     if not images or not task.program.scorer.taps:
         return dict.fromkeys(images, "it did not rise")
+    softmax = softmax_of(task)
+    if softmax is not None:
+        return dict.fromkeys(images, _OF_SOFTMAX.format(softmax))
+    cut = is_cut(task, [i for i in images if not np.any(outcome.slopes[i])])
     layers = ancestors(task.network, [tap.layer for tap in task.program.scorer.taps])
     term = _unit_term(task)
     path = None if term is None else unit_path(task.network, *task.program.scorer.taps)
@@ -53,6 +72,9 @@ def reasons(task: Task, outcome: Outcome, images: Sequence[int]) -> dict[int, st
     said = {}
     for row, image in enumerate(images):
         still = not np.any(outcome.slopes[image])
+        if cut.get(image):
+            said[image] = _CUT
+            continue
         if term is None or path is None:
             said[image] = _of_objective(task, looked, layers, still)
             continue
@@ -60,7 +82,8 @@ def reasons(task: Task, outcome: Outcome, images: Sequence[int]) -> dict[int, st
         reached = float(outcome.reached[image])
         own = None if kernel is None else kernel[..., unit]
         own_bias = 0.0 if bias is None else float(bias[unit])
-        finding = _Finding(task, looked, path, layers, unit, own, own_bias)
+        most = np.nan if samples is None else float(samples[image])
+        finding = _Finding(task, looked, path, layers, unit, own, own_bias, most)
         said[image] = finding.told(term, row, reached, still)
     return said
 
@@ -84,6 +107,7 @@ class _Finding:
     _unit: int
     _kernel: Array | None  #: its weights, where it has any of its own
     _bias: float
+    _samples: float  #: the most that a sample scores; NaN where there are none
 
     def told(self, term: Unit, row: int, reached: float, still: bool) -> str:
         """What is wrong with it, in words, after one of the images that failed."""
@@ -91,6 +115,8 @@ class _Finding:
             return _of_probability(reached, still)
         seen = self._looked.most_on_image(self._task.program.scorer.taps[0], self._unit, row)
         head = _head(seen <= 0 and bool(still or self._path.gates), reached, still)
+        if self._samples > max(reached, 0) and self._relu() is not None:
+            return f"{head}: {_FIRES['samples']}"
         reason = self._reason(still) or (self._where_it_fires() if term.position is None else "")
         return f"{head}: {reason}" if reason else head
 
@@ -109,13 +135,16 @@ class _Finding:
 
     def _where_it_fires(self) -> str:
         """Where it was seen to fire, if there is a ReLU that it could be behind."""
-        gate = next((g for g in self._path.gates if g.activation in FLAT_BELOW_0), None)
+        gate = self._relu()
         if gate is None:
             return ""
         for source, advice in _FIRES.items():
             if self._looked.most(gate.before, self._unit, source) > 0:
                 return advice
         return ""
+
+    def _relu(self) -> Gate | None:
+        return next((g for g in self._path.gates if g.activation in FLAT_BELOW_0), None)
 
     def _blocked(self) -> str:
         for gate in self._path.gates:

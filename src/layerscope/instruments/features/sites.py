@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from layerscope.axes import UNIT_AXES, presented
 from layerscope.backends.base import Tap
@@ -13,10 +13,15 @@ from layerscope.network import Layer, Network, unknown_address
 
 #: Activations that make scores of classes into probabilities, by the names frameworks give them.
 _SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid", "logistic"})
+#: Those whose values are logarithms of probabilities, as activations and as layers.
+_LOGARITHMS = frozenset({"log_softmax", "LogSoftmax"})
 #: Layers that do so, and nothing else; their input is the logit.
 _SOFTMAX_LAYERS = frozenset(
     {"Softmax", "LogSoftmax", "Sigmoid", "softmax", "log_softmax", "sigmoid"}
 )
+
+#: What makes probabilities of what a layer returns.
+Squash = Literal["softmax", "sigmoid", "exp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Site:
     tap: Tap
     axes: tuple[str, ...]  #: presented
     lengths: tuple[int | None, ...]  #: along these axes
-    softmax: bool = False  #: whether it is read through a softmax
+    squash: Squash | None = None  #: what it is read through
 
     @property
     def unit_axis(self) -> str:
@@ -119,8 +124,7 @@ class Sites:
         site = self._site(row, before=False)
         squashed = row.settings.get("activation") in _SQUASHING
         if how == "probability":
-            plain = not squashed and row.type not in _SOFTMAX_LAYERS
-            return Site(site.tap, site.axes, site.lengths, softmax=plain)
+            return replace(site, squash=_to_probabilities(row, site))
         if how == "auto" and not self._is_output(row, site):
             return site
         if squashed:
@@ -152,3 +156,14 @@ class Sites:
         axes = presented(row.axes)
         lengths = tuple(row.shape[row.axes.index(name)] for name in axes)
         return Site(Tap(row.address, before), axes, lengths)
+
+
+def _to_probabilities(row: Layer, site: Site) -> Squash | None:
+    """What makes the values of a layer probabilities; None where they are."""
+    activation = row.settings.get("activation")
+    if activation in _LOGARITHMS or row.type in _LOGARITHMS:
+        return "exp"
+    if activation in _SQUASHING or row.type in _SOFTMAX_LAYERS:
+        return None
+    # A softmax of one number is 1: one logit is that of the second of two classes.
+    return "sigmoid" if site.units == 1 else "softmax"

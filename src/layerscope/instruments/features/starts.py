@@ -84,7 +84,9 @@ def start_images(
     """
     sources = generators(seeds)
     if not isinstance(start, str) or _is_file(start):
-        return _from_image(start, len(sources), shape, input_range, layout)
+        images = given_images(start, shape, input_range=input_range, layout=layout)
+        check_count(images, len(sources))
+        return np.repeat(images, len(sources), axis=0) if len(images) == 1 else images
     size = _known(shape, start)
     if start == "zeros":
         low, high = input_range
@@ -97,13 +99,38 @@ def start_images(
     elif start == "fourier":
         drawn = Fourier(bounds="clip").images(Fourier(bounds="clip").noise(sources, size, contrast))
     else:
-        near = difflib.get_close_matches(start, STARTS, n=1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(
-            f"start={start!r}: {meant}Pass 'normal', 'uniform', 'fourier' or 'zeros', an image "
-            "file or an array."
-        )
+        raise _unknown(start)
     return np.clip(drawn, -1, 1).astype(np.float32)
+
+
+def given_images(
+    start: Any,
+    shape: Sequence[int | None],
+    *,
+    input_range: tuple[float, float],
+    layout: Layout = "channels_last",
+) -> Array:
+    """The unit images of a start that is no noise, as many as it holds; as :func:`start_images`."""
+    if isinstance(start, str) and not _is_file(start):
+        raise _unknown(start)
+    return _from_image(start, shape, input_range, layout)
+
+
+def check_count(images: Array, count: int) -> None:
+    """Raise InputError where these are neither one image nor one for each."""
+    if len(images) not in (1, count):
+        raise InputError(
+            f"start= holds {len(images)} images for {count} to make: pass one, or as many."
+        )
+
+
+def _unknown(start: str) -> InputError:
+    near = difflib.get_close_matches(start, STARTS, n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return InputError(
+        f"start={start!r}: {meant}Pass 'normal', 'uniform', 'fourier' or 'zeros', an image "
+        "file or an array."
+    )
 
 
 def _is_seed(value: Any) -> bool:
@@ -139,7 +166,6 @@ def _known(shape: Sequence[int | None], start: str) -> tuple[int, ...]:
 
 def _from_image(
     start: Any,
-    count: int,
     shape: Sequence[int | None],
     input_range: tuple[float, float],
     layout: Layout,
@@ -164,10 +190,6 @@ def _from_image(
     values = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     if first:
         values = np.moveaxis(values, 1, -1)
-    if len(values) not in (1, count):
-        raise InputError(
-            f"start= holds {len(values)} images for {count} to make: pass one, or as many."
-        )
     low, high = input_range
     unit = (values.astype(float) - low) * (2 / (high - low)) - 1
     if not np.abs(unit).max(initial=0) <= 1 + 2 * _SLACK:
@@ -175,5 +197,4 @@ def _from_image(
             f"start= holds values from {values.min():g} to {values.max():g}, beyond the input "
             f"range of {low:g} to {high:g}: scale them, or pass input_range=."
         )
-    unit = np.clip(unit, -1, 1).astype(np.float32)
-    return np.repeat(unit, count, axis=0) if len(unit) != count else unit
+    return np.clip(unit, -1, 1).astype(np.float32)

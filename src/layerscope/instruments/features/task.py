@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,17 +13,26 @@ import numpy.typing as npt
 from layerscope.axes import Layout
 from layerscope.backends import backend_for
 from layerscope.backends.base import Backend, Differentiable, Tap
-from layerscope.errors import AddressError, ModelError
+from layerscope.errors import AddressError, InputError, ModelError
 from layerscope.inputs import free_memory
 from layerscope.instruments.features.ascent import Ascent
-from layerscope.instruments.features.canvas import Canvas, canvas_of, only_input, range_of
+from layerscope.instruments.features.canvas import (
+    Canvas,
+    canvas_of,
+    check_batch_axis,
+    only_input,
+    range_of,
+    scaled_already,
+    takes_pixels,
+)
 from layerscope.instruments.features.colours import Colours
 from layerscope.instruments.features.examples import Examples
 from layerscope.instruments.features.objectives import as_objective
 from layerscope.instruments.features.program import Program, bind
 from layerscope.instruments.features.recipes import Recipe
+from layerscope.instruments.features.running import running
 from layerscope.instruments.features.sites import Sites
-from layerscope.instruments.features.starts import STARTS, start_images
+from layerscope.instruments.features.starts import STARTS, check_count, given_images
 from layerscope.network import InputSpec, Network
 
 Array = npt.NDArray[Any]
@@ -30,6 +40,8 @@ Array = npt.NDArray[Any]
 _MOST_AT_ONCE = 16
 #: How many times what its layers return an image takes while its gradient is computed.
 _GRADIENT_BYTES = 3
+#: Of an image on which a network's first layers are tried, where it takes any.
+_TRIAL_SIDE = 32
 
 
 class _Backend(Backend, Differentiable, Protocol):
@@ -90,32 +102,38 @@ def task_of(
 
     Raises ModelError, AddressError and InputError.
     """
+    _check_numbers(seed, variants, at_once)
     backend = differentiable(model)
     spec = only_input(backend)
     static = backend.describe()
+    limits = recipe.input_range
+    notes: tuple[str, ...] = ()
+    scaling = None if limits is not None else takes_pixels(static, _scaled_by(backend, spec))
+    if scaling is not None:
+        limits = 0.0, 255.0
     examples = None
     if samples is not None:
-        options = {} if recipe.input_range is None else {"input_range": recipe.input_range}
+        options = {} if limits is None else {"input_range": limits}
         examples = Examples.of(model, samples, size=recipe.size, **options)
-    canvas = _canvas(backend, spec, recipe, static, examples)
+    example = _example(samples, recipe.start, examples)
+    if scaling is not None and (said := scaled_already(scaling, example)):
+        notes = (said,)
+    canvas = _canvas(backend, spec, recipe, static, example, limits)
+    if not _is_noise(recipe.start):
+        given = _given(canvas, recipe)
+        canvas = replace(canvas, shape=tuple(given.shape[1:]))
     recipe = recipe.suited_to(canvas.shape)
-    layout: Layout = "channels_first" if canvas.channels_first else "channels_last"
-    start = recipe.start
-    if not (isinstance(start, str) and start in STARTS):
-        open_shape = _open(canvas, recipe)
-        start = start_images(
-            start, [seed], open_shape, input_range=canvas.input_range, layout=layout
-        )
-        canvas = replace(canvas, shape=tuple(start.shape[1:]))
+    start = recipe.start if _is_noise(recipe.start) else given
     network, program = _bound(backend, static, objective, canvas, recipe, start, variants)
     seeds = tuple(seed + i % variants for i in range(program.images * variants))
-    if not isinstance(start, str):
-        start = np.broadcast_to(start, (len(seeds), *start.shape[1:]))
     colours = _colours(recipe, canvas, examples, start)
+    if not isinstance(start, str):
+        check_count(start, len(seeds))
+        start = np.broadcast_to(start, (len(seeds), *start.shape[1:]))
     ascent = Ascent(backend, program.scorer, canvas, recipe, colours)
     size = at_once or _at_once(network, program, canvas)
     size = max(variants, min(size, len(seeds)) // variants * variants)
-    return Task(backend, network, program, ascent, start, seeds, variants, size, examples)
+    return Task(backend, network, program, ascent, start, seeds, variants, size, examples, notes)
 
 
 def differentiable(model: Any) -> _Backend:
@@ -133,19 +151,62 @@ def differentiable(model: Any) -> _Backend:
     return backend  # type: ignore[return-value]
 
 
+def _check_numbers(seed: Any, variants: Any, at_once: Any) -> None:
+    for name, value, least in (("seed", seed, 0), ("batch", variants, 1), ("at_once", at_once, 1)):
+        if name == "at_once" and value is None:
+            continue
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not whole or value < least:
+            raise InputError(f"{name}={value!r}: pass a whole number, {least} or more.")
+
+
+def _is_noise(start: Any) -> bool:
+    return isinstance(start, str) and start in STARTS
+
+
+def _example(samples: Any, start: Any, examples: Examples | None) -> Array | None:
+    """Some of what the network takes, in its own layout, as far as there is any."""
+    given = start if examples is None else samples
+    found = examples.first if examples is not None else _array(start)
+    # Pixels, whatever the largest of them is, also where they were made floats.
+    is_pixels = str(getattr(given, "dtype", "")).endswith("uint8")
+    return found.astype(np.uint8) if is_pixels and found is not None else found
+
+
+def _array(value: Any) -> Array | None:
+    if not hasattr(value, "shape"):
+        return None
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def _scaled_by(backend: _Backend, spec: InputSpec | None) -> Callable[[str, float], Array]:
+    """What a layer at the beginning makes of an input that is one number everywhere."""
+
+    def scaled(address: str, value: float) -> Array:
+        if spec is None or spec.shape is None:
+            return np.zeros(1)  # It can't be tried: most take 0 to 255.
+        shape = [length or _TRIAL_SIDE for length in spec.shape[1:]]
+        if spec.layout == "channels_first" and len(shape) > 1:
+            shape = [*shape[1:], shape[0]]
+        x = backend.ops.convert_to_tensor(np.full((1, *shape), value, np.float32))
+        tap = Tap(address)
+        return np.asarray(backend.ops.convert_to_numpy(running(backend.values([tap]))(x)[tap]))
+
+    return scaled
+
+
 def _canvas(
     backend: Backend,
     spec: InputSpec | None,
     recipe: Recipe,
     network: Network,
-    examples: Examples | None,
+    example: Array | None,
+    limits: tuple[float, float] | None,
 ) -> Canvas:
     """The canvas, as far as it can be known before a start image is read."""
-    start = recipe.start
-    given = np.asarray(start) if hasattr(start, "shape") else None
-    example = examples.first if examples is not None else given
-    limits = recipe.input_range or range_of(network, example)
-    canvas = canvas_of(spec, recipe, network, limits, example)
+    if example is not None and (spec is None or spec.shape is None):
+        check_batch_axis(example, network)
+    canvas = canvas_of(spec, recipe, network, limits or range_of(example), example)
     if canvas.embedding is None or recipe.input_range is not None:
         return canvas
     # The vectors that there are tell what the network takes.
@@ -154,11 +215,12 @@ def _canvas(
     return replace(canvas, input_range=(float(values.min()), float(values.max())))
 
 
-def _open(canvas: Canvas, recipe: Recipe) -> tuple[int | None, ...]:
-    """The shape of the image, None where a start image is free to tell it."""
-    if not canvas.is_image or canvas.flat or recipe.size is not None:
-        return canvas.shape
-    return tuple(canvas.fixed)
+def _given(canvas: Canvas, recipe: Recipe) -> Array:
+    """The unit images of a start that is no noise, of their own size where that is free."""
+    layout: Layout = "channels_first" if canvas.channels_first else "channels_last"
+    is_open = canvas.is_image and not canvas.flat and recipe.size is None
+    shape = tuple(canvas.fixed) if is_open else canvas.shape
+    return given_images(recipe.start, shape, input_range=canvas.input_range, layout=layout)
 
 
 def _bound(
@@ -175,17 +237,18 @@ def _bound(
     Where a model does not know its own layers or shapes, they are those of a pass.
     """
     shape = canvas.network_shape(canvas.shape)
-    x = np.zeros((1, *shape), np.float32)
-    if not isinstance(start, str) and start.shape[1:] == canvas.shape and not canvas.flat:
-        x = canvas.values(start) if start.shape[1:] == shape else x
+    x = canvas.received(np.zeros((1, *shape), np.float32))
+    if not isinstance(start, str) and start.shape[1:] == shape:
+        x = canvas.received(start[:1])
 
     def value(address: str) -> Any:
         tap = Tap(address)
-        return backend.values([tap], canvas.embedding)(backend.ops.convert_to_tensor(x))[tap]
+        values = running(backend.values([tap], canvas.embedding))
+        return values(backend.ops.convert_to_tensor(x))[tap]
 
     def program_in(network: Network, aliases: Mapping[str, str]) -> Program:
         sites = Sites(network, value, aliases, variants, recipe.border)
-        return bind(as_objective(objective, sites.addresses), sites)
+        return bind(as_objective(objective, sites.addresses).in_network(sites), sites)
 
     known = all(row.shape is not None and row.axes is not None for row in static)
     if known and len(static):
@@ -195,7 +258,7 @@ def _bound(
             if not static.notes:
                 raise
     received = np.zeros((1, shape[0]), np.int32) if canvas.embedding else canvas.to_model(x)
-    run = backend.run(received, backend.select(None))
+    run = running(lambda x: backend.run(x, backend.select(None)))(received)
     return run.network, program_in(run.network, run.aliases)
 
 
@@ -206,7 +269,7 @@ def _colours(
         return None
     if examples is not None:
         return Colours.of(canvas.unit(canvas.presented(examples.first)))
-    return Colours.photographs() if isinstance(start, str) else Colours.of(start[:1])
+    return Colours.photographs() if isinstance(start, str) else Colours.of(start)
 
 
 def _at_once(network: Network, program: Program, canvas: Canvas) -> int:

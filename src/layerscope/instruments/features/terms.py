@@ -9,7 +9,7 @@ compiled again for it. ``structure`` tells one function from another.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from layerscope.backends.base import Tap
 from layerscope.errors import InputError
-from layerscope.instruments.features.sites import Site, Sites
+from layerscope.instruments.features.sites import Site, Sites, Squash
 
 Array = npt.NDArray[Any]
 #: ``(ops, what it scores, arrays) -> (sample,)``: values by tap, or the unit image.
@@ -59,7 +59,7 @@ class Term(Protocol):
         ...
 
 
-class _ForAny:
+class ForAny:
     """A term that says the same of every image."""
 
     def label(self, image: int) -> str:
@@ -128,7 +128,7 @@ class Direction:
 
 
 @dataclass(frozen=True, eq=False)
-class Whole(_ForAny):
+class Whole(ForAny):
     """The mean of whole layers, or of their squares."""
 
     layers: tuple[str, ...]
@@ -155,7 +155,7 @@ class Whole(_ForAny):
 
 
 @dataclass(frozen=True, eq=False)
-class Diversity(_ForAny):
+class Diversity(ForAny):
     """How little the images of one objective are alike."""
 
     layer: str
@@ -192,24 +192,31 @@ class Similarity:
     """How near a layer comes to what was recorded of it."""
 
     layer: str
-    target: Array
+    targets: Array  #: an image for each along the first axis, or without that axis
 
     def __str__(self) -> str:
         return f"similarity({self.layer})"
 
     def label(self, image: int) -> str:
         """The same for one image of several."""
-        return str(self)
+        several = len(self.targets) > 1
+        return f"{self}[{image % len(self.targets)}]" if several else str(self)
+
+    def in_network(self, sites: Sites) -> Similarity:
+        """The same, its targets with an axis of images."""
+        axes = sites.layer(self.layer).axes
+        targets = self.targets if self.targets.ndim == len(axes) else self.targets[None]
+        if targets.ndim != len(axes):
+            raise InputError(
+                f"{self} got an array of shape {self.targets.shape}, and {self.layer!r} has axes "
+                f"{', '.join(axes)}: pass recording[{self.layer!r}]."
+            )
+        return Similarity(self.layer, targets)
 
     def bind(self, sites: Sites) -> Bound:
         """1 minus the squared distance over the squared norm of the target."""
         site = sites.layer(self.layer)
-        target = self.target if self.target.ndim == len(site.axes) else self.target[None]
-        if target.ndim != len(site.axes):
-            raise InputError(
-                f"{self} got an array of shape {self.target.shape}, and {self.layer!r} has axes "
-                f"{', '.join(site.axes)}: pass recording[{self.layer!r}]."
-            )
+        target = self.in_network(sites).targets
         expected = target.shape[1:]
 
         def score(ops: Any, values: Any, arrays: Any) -> Any:
@@ -228,64 +235,6 @@ class Similarity:
         return Bound(score, structure, (site.tap,), sized=True, arrays=arrays)
 
 
-@dataclass(frozen=True, eq=False)
-class Own(_ForAny):
-    """A function of the user's."""
-
-    compute: Callable[[Any], Any]
-    layers: tuple[str, ...]
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-    def bind(self, sites: Sites) -> Bound:
-        """The function, given the values of the layers that it names or asks for."""
-        layers = self.layers
-        if not layers:
-            asked = _Asking(sites)
-            self.compute(asked)
-            layers = tuple(asked.found)
-        if not layers:
-            raise InputError(f"{self.name} looked at no activation: return a score of some.")
-        taps = {address: sites.layer(address).tap for address in layers}
-        compute, name = self.compute, self.name
-
-        def score(ops: Any, values: Any, arrays: Any) -> Any:
-            result = compute({address: values[tap] for address, tap in taps.items()})
-            count = ops.shape(next(iter(values.values())))[0]
-            shape = tuple(getattr(result, "shape", ()))
-            if len(shape) > 1 or (shape and shape[0] not in (None, count)):
-                raise InputError(
-                    f"{name} returned values of shape {shape}: return one number, or one for each "
-                    "image."
-                )
-            # One number is that of all images together; their scores are added up again.
-            ones = ops.ones((count,), dtype="float32")
-            return result if shape else result * ones / ops.sum(ones)
-
-        return Bound(score, ("own", compute, layers), tuple(taps.values()), sized=True)
-
-
-class _Asking(Mapping[str, Any]):
-    """Activations that are computed when they are asked for, and which ones were."""
-
-    def __init__(self, sites: Sites) -> None:
-        self._sites = sites
-        self.found: dict[str, Any] = {}
-
-    def __getitem__(self, address: str) -> Any:
-        if address not in self.found:
-            self.found[address] = self._sites.value(address)
-        return self.found[address]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sites.addresses)
-
-    def __len__(self) -> int:
-        return len(self._sites.addresses)
-
-
 def _readout(site: Site, channels: Array, position: Position, border: int) -> Bound:
     """A weighted sum over channels, of the mean over the map, or at one position of it.
 
@@ -302,8 +251,8 @@ def _readout(site: Site, channels: Array, position: Position, border: int) -> Bo
         value = site.channels_last(ops, values[site.tap])
         if len(value.shape) > 2:
             value = _PLACES[place](ops, value, border, arrays)
-        if site.softmax:
-            value = ops.softmax(value, axis=-1)
+        if site.squash is not None:
+            value = _SQUASHED[site.squash](ops, value)
         return ops.sum(value * arrays["channels"], axis=-1)
 
     sized = place != "mean" or border > 0
@@ -338,6 +287,13 @@ def _position(ops: Any, value: Any, border: int, arrays: Any) -> Any:
 _PLACES: Mapping[str, Callable[[Any, Any, int, Any], Any]] = {
     "mean": _mean, "centre": _centre, "position": _position,
 }  # fmt: skip
+
+
+_SQUASHED: Mapping[Squash, Callable[[Any, Any], Any]] = {
+    "softmax": lambda ops, value: ops.softmax(value, axis=-1),
+    "sigmoid": lambda ops, value: ops.sigmoid(value),
+    "exp": lambda ops, value: ops.exp(value),
+}
 
 
 def _at(position: Position) -> str:

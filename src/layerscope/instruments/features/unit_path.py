@@ -82,7 +82,7 @@ def unit_path(network: Network, tap: Tap) -> UnitPath | None:
     row = network[tap.layer]
     fused = not tap.before_activation
     while True:
-        activation = _activation(row)
+        activation = activation_of(row)
         weighted = _WEIGHTED.fullmatch(row.type) and any(not p.bias for p in row.parameters)
         if activation and fused and weighted:
             before = Tap(row.address, before_activation=True)
@@ -97,6 +97,22 @@ def unit_path(network: Network, tap: Tap) -> UnitPath | None:
             after = Tap(row.address)
             gates.append(Gate(row.address, activation, Tap(source.address), after, False))
         row = source
+
+
+def before_relu(network: Network, tap: Tap) -> Tap | None:
+    """What the ReLU gets that a tap is read through, pooling after it aside; None for none.
+
+    Normalization after it may turn its sign, and with it what a larger value means.
+    """
+    path = unit_path(network, tap)
+    gate = next((g for g in path.gates if g.activation in FLAT_BELOW_0), None) if path else None
+    row = network[tap.layer]
+    while gate is not None and row.address != gate.layer:
+        source = _source(network, row)
+        if source is None or not (activation_of(row) or _WITHIN.fullmatch(row.type)):
+            return None
+        row = source
+    return None if gate is None else gate.before
 
 
 def ancestors(network: Network, layers: Sequence[str]) -> list[str]:
@@ -122,7 +138,7 @@ def _limits(
     unknown = -np.inf, np.inf
     while address in network and network[address].role != "input":
         row = network[address]
-        activation = _activation(row)
+        activation = activation_of(row)
         if activation:
             return _LIMITS.get(activation, unknown)
         within = _WITHIN.fullmatch(row.type) or row.type in _REARRANGING
@@ -132,7 +148,8 @@ def _limits(
     return input_range
 
 
-def _activation(row: Layer) -> str | None:
+def activation_of(row: Layer) -> str | None:
+    """The name of the activation function that a layer has or is."""
     named = row.settings.get("activation")
     return named if isinstance(named, str) else _ACTIVATIONS.get(row.type)
 

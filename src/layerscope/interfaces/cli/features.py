@@ -80,7 +80,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--film", metavar="FILE", help="a film of the making: a .webp, .gif or .mp4 file"
     )
-    options.add_pictures(parser, palette=None, said="for images without colours (default: gray)")
+    options.add_pictures(parser, None, "for images without colours (default: gray)", tiles="images")
     options.add_output(parser, "layerscope-NAME-features")
 
 

@@ -112,10 +112,13 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def add_pictures(
-    parser: argparse.ArgumentParser, palette: str | None = "viridis", said: str = ""
+    parser: argparse.ArgumentParser,
+    palette: str | None = "viridis",
+    said: str = "",
+    tiles: str = "maps",
 ) -> None:
     """How pictures look; with no ``palette`` of their own, weights are drawn about zero."""
-    parser.add_argument("--columns", type=whole, metavar="N", help="maps in a row")
+    parser.add_argument("--columns", type=whole, metavar="N", help=f"{tiles} in a row")
     both = "" if palette else "; for weights of both signs diverging"
     said = said or f"default: viridis{both}"
     parser.add_argument("--palette", default=palette, metavar="NAME", help=said)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import InputError
@@ -115,7 +117,7 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="INPUT",
         help="data that the network is for: how does an image compare with the best of them? "
-        + options.INPUT.partition("; several")[0],
+        "Images, arrays in .npy or .npz files, folders or globs of these, or digits",
     )
     add(
         "--no-retry",
@@ -146,9 +148,54 @@ def _transforms(args: argparse.Namespace) -> list[Any] | None:
 
 
 def _values_of(samples: Sequence[str]) -> Any:
-    """What ``features`` takes for the samples; None where there are none."""
+    """What ``features`` takes for the samples; None where there are none.
+
+    Raises InputError for a file that is not there, and for several of which one is noise or zeros.
+    """
     if len(samples) < 2:
         return samples[0] if samples else None
+    from layerscope.backends.samples import with_samples
     from layerscope.inputs import listed
+    from layerscope.inputs.named import is_named
 
-    return listed(samples)
+    alone = next(filter(is_named, samples), None)
+    if alone is not None:
+        raise InputError(
+            f"--samples: {alone!r} is one sample and stands alone; a file of that name is "
+            f"'./{alone}'."
+        )
+    images = with_samples(list(samples))
+    return listed(samples) if images == list(samples) else images
+
+
+def samples_text(samples: Sequence[str]) -> str:
+    """What the samples hold, in a few words: others have others.
+
+    Reads each of their files once, to its end.
+    """
+    from layerscope.inputs.array_files import array_file
+
+    digest, count = hashlib.sha256(), 0
+    for text in _each(samples):
+        digest.update(f"{Path(text).name}\n".encode())
+        file = array_file(text)
+        path = Path(text) if file is None else file.path
+        try:
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").digest()
+            count += 1
+        except OSError:  # no file, such as digits:7, or one that is skipped as it can't be read
+            content = b""
+        digest.update(content)
+    if not count:
+        return " ".join(samples) or "none"
+    return f"{count} file{'s' * (count != 1)} ({digest.hexdigest()[:12]})"
+
+
+def _each(samples: Sequence[str]) -> Iterator[str]:
+    """The samples, with the files of a folder or a glob in place of it."""
+    from layerscope.inputs import files_of
+
+    for text in samples:
+        files = None if text.partition(":")[0] == "digits" else files_of(text)
+        yield from (text,) if files is None else files.paths

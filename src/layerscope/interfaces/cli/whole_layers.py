@@ -4,120 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import NamedArray
-from layerscope.errors import OutputError
+from layerscope.axes import NamedArray, presented
+from layerscope.instruments.features.sites import Site
 from layerscope.instruments.features.task import Task
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
 from layerscope.interfaces.cli.features import settled
 from layerscope.interfaces.cli.model import in_one_sentence
 from layerscope.interfaces.cli.output import Output, safe, say
-from layerscope.interfaces.cli.recipes import Making
-from layerscope.visualization import Grade, Visualization
+from layerscope.interfaces.cli.recipes import Making, samples_text
+from layerscope.interfaces.cli.unit_files import Settings, Unit, UnitFiles
+from layerscope.visualization import Visualization
 
 Array = npt.NDArray[Any]
-Settings = dict[str, str]
 
 #: Values of a recipe that do not decide by themselves what an image is.
 _SAID_OTHERWISE = ("name", "meant_for", "start", "size", "input_range")
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What was made for one unit."""
-
-    image: Array  #: as the network receives it, without an axis for units
-    axes: tuple[str, ...]
-    history: Array  #: (step, image)
-    grades: tuple[Grade, ...]
-    notes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, made: Visualization, layer: str, position: int, variants: int) -> Unit:
-        """That of one unit of several, by its position among them."""
-        array = made.named(layer)
-        where = array.axes.index("channel")
-        columns = slice(position * variants, (position + 1) * variants)
-        return cls(
-            array.values.take(position, where),
-            array.axes[:where] + array.axes[where + 1 :],
-            made.history.values[:, columns],
-            made.grades[columns],
-            made.notes,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class UnitFiles:
-    """The files of one layer's units, ``012.npz`` and so on, which keep how they were made."""
-
-    output: Output
-    settings: Settings
-    count: int
-
-    def path(self, unit: int) -> Path:
-        """The file of a unit."""
-        return self.output.folder / f"{unit:0{len(str(self.count - 1))}d}.npz"
-
-    def write(self, unit: int, made: Unit) -> None:
-        """Keep what was made for a unit; the file is there when it is whole."""
-        arrays: dict[str, Any] = {"image": made.image, "history": made.history}
-        texts = {
-            "axes": made.axes,
-            "grades": [dataclasses.asdict(grade) for grade in made.grades],
-            "notes": made.notes,
-            "settings": self.settings,
-        }
-        arrays |= {name: np.array(json.dumps(value)) for name, value in texts.items()}
-        self.output.write(self.path(unit).name, lambda path: np.savez(path, **arrays))
-
-    def read(self, *, force: bool = False) -> dict[int, Unit]:
-        """What was made already, by unit; a file that can't be read is as if it were not there.
-
-        Raises OutputError for units that were made in another way, unless they may be replaced.
-        """
-        found = {}
-        for unit in range(self.count):
-            try:
-                with self.path(unit).open("rb") as raw, np.load(raw) as file:
-                    text = {
-                        name: json.loads(str(file[name]))
-                        for name in ("axes", "grades", "notes", "settings")
-                    }
-                    image, history = file["image"], file["history"]
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                continue
-            if text["settings"] == self.settings:
-                grades = tuple(Grade(**grade) for grade in text["grades"])
-                axes, notes = tuple(text["axes"]), tuple(text["notes"])
-                found[unit] = Unit(image, axes, history, grades, notes)
-            elif not force:
-                raise OutputError(self._another(text["settings"]))
-        return found
-
-    def _another(self, settings: Settings) -> str:
-        own = self.settings
-        differs = next(name for name in (*own, *settings) if own.get(name) != settings.get(name))
-        before, now = settings.get(differs, "none"), own.get(differs, "none")
-        said = "another model"
-        if differs != "model":
-            said = (
-                f"{differs} {before}, not {now}" if len(before + now) < 80 else f"other {differs}"
-            )
-        return (
-            f"The folder {str(self.output.folder)!r} holds units that were made with {said}: name "
-            "another with --out, or pass --force to replace them."
-        )
 
 
 def make_layers(
@@ -131,33 +40,36 @@ def make_layers(
     names = _names(layers)
     with in_one_sentence():
         tasks = {layer: _task(model, layer, how) for layer in layers}
+    for task in tasks.values():
+        check_drawing(task, drawing)
+    samples = samples_text(how.samples)
     stored = {}
     for layer, task in tasks.items():
-        check_drawing(task, drawing)
-        files = UnitFiles(Output(folder / names[layer]), _settings(task, layer, how), _units(task))
+        settings = _settings(task, layer, how, samples)
+        several = (how.batch,) if how.batch > 1 else ()
+        shape = (*several, *task.ascent.canvas.shape)
+        place = Output(folder / names[layer])
+        files = UnitFiles(place, settings, _units(task), how.batch, shape)
         stored[layer] = files, files.read(force=force)
     begun = any(units for _, units in stored.values())
     output = Output.claim(folder, force=force or begun)
     for layer, (files, units) in stored.items():
         before = len(units)
-        try:
-            for unit, made in _made(model, layer, tasks[layer], how, set(units), files.count):
-                files.write(unit, made)
-                units[unit] = made
-                _tell(f"{layer}: {len(units)} of {files.count} units")
-            stopped = False
-        except KeyboardInterrupt:
-            stopped = True
+        stopped = _make_missing(model, layer, how, files, units)
         if units:
             if before:
                 say(f"{before} of {files.count} units of {layer} were there already.")
             _finish(tasks[layer], layer, names[layer], units, files.count, output, drawing)
-        if stopped:
-            raise KeyboardInterrupt(
-                f"stopped after {len(units)} of {files.count} units of {layer!r}; the same command "
-                "goes on with the others."
-            )
+        if stopped is not None:
+            raise KeyboardInterrupt(_how_to_go_on(layer, len(units), files.count, len(stopped)))
     say(f"Written to {output.folder}/")
+
+
+def _how_to_go_on(layer: str, finished: int, count: int, begun: int) -> str:
+    said = f"stopped after {finished} of {count} units of {layer!r}; the same command goes on"
+    if begun:
+        said += f", and the {begun} begun {'is' if begun == 1 else 'are'} made anew"
+    return f"{said}."
 
 
 def _task(model: Any, layer: str, how: Making) -> Task:
@@ -167,35 +79,64 @@ def _task(model: Any, layer: str, how: Making) -> Task:
 
 
 def _units(task: Task) -> int:
-    """How many units the layer has: the objective has a weight for each."""
-    return int(task.arrays([0])["0.channels"].shape[-1])
+    """How many units the layer has that the objective reads.
+
+    Raises InputError where that is not known.
+    """
+    (tap,) = task.program.scorer.taps
+    row = task.network[tap.layer]
+    lengths = dict(zip(row.axes or (), row.shape or (), strict=True))
+    axes = presented(tuple(lengths))
+    return Site(tap, axes, tuple(lengths[name] for name in axes)).units
 
 
-def _made(
-    model: Any, layer: str, task: Task, how: Making, there: set[int], count: int
-) -> Iterator[tuple[int, Unit]]:
-    """The units that are not there yet, one after the other, as they are made in batches.
+def _make_missing(
+    model: Any, layer: str, how: Making, files: UnitFiles, units: dict[int, Unit]
+) -> list[int] | None:
+    """Make the units that are not there yet, and keep each in its file and in ``units``.
 
-    Raises KeyboardInterrupt when a batch was stopped: none of it is of use.
+    Returns None; or, when Ctrl-C stopped it, the units that were begun and are not finished.
+    """
+    begun: list[int] = []
+    try:
+        for begun in _batches(model, layer, how, [u for u in range(files.count) if u not in units]):
+            made = _made(model, layer, how, begun)
+            for position, unit in enumerate(dict.fromkeys(begun)):  # the last is filled up
+                one = Unit.of(made, layer, position, how.batch)
+                files.write(unit, one)
+                units[unit] = one
+            _tell(f"{layer}: {len(units)} of {files.count} units")
+    except KeyboardInterrupt:
+        return [unit for unit in dict.fromkeys(begun) if unit not in units]
+    return None
+
+
+def _batches(model: Any, layer: str, how: Making, missing: Sequence[int]) -> Iterator[list[int]]:
+    """The units in batches of one size, as another would be compiled anew."""
+    from layerscope.instruments.features.objectives import units
+
+    if not missing:
+        return
+    with in_one_sentence():
+        size = settled(model, units(layer, missing), how).at_once // how.batch
+    for begin in range(0, len(missing), size):
+        chunk = list(missing[begin : begin + size])
+        yield chunk + chunk[-1:] * (size - len(chunk))
+
+
+def _made(model: Any, layer: str, how: Making, batch: Sequence[int]) -> Visualization:
+    """The images of a batch.
+
+    Raises KeyboardInterrupt when it was stopped: none of them is finished.
     """
     from layerscope.instruments.features.features import features
     from layerscope.instruments.features.objectives import units
 
-    missing = [unit for unit in range(count) if unit not in there]
-    if not missing:
-        return
-    whole = settled(model, units(layer, missing), how)
-    size = whole.at_once // how.batch
-    for begin in range(0, len(missing), size):
-        chunk = missing[begin : begin + size]
-        # A batch of another size would be compiled anew.
-        full = chunk + chunk[-1:] * (size - len(chunk))
-        with in_one_sentence():
-            made = features(model, units(layer, full), **how.options())
-        if made.interrupted:
-            raise KeyboardInterrupt
-        for position, unit in enumerate(chunk):
-            yield unit, Unit.of(made, layer, position, how.batch)
+    with in_one_sentence():
+        made = features(model, units(layer, batch), **how.options())
+    if made.interrupted:
+        raise KeyboardInterrupt
+    return made
 
 
 def _finish(
@@ -249,7 +190,7 @@ def _joined(task: Task, layer: str, units: dict[int, Unit], *, interrupted: bool
     )
 
 
-def _settings(task: Task, layer: str, how: Making) -> Settings:
+def _settings(task: Task, layer: str, how: Making, samples: str) -> Settings:
     """All that decides what the images are, as text: equal settings make equal images."""
     recipe = task.ascent.recipe
     told = {
@@ -269,7 +210,7 @@ def _settings(task: Task, layer: str, how: Making) -> Settings:
         "seed": str(how.seed),
         "batch": str(how.batch),
         "retry": str(how.retry),
-        "samples": " ".join(how.samples) or "none",
+        "samples": samples,
     }
 
 
@@ -291,6 +232,6 @@ def _digest(values: Array) -> str:
 
 
 def _tell(line: str) -> None:
-    """A line on stderr, where that is a terminal."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{line}\n")
+    """A line on stderr, at once: also where that is a file which somebody follows."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,56 @@
+"""What a model's own code raises on an input that it can't take, in one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from layerscope.errors import InputError, LayerscopeError
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+#: What Keras says first, before what went wrong.
+_WHERE = "Exception encountered when calling"
+
+
+def running(values: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A pass through a model that raises InputError where the model can't be run on its input.
+
+    For the pass alone: what a function of the user's raises is the user's to read as it is.
+    """
+
+    def run(x: Any) -> Any:
+        try:
+            found = values(x)
+        except LayerscopeError:
+            raise
+        # Somebody else's code, which may raise anything.
+        except Exception as error:
+            raise InputError(
+                f"The model can't be run on {_what(x)}: {type(error).__name__}: "
+                f"{_first_line(error)}"
+            ) from error
+        # Some frameworks go on with nothing.
+        for tap, value in found.items() if isinstance(found, Mapping) else ():
+            if 0 in tuple(value.shape[1:]):
+                raise InputError(
+                    f"The model can't be run on {_what(x)}: nothing is left of it at "
+                    f"{tap.layer!r}; pass a larger one."
+                )
+        return found
+
+    return run
+
+
+def _what(x: Any) -> str:
+    shape = tuple(x.shape[1:])
+    if len(shape) != 3:
+        return f"an input of shape {shape}"
+    return f"an image of {shape[0]}×{shape[1]}"
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith(_WHERE):
+        return lines[1]
+    return lines[0] if lines else "it says no more"
