@@ -159,7 +159,8 @@ class TestTheSamplesBest:
         self, samples: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         model = network()
-        settled = task(model, ls.units("a", [*range(4)] * 9), samples)
+        directions = np.random.default_rng(0).normal(size=(36, 4))
+        settled = task(model, objectives.direction("a", directions), samples)
         passes = []
         compiled = settled.backend.compiled
 
@@ -172,7 +173,7 @@ class TestTheSamplesBest:
         sample_scores.best_of_samples(settled)
 
         assert passes.count(True) == 2  # 32 samples, and 5
-        assert passes.count(False) == 2 * 3  # 36 units, 16 at a time
+        assert passes.count(False) == 2 * 3  # 36 objectives, 16 at a time
 
     def test_of_diversity_there_is_none(self, model: Any, samples: Any) -> None:
         objective = objectives.channel("a", 3) + objectives.diversity("a")

@@ -99,20 +99,26 @@ def _make_missing(
     """
     begun: list[int] = []
     try:
-        for begun in _batches(model, layer, how, [u for u in range(files.count) if u not in units]):
-            made = _made(model, layer, how, begun)
-            for position, unit in enumerate(dict.fromkeys(begun)):  # the last is filled up
+        missing = [unit for unit in range(files.count) if unit not in units]
+        for begun, filling in _batches(model, layer, how, missing, files.count):
+            made = _made(model, layer, how, [*begun, *filling])
+            for position, unit in enumerate(begun):
                 one = Unit.of(made, layer, position, how.batch)
                 files.write(unit, one)
                 units[unit] = one
             _tell(f"{layer}: {len(units)} of {files.count} units")
     except KeyboardInterrupt:
-        return [unit for unit in dict.fromkeys(begun) if unit not in units]
+        return [unit for unit in begun if unit not in units]
     return None
 
 
-def _batches(model: Any, layer: str, how: Making, missing: Sequence[int]) -> Iterator[list[int]]:
-    """The units in batches of one size, as another would be compiled anew."""
+def _batches(
+    model: Any, layer: str, how: Making, missing: Sequence[int], count: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The units in batches of one size, as another would be compiled anew.
+
+    Each with other units of the layer that fill it up.
+    """
     from layerscope.instruments.features.objectives import units
 
     if not missing:
@@ -121,7 +127,8 @@ def _batches(model: Any, layer: str, how: Making, missing: Sequence[int]) -> Ite
         size = settled(model, units(layer, missing), how).at_once // how.batch
     for begin in range(0, len(missing), size):
         chunk = list(missing[begin : begin + size])
-        yield chunk + chunk[-1:] * (size - len(chunk))
+        others = [unit for unit in range(count) if unit not in chunk]
+        yield chunk, others[: size - len(chunk)]
 
 
 def _made(model: Any, layer: str, how: Making, batch: Sequence[int]) -> Visualization:
