@@ -9,6 +9,7 @@ from typing import Any
 from layerscope.errors import InputError, LayerscopeError
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NODE = re.compile(r"\{\{.*?\}\}\s*")  #: where in its graph TensorFlow was
 #: What Keras says first, before what went wrong.
 _WHERE = "Exception encountered when calling"
 
@@ -50,7 +51,8 @@ def _what(x: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    plain = _NODE.sub("", _COLOUR.sub("", str(error)))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith(_WHERE):
         return lines[1]
     return lines[0] if lines else "it says no more"
