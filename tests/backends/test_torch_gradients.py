@@ -451,3 +451,26 @@ def test_another_framework_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ModelError, match="KERAS_BACKEND is 'jax', and a PyTorch model needs"):
         _ = backend_for(nn.Linear(3, 2)).ops
     assert os.environ["KERAS_BACKEND"] == "jax"
+
+
+def test_what_a_module_makes_by_a_function_is_seen_without_watching_functions() -> None:
+    """Every block of an Inception or a ResNet ends in one."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Conv2d(1, 2, 3), nn.Conv2d(1, 3, 3)
+
+        def forward(self, x: Any) -> Any:
+            return torch.cat([self.one(x), self.two(x)], 1)
+
+    model = nn.Sequential(Both(), nn.Flatten(), nn.Linear(80, 2))
+    backend: Any = backend_for(model)
+    tap = Tap("0.cat")
+    values = backend.values([tap])
+    x = torch.rand(2, 6, 6, 1)
+    first = values(x)[tap]
+    expected = model[0](x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    assert torch.allclose(first, expected, atol=1e-6)
+    (plan,) = values._plans.values()
+    assert dict(plan.seen_at) == {"0": "0.cat"}

@@ -35,7 +35,7 @@ from layerscope.backends.torch_untouched import (
 )
 from layerscope.backends.trace import PassComplete, Trace, named_parts
 from layerscope.backends.untouched import random_state_kept
-from layerscope.errors import ModelError
+from layerscope.errors import InputError, ModelError
 from layerscope.network import unknown_address
 from layerscope.selection import Selection
 
@@ -55,6 +55,7 @@ class _Plan:
     parameters: tuple[torch.Tensor, ...]
     kernels: tuple[Kernel, ...]  #: to convolve with, in place of the model's
     recurrent: bool
+    seen_at: Mapping[str, str]  #: the addresses asked for, by those at which they are seen
 
 
 class ValuePass:
@@ -81,7 +82,6 @@ class ValuePass:
         self._embedding = embedding
         self._selection = Selection(written=sorted(layers), exact=frozenset(layers))
         self._modules = _modules(model)
-        self._counted = {_stem(address) for address in layers}
         self._plans: dict[tuple[int, ...], _Plan] = {}
         if embedding is not None and _stem(embedding) not in self._modules:
             raise unknown_address(embedding, list(self._modules))
@@ -106,8 +106,8 @@ class ValuePass:
             if plan.recurrent and argument.is_cuda:
                 # cuDNN differentiates recurrent layers in training mode only.
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            hooked = self._counted <= self._modules.keys()
-            values = self._hooked(argument) if hooked else self._traced(argument)
+            hooked = {_stem(name) for name in plan.seen_at} <= self._modules.keys()
+            values = self._hooked(argument, plan.seen_at) if hooked else self._traced(argument)
         return {
             tap: values[tap.layer].permute(plan.outward[tap.layer]).to(x.device, torch.float32)
             for tap in self._taps
@@ -130,7 +130,27 @@ class ValuePass:
             tuple(self._model.parameters()),
             kernels(self._model) if x.ndim == 4 and last else (),
             recurrent,
+            self._where_seen(x, form),
         )
+
+    def _where_seen(self, x: torch.Tensor, form: Form) -> dict[str, str]:
+        """The addresses asked for, by those of the modules that return their values.
+
+        What a function between modules makes may be what the module around it returns: then a hook
+        on that module spares watching all functions of each pass.
+        """
+        wanted = self._selection.exact
+        if {_stem(address) for address in wanted} <= self._modules.keys():
+            return {address: address for address in wanted}
+        given, argument = self._argument(x[:1].detach(), form)
+        try:
+            with self._embedded(given), views(form):
+                run, _ = self._watched(argument, Selection(everything=True))
+        except (*_MISFITS, InputError):
+            # What comes after the values asked for may take this form no longer.
+            return {address: address for address in wanted}
+        around = {of: container for container, of in run.aliases.items()}
+        return {around.get(address, address): address for address in wanted}
 
     def _observed(self, x: torch.Tensor) -> tuple[Run, Form, Writes]:
         """An ordinary pass, on x in the form in which the model takes it, and that form.
@@ -196,14 +216,13 @@ class ValuePass:
             calls.append(lambda address, result: given if address == self._embedding else None)
             yield
 
-    def _hooked(self, argument: torch.Tensor) -> Values:
-        """A pass that is seen only where it calls the modules asked for."""
-        wanted = self._selection.exact
+    def _hooked(self, argument: torch.Tensor, wanted: Mapping[str, str]) -> Values:
+        """A pass that is seen only where it calls these modules, by the addresses asked for."""
         values: Values = {}
 
         def keep(address: str, result: Any) -> None:
             found = {
-                address + suffix: value
+                wanted[address + suffix]: value
                 for suffix, value in named_parts(unpacked(result))
                 if address + suffix in wanted
             }
@@ -213,7 +232,8 @@ class ValuePass:
             # The model goes on, and may write into what it has returned.
             values.update({key: value.clone() for key, value in found.items()})
 
-        with _hooks(self._modules, self._counted) as calls, suppress(PassComplete):
+        stems = {_stem(address) for address in wanted}
+        with _hooks(self._modules, stems) as calls, suppress(PassComplete):
             calls.append(keep)
             self._model(argument)
         return values
