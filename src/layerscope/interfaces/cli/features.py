@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from layerscope.errors import InputError
 from layerscope.interfaces.cli import options
@@ -23,9 +23,6 @@ from layerscope.interfaces.cli.feature_pictures import (
 from layerscope.interfaces.cli.model import in_one_sentence, opened
 from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe, say
 from layerscope.interfaces.cli.recipes import Making, add_recipe
-
-if TYPE_CHECKING:
-    from layerscope.instruments.features.task import Task
 
 _UNIT = re.compile(r"(?P<layer>.+):(?P<unit>[0-9]+)")
 _FRAMES = 60  #: of a film, about, where --every does not say
@@ -107,7 +104,7 @@ def _run(args: argparse.Namespace) -> None:
     groups = groups_of(addresses, [row.address for row in network], together=args.together)
     with in_one_sentence():
         for group in groups:
-            check_drawing(settled(model, group.objective, how), drawing)
+            check_drawing(how.settled(model, group.objective), drawing)
     output = Output.claim(folder, force=args.force)
     make(model, groups, addresses, output, how, drawing, every=_every(args, how), film=film)
     say(f"Written to {output.folder}/")
@@ -186,21 +183,6 @@ def groups_of(
         of_layer[layer].addresses.append(address)
         of_layer[layer].units[int(match["unit"])] = None
     return groups
-
-
-def settled(model: Any, objective: Any, how: Making) -> Task:
-    """What is known before the first step; raises what is wrong while nothing is written yet."""
-    from layerscope.instruments.features.task import task_of
-
-    return task_of(
-        model,
-        objective,
-        how.recipe,
-        samples=how.values,
-        seed=how.seed,
-        variants=how.batch,
-        at_once=how.at_once,
-    )
 
 
 def make(

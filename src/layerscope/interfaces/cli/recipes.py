@@ -14,6 +14,7 @@ from layerscope.interfaces.cli import options
 
 if TYPE_CHECKING:
     from layerscope.instruments.features.recipes import Recipe
+    from layerscope.instruments.features.task import Task
 
 #: The options that are values of a recipe, by its own names for them.
 _VALUES = (
@@ -63,6 +64,20 @@ class Making:
             "at_once": self.at_once,
             "retry": self.retry,
         }
+
+    def settled(self, model: Any, objective: Any) -> Task:
+        """What is known before the first step; raises what is wrong, with nothing written yet."""
+        from layerscope.instruments.features.task import task_of
+
+        return task_of(
+            model,
+            objective,
+            self.recipe,
+            samples=self.values,
+            seed=self.seed,
+            variants=self.batch,
+            at_once=self.at_once,
+        )
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,6 @@ from layerscope.axes import NamedArray, presented
 from layerscope.instruments.features.sites import Site
 from layerscope.instruments.features.task import Task
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
-from layerscope.interfaces.cli.features import settled
 from layerscope.interfaces.cli.model import in_one_sentence
 from layerscope.interfaces.cli.output import Output, safe, say
 from layerscope.interfaces.cli.recipes import Making, samples_text
@@ -75,7 +74,7 @@ def _how_to_go_on(layer: str, finished: int, count: int, begun: int) -> str:
 def _task(model: Any, layer: str, how: Making) -> Task:
     from layerscope.instruments.features.objectives import units
 
-    return settled(model, units(layer, [0]), how)
+    return how.settled(model, units(layer, [0]))
 
 
 def _units(task: Task) -> int:
@@ -124,7 +123,7 @@ def _batches(
     if not missing:
         return
     with in_one_sentence():
-        size = settled(model, units(layer, missing), how).at_once // how.batch
+        size = how.settled(model, units(layer, missing)).at_once // how.batch
     for begin in range(0, len(missing), size):
         chunk = list(missing[begin : begin + size])
         others = [unit for unit in range(count) if unit not in chunk]
