@@ -99,7 +99,8 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     )
     add("--size", type=options.size, metavar="H,W", help="of the image; one number for a square")
     add("--input-range", type=options.limits, metavar="LO,HI", help="the values that the network "
-        "takes (default: those of the samples or of the start, else 0,1)")  # fmt: skip
+        "takes (default: 0,255 where it scales pixels itself, else those of the samples or of the "
+        "start, else 0,1)")  # fmt: skip
     add("--start", metavar="START", help="normal, uniform, fourier, zeros, or an image")
     add("--contrast", type=options.amount, metavar="X", help="of noise to start with")
     add("--parameterization", metavar="OF", help="what is moved: pixel or fourier")
