@@ -170,6 +170,35 @@ class Trace:
         """The call came to nothing: forget it."""
         self._frames.pop()
 
+    def attend(
+        self, shape: Sequence[int], arguments: Sequence[Any], compute: Callable[[], Any]
+    ) -> None:
+        """Note the attention weights of the layer that runs now, as ``<its address>/attention``.
+
+        ``shape`` is (sample, head, query, key). ``compute`` gives the weights, and is called only
+        where they are kept; ``arguments`` are the query and the key. Masked places hold -0.0, which
+        equals 0 in every computation and can be told from it. The weights are a value beside the
+        others: nothing that follows is taken to come from them.
+        """
+        frame = self._frames[-1] if self._frames else None
+        if frame is not None and (frame.hidden or frame.subject.opaque):
+            return
+        inside = frame.subject.address if frame is not None else ""
+        address = self._numbered(f"{inside}/attention" if inside else "attention")
+        axes = named_axes(tuple(shape), layout="attention")
+        inputs = dict.fromkeys(a for value in _leaves(arguments) for a in self._lineage_of(value))
+        layer = Layer(
+            address,
+            "Attention weights",
+            "operation",
+            _open(shape, axes),
+            axes,
+            inputs=tuple(inputs),
+        )
+        if self._selection.wants(layer, len(self.layers)):
+            self.values[address] = self._keep(address, compute())
+        self.layers.append(layer)
+
     def inside(self) -> Subject | None:
         """The layer that is running now."""
         return self._frames[-1].subject if self._frames else None
