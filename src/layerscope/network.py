@@ -42,7 +42,9 @@ class Layer:
 
     address: str  #: unique in its network; ``relu#2`` is the second call of ``relu``
     type: str
-    role: Literal["input", "layer", "operation"] = "layer"
+    #: A *container* hands on what a layer in it returned, which ``inputs`` names; edges lead to
+    #: that one. Its row is there for its name, or for parameters that no layer in it holds.
+    role: Literal["input", "layer", "operation", "container"] = "layer"
     shape: Shape | None = None  #: of what it returns, in the framework's own layout
     axes: tuple[str, ...] | None = None  #: the names of those axes, in the same order
     settings: Mapping[str, Any] = field(default_factory=dict)

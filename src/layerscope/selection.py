@@ -26,6 +26,7 @@ class Selection:
     written: Any = None  #: what the user passed
     exact: frozenset[str] = frozenset()
     matchers: tuple[Matcher, ...] = ()
+    globs: tuple[Matcher, ...] = ()  #: those of the matchers that a container's name can match
     everything: bool = False
     last_position: int | None = None  #: no matcher can match at a later one; None: not known
     expected: frozenset[str] | None = None  #: all that will be selected, where that is known
@@ -37,6 +38,23 @@ class Selection:
         if self.everything or layer.address in self.exact:
             return True
         return any(matches(layer, position) for matches in self.matchers)
+
+    def wants_handed_on(
+        self, layer: Layer, position: int | None, kept: Collection[str], *, listed: bool
+    ) -> bool:
+        """Whether to keep, under a container's name, the value that it hands on.
+
+        ``position`` is None for a container that is no row of the network: then only a glob, or
+        its exact address, finds it. One that is not ``listed`` is found only where the value is not
+        kept under the name of the layer that it comes from.
+        """
+        if layer.address in self.exact:
+            return True
+        if listed and position is not None:
+            return self.wants(layer, position)
+        matchers = self.globs if position is None else self.matchers
+        place = 0 if position is None else position
+        return layer.inputs[0] not in kept and any(match(layer, place) for match in matchers)
 
     def is_complete(self, kept: Collection[str], position: int) -> bool:
         """Whether nothing that comes after this position can be selected."""
@@ -92,6 +110,7 @@ def select(
     given = {*inputs, *(layer.address for layer in known or () if layer.role == "input")}
     exact: set[str] = set()
     matchers: list[Matcher] = []
+    globs: list[Matcher] = []
     last: list[int | None] = []
     for item in items:
         address = address_of(item)
@@ -101,7 +120,8 @@ def select(
             last.append(None)
         elif isinstance(item, str):
             if _is_glob(item, known):
-                matchers.append(_glob(item))
+                globs.append(_glob(item))
+                matchers.append(globs[-1])
                 last.append(None)
             else:
                 exact.add(item)
@@ -123,6 +143,7 @@ def select(
         written=layers,
         exact=frozenset(exact),
         matchers=tuple(matchers),
+        globs=tuple(globs),
         last_position=None if None in last else max((p for p in last if p is not None), default=-1),
         hidden=frozenset(given & exact),
     )

@@ -14,6 +14,7 @@ from layerscope.testing import reference
 from layerscope.testing.contract import Case
 
 MAP = ("sample", "y", "x", "channel")
+HEADS = ("sample", "head", "query", "key")
 SEQUENCE = ("sample", "position", "channel")
 
 
@@ -171,14 +172,24 @@ def attention() -> Case:
             return self.attend(x, x, x)[0]
 
     return Case(
-        Net(), array(2, 5, 6), ("attend", "attend[1]"),
-        {"attend": SEQUENCE, "attend[1]": ("sample", "query", "key")},
+        Net(), array(2, 5, 6), ("attend/attention", "attend", "attend[1]"),
+        {"attend/attention": HEADS, "attend": SEQUENCE, "attend[1]": ("sample", "query", "key")},
     )  # fmt: skip
 
 
 def transformer() -> Case:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    inner = ("self_attn", "dropout1", "norm1", "linear1", "relu", "dropout", "linear2", "dropout2")
+    inner = (
+        "self_attn/attention",
+        "self_attn",
+        "dropout1",
+        "norm1",
+        "linear1",
+        "relu",
+        "dropout",
+        "linear2",
+        "dropout2",
+    )
     names = (*(f"layers.0.{n}" for n in inner if n != "relu"), "layers.0.norm2")
     model = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
     return Case(model, array(2, 5, 8), names, {"layers.0.norm2": SEQUENCE}, tolerance=1e-4)
@@ -343,9 +354,20 @@ class Encoder(nn.Module):
 
 def batches_second() -> Case:
     x = np.random.default_rng(0).integers(0, 10, (7, 3))
-    inner = ("self_attn", "dropout1", "norm1", "linear1", "dropout", "linear2", "dropout2", "norm2")
+    inner = (
+        "self_attn/attention",
+        "self_attn",
+        "dropout1",
+        "norm1",
+        "linear1",
+        "dropout",
+        "linear2",
+        "dropout2",
+        "norm2",
+    )
     names = ("embed", "drop", *(f"encode.{n}" for n in inner), "mean", "head")
     axes = dict.fromkeys(names[:-2], SEQUENCE) | {"head": ("sample", "unit")}
+    axes["encode.self_attn/attention"] = HEADS
     return Case(Encoder(), x, names, axes, tolerance=1e-4)
 
 

@@ -96,10 +96,14 @@ class TorchBackend:
         if not inputs:
             raise InputError("x holds no array: pass at least one.")
         values: dict[str, Any] = {}
-        with random_state_kept(), torch.no_grad(), inference(self._model):
+        with random_state_kept(), torch.no_grad():
             self._materialize(args, kwargs)
             known = tree.subjects(self._model)
-            with Originals() as originals, unchanged(self._model, originals) as writes:
+            with (
+                Originals() as originals,
+                unchanged(self._model, originals) as writes,
+                inference(self._model),
+            ):
                 trace = Trace(
                     selection,
                     batch=next(iter(inputs.values())).shape[0] if inputs else None,
@@ -108,6 +112,7 @@ class TorchBackend:
                     values=values,
                     keep=functools.partial(originals.watch, values),
                     may_stop=not any(_samples_second(s.layout) for s in known.values()),
+                    version_of=originals.writes_to,
                 )
                 for name, tensor in received.items():
                     if torch.is_tensor(tensor):
@@ -239,6 +244,7 @@ class TorchBackend:
         """The modules with parameters of their own that the pass did not call."""
         seen = {layer.address.partition("#")[0] for layer in trace.layers}
         seen |= {alias.partition("#")[0] for alias in trace.aliases} | set(trace.left_out)
+        seen |= set(trace.in_threads)
         subjects = tree.subjects(self._model)
         found = (
             subjects[m].address for m in subjects if subjects[m].parameters and m is not self._model

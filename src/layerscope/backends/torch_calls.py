@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from layerscope.backends import torch_attention as attention
+from layerscope.backends import torch_functions as functions
 from layerscope.backends.torch_tensors import Originals
-from layerscope.backends.trace import Subject, Trace
+from layerscope.backends.trace import Returned, Subject, Trace
 
-#: Functions that a person would call a layer or an operation of the network, by PyTorch's names.
-_FUNCTIONS = frozenset({
-    "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish",
-    "hardswish", "hardsigmoid", "hardtanh", "sigmoid", "logsigmoid", "tanh", "softplus", "softsign",
-    "softmax", "log_softmax", "glu",
-    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-    "linear", "bilinear", "embedding", "scaled_dot_product_attention",
-    "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
-    "batch_norm", "layer_norm", "group_norm", "instance_norm", "normalize",
-    "interpolate", "pixel_shuffle", "pad",
-    "add", "sub", "mul", "div", "matmul", "bmm", "einsum", "cat", "stack",
-    "mean", "sum", "amax", "flatten",
-})  # fmt: skip
-#: What gives a tensor's memory to others, who may write to it unseen.
-_ESCAPES = frozenset({"numpy", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage"})
-_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "matmul"})
-_SPELLINGS = {"truediv": "div", "concat": "cat", "view": "flatten", "reshape": "flatten"}
+
+class CallLog(Protocol):
+    """Is told of each call in the order in which they end, to be able to replay the pass."""
+
+    def module_ended(self, module: nn.Module, args: Any, result: Any, seen: Seen) -> None:
+        """A module has returned."""
+
+    def function_ended(self, func: Any, args: Any, result: Any, seen: Seen) -> None:
+        """A function that is a step of the network, or may be one another time, has returned."""
+
+
+class Seen:
+    """What became of a call: the values that it returned, and the weights of its attention."""
+
+    __slots__ = ("attention", "returned")
+
+    def __init__(self, returned: tuple[Returned, ...] = (), attention: str | None = None) -> None:
+        self.returned = returned
+        self.attention = attention
 
 
 @contextmanager
@@ -41,6 +44,7 @@ def intercepted(
     subjects: Mapping[nn.Module, Subject],
     prefix_of: Callable[[], str | None],
     originals: Originals,
+    log: CallLog | None = None,
 ) -> Iterator[None]:
     """Report to the trace the calls of these modules, and of functions between them.
 
@@ -56,10 +60,17 @@ def intercepted(
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         # Called with None where the module raised: then it leaves, and has returned nothing.
-        if threading.get_ident() == owner:
-            # Even a look at a tensor's shape is a function to a function mode.
-            with torch._C.DisableTorchFunction():
-                trace.leave([args, kwargs], unpacked(result))
+        if threading.get_ident() != owner:
+            trace.in_threads.setdefault(subjects[module].address)
+            return
+        # Even a look at a tensor's shape is a function to a function mode.
+        with torch._C.DisableTorchFunction():
+            weights = None
+            if isinstance(module, nn.MultiheadAttention) and result is not None:
+                weights = _attend_in(module, args, kwargs, trace)
+            trace.leave([args, kwargs], unpacked(result))
+            if log is not None:
+                log.module_ended(module, args, result, Seen(trace.returned, weights))
 
     with ExitStack() as stack:
         for module in subjects:
@@ -70,8 +81,16 @@ def intercepted(
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
             stack.callback(leave.remove)
         addresses = {subject.address for subject in subjects.values()}
-        stack.enter_context(_Functions(trace, prefix_of, addresses, originals))
+        stack.enter_context(_Functions(trace, prefix_of, addresses, originals, log))
         yield
+
+
+def _attend_in(module: nn.MultiheadAttention, args: Any, kwargs: Any, trace: Trace) -> str | None:
+    known = attention.module_shape(module, args, kwargs)
+    if known is None:
+        return None
+    shape, sources = known
+    return trace.attend(shape, sources, lambda: attention.module_weights(module, args, kwargs))
 
 
 class _Functions(TorchFunctionMode):
@@ -83,63 +102,105 @@ class _Functions(TorchFunctionMode):
         prefix_of: Callable[[], str | None],
         modules: Collection[str],
         originals: Originals,
+        log: CallLog | None,
     ) -> None:
         super().__init__()
         self._originals = originals
         self._trace = trace
         self._modules = modules
         self._prefix_of = prefix_of
+        self._log = log
+        self._scores: dict[int, weakref.ref[torch.Tensor]] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _ESCAPES and args:
+        if getattr(func, "__name__", "") in functions.ESCAPES and args:
             self._originals.detach_from([args[0]])
-        name = _name(func, args)
-        prefix = None if name is None else self._prefix_of()
+        prefix = self._prefix_of()
+        name = functions.step_name(func, args)
+        seen = Seen()
         if name is None or prefix is None:
             result = func(*args, **kwargs)
             self._carry(func, args, kwargs, result)
-            return result
+        else:
+            result, seen = self._step(prefix, name, func, args, kwargs)
+        self._follow_scores(func, args, result)
+        if self._log is not None and prefix is not None:
+            self._log.function_ended(func, args, result, seen)
+        return result
+
+    def _step(
+        self, prefix: str, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Seen]:
+        """Call what may be a step; report it where it has made new numbers of the layers'."""
+        of_attention = name == "softmax" and self._is_attention(args, kwargs)
         address = prefix + name
-        if address in self._modules:
+        if of_attention:
+            address = f"{prefix[:-1]}/attention" if prefix else "attention"
+        elif address in self._modules:
             address += "_op"  # a module of this name is another thing
-        self._trace.enter(Subject(address, name, "operation", _LAYOUTS.get(name, "inherit")))
+        layout: Any = "attention" if of_attention else functions.LAYOUTS.get(name, "inherit")
+        self._trace.enter(Subject(address, name, "operation", layout), [args, kwargs])
         try:
             result = func(*args, **kwargs)
         except BaseException:
             self._trace.abandon()
             raise
-        if name == "flatten" and not _flattens(args[0], result):
+        if not self._is_step(name, func, args, kwargs, result):
             self._trace.abandon()
             self._carry(func, args, kwargs, result)
-            return result
-        return self._trace.leave([args, kwargs], result)
+            return result, Seen()
+        stored = attention.marking(args[0]) if of_attention else None
+        result = self._trace.leave([args, kwargs], result, stored=stored)
+        seen = Seen(self._trace.returned)
+        if name == "scaled_dot_product_attention":
+            call = attention.FusedCall(args, kwargs)
+            seen.attention = self._trace.attend(call.shape, call.sources, call.weights)
+        return result, seen
+
+    def _is_step(
+        self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> bool:
+        if name == "flatten":
+            return functions.flattens(args[0], result)
+        return self._trace.has_sources() and functions.is_new(args, kwargs, result, func)
 
     def _carry(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
         """Tell the trace of a function that is no step of its own."""
-        name = _own_name(func)
-        if name in _FRESH:
+        name = functions.plain_name(func)
+        if name in functions.FRESH:
             return
         if name == "__setitem__" or (name.endswith("_") and args and result is args[0]):
             self._trace.write([args[1:], kwargs], args[0])
             return
         for part in result if isinstance(result, tuple | list) else (result,):
             if isinstance(part, torch.Tensor):
-                self._trace.carry([args, kwargs], part, _order(func, args, part.ndim))
+                order = functions.moved_axes(func, args, part.ndim)
+                self._trace.carry([args, kwargs], part, order)
 
+    def _follow_scores(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        """Note which values are products of queries and keys, or come of such."""
+        if not isinstance(result, torch.Tensor) or result.ndim not in (3, 4):
+            return
+        bare = functions.bare_name(func)
+        given = [arg for arg in functions.tensors_in(args) if arg.ndim >= 3]
+        product = bare in functions.PRODUCTS and len(given) >= 2
+        if product or (bare in functions.KEEPS_SCORES and any(map(self._has_scores, given))):
+            self._scores[id(result)] = weakref.ref(result)
 
-#: Functions whose result has the shape of an argument, and nothing else of it.
-_FRESH = frozenset({
-    "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like",
-    "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor",
-})  # fmt: skip
-_LAYOUTS: dict[str, Any] = {
-    "linear": "channels_last", "layer_norm": "channels_last", "embedding": "channels_last",
-    "scaled_dot_product_attention": "default", "matmul": "default", "bmm": "default",
-    "einsum": "default", "stack": "default",
-}  # fmt: skip
+    def _has_scores(self, value: torch.Tensor) -> bool:
+        reference = self._scores.get(id(value))
+        return reference is not None and reference() is value
+
+    def _is_attention(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a softmax makes attention weights of its argument."""
+        scores = args[0] if args else None
+        if not isinstance(scores, torch.Tensor) or not self._has_scores(scores):
+            return False
+        axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        return isinstance(axis, int) and axis % scores.ndim == scores.ndim - 1
 
 
 def unpacked(result: Any) -> Any:
@@ -149,45 +210,3 @@ def unpacked(result: Any) -> Any:
     if type(result) is tuple:
         return tuple(unpacked(item) for item in result)
     return result
-
-
-def _order(func: Any, args: tuple[Any, ...], rank: int) -> list[int] | None:
-    """In which order a function puts the axes of its argument; None where it leaves them."""
-    name = _own_name(func)
-    places = [p for p in args[1:] if isinstance(p, int)]
-    order = list(range(rank))
-    if name in ("transpose", "swapaxes", "swapdims") and len(places) == 2:
-        one, other = (place % rank for place in places)
-        order[one], order[other] = order[other], order[one]
-        return order
-    if name == "permute":
-        listed = args[1] if len(args) > 1 and isinstance(args[1], tuple | list) else places
-        return [place % rank for place in listed] if len(listed) == rank else None
-    return None
-
-
-def _name(func: Any, args: tuple[Any, ...]) -> str | None:
-    """The name to report a function by; None for one that is no step of a network."""
-    name = _own_name(func)
-    bare = name.strip("_")
-    if name.startswith("__") and bare[:1] in "ir" and bare[1:] in _ARITHMETIC | {"truediv"}:
-        bare = bare[1:]  # __iadd__, __radd__
-    if bare in ("view", "reshape"):
-        return "flatten"
-    bare = _SPELLINGS.get(bare, bare)
-    if bare not in _FUNCTIONS:
-        return None
-    if bare in _ARITHMETIC and not all(isinstance(a, torch.Tensor) and a.ndim for a in args[:2]):
-        return None  # scaling by a number is no node of its own
-    return bare
-
-
-def _own_name(func: Any) -> str:
-    """``add`` also for ``aten.add.Tensor``, which exported programs call."""
-    name: str = getattr(func, "__name__", "")
-    return name.partition(".")[0] if isinstance(func, torch._ops.OpOverload) else name
-
-
-def _flattens(before: Any, after: Any) -> bool:
-    """Whether maps became vectors: ``x.view(n, -1)`` is a flatten, other views are not."""
-    return isinstance(after, torch.Tensor) and after.ndim == 2 and before.ndim > 2

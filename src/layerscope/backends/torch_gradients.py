@@ -21,6 +21,7 @@ from torch import nn
 from layerscope.axes import presented
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run, Tap
+from layerscope.backends.parts import named_parts
 from layerscope.backends.torch_calls import unpacked
 from layerscope.backends.torch_forms import Axes, Form, forms, views
 from layerscope.backends.torch_tensors import Originals, is_value
@@ -33,7 +34,7 @@ from layerscope.backends.torch_untouched import (
     kernels,
     on_copies,
 )
-from layerscope.backends.trace import PassComplete, Trace, named_parts
+from layerscope.backends.trace import PassComplete, Trace
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
 from layerscope.network import unknown_address

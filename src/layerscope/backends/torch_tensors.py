@@ -24,6 +24,7 @@ class Originals(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._by_storage: dict[int, list[tuple[MutableMapping[str, Any], str]]] = {}
+        self._writes: dict[int, int] = {}  #: how often each storage was written to
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -52,19 +53,33 @@ class Originals(TorchDispatchMode):
             if tensor.layout is torch.strided:
                 self._copy(_storage(tensor), only)
 
+    def writes_to(self, tensor: torch.Tensor) -> int:
+        """Return how often the memory of a tensor was written to, by whatever name."""
+        if tensor.layout is not torch.strided:
+            return 0
+        return self._writes.get(_storage(tensor), 0)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         if func._schema.is_mutable:
-            for tensor in _written(func._schema, args, kwargs):
-                self._copy(_storage(tensor))
+            self._write(_written(func._schema, args, kwargs))
+        elif func.overloadpacket in _UPDATES_STATISTICS:
+            self._write(_statistics(func._schema, args, kwargs))
         return func(*args, **kwargs)
+
+    def _write(self, tensors: Iterable[torch.Tensor]) -> None:
+        for tensor in tensors:
+            if tensor.layout is torch.strided:
+                storage = _storage(tensor)
+                self._copy(storage)
+                self._writes[storage] = self._writes.get(storage, 0) + 1
 
     def _copy(self, storage: int, only: MutableMapping[str, Any] | None = None) -> None:
         watched = self._by_storage.pop(storage, [])
         for values, key in watched:
-            if only is None or values is only:
+            if key in values and (only is None or values is only):
                 values[key] = values[key].clone()
         if only is not None and watched:
             self._by_storage[storage] = [entry for entry in watched if entry[0] is not only]
@@ -72,6 +87,25 @@ class Originals(TorchDispatchMode):
 
 def _storage(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
+
+
+#: Operators whose schema does not say that they write to running statistics.
+_UPDATES_STATISTICS = frozenset({
+    torch.ops.aten.native_batch_norm, torch.ops.aten.cudnn_batch_norm,
+    torch.ops.aten.miopen_batch_norm,
+})  # fmt: skip
+
+
+def _statistics(
+    schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterable[torch.Tensor]:
+    """The running statistics that an operator updates, where it does."""
+    names = [argument.name for argument in schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if given.get("training", given.get("train", False)):
+        for name in ("running_mean", "running_var"):
+            if isinstance(given.get(name), torch.Tensor):
+                yield given[name]
 
 
 def _written(schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[torch.Tensor]:

@@ -57,6 +57,8 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
             part_layouts=_part_layouts(module),
             settings=_settings(module),
             parameters=tuple(_own_parameters(module, "" if module is model else address, seen)),
+            # Of a module without layers, somebody's own activation or norm, its name says more.
+            listed=False if any(True for _ in module.children()) else "operations",
         )
     return known
 

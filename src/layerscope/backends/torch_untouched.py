@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from layerscope.backends.torch_tensors import Originals, lasting_tensors
+from layerscope.backends.object_state import ObjectState
+from layerscope.backends.torch_tensors import Originals
 
 #: What a module keeps its parameters, its buffers or its other attributes in.
 Attributes = dict[str, Any]
@@ -19,12 +20,16 @@ Attributes = dict[str, Any]
 
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, every module run by its own Python code; all as before afterwards."""
+    """Evaluation mode, every module run by its own Python code; all as before afterwards.
+
+    A module that switches in its own ``train()`` is switched by it, and back.
+    """
     modes = [(module, module.training) for module in model.modules()]
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_switched(modes))
         try:
             for module, training in modes:
                 if training:
@@ -37,6 +42,26 @@ def inference(model: nn.Module) -> Iterator[None]:
             for module, training in modes:
                 if module.training is not training:
                     module.training = training
+
+
+@contextmanager
+def _switched(modes: Sequence[tuple[nn.Module, bool]]) -> Iterator[None]:
+    """Have modules that are in training mode, and say themselves what that means, leave it."""
+    switching = [
+        module
+        for module, training in modes
+        if training and (type(module).train, type(module).eval) != (nn.Module.train, nn.Module.eval)
+    ]
+    if not switching:
+        yield
+        return
+    try:
+        for module in switching:
+            module.eval()
+        yield
+    finally:
+        for module in reversed(switching):
+            module.train()
 
 
 @contextmanager
@@ -54,37 +79,61 @@ def frozen(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
 
 @dataclass
 class Writes:
-    """What a pass has written to: which attributes, and into which tensors."""
+    """What a pass has written to: which objects, and into which tensors."""
 
     tensors: Sequence[torch.Tensor] = ()  #: all that may be written to
-    attributes: list[Attributes] = field(default_factory=list)
+    objects: list[Any] = field(default_factory=list)  #: dicts, lists and sets
     written: list[torch.Tensor] = field(default_factory=list)
+    complete: bool = True  #: whether all of the model's objects were looked at
+
+
+def state_of(model: nn.Module) -> ObjectState:
+    """Note what is reachable from a model; its leaves are the tensors, and random generators."""
+    state = ObjectState(model, (torch.Tensor, torch.Generator), (nn.Module,))
+    for module in model.modules():
+        if isinstance(module, torch.jit.ScriptModule):  # its tensors are not among its attributes
+            state.leaves += [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return state
 
 
 @contextmanager
 def unchanged(model: nn.Module, originals: Originals) -> Iterator[Writes]:
-    """What the pass writes to parameters, buffers and attributes is taken back afterwards.
+    """What the pass writes to tensors and objects of the model is taken back afterwards.
 
     Entering it gives what tells, after it, what that was.
     """
-    held = [(own, dict(own)) for own in _attributes(model)]
-    tensors = {str(i): tensor for i, tensor in enumerate(lasting_tensors(model))}
+    state = state_of(model)
+    tensors = {str(i): t for i, t in enumerate(state.leaves) if isinstance(t, torch.Tensor)}
+    generators = [(g, g.get_state()) for g in state.leaves if isinstance(g, torch.Generator)]
+    memory = [(t, t.detach()) for t in tensors.values()]
+    needs_gradient = [(t, t.requires_grad) for t in tensors.values() if t.is_leaf]
     before: dict[str, Any] = {}
     for name, tensor in tensors.items():
         originals.watch(before, name, tensor)
-    writes = Writes(tuple(tensors.values()))
+    writes = Writes(tuple(tensors.values()), complete=state.complete)
     try:
         yield writes
     finally:
-        for own, entries in held:
-            if own.keys() != entries.keys() or any(own[k] is not entries[k] for k in entries):
-                writes.attributes.append(own)
-            own.clear()
-            own.update(entries)
-        for name, tensor in tensors.items():
-            if before[name] is not tensor:
-                writes.written.append(tensor)
-                tensor.copy_(before[name])
+        writes.objects += state.restore()
+        for generator, random_state in generators:
+            generator.set_state(random_state)
+        for tensor, needed in needs_gradient:
+            if tensor.requires_grad is not needed:
+                tensor.requires_grad_(needed)
+        for tensor, alias in memory:
+            if tensor.layout is torch.strided and tensor.data_ptr() != alias.data_ptr():
+                tensor.data = alias  # it was given other memory
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                if before[name] is not tensor:
+                    writes.written.append(tensor)
+                    _write(tensor, before[name])
+
+
+def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
+    # A tensor made in inference mode may only be written to in it.
+    with torch.inference_mode(tensor.is_inference()):
+        tensor.copy_(values)
 
 
 @contextmanager
@@ -94,24 +143,18 @@ def on_copies(model: nn.Module, writes: Writes) -> Iterator[None]:
     Cheaper than watching for it, and nothing that the model holds becomes part of a graph of
     gradients.
     """
-    if not writes.attributes and not writes.written:
+    if not writes.objects and not writes.written:
         yield
         return
+    state = state_of(model)
     copies = {id(tensor): tensor.detach().clone() for tensor in writes.written}
-    changed = {id(own) for own in writes.attributes}
-    held = [
-        (own, dict(own))
-        for own in _attributes(model)
-        if id(own) in changed or any(id(value) in copies for value in own.values())
-    ]
     try:
-        for own, entries in held:
-            own.update({k: copies[id(v)] for k, v in entries.items() if id(v) in copies})
+        for attributes in _attributes(model):
+            given = {k: copies[id(v)] for k, v in attributes.items() if id(v) in copies}
+            attributes.update(given)
         yield
     finally:
-        for own, entries in held:
-            own.clear()
-            own.update(entries)
+        state.restore()
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,19 @@ and when the pass may stop.
 
 from __future__ import annotations
 
+import math
 import weakref
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from layerscope.axes import Layout, named_axes
+from layerscope.backends.parts import leaves, named_parts, substituted
 from layerscope.network import Layer, Network, Parameter
 from layerscope.selection import Selection
+
+#: How many attention weights of a layer are kept unasked; they grow with the square of the length.
+_MOST_WEIGHTS = 2**26
 
 
 class PassComplete(BaseException):
@@ -37,6 +42,9 @@ class Subject:
     settings: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     opaque: bool = False  #: what it calls runs in a loop, and has no one value to show
+    #: Whether its value stands under its own name also where it only hands on another's;
+    #: ``"operations"``: where that is what a function in it has made.
+    listed: bool | Literal["operations"] = False
     library: bool = False  #: the code between the layers in it is the framework's own
 
 
@@ -46,6 +54,17 @@ class _Origin:
     address: str
     axes: tuple[str, ...]
     serial: int
+    version: Hashable  #: of the value: another one tells that it was written to since
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What became of one value that a call returned."""
+
+    address: str
+    row: int | None = None  #: where its layer stands among the network's; None for an alias
+    handed_on: str | None = None  #: the address of the value that a container hands on
+    listed: bool = False  #: whether it stands under the container's name from then on
 
 
 @dataclass(slots=True)
@@ -55,6 +74,19 @@ class _Frame:
     hidden: bool  #: inside an opaque layer
     received: tuple[str, ...] = ()  #: the addresses of what it was called with
     unread: dict[str, None] = field(default_factory=dict)  #: of what layers in it have returned
+    made: set[str] = field(default_factory=set)  #: what functions that it called have made
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the values that a call returned."""
+
+    frame: _Frame
+    address: str
+    index: int
+    value: Any
+    stored: Callable[[Any], Any] | None  #: what to store in its place
+    several: bool  #: whether it is one of several
 
 
 class Trace:
@@ -80,6 +112,8 @@ class Trace:
         tell how the axes of earlier ones are to be read.
     parents_of
         Which values one that no layer returned was made of, where the framework knows.
+    version_of
+        What changes when a value is written to, where the framework writes to values.
     """
 
     def __init__(
@@ -93,12 +127,15 @@ class Trace:
         keep: Callable[[str, Any], Any] = lambda _, value: value,
         may_stop: bool = True,
         parents_of: Callable[[Any], Sequence[Any]] = lambda value: (),
+        version_of: Callable[[Any], Hashable] = lambda value: 0,
     ) -> None:
         self.layers: list[Layer] = []
         self.values = values
         self.aliases: dict[str, str] = {}
         self.left_out: dict[str, None] = {}
         self.guessed: dict[str, None] = {}
+        self.in_threads: dict[str, None] = {}  #: called by another thread than the pass's own
+        self.too_large: dict[str, None] = {}  #: attention weights that nobody has asked for by name
         self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
         self.input_axes: dict[str, tuple[str, ...]] = {}
         self._selection = selection
@@ -108,10 +145,13 @@ class Trace:
         self._keep = keep
         self._may_stop = may_stop
         self._parents_of = parents_of
+        self._version_of = version_of
+        self.returned: tuple[Returned, ...] = ()  #: by the call that has ended last
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
         self._origins: dict[int, _Origin] = {}
         self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
+        self._listed: dict[str, str] = {}  #: the containers that values stand under, by the values
         self._serial = 0
 
     def receive(self, name: str, value: Any, *, listed: Layer | None) -> None:
@@ -136,7 +176,7 @@ class Trace:
         """
         if self._origin(result) is not None:
             return
-        values = list(_leaves(arguments))
+        values = list(leaves(arguments))
         lineage = tuple(dict.fromkeys(a for value in values for a in self._lineage_of(value)))
         if lineage:
             self._lineage[id(result)] = (_reference(result), lineage)
@@ -154,7 +194,7 @@ class Trace:
 
     def write(self, arguments: Sequence[Any], target: Any) -> None:
         """Something was written into a value: it comes from that, too, from now on."""
-        new = [a for value in _leaves(arguments) for a in self._lineage_of(value)]
+        new = [a for value in leaves(arguments) for a in self._lineage_of(value)]
         if new:
             lineage = tuple(dict.fromkeys((*self._lineage_of(target), *new)))
             self._lineage[id(target)] = (_reference(target), lineage)
@@ -163,7 +203,7 @@ class Trace:
         """A layer is being called."""
         outer = self._frames[-1] if self._frames else None
         hidden = outer is not None and (outer.hidden or outer.subject.opaque)
-        received = [a for value in _leaves(arguments) for a in self._lineage_of(value)]
+        received = [a for value in leaves(arguments) for a in self._lineage_of(value)]
         self._frames.append(_Frame(subject, self._serial, hidden, tuple(received)))
 
     def abandon(self) -> None:
@@ -172,21 +212,21 @@ class Trace:
 
     def attend(
         self, shape: Sequence[int], arguments: Sequence[Any], compute: Callable[[], Any]
-    ) -> None:
+    ) -> str | None:
         """Note the attention weights of the layer that runs now, as ``<its address>/attention``.
 
         ``shape`` is (sample, head, query, key). ``compute`` gives the weights, and is called only
         where they are kept; ``arguments`` are the query and the key. Masked places hold -0.0, which
         equals 0 in every computation and can be told from it. The weights are a value beside the
-        others: nothing that follows is taken to come from them.
+        others: nothing that follows is taken to come from them. Returns the address.
         """
         frame = self._frames[-1] if self._frames else None
         if frame is not None and (frame.hidden or frame.subject.opaque):
-            return
-        inside = frame.subject.address if frame is not None else ""
+            return None
+        inside = frame.subject.address if frame is not None and len(self._frames) > 1 else ""
         address = self._numbered(f"{inside}/attention" if inside else "attention")
         axes = named_axes(tuple(shape), layout="attention")
-        inputs = dict.fromkeys(a for value in _leaves(arguments) for a in self._lineage_of(value))
+        inputs = dict.fromkeys(a for value in leaves(arguments) for a in self._lineage_of(value))
         layer = Layer(
             address,
             "Attention weights",
@@ -195,16 +235,32 @@ class Trace:
             axes,
             inputs=tuple(inputs),
         )
-        if self._selection.wants(layer, len(self.layers)):
+        wanted = self._selection.wants(layer, len(self.layers))
+        if wanted and self._selection.everything and math.prod(shape) > _MOST_WEIGHTS:
+            self.too_large.setdefault(address)
+        elif wanted:
             self.values[address] = self._keep(address, compute())
         self.layers.append(layer)
+        return address
+
+    def has_sources(self) -> bool:
+        """Whether the call that runs now was given anything that comes from layers or inputs."""
+        return bool(self._frames and self._frames[-1].received)
 
     def inside(self) -> Subject | None:
         """The layer that is running now."""
         return self._frames[-1].subject if self._frames else None
 
-    def leave(self, arguments: Sequence[Any], result: Any) -> Any:
+    def leave(
+        self,
+        arguments: Sequence[Any],
+        result: Any,
+        *,
+        stored: Callable[[Any], Any] | None = None,
+    ) -> Any:
         """The layer that was entered last has returned ``result``; what the pass goes on with.
+
+        ``stored`` gives what to store of a value that is kept, where that is not the value itself.
 
         Raises
         ------
@@ -213,21 +269,25 @@ class Trace:
         """
         frame = self._frames.pop()
         parts = list(named_parts(result))
+        self.returned = ()
         if frame.hidden or not all(self._is_value(value) for _, value in parts):
             if parts:
                 self.left_out.setdefault(frame.subject.address)
             return result
         address = self._numbered(frame.subject.address)
-        sources = [self._origin(value) for value in _leaves(arguments)]
+        sources = [self._origin(value) for value in leaves(arguments)]
         replaced = {}
+        returned: list[Returned] = []
         for index, (suffix, value) in enumerate(parts):
             inputs = self._inputs(frame, address + suffix, arguments, value)
-            new = self._part(frame, address + suffix, index, value, sources, inputs)
+            part = _Part(frame, address + suffix, index, value, stored, len(parts) > 1)
+            new = self._part(part, sources, inputs, returned)
             if new is not value:
                 replaced[id(value)] = new
+        self.returned = tuple(returned)
         if self._may_stop and self._selection.is_complete(self.values, len(self.layers) - 1):
             raise PassComplete
-        return _substitute(result, replaced) if replaced else result
+        return substituted(result, replaced) if replaced else result
 
     def _inputs(
         self, frame: _Frame, address: str, arguments: Sequence[Any], result: Any
@@ -240,7 +300,7 @@ class Trace:
         """
         if frame.unread:
             return self._lineage_of(result) or self._guessed(frame, address)
-        values = list(_leaves(arguments))
+        values = list(leaves(arguments))
         lineages = [self._lineage_of(value) for value in values]
         known = tuple(dict.fromkeys(a for lineage in lineages for a in lineage))
         if known or not self._frames or not values:
@@ -283,37 +343,34 @@ class Trace:
             names = list(self.left_out)
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes = (f"left out, because they run inside a loop: {shown}",)
+        if self.in_threads:
+            names = list(self.in_threads)
+            shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            notes += (f"left out, because they ran in another thread: {shown}",)
+        if self.too_large:
+            shown = ", ".join(list(self.too_large)[:8])
+            notes += (f"left out, because of their size, unless layers= names them: {shown}",)
         if self.guessed:
             notes += (guessed_note(list(self.guessed)),)
         return Network(name, framework, tuple(self.layers), parameters, notes)
 
     def _part(
         self,
-        frame: _Frame,
-        address: str,
-        index: int,
-        value: Any,
+        part: _Part,
         sources: list[_Origin | None],
         inputs: tuple[str, ...],
+        returned: list[Returned],
     ) -> Any:
         """Record one value that a layer returned; what the pass goes on with in its place."""
+        frame, address, index, value = part.frame, part.address, part.index, part.value
         subject = frame.subject
         origin = self._origin(value)
-        is_input = origin is not None and origin.address in self.input_axes and origin.serial > 0
-        untouched = is_input and not self._frames
-        if origin is not None and (origin.serial > frame.serial or untouched):
-            # A container that hands on what one of its layers returned is no value of its own,
-            # nor is a model that hands on its input.
-            self.aliases[address] = origin.address
-            if self._frames:
-                self._frames[-1].unread[origin.address] = None
-            if address in self._selection.exact:
-                self.values[address] = self._keep(address, value)
-            return value
+        if origin is not None and self._hands_on(frame, origin, value):
+            return self._handed_on(part, origin, returned)
         layout = subject.part_layouts.get(index, subject.layout)
         # A state says how states are laid out, not how what came in is.
-        told = None if index in subject.part_layouts else sources
-        axes = self._axes(layout, tuple(value.shape), told)
+        stated = None if index in subject.part_layouts else sources
+        axes = self._axes(layout, tuple(value.shape), stated)
         layer = Layer(
             address,
             subject.type,
@@ -329,12 +386,72 @@ class Trace:
             for source in inputs:
                 outer.unread.pop(source, None)
             outer.unread[address] = None
+            if subject.role == "operation":
+                outer.made.add(address)
+        returned.append(Returned(address, len(self.layers)))
         if self._selection.wants(layer, len(self.layers)):
-            value = self._keep(address, value)
-            self.values[address] = value
+            value = self._kept(part)
         self.layers.append(layer)
         self._remember(value, address, axes)
         return value
+
+    def _hands_on(self, frame: _Frame, origin: _Origin, value: Any) -> bool:
+        """Whether a call only hands on a value: what a layer in it returned, or the input.
+
+        Not where it was written to since: what it is now is a value of the container's own.
+        """
+        if origin.version != self._version_of(value):
+            return False
+        is_input = origin.address in self.input_axes and origin.serial > 0
+        return origin.serial > frame.serial or (is_input and not self._frames)
+
+    def _kept(self, part: _Part) -> Any:
+        """Keep a value; what the pass goes on with in its place."""
+        if part.stored is not None:
+            self.values[part.address] = part.stored(part.value)
+            return part.value
+        self.values[part.address] = value = self._keep(part.address, part.value)
+        return value
+
+    def _handed_on(self, part: _Part, origin: _Origin, returned: list[Returned]) -> Any:
+        """Record that a container hands on a value; it is an alias, or listed by its own name."""
+        frame, address, index, value = part.frame, part.address, part.index, part.value
+        subject = frame.subject
+        parameters = subject.parameters if index == 0 and address == subject.address else ()
+        if self._frames:
+            self._frames[-1].unread[origin.address] = None
+        shape = _open(value.shape, origin.axes)
+        layer = Layer(
+            address, subject.type, "container", shape, origin.axes, subject.settings, parameters,
+            (origin.address,),
+        )  # fmt: skip
+        listed = subject.listed is True and origin.address not in self.input_axes
+        if subject.listed == "operations" or part.several:
+            # The model's own answer stands under the name of the layer that it comes from.
+            listed = bool(self._frames) and origin.address in frame.made
+        has_row = listed or bool(parameters)
+        row = len(self.layers) if has_row else None
+        returned.append(Returned(address, row, origin.address, listed))
+        if not listed:
+            self.aliases[address] = origin.address
+        wanted = self._selection.wants_handed_on(layer, row, self.values, listed=listed)
+        if has_row:
+            self.layers.append(layer)
+        if listed:
+            self._move(origin.address, address, wanted)
+        return self._kept(part) if wanted else value
+
+    def _move(self, inner: str, outer: str, wanted: bool) -> None:
+        """From now on a value stands under the name of the container that hands it on."""
+        names = {alias for alias, of in self.aliases.items() if of == inner} | {inner}
+        listed = self._listed.get(inner)
+        if listed is not None:
+            names.add(listed)
+        self.aliases |= dict.fromkeys(names, outer)
+        self._listed[inner] = outer
+        if wanted:
+            for name in names & self.values.keys() - self._selection.exact:
+                del self.values[name]
 
     def _numbered(self, address: str) -> str:
         count = self._counts[address] = self._counts.get(address, 0) + 1
@@ -348,7 +465,9 @@ class Trace:
         serial = 0 if derived else self._serial
         if not derived:
             self._lineage.pop(id(value), None)  # it is a layer's own from now on
-        self._origins[id(value)] = _Origin(_reference(value), address, axes, serial)
+        self._origins[id(value)] = _Origin(
+            _reference(value), address, axes, serial, self._version_of(value)
+        )
 
     def _origin(self, value: Any) -> _Origin | None:
         origin = self._origins.get(id(value))
@@ -419,46 +538,6 @@ def guessed_note(addresses: Sequence[str]) -> str:
         "code between layers is not seen, so the value computed last is taken for the source of "
         f"{shown}"
     )
-
-
-def named_parts(result: Any) -> Iterator[tuple[str, Any]]:
-    """The tensors of a result with the suffixes of their addresses; the first bears none."""
-    first = True
-    for key, value in _items(result):
-        yield ("" if first or not key else f"[{key}]"), value
-        first = False
-
-
-def _items(result: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if hasattr(result, "shape"):
-        yield prefix, result
-        return
-    names: Sequence[Any]
-    if isinstance(result, Mapping):
-        names, values = list(result), list(result.values())
-    elif isinstance(result, tuple | list):
-        names, values = getattr(result, "_fields", range(len(result))), list(result)
-    else:
-        return  # None, a number, a string: no tensor
-    for name, value in zip(names, values, strict=True):
-        yield from _items(value, f"{prefix}.{name}" if prefix else str(name))
-
-
-def _leaves(arguments: Any) -> Iterator[Any]:
-    return (value for _, value in _items(list(arguments)))
-
-
-def _substitute(result: Any, replaced: Mapping[int, Any]) -> Any:
-    """The same structure with some of its tensors replaced, by identity."""
-    if id(result) in replaced:
-        return replaced[id(result)]
-    if isinstance(result, Mapping):
-        return type(result)((k, _substitute(v, replaced)) for k, v in result.items())  # type: ignore[call-arg]
-    if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return type(result)(*(_substitute(v, replaced) for v in result))
-    if isinstance(result, tuple | list):
-        return type(result)(_substitute(v, replaced) for v in result)
-    return result
 
 
 def _open(shape: Sequence[int | None], axes: tuple[str, ...]) -> tuple[int | None, ...]:

@@ -1,0 +1,249 @@
+"""What the objects of a model hold, noted before a pass and put back after it.
+
+A model may set things up at its first call: hooks on its own layers, layers built when they are
+needed, lists that it appends to, flags. After a look it is as if it had never been called, since a
+look may come before its owner's first call, and what is half taken back breaks a model: the hooks
+would stay, and the flag that says so would go. So everything is noted that can be reached from the
+model by attributes and through lists, dicts, sets and objects, and each container gets its contents
+back, in place. What functions close over is their owner's: a hook that collects what it sees goes
+on doing so.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+#: How many objects are noted at most: a data set behind a model has millions.
+_MOST = 500_000
+
+#: Arrays of more values are taken to be data, not state.
+_LARGEST_ARRAY = 2**20
+
+_ATOMS = frozenset({
+    type(None), bool, int, float, complex, str, bytes, range, slice, type(...), type, FunctionType,
+    BuiltinFunctionType, MethodType, ModuleType, property, staticmethod, classmethod,
+})  # fmt: skip
+
+#: Packages whose objects hold the state of a process or of a framework, not of a model.
+_FOREIGN = frozenset({
+    "asyncio", "concurrent", "importlib", "inspect", "io", "jax", "keras", "logging",
+    "multiprocessing", "re", "socket", "subprocess", "sympy", "tensorflow", "threading", "torch",
+    "typing", "weakref", "_thread", "_weakref",
+})  # fmt: skip
+
+_Restore = Callable[[], object]
+
+
+class ObjectState:
+    """What is reachable from an object, as it is now.
+
+    Parameters
+    ----------
+    root
+        Where to begin.
+    leaf_types
+        Of what is somebody else's to keep, such as tensors; those met are ``leaves``.
+    holders
+        Classes whose objects are looked into also where they come from a framework.
+    """
+
+    def __init__(
+        self, root: Any, leaf_types: tuple[type, ...] = (), holders: tuple[type, ...] = ()
+    ) -> None:
+        self.leaves: list[Any] = []
+        self.complete = True  #: whether everything was noted
+        self._leaf_types = leaf_types
+        self._holders = holders
+        self._empty: list[dict[Any, Any]] = []
+        self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+        self._lists: list[tuple[list[Any] | deque[Any], list[Any]]] = []
+        self._sets: list[tuple[set[Any], set[Any]]] = []
+        self._others: list[_Restore] = []
+        self._visit_all(root)
+
+    def restore(self) -> list[Any]:
+        """Put everything back; return the dicts, lists and sets that had changed."""
+        changed: list[Any] = []
+        for held in self._empty:
+            if held:
+                changed.append(held)
+                _base(held).clear(held)
+        for held, before in self._dicts:
+            if _differs(held, before):
+                changed.append(held)
+                _refill(held, before)
+        for items, entries in self._lists:
+            if len(items) != len(entries) or not all(map(operator.is_, items, entries)):
+                changed.append(items)
+                items.clear()
+                items.extend(entries)
+        for members, elements in self._sets:
+            if members != elements:
+                changed.append(members)
+                members.clear()
+                members.update(elements)
+        for put_back in self._others:
+            put_back()
+        return changed
+
+    def _visit_all(self, root: Any) -> None:
+        # A model of a thousand layers has ten thousand dicts, most of them empty, and is looked at
+        # again and again: what is most frequent is decided here, without another call.
+        seen: set[int] = set()
+        pending: list[Iterable[Any]] = [(root,)]
+        atoms, empty = _ATOMS, self._empty
+        while pending:
+            for value in pending.pop():
+                kind = type(value)
+                if kind in atoms:
+                    continue
+                if (kind is dict or kind is OrderedDict) and not value:
+                    empty.append(value)
+                    continue
+                if kind is tuple and atoms.issuperset(map(type, value)):
+                    continue
+                if id(value) in seen:
+                    continue
+                seen.add(id(value))
+                if isinstance(value, self._leaf_types):
+                    self.leaves.append(value)
+                else:
+                    pending.append(self._visit(value))
+            if len(seen) > _MOST:
+                self.complete = False
+                return
+
+    def _visit(self, value: Any) -> Iterable[Any]:
+        """Note one object, and return what it holds."""
+        cls: Any = type(value)
+        kind = _kind(cls)
+        if kind == "object" or isinstance(value, self._holders):
+            return self._attributes(value)
+        if kind == "dict":
+            before = dict(_base(value).items(value))  # plain, whatever the class
+            self._dicts.append((value, before))
+            return [*before.values(), *self._attributes(value)]
+        if kind == "list":
+            self._lists.append((value, list(value)))
+            return [*value, *self._attributes(value)]
+        if kind == "set":
+            self._sets.append((value, set(value)))
+            return list(value)
+        if kind == "array":
+            if value.size <= _LARGEST_ARRAY and value.flags.writeable:
+                self._others.append(_array_restorer(value, value.copy()))
+            return value.ravel().tolist() if value.dtype == object else ()
+        if kind == "random":
+            self._others.append(_random_restorer(value))
+        return value if kind == "constant" else ()
+
+    def _attributes(self, value: Any) -> list[Any]:
+        """Note the attributes of an object, and return their values."""
+        values: list[Any] = []
+        attributes = getattr(value, "__dict__", None)
+        if type(attributes) is dict:
+            before = attributes.copy()
+            self._dicts.append((attributes, before))
+            values.extend(before.values())
+        cls: Any = type(value)
+        slots = _slots(cls)
+        if slots:
+            entries = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+            self._others.append(_slots_restorer(value, slots, entries))
+            values.extend(entries.values())
+        return values
+
+
+def _differs(held: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    """Return whether entries came, went, changed their order, or are other objects now."""
+    if type(held) not in (dict, OrderedDict):
+        held = dict(_base(held).items(held))
+    return (
+        len(held) != len(before)
+        or not all(map(operator.is_, held.values(), before.values()))
+        or not all(map(operator.is_, held, before))
+    )
+
+
+def _refill(held: dict[Any, Any], before: dict[Any, Any]) -> None:
+    # Not the class's own methods: they may refuse, or count.
+    base = _base(held)
+    base.clear(held)
+    for key, value in before.items():
+        base.__setitem__(held, key, value)
+
+
+def _base(held: dict[Any, Any]) -> Any:
+    """Return the class whose methods read and write a dict of whatever class."""
+    return OrderedDict if isinstance(held, OrderedDict) else dict
+
+
+def _array_restorer(array: Any, before: Any) -> _Restore:
+    def put_back() -> None:
+        array[...] = before
+
+    return put_back
+
+
+def _random_restorer(value: Any) -> _Restore:
+    """Return what puts back the state of a generator of random numbers."""
+    if isinstance(value, random.Random):
+        return functools.partial(value.setstate, value.getstate())
+    if isinstance(value, np.random.RandomState):
+        return functools.partial(value.set_state, value.get_state())
+    bits = copy.deepcopy(value.bit_generator.state)
+    return functools.partial(setattr, value.bit_generator, "state", bits)
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(kind: type) -> str:
+    """Return how objects of a class hold what they hold."""
+    for name, classes in _KINDS.items():
+        if issubclass(kind, classes):
+            return name
+    foreign = kind.__module__.partition(".")[0] in _FOREIGN or issubclass(kind, type | Enum)
+    return "nothing" if foreign else "object"
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "dict": (dict,), "list": (list, deque), "set": (set,), "constant": (tuple, frozenset),
+    "array": (np.ndarray,),
+    "random": (random.Random, np.random.RandomState, np.random.Generator),
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: type) -> tuple[str, ...]:
+    if kind.__module__ in ("builtins", "_io"):
+        return ()
+    names: list[str] = []
+    for base in kind.__mro__:
+        stated = base.__dict__.get("__slots__", ())
+        for name in (stated,) if isinstance(stated, str) else stated:
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{base.__name__.lstrip('_')}{name}"
+            if name not in ("__dict__", "__weakref__"):
+                names.append(name)
+    return tuple(names)
+
+
+def _slots_restorer(value: Any, slots: tuple[str, ...], entries: dict[str, Any]) -> _Restore:
+    def put_back() -> None:
+        for name in slots:
+            if name in entries:
+                if getattr(value, name, None) is not entries[name]:
+                    object.__setattr__(value, name, entries[name])
+            elif hasattr(value, name):
+                object.__delattr__(value, name)
+
+    return put_back

@@ -1,0 +1,138 @@
+"""Attention weights in PyTorch: computed for the look where the framework fuses them away.
+
+They are computed from the query and the key that were passed, in at least float32, as the unfused
+computation would. Masked places hold -0.0: it equals 0, and can be told from a weight that is 0.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+_FUSED = inspect.signature(
+    lambda query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
+    enable_gqa=False: None
+)  # fmt: skip
+
+
+class FusedCall:
+    """A call of ``scaled_dot_product_attention``, of which the weights can be computed."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        given = _FUSED.bind(*args, **kwargs)
+        given.apply_defaults()
+        self._given = given.arguments
+
+    @property
+    def sources(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The query and the key."""
+        return self._given["query"], self._given["key"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the weights."""
+        query, key = self.sources
+        return (*query.shape[:-1], key.shape[-2])
+
+    def weights(self) -> torch.Tensor:
+        """Compute the weights, ``(sample, head, query, key)``."""
+        query, key = (tensor.detach() for tensor in self.sources)
+        query, key = _at_least_float32(query), _at_least_float32(key)
+        if self._given["enable_gqa"] and query.ndim > 2:
+            key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+        scale = self._given["scale"]
+        scale = query.shape[-1] ** -0.5 if scale is None else scale
+        scores = (query @ key.transpose(-2, -1)) * scale
+        masked = torch.zeros((), dtype=torch.bool, device=scores.device)
+        if self._given["is_causal"]:
+            ones = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+            masked = ~ones.tril()
+        mask = self._given["attn_mask"]
+        if mask is not None:
+            masked = masked | (~mask if mask.dtype is torch.bool else is_masking(mask))
+        if mask is not None and mask.dtype is not torch.bool:
+            scores = scores + mask.to(scores.dtype)
+        else:
+            scores = scores.masked_fill(masked, -torch.inf)
+        # A query that may look nowhere has no weights, rather than NaN.
+        nowhere = (scores == -torch.inf).all(-1, keepdim=True)
+        return marked(scores.softmax(-1).masked_fill(nowhere, 0.0), masked)
+
+
+def module_weights(
+    module: nn.MultiheadAttention, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> torch.Tensor:
+    """Compute the weights of each head of a call, ``(sample, head, query, key)``."""
+    given = inspect.signature(nn.MultiheadAttention.forward).bind(module, *args, **kwargs)
+    given.arguments |= {"need_weights": True, "average_attn_weights": False}
+    rate, module.dropout = module.dropout, 0.0
+    try:
+        _, weights = nn.MultiheadAttention.forward(*given.args, **given.kwargs)
+    finally:
+        module.dropout = rate
+    if weights is None:
+        raise AssertionError("asked for weights, PyTorch returned none")
+    weights = weights.detach()
+    if weights.ndim == 3:  # of an input without samples
+        weights = weights[None]
+    return marked(weights, _module_mask(given.arguments, weights))
+
+
+def module_shape(
+    module: nn.MultiheadAttention, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[int, ...], tuple[Any, Any]] | None:
+    """Return the shape of a call's weights, and its query and key; None for nested tensors."""
+    given = inspect.signature(nn.MultiheadAttention.forward).bind(module, *args, **kwargs)
+    query, key = given.arguments["query"], given.arguments["key"]
+    if query.is_nested:
+        return None
+    lengths = [t.shape[1 if t.ndim == 3 and module.batch_first else 0] for t in (query, key)]
+    if module.bias_k is not None:
+        lengths[1] += 1
+    if module.add_zero_attn:
+        lengths[1] += 1
+    samples = query.shape[0 if module.batch_first else 1] if query.ndim == 3 else 1
+    return (samples, module.num_heads, *lengths), (query, key)
+
+
+def _module_mask(given: Mapping[str, Any], weights: torch.Tensor) -> torch.Tensor:
+    """Return where a call of ``nn.MultiheadAttention`` masks, as the weights are laid out."""
+    masked = torch.zeros_like(weights, dtype=torch.bool)
+    samples, heads = weights.shape[:2]
+    mask = given.get("attn_mask")
+    if mask is not None:
+        hidden = is_masking(mask)
+        hidden = hidden.view(samples, heads, *hidden.shape[1:]) if hidden.ndim == 3 else hidden
+        masked[..., : hidden.shape[-1]] |= hidden
+    padding = given.get("key_padding_mask")
+    if padding is not None:
+        padding = padding if padding.ndim == 2 else padding[None]
+        masked[..., : padding.shape[-1]] |= is_masking(padding)[:, None, None]
+    return masked
+
+
+def is_masking(mask: torch.Tensor) -> torch.Tensor:
+    """Return where a mask hides: where it is True, or so low that nothing is left of a weight."""
+    if not mask.is_floating_point():
+        return mask.bool()
+    return mask <= torch.finfo(mask.dtype).min / 2
+
+
+def marked(weights: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    """Return the weights with -0.0 for 0 where they are masked."""
+    if not masked.any():
+        return weights
+    return torch.where(masked & (weights == 0), weights.new_tensor(-0.0), weights)
+
+
+def marking(scores: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what marks a softmax of these scores where they are masked, for storing it."""
+    return lambda weights: marked(weights.clone(), is_masking(scores))
+
+
+def _at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
