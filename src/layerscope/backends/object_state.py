@@ -16,7 +16,7 @@ import functools
 import operator
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -70,6 +70,10 @@ class ObjectState:
         self._sets: list[tuple[set[Any], set[Any]]] = []
         self._others: list[_Restore] = []
         self._visit_all(root)
+
+    def contents(self) -> Iterator[dict[Any, Any]]:
+        """Yield what every dict held, of attributes too, in the order in which they were met."""
+        return (before for _, before in self._dicts)
 
     def restore(self) -> list[Any]:
         """Put everything back; return the dicts, lists and sets that had changed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,39 @@ from torch import nn
 from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.object_state import ObjectState
+from layerscope.backends.parts import is_record
+from layerscope.backends.torch_arguments import (
+    arguments,
+    arguments_copied,
+    signature,
+    tensors_by_name,
+)
 from layerscope.backends.torch_calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch_calls import intercepted
 from layerscope.backends.torch_exported import example as exported_example
 from layerscope.backends.torch_exported import type_name
 from layerscope.backends.torch_gradients import ValuePass
 from layerscope.backends.torch_misfits import explain
+from layerscope.backends.torch_plans import Memory, fingerprint, planned
+from layerscope.backends.torch_replay import Diverged, Log, Plan, Replay, choose
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
-from layerscope.backends.torch_untouched import Writes, inference, unchanged
+from layerscope.backends.torch_untouched import (
+    Writes,
+    inference,
+    restored,
+    state_of,
+    tensors_of,
+    unchanged,
+)
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.untouched import random_state_kept
-from layerscope.errors import InputError, ModelError
+from layerscope.errors import ModelError
 from layerscope.network import InputSpec, Layer, Network
 from layerscope.selection import Selection, select
+
+#: What is known of passes through a model. It goes with the model, and does not hold on to it.
+_MEMORY: weakref.WeakKeyDictionary[nn.Module, Memory] = weakref.WeakKeyDictionary()
 
 
 class TorchBackend:
@@ -84,43 +106,121 @@ class TorchBackend:
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode, without gradients."""
-        return self._watched(x, selection)[0]
+        given = _Given.of(self._model, x)
+        memory = _MEMORY.setdefault(self._model, Memory())
+        with random_state_kept(), torch.set_grad_enabled(memory.differentiates):
+            self._materialize(given)
+            state = state_of(self._model)
+            key = (signature(given.args, given.kwargs), fingerprint(state))
+            plan = memory.plan(key)
+            if plan is not None:
+                replayed = self._replayed(plan, state, given, selection, memory)
+                if replayed is not None:
+                    memory.followed()
+                    return replayed
+        run, _, plan = self._seen(given, selection)
+        memory.note(key, plan)
+        return run
 
     def _watched(self, x: Any, selection: Selection) -> tuple[Run, Writes]:
-        """The pass, and what it would have left changed."""
-        args, kwargs = self._arguments(x)
-        received = {**_named(args), **_flat(kwargs)}
-        inputs = {
-            name: tensor.clone() for name, tensor in received.items() if torch.is_tensor(tensor)
-        }
-        if not inputs:
-            raise InputError("x holds no array: pass at least one.")
+        """A pass that watches every operation, and what it would have left changed."""
+        run, writes, _ = self._seen(_Given.of(self._model, x), selection)
+        return run, writes
+
+    def _seen(self, given: _Given, selection: Selection) -> tuple[Run, Writes, Plan | None]:
+        """Watch a pass: what it was, what it would have left changed, and its plan."""
+        memory = _MEMORY.setdefault(self._model, Memory())
+        try:
+            with torch.set_grad_enabled(memory.differentiates):
+                return self._seen_once(given.copied(), selection)
+        except Exception as error:
+            if memory.differentiates or not _wants_gradients(error):
+                explain(self._model, given.args, given.kwargs, error)
+                raise
+        # The forward pass takes a gradient itself, as of an energy with respect to positions.
+        memory.differentiates = True
+        try:
+            return self._seen(given, selection)
+        except BaseException:
+            memory.differentiates = False
+            raise
+
+    def _seen_once(self, given: _Given, selection: Selection) -> tuple[Run, Writes, Plan | None]:
         values: dict[str, Any] = {}
-        with random_state_kept(), torch.no_grad():
-            self._materialize(args, kwargs)
+        log = Log()
+        with random_state_kept():
+            self._materialize(given)
             known = tree.subjects(self._model)
             with (
                 Originals() as originals,
-                unchanged(self._model, originals) as writes,
+                unchanged(state_of(self._model), originals) as writes,
                 inference(self._model),
             ):
                 trace = Trace(
                     selection,
-                    batch=next(iter(inputs.values())).shape[0] if inputs else None,
+                    batch=given.batch,
                     is_value=is_value,
                     default_layout="channels_first",
                     values=values,
                     keep=functools.partial(originals.watch, values),
-                    may_stop=not any(_samples_second(s.layout) for s in known.values()),
+                    may_stop=tree.may_stop(known.values()),
                     version_of=originals.writes_to,
                 )
-                for name, tensor in received.items():
-                    if torch.is_tensor(tensor):
-                        trace.receive(name, tensor, listed=None)
-                output, complete = self._call(trace, known, originals, args, kwargs)
+                for name, tensor in given.received.items():
+                    trace.receive(name, tensor, listed=None)
+                output, complete = self._call(
+                    trace, known, originals, given.args, given.kwargs, log
+                )
                 lasting = lasting_tensors(self._model)
                 originals.detach_from([*writes.tensors, *lasting], only=values)
-        return self._result(trace, inputs, output if complete else None), writes
+        run = self._result(trace, given, output, complete)
+        copied = originals.copied(values)
+        return run, writes, planned(self._model, trace, log, run, writes, copied, complete)
+
+    def _replayed(
+        self,
+        plan: Plan,
+        state: ObjectState,
+        given: _Given,
+        selection: Selection,
+        memory: Memory,
+    ) -> Run | None:
+        """A pass that follows a plan; None where it does not."""
+        choice = choose(plan, selection)
+        if choice is None:
+            return None
+        modules = [m for m in self._model.modules() if not isinstance(m, torch.jit.ScriptModule)]
+        tensors = tensors_of(state)
+        lasting = frozenset(map(id, tensors))
+        guarded = lasting - {id(tensors[i]) for i in plan.written}
+        while True:
+            use = given.copied()
+            replay = Replay(plan, choice, lasting, guarded, use.received)
+            output, complete = None, False
+            try:
+                with restored(state, plan.written), inference(self._model):
+                    with replay.watching(modules), suppress(PassComplete):
+                        output = self._model(*use.args, **use.kwargs)
+                        complete = True
+                    overwritten = replay.overwritten()
+                if complete:
+                    replay.finish()
+            except Diverged:
+                memory.diverged(plan)
+                return None
+            except Exception as error:
+                explain(self._model, given.args, given.kwargs, error)
+                raise
+            if not overwritten:
+                break
+            plan.copied.update(overwritten)
+        return Run(
+            plan.network,
+            {a: _array(v, plan.axes[a]) for a, v in replay.ordered().items()},
+            {name: _array(v, plan.input_axes[name]) for name, v in given.received.items()},
+            plan.aliases,
+            _to_arrays(output) if complete else None,
+        )
 
     def weights(self) -> Mapping[str, NamedArray]:
         """Every parameter and floating buffer, a copy of each, by the names of ``state_dict``."""
@@ -175,43 +275,14 @@ class TorchBackend:
         with torch.inference_mode(False):  # what it counts is written to outside of it, too
             return calculus().update(optimizer_of(which), params)
 
-    def _arguments(self, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and keyword arguments: a list or tuple is several inputs, a dict keywords."""
-        if isinstance(x, dict):
-            return (), {str(name): self._tensors(value) for name, value in x.items()}
-        if isinstance(x, list | tuple):
-            return tuple(self._tensors(value) for value in x), {}
-        return (self._tensors(x),), {}
-
-    def _tensors(self, value: Any) -> Any:
-        """An argument with its arrays made tensors, in whatever structure they are."""
-        if isinstance(value, dict):
-            return {key: self._tensors(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(self._tensors(item) for item in value)
-        return self._tensor(value)
-
-    def _tensor(self, value: Any) -> Any:
-        """An array as a tensor of the model's type, on its device, that the model may write to."""
-        floating = (p for p in self._model.parameters() if p.is_floating_point())
-        like = next(floating, torch.empty(0))
-        if isinstance(value, torch.Tensor):
-            return value.detach().clone().to(like.device)
-        if not isinstance(value, np.ndarray):
-            return value
-        tensor = torch.from_numpy(np.array(value))
-        # Bytes are pixels: no module that has weights of floating numbers takes them as they are.
-        is_pixels = tensor.dtype is torch.uint8 and like.numel() > 0
-        cast = tensor.is_floating_point() or is_pixels
-        return tensor.to(like.device, like.dtype if cast else None)
-
-    def _materialize(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _materialize(self, given: _Given) -> None:
         """Let lazy modules find their shapes, as their first call would."""
         if any(nn.parameter.is_lazy(p) for p in self._model.parameters()):
+            use = given.copied()
             try:
-                self._model(*(a.clone() if torch.is_tensor(a) else a for a in args), **kwargs)
+                self._model(*use.args, **use.kwargs)
             except Exception as error:
-                explain(self._model, args, kwargs, error)
+                explain(self._model, given.args, given.kwargs, error)
                 raise
 
     def _call(
@@ -221,9 +292,11 @@ class TorchBackend:
         originals: Originals,
         args: Any,
         kwargs: Any,
+        log: Log | None = None,
     ) -> tuple[Any, bool]:
         root = known[self._model]
         library = {s.address for module, s in known.items() if tree.is_library(module)}
+        sealed = {s.address for module, s in known.items() if tree.is_sealed(module)}
 
         def prefix_of() -> str | None:
             subject = trace.inside()
@@ -232,13 +305,10 @@ class TorchBackend:
             return "" if subject is root else subject.address + "."
 
         try:
-            with intercepted(trace, known, prefix_of, originals):
+            with intercepted(trace, known, prefix_of, originals, log, sealed):
                 return self._model(*args, **kwargs), True
         except PassComplete:
             return None, False
-        except Exception as error:
-            explain(self._model, args, kwargs, error)
-            raise
 
     def _uncalled(self, trace: Trace) -> list[str]:
         """The modules with parameters of their own that the pass did not call."""
@@ -251,7 +321,7 @@ class TorchBackend:
         )
         return [address for address in found if address not in seen]
 
-    def _result(self, trace: Trace, inputs: Mapping[str, Any], output: Any) -> Run:
+    def _result(self, trace: Trace, given: _Given, output: Any, complete: bool) -> Run:
         network = trace.network(
             type_name(self._model), self.framework, tree.parameters(self._model)
         )
@@ -263,7 +333,7 @@ class TorchBackend:
         if scripted:
             note = f"left out, because scripted modules hide their calls: {', '.join(scripted)}"
             network = replace(network, notes=(*network.notes, note))
-        uncalled = self._uncalled(trace) if output is not None else []
+        uncalled = self._uncalled(trace) if complete else []
         if uncalled:
             shown = ", ".join(uncalled[:8]) + (", …" if len(uncalled) > 8 else "")
             network = replace(network, notes=(*network.notes, f"defined, but not called: {shown}"))
@@ -272,32 +342,41 @@ class TorchBackend:
         return Run(
             network,
             {address: _array(value, axes[address]) for address, value in trace.values.items()},
-            {name: _array(value, trace.input_axes[name]) for name, value in inputs.items()},
+            {name: _array(v, trace.input_axes[name]) for name, v in given.received.items()},
             trace.aliases,
-            _to_arrays(output),
+            _to_arrays(output) if complete else None,
         )
 
 
-def _samples_second(layout: Any) -> bool:
-    """Whether a layer takes its samples along the second axis, as ``batch_first=False`` says."""
-    return isinstance(layout, tuple) and layout[:2] == ("position", "sample")
+@dataclass(frozen=True)
+class _Given:
+    """What a model is called with."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    received: Mapping[str, torch.Tensor]  #: the tensors in it, by name
+
+    @classmethod
+    def of(cls, model: nn.Module, x: Any) -> _Given:
+        """Make arguments of what the user passed."""
+        args, kwargs = arguments(model, x)
+        return cls(args, kwargs, tensors_by_name(args, kwargs))
+
+    def copied(self) -> _Given:
+        """The same, for the model to write to."""
+        args, kwargs = arguments_copied(self.args, self.kwargs)
+        return _Given(args, kwargs, tensors_by_name(args, kwargs))
+
+    @property
+    def batch(self) -> int | None:
+        """How many samples there are, as far as an input tells."""
+        first = next(iter(self.received.values()), None)
+        return None if first is None or not first.ndim else first.shape[0]
 
 
-def _named(args: tuple[Any, ...]) -> dict[str, Any]:
-    return _flat({"input" if i == 0 else f"input_{i}": value for i, value in enumerate(args)})
-
-
-def _flat(named: dict[str, Any]) -> dict[str, Any]:
-    """Inputs by name, those in structures by their names inside."""
-    flat: dict[str, Any] = {}
-    for name, value in named.items():
-        if isinstance(value, dict):
-            flat |= _flat({f"{name}.{key}": item for key, item in value.items()})
-        elif isinstance(value, list | tuple):
-            flat |= _flat({f"{name}.{i}": item for i, item in enumerate(value)})
-        else:
-            flat[name] = value
-    return flat
+def _wants_gradients(error: Exception) -> bool:
+    """Whether a forward pass failed because gradients are not tracked."""
+    return isinstance(error, RuntimeError) and "does not require grad" in str(error)
 
 
 def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:
@@ -312,4 +391,6 @@ def _to_arrays(output: Any) -> Any:
         return {key: _to_arrays(value) for key, value in output.items()}
     if isinstance(output, tuple | list):
         return [_to_arrays(value) for value in output]
+    if is_record(output):
+        return {f.name: _to_arrays(getattr(output, f.name)) for f in dataclasses.fields(output)}
     return output

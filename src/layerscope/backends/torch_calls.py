@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from layerscope.backends import torch_attention as attention
 from layerscope.backends import torch_functions as functions
 from layerscope.backends.torch_tensors import Originals
-from layerscope.backends.trace import Returned, Subject, Trace
+from layerscope.backends.trace import PassComplete, Returned, Subject, Trace
 
 
 class CallLog(Protocol):
@@ -31,11 +31,17 @@ class CallLog(Protocol):
 class Seen:
     """What became of a call: the values that it returned, and the weights of its attention."""
 
-    __slots__ = ("attention", "returned")
+    __slots__ = ("attention", "marks", "returned")
 
-    def __init__(self, returned: tuple[Returned, ...] = (), attention: str | None = None) -> None:
+    def __init__(
+        self,
+        returned: tuple[Returned, ...] = (),
+        attention: str | None = None,
+        marks: bool = False,
+    ) -> None:
         self.returned = returned
-        self.attention = attention
+        self.attention = attention  #: the address of weights that are computed within the call
+        self.marks = marks  #: whether it returns attention weights
 
 
 @contextmanager
@@ -45,12 +51,14 @@ def intercepted(
     prefix_of: Callable[[], str | None],
     originals: Originals,
     log: CallLog | None = None,
+    sealed: Collection[str] = (),
 ) -> Iterator[None]:
     """Report to the trace the calls of these modules, and of functions between them.
 
     Modules get a hook before and one after, for as long as the pass lasts. They come last, so what
     is seen is what the user's own hooks have made of it. ``prefix_of`` gives the address prefix for
-    functions called by the module that runs now, None where they are its own affair.
+    functions called by the module that runs now, None where they are its own affair; ``sealed`` are
+    the addresses of modules whose functions the log is not told of.
     """
     owner = threading.get_ident()
 
@@ -68,9 +76,11 @@ def intercepted(
             weights = None
             if isinstance(module, nn.MultiheadAttention) and result is not None:
                 weights = _attend_in(module, args, kwargs, trace)
-            trace.leave([args, kwargs], unpacked(result))
-            if log is not None:
-                log.module_ended(module, args, result, Seen(trace.returned, weights))
+            try:
+                trace.leave([args, kwargs], unpacked(result))
+            finally:  # also where the pass ends with it
+                if log is not None:
+                    log.module_ended(module, args, result, Seen(trace.returned, weights))
 
     with ExitStack() as stack:
         for module in subjects:
@@ -81,7 +91,7 @@ def intercepted(
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
             stack.callback(leave.remove)
         addresses = {subject.address for subject in subjects.values()}
-        stack.enter_context(_Functions(trace, prefix_of, addresses, originals, log))
+        stack.enter_context(_Functions(trace, prefix_of, addresses, originals, log, sealed))
         yield
 
 
@@ -103,8 +113,10 @@ class _Functions(TorchFunctionMode):
         modules: Collection[str],
         originals: Originals,
         log: CallLog | None,
+        sealed: Collection[str],
     ) -> None:
         super().__init__()
+        self._sealed = frozenset(sealed)
         self._originals = originals
         self._trace = trace
         self._modules = modules
@@ -118,6 +130,7 @@ class _Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in functions.ESCAPES and args:
             self._originals.detach_from([args[0]])
+        inside = self._trace.inside()
         prefix = self._prefix_of()
         name = functions.step_name(func, args)
         seen = Seen()
@@ -126,8 +139,12 @@ class _Functions(TorchFunctionMode):
             self._carry(func, args, kwargs, result)
         else:
             result, seen = self._step(prefix, name, func, args, kwargs)
+        if name == "scaled_dot_product_attention":
+            call = attention.FusedCall(args, kwargs)
+            seen.attention = self._trace.attend(call.shape, call.sources, call.weights)
         self._follow_scores(func, args, result)
-        if self._log is not None and prefix is not None:
+        sealed = inside is not None and inside.address in self._sealed
+        if self._log is not None and not sealed:
             self._log.function_ended(func, args, result, seen)
         return result
 
@@ -153,12 +170,16 @@ class _Functions(TorchFunctionMode):
             self._carry(func, args, kwargs, result)
             return result, Seen()
         stored = attention.marking(args[0]) if of_attention else None
-        result = self._trace.leave([args, kwargs], result, stored=stored)
-        seen = Seen(self._trace.returned)
-        if name == "scaled_dot_product_attention":
-            call = attention.FusedCall(args, kwargs)
-            seen.attention = self._trace.attend(call.shape, call.sources, call.weights)
-        return result, seen
+        seen = Seen(marks=of_attention)
+        try:
+            return self._trace.leave([args, kwargs], result, stored=stored), seen
+        except PassComplete:
+            if self._log is not None:
+                seen.returned = self._trace.returned
+                self._log.function_ended(func, args, result, seen)
+            raise
+        finally:
+            seen.returned = self._trace.returned
 
     def _is_step(
         self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any

@@ -7,7 +7,7 @@ from, and the network's notes name those that compute.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -125,6 +125,50 @@ def is_in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result
         return False
     name = plain_name(func)
     return name.endswith("_") and (not name.startswith("__") or name.startswith("__i"))
+
+
+def gives_memory(func: Any) -> bool:
+    """Whether a function gives a tensor's memory to others, who may write to it unseen."""
+    name = getattr(func, "__name__", "")
+    return name in ESCAPES or (name == "__get__" and _attribute(func) == "data")
+
+
+def kind(func: Any, steps: Collection[Any]) -> str:
+    """Return what a replay has to do about a function.
+
+    ``"step"``, ``"writing step"``: it is among the calls of the plan; ``"memory"``: it gives memory
+    to others, and is not; ``"writes"``: it may write to its arguments; ``"plain"``: nothing.
+    """
+    name = plain_name(func)
+    writes = (
+        (name.endswith("_") and not name.startswith("__"))
+        or (name.startswith("__i") and name not in ("__index__", "__int__", "__invert__"))
+        or name in ("__setitem__", "__set__", "batch_norm", "instance_norm")
+    )
+    if func in steps:
+        return "writing step" if writes else "step"
+    if gives_memory(func):
+        return "memory"
+    return "writes" if writes else "plain"
+
+
+def written_by(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[torch.Tensor]:
+    """Yield the tensors among its arguments that a function may write to."""
+    if bare_name(func) in ("batch_norm", "instance_norm"):
+        if kwargs.get("training", kwargs.get("use_input_stats", (*args, *(True,) * 6)[5])):
+            yield from tensors_in(
+                [args[1:3], kwargs.get("running_mean"), kwargs.get("running_var")]
+            )
+        return
+    yield from tensors_in(args[:1])
+    yield from tensors_in(kwargs.get("out"))
+
+
+def _attribute(func: Any) -> str:
+    """Return the name of the attribute that a getter or a setter is of."""
+    return str(getattr(getattr(func, "__self__", None), "__name__", ""))
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:

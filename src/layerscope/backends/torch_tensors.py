@@ -25,6 +25,7 @@ class Originals(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._by_storage: dict[int, list[tuple[MutableMapping[str, Any], str]]] = {}
         self._writes: dict[int, int] = {}  #: how often each storage was written to
+        self._copied: set[tuple[int, str]] = set()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -41,6 +42,10 @@ class Originals(TorchDispatchMode):
         if tensor.layout is torch.strided:
             self._by_storage.setdefault(_storage(tensor), []).append((values, key))
         return tensor
+
+    def copied(self, values: MutableMapping[str, Any]) -> set[str]:
+        """Return the keys of those of these values that were copied."""
+        return {key for owner, key in self._copied if owner == id(values)}
 
     def detach_from(
         self, tensors: Iterable[torch.Tensor], only: MutableMapping[str, Any] | None = None
@@ -81,6 +86,7 @@ class Originals(TorchDispatchMode):
         for values, key in watched:
             if key in values and (only is None or values is only):
                 values[key] = values[key].clone()
+                self._copied.add((id(values), key))
         if only is not None and watched:
             self._by_storage[storage] = [entry for entry in watched if entry[0] is not only]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -43,6 +43,24 @@ def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
 def is_library(module: nn.Module) -> bool:
     """Whether PyTorch wrote it: the functions that it calls are its own affair."""
     return exported.kind(module).__module__.startswith("torch.nn.")
+
+
+def is_sealed(module: nn.Module) -> bool:
+    """Whether what it calls is its own affair whatever happens: PyTorch's, with nothing inside."""
+    return (
+        type(module).__module__.startswith("torch.nn.")
+        and not module._modules
+        and not isinstance(module, torch.jit.ScriptModule)
+    )
+
+
+def may_stop(known: Iterable[Subject]) -> bool:
+    """Whether a pass may end early: no later layer tells that samples are the second axis.
+
+    So says ``batch_first=False``.
+    """
+    layouts = [subject.layout for subject in known]
+    return not any(isinstance(one, tuple) and one[:2] == ("position", "sample") for one in layouts)
 
 
 def subjects(model: nn.Module) -> dict[nn.Module, Subject]:

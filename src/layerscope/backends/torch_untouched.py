@@ -13,6 +13,7 @@ from torch import nn
 
 from layerscope.backends.object_state import ObjectState
 from layerscope.backends.torch_tensors import Originals
+from layerscope.errors import ModelError
 
 #: What a module keeps its parameters, its buffers or its other attributes in.
 Attributes = dict[str, Any]
@@ -84,6 +85,7 @@ class Writes:
     tensors: Sequence[torch.Tensor] = ()  #: all that may be written to
     objects: list[Any] = field(default_factory=list)  #: dicts, lists and sets
     written: list[torch.Tensor] = field(default_factory=list)
+    memory: bool = False  #: whether a tensor was given other memory
     complete: bool = True  #: whether all of the model's objects were looked at
 
 
@@ -97,37 +99,91 @@ def state_of(model: nn.Module) -> ObjectState:
 
 
 @contextmanager
-def unchanged(model: nn.Module, originals: Originals) -> Iterator[Writes]:
+def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
     """What the pass writes to tensors and objects of the model is taken back afterwards.
 
     Entering it gives what tells, after it, what that was.
     """
-    state = state_of(model)
-    tensors = {str(i): t for i, t in enumerate(state.leaves) if isinstance(t, torch.Tensor)}
-    generators = [(g, g.get_state()) for g in state.leaves if isinstance(g, torch.Generator)]
-    memory = [(t, t.detach()) for t in tensors.values()]
-    needs_gradient = [(t, t.requires_grad) for t in tensors.values() if t.is_leaf]
+    tensors = {str(i): tensor for i, tensor in enumerate(tensors_of(state))}
+    grads = [(t, t.grad) for t in tensors.values() if t.is_leaf and t.grad is not None]
+    tensors |= {f"grad {i}": grad for i, (_, grad) in enumerate(grads) if grad is not None}
+    memory = [(t, t.detach()) for t in tensors.values() if _has_plain_memory(t)]
     before: dict[str, Any] = {}
     for name, tensor in tensors.items():
         originals.watch(before, name, tensor)
-    writes = Writes(tuple(tensors.values()), complete=state.complete)
+    writes = Writes(tuple(tensors_of(state)), complete=state.complete)
     try:
-        yield writes
+        with _flags_kept(state):
+            yield writes
     finally:
         writes.objects += state.restore()
-        for generator, random_state in generators:
-            generator.set_state(random_state)
-        for tensor, needed in needs_gradient:
-            if tensor.requires_grad is not needed:
-                tensor.requires_grad_(needed)
         for tensor, alias in memory:
-            if tensor.layout is torch.strided and tensor.data_ptr() != alias.data_ptr():
+            if tensor.data_ptr() != alias.data_ptr():
+                writes.memory = True
                 tensor.data = alias  # it was given other memory
         with torch.no_grad():
             for name, tensor in tensors.items():
                 if before[name] is not tensor:
                     writes.written.append(tensor)
                     _write(tensor, before[name])
+        for tensor, grad in grads:
+            tensor.grad = grad
+
+
+@contextmanager
+def restored(state: ObjectState, written: Sequence[int]) -> Iterator[None]:
+    """What a pass writes to is taken back, where it is known which tensors these are.
+
+    Raises ModelError where another one was written to: it can't be put back.
+    """
+    tensors = tensors_of(state)
+    versions = [tensor._version for tensor in tensors]
+    copies = [(tensors[i], tensors[i].detach().clone()) for i in written]
+    try:
+        with _flags_kept(state):
+            yield
+    finally:
+        state.restore()
+        known = frozenset(written)
+        changed = {i for i, tensor in enumerate(tensors) if tensor._version != versions[i]}
+        with torch.no_grad():
+            for tensor, copy in copies:
+                _write(tensor, copy)
+        if not changed <= known:
+            raise ModelError(
+                "The model has written to its own weights in a way that could not be foreseen from "
+                "an earlier pass, and can't be taken back: load its weights again."
+            )
+
+
+def tensors_of(state: ObjectState) -> list[torch.Tensor]:
+    """Return the tensors that a model holds."""
+    return [leaf for leaf in state.leaves if isinstance(leaf, torch.Tensor)]
+
+
+@contextmanager
+def _flags_kept(state: ObjectState) -> Iterator[None]:
+    """Put back which tensors want gradients, and the state of random generators."""
+    generators = [(g, g.get_state()) for g in state.leaves if isinstance(g, torch.Generator)]
+    flags = [
+        (t, t.requires_grad) for t in state.leaves if isinstance(t, torch.Tensor) and t.is_leaf
+    ]
+    try:
+        yield
+    finally:
+        for generator, random_state in generators:
+            generator.set_state(random_state)
+        for tensor, needed in flags:
+            if tensor.requires_grad is not needed:
+                tensor.requires_grad_(needed)
+
+
+def _has_plain_memory(tensor: torch.Tensor) -> bool:
+    return (
+        type(tensor) in (torch.Tensor, nn.Parameter, nn.Buffer)
+        and tensor.layout is torch.strided
+        and not nn.parameter.is_lazy(tensor)
+    )
 
 
 def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:

@@ -20,7 +20,7 @@ from layerscope.network import Layer, Network, Parameter
 from layerscope.selection import Selection
 
 #: How many attention weights of a layer are kept unasked; they grow with the square of the length.
-_MOST_WEIGHTS = 2**26
+MOST_WEIGHTS = 2**26
 
 
 class PassComplete(BaseException):
@@ -236,7 +236,7 @@ class Trace:
             inputs=tuple(inputs),
         )
         wanted = self._selection.wants(layer, len(self.layers))
-        if wanted and self._selection.everything and math.prod(shape) > _MOST_WEIGHTS:
+        if wanted and self._selection.everything and math.prod(shape) > MOST_WEIGHTS:
             self.too_large.setdefault(address)
         elif wanted:
             self.values[address] = self._keep(address, compute())

@@ -1,0 +1,117 @@
+"""What is remembered of passes through a PyTorch model, to see the next one at less cost."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from layerscope.backends import torch_tree as tree
+from layerscope.backends.base import Run
+from layerscope.backends.object_state import ObjectState
+from layerscope.backends.torch_replay import Log, Plan
+from layerscope.backends.torch_untouched import Writes, tensors_of
+from layerscope.backends.trace import Trace
+
+_MOST_PLANS = 4
+_MOST_DIVERGED = 3  #: after so many in a row a model is taken to be another each time
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+@dataclass
+class Memory:
+    """Of one model: a plan for each kind of call, and what it needs."""
+
+    differentiates: bool = False  #: whether its forward pass takes gradients itself
+    _plans: OrderedDict[Hashable, Plan | None] = field(default_factory=OrderedDict)
+    _diverged: int = 0
+
+    def plan(self, key: Hashable) -> Plan | None:
+        """Return the plan for a kind of call, where there is one."""
+        if self._diverged >= _MOST_DIVERGED or key not in self._plans:
+            return None
+        self._plans.move_to_end(key)
+        return self._plans[key]
+
+    def note(self, key: Hashable, plan: Plan | None) -> None:
+        """Remember the plan of a pass, where none is known that goes further."""
+        known = self._plans.get(key)
+        if known is None or (plan is not None and len(plan.calls) > len(known.calls)):
+            self._plans[key] = plan
+        while len(self._plans) > _MOST_PLANS:
+            self._plans.popitem(last=False)
+
+    def followed(self) -> None:
+        """Note that a pass has followed its plan."""
+        self._diverged = 0
+
+    def diverged(self, plan: Plan) -> None:
+        """Note that a pass did not follow its plan."""
+        self._diverged += 1
+        for key in [key for key, known in self._plans.items() if known is plan]:
+            del self._plans[key]
+
+
+def fingerprint(state: ObjectState) -> Hashable:
+    """Return what changes whenever a setting, a layer or a tensor of a model does."""
+    entries = [
+        value if isinstance(value, _PLAIN) or _is_plain_tuple(value) else id(value)
+        for attributes in state.contents()
+        for value in attributes.values()
+    ]
+    tensors = [(id(t), t.dtype, t.requires_grad) for t in tensors_of(state)]
+    return tuple(entries), tuple(tensors)
+
+
+def planned(
+    model: nn.Module,
+    trace: Trace,
+    log: Log,
+    run: Run,
+    writes: Writes,
+    copied: set[str],
+    complete: bool,
+) -> Plan | None:
+    """Return the plan of a pass; None where it can't be followed.
+
+    Not where layers ran in other threads; nor where tensors count no versions, or are no plain
+    ones, or were given other memory: what happened to them can't be seen without watching.
+    """
+    held = writes.tensors
+    followed = not trace.in_threads and writes.complete and not writes.memory
+    if not followed or not all(map(_counts_versions, held)):
+        return None
+    positions = {id(tensor): i for i, tensor in enumerate(held)}
+    if any(id(tensor) not in positions for tensor in writes.written):  # gradients that were there
+        return None
+    calls, functions = log.steps()
+    axes: dict[str, Any] = {layer.address: layer.axes for layer in trace.layers}
+    axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
+    return Plan(
+        calls=calls,
+        functions=functions,
+        sealed=frozenset(id(m) for m in model.modules() if tree.is_sealed(m)),
+        network=run.network,
+        aliases=dict(trace.aliases),
+        axes=axes,
+        input_axes=dict(trace.input_axes),
+        may_stop=tree.may_stop(tree.subjects(model).values()),
+        written=tuple(sorted(positions[id(t)] for t in writes.written)),
+        complete=complete,
+        handed_on=frozenset(r.handed_on for call in calls for r in call.returned if r.handed_on),
+        copied=set(copied),
+    )
+
+
+def _counts_versions(tensor: torch.Tensor) -> bool:
+    plain = type(tensor) in (torch.Tensor, nn.Parameter, nn.Buffer)
+    return plain and not tensor.is_inference() and tensor.layout is torch.strided
+
+
+def _is_plain_tuple(value: Any) -> bool:
+    return type(value) is tuple and all(isinstance(item, _PLAIN) for item in value)
