@@ -211,21 +211,31 @@ class Trace:
         self._frames.pop()
 
     def attend(
-        self, shape: Sequence[int], arguments: Sequence[Any], compute: Callable[[], Any]
+        self,
+        shape: Sequence[int | None],
+        arguments: Sequence[Any],
+        compute: Callable[[], Any],
+        *,
+        axes: tuple[str, ...] | None = None,
+        value: Any = None,
     ) -> str | None:
         """Note the attention weights of the layer that runs now, as ``<its address>/attention``.
 
-        ``shape`` is (sample, head, query, key). ``compute`` gives the weights, and is called only
-        where they are kept; ``arguments`` are the query and the key. Masked places hold -0.0, which
-        equals 0 in every computation and can be told from it. The weights are a value beside the
-        others: nothing that follows is taken to come from them. Returns the address.
+        ``shape`` is (sample, head, query, key), unless ``axes`` says otherwise. ``compute`` gives
+        the weights, and is called only where they are kept; ``arguments`` are the query and the
+        key. Masked places hold -0.0, which equals 0 in every computation and can be told from it.
+        The weights are a value beside the others: nothing that follows is taken to come from them,
+        but for what comes from ``value``, a tensor of the pass that holds them already; a layer
+        that returns it hands them on.
+
+        Returns their address; None inside a loop, where they are not noted.
         """
         frame = self._frames[-1] if self._frames else None
         if frame is not None and (frame.hidden or frame.subject.opaque):
             return None
         inside = frame.subject.address if frame is not None and len(self._frames) > 1 else ""
         address = self._numbered(f"{inside}/attention" if inside else "attention")
-        axes = named_axes(tuple(shape), layout="attention")
+        axes = axes or named_axes(tuple(shape), layout="attention")
         inputs = dict.fromkeys(a for value in leaves(arguments) for a in self._lineage_of(value))
         layer = Layer(
             address,
@@ -236,12 +246,25 @@ class Trace:
             inputs=tuple(inputs),
         )
         wanted = self._selection.wants(layer, len(self.layers))
-        if wanted and self._selection.everything and math.prod(shape) > MOST_WEIGHTS:
+        if (
+            wanted
+            and self._selection.everything
+            and math.prod(n or 1 for n in shape) > MOST_WEIGHTS
+        ):
             self.too_large.setdefault(address)
         elif wanted:
             self.values[address] = self._keep(address, compute())
         self.layers.append(layer)
+        if value is not None:
+            self._remember(value, address, axes)
         return address
+
+    def alias(self, address: str, of: str, value: Any) -> None:
+        """A call at this address, which was abandoned, only handed on the value of another."""
+        address = self._numbered(address)
+        self.aliases[address] = of
+        if address in self._selection.exact:
+            self.values[address] = self._keep(address, value)
 
     def has_sources(self) -> bool:
         """Whether the call that runs now was given anything that comes from layers or inputs."""
