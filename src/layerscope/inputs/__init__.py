@@ -7,6 +7,7 @@
     image file, PIL image    ──► images: channels, size and range of values as the network has them
     "noise", "zeros"         ──► named: in the network's own shape
     folder, glob, long list  ──► sources ──► batches: of these, one after another
+    flag, number, None, object ► arguments: handed on as it is, where a model may take others
 
 Whatever was done to it is said, in sentences.
 """
@@ -18,12 +19,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.errors import InputError
-from layerscope.inputs.array_files import array_file, load_array, load_members, members
-from layerscope.inputs.arrays import fit_array, is_array, is_numbers, is_table
+from layerscope.inputs.arguments import are_several, arguments, is_data, is_packed, takes_anything
+from layerscope.inputs.array_files import array_file, load_members, members
+from layerscope.inputs.arrays import is_array, is_numbers, is_table
 from layerscope.inputs.batches import Batches
-from layerscope.inputs.images import fit_images, is_image
+from layerscope.inputs.fitting import fit
+from layerscope.inputs.images import is_image
 from layerscope.inputs.memory import free_memory
-from layerscope.inputs.named import is_named, made
+from layerscope.inputs.named import is_named
 from layerscope.inputs.settings import Fitted, InputRange, Settings
 from layerscope.inputs.sources import CHUNK, Files, files_of, listed
 from layerscope.network import InputSpec
@@ -91,14 +94,21 @@ def prepare(
     if x is None:
         raise InputError("x is None: pass an array, an image file or a PIL image.")
     x = _by_input(x, specs)
-    if _is_several(x, specs):
+    anything = takes_anything(specs)
+    if anything and are_several(x):
+        return _prepared(*arguments(x, specs, settings))
+    if not anything and _is_several(x, specs):
         return _several(x, specs, settings)
     if len(specs) > 1:
         raise InputError(
             f"The model has {len(specs)} inputs, {_listed(specs)}, and x is one "
             f"{type(x).__name__}: pass a list of {len(specs)}, or a dict by name."
         )
-    one = _one(x, specs[0] if specs else _ANY, "x", settings)
+    if anything and not isinstance(x, str | list | tuple) and not is_data(x):
+        return Prepared(x)
+    if anything and is_packed(x):  # a tuple by its class, and one argument
+        return Prepared([x])
+    one = fit(x, specs[0] if specs else _ANY, "x", settings)
     notes = one.notes
     if settings.preprocess is not None and not one.pixels:
         notes += ("preprocess= is for images: x was taken as it is",)
@@ -125,6 +135,14 @@ def batches(
         )
     settings = Settings(**options) if settings is None else settings
     return Batches(files, specs[0] if specs else _ANY, settings, chunk)
+
+
+def _prepared(value: Any, fitted: Sequence[Fitted]) -> Prepared:
+    """Several inputs, and what was done to each."""
+    notes = tuple(note for one in fitted for note in one.notes)
+    named = {one.samples for one in fitted if one.samples}
+    # Samples are called after their files where it is one file for each, and no other.
+    return Prepared(value, notes, named.pop() if len(named) == 1 else ())
 
 
 def _by_input(x: Any, specs: Sequence[InputSpec]) -> Any:
@@ -164,7 +182,7 @@ def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
         return False
     if any(is_image(item, specs[0].dtype if specs else "float32") for item in x):
         return False
-    if not specs or specs[0].shape is None or not specs[0].certain:
+    if not specs or specs[0].shape is None:
         return True
     # A list for one input: ``[batch]`` as Keras allows, or single samples to be stacked.
     return any(not is_array(i) or len(i.shape) >= len(specs[0].shape) for i in x)
@@ -185,14 +203,10 @@ def _several(x: Any, specs: Sequence[InputSpec], settings: Settings) -> Prepared
                 return type(item)(*parts)
             return tuple(parts) if isinstance(item, tuple) else parts
         label, spec = next(pairs)
-        fitted.append(_one(item, spec, label, settings))
+        fitted.append(fit(item, spec, label, settings))
         return fitted[-1].value
 
-    value = build(x, top=True)
-    notes = tuple(note for one in fitted for note in one.notes)
-    named = {one.samples for one in fitted if one.samples}
-    # Samples are called after their files where it is one file for each, and no other.
-    return Prepared(value, notes, named.pop() if len(named) == 1 else ())
+    return _prepared(build(x, top=True), fitted)
 
 
 def _paired(x: Any, specs: Sequence[InputSpec]) -> Iterator[tuple[str, InputSpec]]:
@@ -230,23 +244,6 @@ def _leaves(x: Any) -> int:
     if isinstance(x, list | tuple) and not is_numbers(x):
         return sum(map(_leaves, x))
     return 1
-
-
-def _one(x: Any, spec: InputSpec, label: str, settings: Settings) -> Fitted:
-    """One value for one input."""
-    if spec.dtype != "string":
-        if is_named(x):
-            return made(x, spec, label, settings)
-        file = array_file(x)
-        if file is not None:
-            value, notes = fit_array(load_array(file), spec, label)
-            return Fitted(value, tuple(notes))
-    if is_image(x, spec.dtype):
-        return fit_images([x], spec, settings)
-    if isinstance(x, list | tuple) and x and all(is_image(item, spec.dtype) for item in x):
-        return fit_images(x, spec, settings)
-    value, notes = fit_array(x, spec, label)
-    return Fitted(value, tuple(notes))
 
 
 def _listed(specs: Sequence[InputSpec]) -> str:

@@ -34,9 +34,9 @@ def _is_labelled(x: Any) -> bool:
 
 
 def is_numbers(x: Any) -> bool:
-    """Whether x is numbers in nested lists or tuples."""
-    while isinstance(x, list | tuple) and x:
-        x = x[0]
+    """Whether x is a number, or numbers and nothing else in nested lists or tuples."""
+    if isinstance(x, list | tuple) and x:
+        return all(map(is_numbers, x))
     return isinstance(x, numbers.Number | np.generic)
 
 

@@ -108,6 +108,15 @@ def is_channels_first(spec: InputSpec) -> bool:
     return layout == "channels_first" or (isinstance(layout, tuple) and layout[1:2] == ("channel",))
 
 
+def takes_images(spec: InputSpec, settings: Settings) -> bool:
+    """Whether images can be made into what this input takes."""
+    try:
+        _target(spec, settings)
+    except InputError:
+        return False
+    return True
+
+
 def _target(spec: InputSpec, settings: Settings) -> _Target:
     shape = spec.shape
     height, width = settings.size or (None, None)

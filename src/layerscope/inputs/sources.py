@@ -114,14 +114,14 @@ def _expanded(x: str | Path) -> tuple[list[str], list[str]]:
         found = [path for path in found if path.is_file()]
     except OSError as error:
         raise InputError(f"{str(x)!r} can't be read ({error.strerror}).") from error
-    readable = [path for path in found if path.suffix.lower() in _readable()]
-    if not readable:
+    opened = [path for path in found if path.suffix.lower() in readable()]
+    if not opened:
         raise InputError(_nothing_in(where, len(found)))
-    others = len(found) - len(readable)
+    others = len(found) - len(opened)
     notes = [f"{x}: {others} other files are no images or arrays"] if others > 1 else []
     if others == 1:
         notes = [f"{x}: 1 other file is no image or array"]
-    return [str(path) for path in sorted(readable, key=lambda path: natural(str(path)))], notes
+    return [str(path) for path in sorted(opened, key=lambda path: natural(str(path)))], notes
 
 
 def _nothing_in(where: Path, others: int) -> str:
@@ -137,7 +137,7 @@ def _nothing_in(where: Path, others: int) -> str:
 
 
 @functools.cache
-def _readable() -> frozenset[str]:
+def readable() -> frozenset[str]:
     """The suffixes of images that Pillow opens, and of arrays."""
     from PIL import Image
 
