@@ -7,7 +7,15 @@ from __future__ import annotations
 
 
 class LayerscopeError(Exception):
-    """Base of every error that is about what the user passed, not about a fault of layerscope."""
+    """Base of every error that is about what the user passed, not about a fault of layerscope.
+
+    ``for_features`` is what to add to the message where the user passed no input, and ``features``
+    has made one.
+    """
+
+    def __init__(self, *args: object, for_features: str = "") -> None:
+        super().__init__(*args)
+        self.for_features = for_features
 
     def __str__(self) -> str:
         # KeyError would print the repr of its message.

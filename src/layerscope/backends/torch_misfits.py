@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +17,11 @@ from layerscope.table import shape_text
 
 #: What PyTorch raises for an input that does not fit.
 _MISFITS = (RuntimeError, ValueError, IndexError, AssertionError)
-_SEVERAL = "a feature is visualized in one input, so fix the others in a module around it"
+#: What to do where the input is not the user's, but one that ``features`` made.
+_FIT = ", to features as start= or samples="
+_SEVERAL = "; a feature is visualized in one input, so fix the others in a module around it"
+#: What PyTorch's own sentences about a wrong type have in common.
+_OF_TYPES = re.compile(r"\b(dtypes?|types?)\b")
 
 
 def explain(
@@ -28,9 +33,11 @@ def explain(
     """
     if isinstance(error, TypeError):
         _explain_call(model, args, kwargs, error)
-    x = next((value for value in (*args, *kwargs.values()) if torch.is_tensor(value)), None)
+    x = next((x for _, x in _tensors({**_numbered(args), **kwargs})), None)
     if x is None:
         return
+    if type(error) in _MISFITS and _is_of_torch(error):
+        _explain_type(model, args, kwargs, error)
     shape = tuple(x.shape)
     for spec in tree.input_specs(model)[:1]:
         stated = spec.shape or ()
@@ -47,15 +54,57 @@ def explain(
             ) from error
         if spec.dtype == "int64" and x.is_floating_point() and type(error) in _MISFITS:
             raise InputError(
-                f"x holds {str(x.dtype).removeprefix('torch.')} numbers, and an Embedding takes "
+                f"x holds {_plain(x.dtype)} numbers, and an Embedding takes "
                 "indices: pass whole numbers."
             ) from error
     if type(error) in _MISFITS and _is_of_torch(error):
         raise InputError(
             f"{type_name(model)} does not run on an input of shape {shape_text(shape)}, and a "
-            f"module does not say what it takes ({_first_line(error)}): pass an array that fits, "
-            "to features as start= or samples=."
+            f"module does not say what it takes ({_first_line(error)}): pass an array that fits.",
+            for_features=_FIT,
         ) from error
+
+
+def _explain_type(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception
+) -> None:
+    """Where PyTorch speaks of types, and a tensor has another than the model's parameters."""
+    computes = {p.dtype for p in model.parameters() if p.is_floating_point() or p.is_complex()}
+    given = list(_tensors({**_numbered(args), **kwargs}))
+    others = [(name, x) for name, x in given if x.dtype not in computes]
+    # Whole numbers are what embeddings take, so a tensor of floating numbers is suspected first.
+    others.sort(key=lambda named: not named[1].is_floating_point())
+    if not others or not computes or _OF_TYPES.search(str(error)) is None:
+        return
+    name, x = others[0]
+    label = "x" if len(given) == 1 else f"Input {name!r}"
+    types = " and ".join(sorted(map(_plain, computes)))
+    fix = f"pass a tensor of {types}, or a NumPy array, which is cast"
+    if x.is_floating_point() and len(computes) == 1:
+        fix = f"pass it as .to({computes.pop()}), or as a NumPy array, which is cast"
+    raise InputError(
+        f"{label} holds {_plain(x.dtype)} numbers, and {type_name(model)} computes in {types} "
+        f"({_first_line(error)}): {fix}."
+    ) from error
+
+
+def _numbered(args: Sequence[Any]) -> dict[str, Any]:
+    return {str(i): value for i, value in enumerate(args)}
+
+
+def _tensors(named: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors among the arguments, those in structures too, with where they are."""
+    for name, value in named.items():
+        if torch.is_tensor(value):
+            yield f"{prefix}{name}", value
+        elif isinstance(value, Mapping):
+            yield from _tensors(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield from _tensors(_numbered(value), f"{prefix}{name}.")
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _explain_call(
@@ -76,7 +125,8 @@ def _explain_call(
         if len(needed) > 1:
             raise ModelError(
                 f"{type_name(model)} takes several inputs, {names}, and x is "
-                f"{len(args) + len(kwargs)}: pass a list of {len(needed)}; {_SEVERAL}."
+                f"{len(args) + len(kwargs)}: pass a list of {len(needed)}.",
+                for_features=_SEVERAL,
             ) from error
         raise InputError(
             f"{type_name(model)} takes {names or 'no input'}, and x is "

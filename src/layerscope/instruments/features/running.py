@@ -23,8 +23,10 @@ def running(values: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def run(x: Any) -> Any:
         try:
             found = values(x)
-        except LayerscopeError:
-            raise
+        except LayerscopeError as error:
+            if not error.for_features:
+                raise
+            raise type(error)(f"{str(error).removesuffix('.')}{error.for_features}.") from error
         # Somebody else's code, which may raise anything.
         except Exception as error:
             raise InputError(
