@@ -99,9 +99,14 @@ def describe(model: nn.Module, framework: str) -> Network:
                 address, subject.type, settings=subject.settings, parameters=subject.parameters
             )
             rows.append(row)
-    note = "layers in the order of their definition: pass an input to see the order of execution"
-    name = exported.type_name(model)
-    return Network(name, framework, tuple(rows), parameters(model), (note,) if rows else ())
+    notes: tuple[str, ...] = ()
+    if rows:
+        notes = (
+            "layers in the order of their definition: pass an input to see the order of execution",
+        )
+    elif not is_library(model):
+        notes = ("no modules that compute, so pass an input to see the functions that it calls",)
+    return Network(exported.type_name(model), framework, tuple(rows), parameters(model), notes)
 
 
 def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:

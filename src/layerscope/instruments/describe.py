@@ -27,12 +27,17 @@ def describe(model: Any, x: Any = None) -> Network:
     ModelError
         When it is no model that layerscope knows, or has no layers.
     """
-    backend = backend_for(model)
     if x is None:
-        network = backend.describe()
+        network = outline(model)
         if not network.layers:
-            raise ModelError(f"The model {network.name!r} has no layers.")
-        return replace(network, origin=origin_of(model))
+            why = f": {network.notes[0]}" if network.notes else ""
+            raise ModelError(f"The model {network.name!r} has no layers{why}.")
+        return network
     from layerscope.instruments.activations import activations
 
     return activations(model, x).network
+
+
+def outline(model: Any) -> Network:
+    """What a model says of itself before it is run, which may be nothing but its name."""
+    return replace(backend_for(model).describe(), origin=origin_of(model))

@@ -8,7 +8,7 @@ from typing import Any
 
 from layerscope.axes import NamedArray
 from layerscope.backends import backend_for
-from layerscope.instruments.describe import describe
+from layerscope.instruments.describe import describe, outline
 from layerscope.network import Layer, Network
 from layerscope.recording import Recording
 
@@ -34,7 +34,7 @@ def weights(model: Any, x: Any = None) -> Recording:
         When it is no model that layerscope knows.
     """
     backend = backend_for(model)
-    network = describe(model, x)
+    network = outline(model) if x is None else describe(model, x)
     return Recording(
         _with_input_shapes(backend.weights(), network),
         network=network,

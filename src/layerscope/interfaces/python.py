@@ -70,7 +70,7 @@ def diagram(
         execution (PyTorch): then pass activations, or ``describe(model, x)``.
     """
     from layerscope.errors import ViewError
-    from layerscope.instruments.describe import describe
+    from layerscope.instruments.describe import describe, outline
     from layerscope.network import Network
     from layerscope.recording import Recording
     from layerscope.table import a_kind
@@ -78,7 +78,7 @@ def diagram(
 
     if isinstance(acts, Recording):
         network = acts.network
-        own = model if isinstance(model, Network) else describe(model)
+        own = model if isinstance(model, Network) else outline(model)
         if _shapes(own) != _shapes(network):
             raise ViewError(
                 f"These activations are those of {network.name!r}, which has other parameters than "

@@ -97,7 +97,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.instruments.describe import describe
+    from layerscope.instruments.describe import outline
     from layerscope.views.palette import known
 
     known(args.palette)  # before anything is run
@@ -119,7 +119,7 @@ def _run(args: argparse.Namespace) -> None:
         if not args.input or args.step is not None:
             raise InputError(_expected(args))
         model = opened(args)
-        folder = args.out or f"layerscope-{safe(describe(model).name)}"
+        folder = args.out or f"layerscope-{safe(outline(model).name)}"
         output = Output.claim(folder, force=args.force)
         look(model, args.input, output, how)
     say(f"Written to {output.folder}/")
