@@ -108,7 +108,7 @@ class TorchBackend:
         """One forward pass in inference mode, without gradients."""
         given = _Given.of(self._model, x)
         memory = _MEMORY.setdefault(self._model, Memory())
-        with random_state_kept(), torch.set_grad_enabled(memory.differentiates):
+        with torch.set_grad_enabled(memory.differentiates):
             self._materialize(given)
             state = state_of(self._model)
             key = (signature(given.args, given.kwargs), fingerprint(state))
@@ -164,7 +164,7 @@ class TorchBackend:
                     values=values,
                     keep=functools.partial(originals.watch, values),
                     may_stop=tree.may_stop(known.values()),
-                    version_of=originals.writes_to,
+                    version_of=originals.version_of,
                 )
                 for name, tensor in given.received.items():
                     trace.receive(name, tensor, listed=None)
@@ -198,7 +198,7 @@ class TorchBackend:
             replay = Replay(plan, choice, lasting, guarded, use.received)
             output, complete = None, False
             try:
-                with restored(state, plan.written), inference(self._model):
+                with random_state_kept(), restored(state, plan.written), inference(self._model):
                     with replay.watching(modules), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)
                         complete = True
@@ -280,7 +280,8 @@ class TorchBackend:
         if any(nn.parameter.is_lazy(p) for p in self._model.parameters()):
             use = given.copied()
             try:
-                self._model(*use.args, **use.kwargs)
+                with random_state_kept():
+                    self._model(*use.args, **use.kwargs)
             except Exception as error:
                 explain(self._model, given.args, given.kwargs, error)
                 raise

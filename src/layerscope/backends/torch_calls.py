@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ from layerscope.backends.trace import PassComplete, Returned, Subject, Trace
 
 class CallLog(Protocol):
     """Is told of each call in the order in which they end, to be able to replay the pass."""
+
+    def memory_given(self, tensors: Iterable[torch.Tensor]) -> None:
+        """The memory of these may be written to by other names from now on."""
 
     def module_ended(self, module: nn.Module, args: Any, result: Any, seen: Seen) -> None:
         """A module has returned."""
@@ -128,8 +131,11 @@ class _Functions(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in functions.ESCAPES and args:
-            self._originals.detach_from([args[0]])
+        if functions.gives_memory(func):
+            if functions.writes_unseen(func):
+                self._originals.give_away(functions.tensors_in(args[:1]))
+            if self._log is not None:
+                self._log.memory_given(functions.tensors_in(args[:1]))
         inside = self._trace.inside()
         prefix = self._prefix_of()
         name = functions.step_name(func, args)

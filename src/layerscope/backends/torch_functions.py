@@ -130,7 +130,12 @@ def is_in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result
 def gives_memory(func: Any) -> bool:
     """Whether a function gives a tensor's memory to others, who may write to it unseen."""
     name = getattr(func, "__name__", "")
-    return name in ESCAPES or (name == "__get__" and _attribute(func) == "data")
+    return name in ESCAPES or (name in ("__get__", "__set__") and _attribute(func) == "data")
+
+
+def writes_unseen(func: Any) -> bool:
+    """Whether a tensor may be written to after this call in no way that is dispatched."""
+    return gives_memory(func) and getattr(func, "__name__", "") != "__get__"
 
 
 def kind(func: Any, steps: Collection[Any]) -> str:

@@ -104,7 +104,7 @@ def planned(
         written=tuple(sorted(positions[id(t)] for t in writes.written)),
         complete=complete,
         handed_on=frozenset(r.handed_on for call in calls for r in call.returned if r.handed_on),
-        copied=set(copied),
+        copied=copied | log.written_uncounted(),
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +78,16 @@ class Log:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._producers = Producers()
+        self._storages: dict[str, int] = {}  #: of every value, whether it is kept or not
+        self._shared: set[int] = set()  #: storages that others may write to uncounted
+
+    def written_uncounted(self) -> set[str]:
+        """Return the addresses of values whose memory may be written to without being counted."""
+        return {address for address, held in self._storages.items() if held in self._shared}
+
+    def memory_given(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note that the memory of these may be written to uncounted from now on."""
+        self._shared.update(map(functions.storage_of, tensors))
 
     def module_ended(self, module: nn.Module, args: Any, result: Any, seen: Seen) -> None:
         """Note that a module has returned."""
@@ -98,8 +108,9 @@ class Log:
             seen.marks,
             self._producers.of(args),
         )
-        for part in parts:
+        for part, became in zip(parts, seen.returned, strict=True):
             self._producers.note(part, len(self.calls))
+            self._storages[became.address] = functions.storage_of(part)
         self.calls.append(call)
 
     def steps(self) -> tuple[tuple[Call, ...], frozenset[Any]]:

@@ -8,7 +8,7 @@ cloned only when one is about to write into its storage. Nothing escapes this: a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 import numpy.typing as npt
@@ -26,6 +26,7 @@ class Originals(TorchDispatchMode):
         self._by_storage: dict[int, list[tuple[MutableMapping[str, Any], str]]] = {}
         self._writes: dict[int, int] = {}  #: how often each storage was written to
         self._copied: set[tuple[int, str]] = set()
+        self._given_away: set[int] = set()  #: storages that others may write to unseen
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -39,18 +40,34 @@ class Originals(TorchDispatchMode):
         Returns the tensor.
         """
         values[key] = tensor
-        if tensor.layout is torch.strided:
-            self._by_storage.setdefault(_storage(tensor), []).append((values, key))
+        if tensor.layout is not torch.strided:
+            return tensor
+        storage = _storage(tensor)
+        if storage in self._given_away:
+            values[key] = tensor.clone()
+            self._copied.add((id(values), key))
+        else:
+            self._by_storage.setdefault(storage, []).append((values, key))
         return tensor
 
     def copied(self, values: MutableMapping[str, Any]) -> set[str]:
         """Return the keys of those of these values that were copied."""
         return {key for owner, key in self._copied if owner == id(values)}
 
+    def give_away(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note that from now on others may write to the memory of these tensors unseen.
+
+        What shares it is copied, now and when it is kept later on.
+        """
+        for tensor in tensors:
+            if tensor.layout is torch.strided:
+                self._copy(_storage(tensor))
+                self._given_away.add(_storage(tensor))
+
     def detach_from(
         self, tensors: Iterable[torch.Tensor], only: MutableMapping[str, Any] | None = None
     ) -> None:
-        """Copy what shares memory with tensors that may be written to unseen, or later on.
+        """Copy what shares memory with tensors that may be written to later on.
 
         ``only`` where that matters to what is kept in these values alone.
         """
@@ -58,11 +75,18 @@ class Originals(TorchDispatchMode):
             if tensor.layout is torch.strided:
                 self._copy(_storage(tensor), only)
 
-    def writes_to(self, tensor: torch.Tensor) -> int:
-        """Return how often the memory of a tensor was written to, by whatever name."""
+    def version_of(self, tensor: torch.Tensor) -> Hashable:
+        """Return what is another value once a tensor's memory was, or may have been, written to.
+
+        By whatever name: views, ``.data`` and ``out=`` too. PyTorch's own count of versions leaves
+        out ``.data``.
+        """
         if tensor.layout is not torch.strided:
             return 0
-        return self._writes.get(_storage(tensor), 0)
+        storage = _storage(tensor)
+        if storage in self._given_away:
+            return object()
+        return storage, self._writes.get(storage, 0)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

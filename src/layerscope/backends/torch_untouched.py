@@ -121,11 +121,10 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
             if tensor.data_ptr() != alias.data_ptr():
                 writes.memory = True
                 tensor.data = alias  # it was given other memory
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                if before[name] is not tensor:
-                    writes.written.append(tensor)
-                    _write(tensor, before[name])
+        for name, tensor in tensors.items():
+            if before[name] is not tensor:
+                writes.written.append(tensor)
+                _write(tensor, before[name])
         for tensor, grad in grads:
             tensor.grad = grad
 
@@ -146,9 +145,8 @@ def restored(state: ObjectState, written: Sequence[int]) -> Iterator[None]:
         state.restore()
         known = frozenset(written)
         changed = {i for i, tensor in enumerate(tensors) if tensor._version != versions[i]}
-        with torch.no_grad():
-            for tensor, copy in copies:
-                _write(tensor, copy)
+        for tensor, copy in copies:
+            _write(tensor, copy)
         if not changed <= known:
             raise ModelError(
                 "The model has written to its own weights in a way that could not be foreseen from "
@@ -188,7 +186,7 @@ def _has_plain_memory(tensor: torch.Tensor) -> bool:
 
 def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
     # A tensor made in inference mode may only be written to in it.
-    with torch.inference_mode(tensor.is_inference()):
+    with torch.inference_mode() if tensor.is_inference() else torch.no_grad():
         tensor.copy_(values)
 
 

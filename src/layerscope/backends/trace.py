@@ -106,7 +106,8 @@ class Trace:
     values
         Where to put them, by address.
     keep
-        Called with each value kept and its address; returns what the pass is to go on with.
+        Called with each value kept and its address; returns what the pass is to go on with. It may
+        store in ``values`` what is to be kept in the value's place.
     may_stop
         Whether to end the pass once all that was selected is there: not where a later layer may
         tell how the axes of earlier ones are to be read.
@@ -433,7 +434,8 @@ class Trace:
         if part.stored is not None:
             self.values[part.address] = part.stored(part.value)
             return part.value
-        self.values[part.address] = value = self._keep(part.address, part.value)
+        value = self._keep(part.address, part.value)
+        self.values.setdefault(part.address, value)  # unless it was stored, as something else
         return value
 
     def _handed_on(self, part: _Part, origin: _Origin, returned: list[Returned]) -> Any:
