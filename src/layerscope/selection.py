@@ -40,7 +40,7 @@ class Selection:
         return any(matches(layer, position) for matches in self.matchers)
 
     def wants_handed_on(
-        self, layer: Layer, position: int | None, kept: Collection[str], *, listed: bool
+        self, layer: Layer, position: int | None, *, listed: bool, is_kept: bool
     ) -> bool:
         """Whether to keep, under a container's name, the value that it hands on.
 
@@ -54,7 +54,7 @@ class Selection:
             return self.wants(layer, position)
         matchers = self.globs if position is None else self.matchers
         place = 0 if position is None else position
-        return layer.inputs[0] not in kept and any(match(layer, place) for match in matchers)
+        return not is_kept and any(match(layer, place) for match in matchers)
 
     def is_complete(self, kept: Collection[str], position: int) -> bool:
         """Whether nothing that comes after this position can be selected."""

@@ -62,32 +62,55 @@ class ObjectState:
     ) -> None:
         self.leaves: list[Any] = []
         self.complete = True  #: whether everything was noted
+        self.refers_to_root = False  #: whether something that was noted refers to the root
         self._leaf_types = leaf_types
         self._holders = holders
         self._empty: list[dict[Any, Any]] = []
+        self._odd: list[tuple[dict[Any, Any], dict[Any, Any]]] = []  #: of classes of their own
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._lists: list[tuple[list[Any] | deque[Any], list[Any]]] = []
         self._sets: list[tuple[set[Any], set[Any]]] = []
         self._others: list[_Restore] = []
         self._visit_all(root)
 
+    def is_current(self) -> bool:
+        """Whether everything is still as it was noted, so that it need not be noted again."""
+        if self._others or any(self._empty):
+            return False
+        # Asked at every look, of thousands of dicts: no call for each of them.
+        same = operator.is_
+        for held, before in self._dicts:
+            if (
+                len(held) != len(before)
+                or not all(map(same, held.values(), before.values()))
+                or not all(map(same, held, before))
+            ):
+                return False
+        return not (
+            any(_differs(held, before) for held, before in self._odd)
+            or any(_items_differ(items, entries) for items, entries in self._lists)
+            or any(members != elements for members, elements in self._sets)
+        )
+
     def contents(self) -> Iterator[dict[Any, Any]]:
         """Yield what every dict held, of attributes too, in the order in which they were met."""
-        return (before for _, before in self._dicts)
+        return (before for _, before in [*self._dicts, *self._odd])
 
     def restore(self) -> list[Any]:
         """Put everything back; return the dicts, lists and sets that had changed."""
         changed: list[Any] = []
+        if self.is_current():
+            return changed
         for held in self._empty:
             if held:
                 changed.append(held)
                 _base(held).clear(held)
-        for held, before in self._dicts:
+        for held, before in [*self._dicts, *self._odd]:
             if _differs(held, before):
                 changed.append(held)
                 _refill(held, before)
         for items, entries in self._lists:
-            if len(items) != len(entries) or not all(map(operator.is_, items, entries)):
+            if _items_differ(items, entries):
                 changed.append(items)
                 items.clear()
                 items.extend(entries)
@@ -105,7 +128,7 @@ class ObjectState:
         # again and again: what is most frequent is decided here, without another call.
         seen: set[int] = set()
         pending: list[Iterable[Any]] = [(root,)]
-        atoms, empty = _ATOMS, self._empty
+        atoms, empty, root_object = _ATOMS, self._empty, root
         while pending:
             for value in pending.pop():
                 kind = type(value)
@@ -117,6 +140,7 @@ class ObjectState:
                 if kind is tuple and atoms.issuperset(map(type, value)):
                     continue
                 if id(value) in seen:
+                    self.refers_to_root = self.refers_to_root or value is root_object
                     continue
                 seen.add(id(value))
                 if isinstance(value, self._leaf_types):
@@ -135,7 +159,8 @@ class ObjectState:
             return self._attributes(value)
         if kind == "dict":
             before = dict(_base(value).items(value))  # plain, whatever the class
-            self._dicts.append((value, before))
+            plain = type(value) in (dict, OrderedDict)
+            (self._dicts if plain else self._odd).append((value, before))
             return [*before.values(), *self._attributes(value)]
         if kind == "list":
             self._lists.append((value, list(value)))
@@ -168,10 +193,13 @@ class ObjectState:
         return values
 
 
+def _items_differ(items: Any, entries: list[Any]) -> bool:
+    return len(items) != len(entries) or not all(map(operator.is_, items, entries))
+
+
 def _differs(held: dict[Any, Any], before: dict[Any, Any]) -> bool:
     """Return whether entries came, went, changed their order, or are other objects now."""
-    if type(held) not in (dict, OrderedDict):
-        held = dict(_base(held).items(held))
+    held = dict(_base(held).items(held))
     return (
         len(held) != len(before)
         or not all(map(operator.is_, held.values(), before.values()))

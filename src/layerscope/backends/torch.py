@@ -18,7 +18,6 @@ from torch import nn
 from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run, Tap, Update
-from layerscope.backends.object_state import ObjectState
 from layerscope.backends.parts import is_record
 from layerscope.backends.torch_arguments import (
     arguments,
@@ -32,7 +31,7 @@ from layerscope.backends.torch_exported import example as exported_example
 from layerscope.backends.torch_exported import type_name
 from layerscope.backends.torch_gradients import ValuePass
 from layerscope.backends.torch_misfits import explain
-from layerscope.backends.torch_plans import Memory, fingerprint, planned
+from layerscope.backends.torch_plans import Known, Memory, planned
 from layerscope.backends.torch_replay import Diverged, Log, Plan, Replay, choose
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.torch_untouched import (
@@ -40,7 +39,6 @@ from layerscope.backends.torch_untouched import (
     inference,
     restored,
     state_of,
-    tensors_of,
     unchanged,
 )
 from layerscope.backends.trace import PassComplete, Subject, Trace
@@ -89,10 +87,12 @@ class TorchBackend:
 
     def inputs(self) -> tuple[InputSpec, ...]:
         """What its first layers suggest; modules do not say what they expect."""
-        return tree.input_specs(self._model)
+        return self._known.specs
 
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``, modules included."""
+        if layers is None:
+            return select(None, lambda _: None)
         known = tree.addresses(self._model)
 
         def address_of(thing: Any) -> str | None:
@@ -106,30 +106,40 @@ class TorchBackend:
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode, without gradients."""
-        given = _Given.of(self._model, x)
-        memory = _MEMORY.setdefault(self._model, Memory())
-        with torch.set_grad_enabled(memory.differentiates):
+        memory, known = self._memory, self._known
+        given = _Given.of(x, known.like)
+        if known.is_lazy:
             self._materialize(given)
-            state = state_of(self._model)
-            key = (signature(given.args, given.kwargs), fingerprint(state))
-            plan = memory.plan(key)
-            if plan is not None:
-                replayed = self._replayed(plan, state, given, selection, memory)
-                if replayed is not None:
-                    memory.followed()
-                    return replayed
+            known = memory.known(self._model)
+        key = (signature(given.args, given.kwargs), known.fingerprint)
+        plan = memory.plan(key)
+        if plan is not None:
+            with torch.set_grad_enabled(memory.differentiates):
+                replayed = self._replayed(plan, known, given, selection, memory)
+            if replayed is not None:
+                memory.followed()
+                return replayed
         run, _, plan = self._seen(given, selection)
         memory.note(key, plan)
         return run
 
+    @property
+    def _memory(self) -> Memory:
+        return _MEMORY.setdefault(self._model, Memory())
+
+    @functools.cached_property
+    def _known(self) -> Known:
+        """The model as it is when it is first asked of this backend, which is made for one look."""
+        return self._memory.known(self._model)
+
     def _watched(self, x: Any, selection: Selection) -> tuple[Run, Writes]:
         """A pass that watches every operation, and what it would have left changed."""
-        run, writes, _ = self._seen(_Given.of(self._model, x), selection)
+        run, writes, _ = self._seen(_Given.of(x, self._known.like), selection)
         return run, writes
 
     def _seen(self, given: _Given, selection: Selection) -> tuple[Run, Writes, Plan | None]:
         """Watch a pass: what it was, what it would have left changed, and its plan."""
-        memory = _MEMORY.setdefault(self._model, Memory())
+        memory = self._memory
         try:
             with torch.set_grad_enabled(memory.differentiates):
                 return self._seen_once(given.copied(), selection)
@@ -165,6 +175,7 @@ class TorchBackend:
                     keep=functools.partial(originals.watch, values),
                     may_stop=tree.may_stop(known.values()),
                     version_of=originals.version_of,
+                    sees_everything=originals.sees_everything,
                 )
                 for name, tensor in given.received.items():
                     trace.receive(name, tensor, listed=None)
@@ -180,7 +191,7 @@ class TorchBackend:
     def _replayed(
         self,
         plan: Plan,
-        state: ObjectState,
+        model: Known,
         given: _Given,
         selection: Selection,
         memory: Memory,
@@ -189,16 +200,19 @@ class TorchBackend:
         choice = choose(plan, selection)
         if choice is None:
             return None
-        modules = [m for m in self._model.modules() if not isinstance(m, torch.jit.ScriptModule)]
-        tensors = tensors_of(state)
-        lasting = frozenset(map(id, tensors))
-        guarded = lasting - {id(tensors[i]) for i in plan.written}
+        modules = model.modules(self._model)
+        lasting = frozenset(map(id, model.tensors))
+        guarded = lasting - {id(model.tensors[i]) for i in plan.written}
         while True:
             use = given.copied()
             replay = Replay(plan, choice, lasting, guarded, use.received)
             output, complete = None, False
             try:
-                with random_state_kept(), restored(state, plan.written), inference(self._model):
+                with (
+                    random_state_kept(),
+                    restored(model.state, plan.written),
+                    inference(self._model, modules),
+                ):
                     with replay.watching(modules), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)
                         complete = True
@@ -358,9 +372,9 @@ class _Given:
     received: Mapping[str, torch.Tensor]  #: the tensors in it, by name
 
     @classmethod
-    def of(cls, model: nn.Module, x: Any) -> _Given:
+    def of(cls, x: Any, like: torch.Tensor | None) -> _Given:
         """Make arguments of what the user passed."""
-        args, kwargs = arguments(model, x)
+        args, kwargs = arguments(x, like)
         return cls(args, kwargs, tensors_by_name(args, kwargs))
 
     def copied(self) -> _Given:

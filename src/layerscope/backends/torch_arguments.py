@@ -16,12 +16,12 @@ from layerscope.backends.parts import is_record
 _NUMBERS = "biufc"  #: the kinds of arrays that tensors can be made of
 
 
-def arguments(model: nn.Module, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(x: Any, like: torch.Tensor | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return positional and keyword arguments: a list or tuple is several inputs, a dict keywords.
 
-    Tensors are copies, on the model's device, that the model may write to.
+    Tensors are copies, on the device of ``like``, a parameter of the model where it has any.
     """
-    like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    like = torch.empty(0) if like is None else like
     if isinstance(x, dict):
         return (), {str(name): _given(value, like) for name, value in x.items()}
     if type(x) in (list, tuple):

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-_FUSED = inspect.signature(
-    lambda query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
-    enable_gqa=False: None
+#: The arguments of ``scaled_dot_product_attention``, in their order.
+_FUSED = (
+    "query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa",
 )  # fmt: skip
 
 
@@ -23,9 +23,7 @@ class FusedCall:
     """A call of ``scaled_dot_product_attention``, of which the weights can be computed."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        given = _FUSED.bind(*args, **kwargs)
-        given.apply_defaults()
-        self._given = given.arguments
+        self._given: dict[str, Any] = {**dict(zip(_FUSED, args, strict=False)), **kwargs}
 
     @property
     def sources(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,25 +40,23 @@ class FusedCall:
         """Compute the weights, ``(sample, head, query, key)``."""
         query, key = (tensor.detach() for tensor in self.sources)
         query, key = _at_least_float32(query), _at_least_float32(key)
-        if self._given["enable_gqa"] and query.ndim > 2:
+        if self._given.get("enable_gqa") and query.ndim > 2:
             key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
-        scale = self._given["scale"]
+        scale = self._given.get("scale")
         scale = query.shape[-1] ** -0.5 if scale is None else scale
-        scores = (query @ key.transpose(-2, -1)) * scale
-        masked = torch.zeros((), dtype=torch.bool, device=scores.device)
-        if self._given["is_causal"]:
-            ones = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
-            masked = ~ones.tril()
-        mask = self._given["attn_mask"]
-        if mask is not None:
-            masked = masked | (~mask if mask.dtype is torch.bool else is_masking(mask))
-        if mask is not None and mask.dtype is not torch.bool:
+        scores = (query * scale) @ key.transpose(-2, -1)
+        mask = self._given.get("attn_mask")
+        if self._given.get("is_causal"):
+            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if mask is None:
+            return torch.softmax(scores, -1)
+        if mask.dtype is not torch.bool:
             scores = scores + mask.to(scores.dtype)
-        else:
-            scores = scores.masked_fill(masked, -torch.inf)
+            return marked(scores.softmax(-1), is_masking(mask))
+        scores = scores.masked_fill(~mask, -torch.inf)
         # A query that may look nowhere has no weights, rather than NaN.
-        nowhere = (scores == -torch.inf).all(-1, keepdim=True)
-        return marked(scores.softmax(-1).masked_fill(nowhere, 0.0), masked)
+        nowhere = ~mask.any(-1, keepdim=True)
+        return marked(scores.softmax(-1).masked_fill(nowhere, 0.0), ~mask)
 
 
 def module_weights(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.object_state import ObjectState
 from layerscope.backends.torch_replay import Log, Plan
-from layerscope.backends.torch_untouched import Writes, tensors_of
+from layerscope.backends.torch_untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
 
 _MOST_PLANS = 4
@@ -23,13 +24,48 @@ _MOST_DIVERGED = 3  #: after so many in a row a model is taken to be another eac
 _PLAIN = (bool, int, float, str, type(None))
 
 
+class Known:
+    """A model as it was found: what it holds, its modules and tensors."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.state = state_of(model)
+        self.tensors = tensors_of(self.state)
+        self.fingerprint = fingerprint(self.state)
+        self.specs = tree.input_specs(model)
+        self.is_lazy = any(map(nn.parameter.is_lazy, self.tensors))
+        #: A floating parameter, which tells what type and device arrays are to have.
+        self.like = next((p for p in model.parameters() if p.is_floating_point()), None)
+        self._types = [(tensor.dtype, tensor.requires_grad) for tensor in self.tensors]
+        # Without the model itself, which goes when nobody else holds on to it.
+        self._modules = [module for module in model.modules() if module is not model]
+
+    def is_current(self) -> bool:
+        """Whether the model is still as it was found."""
+        types = map(operator.attrgetter("dtype", "requires_grad"), self.tensors)
+        return all(map(operator.eq, types, self._types)) and self.state.is_current()
+
+    def modules(self, model: nn.Module) -> list[nn.Module]:
+        """Return the model and the modules in it."""
+        return [model, *self._modules]
+
+
 @dataclass
 class Memory:
     """Of one model: a plan for each kind of call, and what it needs."""
 
     differentiates: bool = False  #: whether its forward pass takes gradients itself
+    _known: Known | None = None
     _plans: OrderedDict[Hashable, Plan | None] = field(default_factory=OrderedDict)
     _diverged: int = 0
+
+    def known(self, model: nn.Module) -> Known:
+        """Return what the model is now; found out anew only where it has changed."""
+        if self._known is not None and self._known.is_current():
+            return self._known
+        known = Known(model)
+        # What refers to the model would keep it alive.
+        self._known = None if known.state.refers_to_root else known
+        return known
 
     def plan(self, key: Hashable) -> Plan | None:
         """Return the plan for a kind of call, where there is one."""

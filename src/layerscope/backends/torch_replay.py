@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,7 @@ class Plan:
     written: tuple[int, ...]  #: which of the model's tensors the pass writes to
     handed_on: frozenset[str]  #: addresses of what containers hand on
     copied: set[str]  #: addresses whose values are copied at once, since they are written to later
+    choices: dict[str, Choice] = field(default_factory=dict)  #: what is asked for most
     kinds: dict[Any, str] = field(default_factory=dict)  #: what is to be done about a function
 
 
@@ -138,35 +139,72 @@ class Log:
 
 
 class Producers:
-    """Which call has returned a tensor."""
+    """Which call has returned a tensor.
 
-    def __init__(self) -> None:
-        self._by_id: dict[int, tuple[weakref.ref[Any], int]] = {}
+    ``holding``: hold on to every tensor, so that no other can take its identity. That costs no
+    memory where all are kept anyway, and is quicker.
+    """
 
-    def note(self, tensor: Any, call: int) -> None:
-        self._by_id[id(tensor)] = (weakref.ref(tensor), call)
+    def __init__(self, *, holding: bool = False) -> None:
+        self._calls: dict[int, int] = {}
+        self._held: list[torch.Tensor] | None = [] if holding else None
+        self._references: dict[int, weakref.ref[torch.Tensor]] = {}
+
+    def note(self, tensor: torch.Tensor, call: int) -> None:
+        """Note that a call has returned this."""
+        self._calls[id(tensor)] = call
+        if self._held is not None:
+            self._held.append(tensor)
+        else:
+            self._references[id(tensor)] = weakref.ref(tensor)
 
     def of(self, args: Sequence[Any]) -> tuple[int, ...]:
-        """The calls that arguments come from, also those in lists, one deep."""
-        producers = self._by_id
+        """Return the calls that arguments come from, also those in lists, one deep."""
         sources = []
         for arg in args:
-            for value in arg if type(arg) in (list, tuple) else (arg,):
-                entry = producers.get(id(value))
-                if entry is not None and entry[0]() is value:
-                    sources.append(entry[1])
-                elif isinstance(value, torch.Tensor):
-                    sources.append(-1)
+            if isinstance(arg, torch.Tensor):
+                sources.append(self._call(arg))
+            elif type(arg) is list or type(arg) is tuple:
+                sources += [self._call(v) for v in arg if isinstance(v, torch.Tensor)]
         return tuple(sources)
+
+    def _call(self, tensor: torch.Tensor) -> int:
+        number = self._calls.get(id(tensor), -1)
+        if number >= 0 and self._held is None and self._references[id(tensor)]() is not tensor:
+            return -1
+        return number
+
+
+class Step:
+    """One call of a plan, and what to keep of it: laid out to be read quickly."""
+
+    __slots__ = (
+        "address", "call", "copies", "handed_on", "is_module", "is_origin", "kept", "shape",
+        "sources", "weights", "what",
+    )  # fmt: skip
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self.call = call
+        self.what = call.what
+        self.is_module = call.is_module
+        self.sources = call.sources
+        self.kept: list[tuple[int, str]] = []  #: which of the values, and their addresses
+        self.weights: str | None = None  #: the address of attention weights to compute
+        # Most calls return one tensor; for others there is no shape here.
+        single = len(call.returned) == 1
+        self.shape = call.shapes[0] if single else None
+        self.handed_on = call.returned[0].handed_on if single else None
+        self.is_origin = single and call.returned[0].address in plan.handed_on
+        self.address = call.returned[0].address if single else ""
 
 
 @dataclass(slots=True)
 class Choice:
     """What to keep of a plan's calls, for one selection."""
 
-    parts: dict[int, list[tuple[int, str]]] = field(default_factory=dict)  #: by call
-    weights: dict[int, str] = field(default_factory=dict)  #: attention weights, by call
-    addresses: tuple[str, ...] = ()  #: all that is kept, in the order of the plan
+    steps: list[Step]
+    addresses: tuple[str, ...]  #: all that is kept, in the order of the plan
+    everything: bool
     last: int | None = None  #: the call after which everything is there; None to run to the end
 
 
@@ -175,28 +213,49 @@ def choose(plan: Plan, selection: Selection) -> Choice | None:
 
     None where what is selected may come after the plan's end.
     """
+    if selection.everything and "everything" in plan.choices:
+        return plan.choices["everything"]
     rows = {layer.address: i for i, layer in enumerate(plan.network.layers)}
     kept: dict[str, tuple[int, int]] = {}
     listed: dict[str, set[str]] = {}
     for number, call in enumerate(plan.calls):
-        if call.attention is not None:
-            layer = plan.network.layers[rows[call.attention]]
-            unasked = selection.everything and _size(layer) > MOST_WEIGHTS
-            if selection.wants(layer, rows[call.attention]) and not unasked:
-                kept[call.attention] = (number, -1)
-        for index, part in enumerate(call.returned):
-            _choose_part(plan, selection, part, (number, index), kept, listed)
-    choice = Choice(addresses=tuple(kept))
+        places = [(part, (number, index)) for index, part in enumerate(call.returned)]
+        if call.is_module:  # whose attention comes before what it returns, a function's after
+            _choose_weights(plan, selection, call, number, kept, rows)
+        for part, place in places:
+            _choose_part(plan, selection, part, place, kept, listed)
+        if not call.is_module:
+            _choose_weights(plan, selection, call, number, kept, rows)
+    choice = Choice([Step(plan, call) for call in plan.calls], tuple(kept), selection.everything)
     for address, (number, index) in kept.items():
         if index < 0:
-            choice.weights[number] = address
+            choice.steps[number].weights = address
         else:
-            choice.parts.setdefault(number, []).append((index, address))
+            choice.steps[number].kept.append((index, address))
     if not plan.complete and not selection.is_complete(kept, len(plan.network.layers) - 1):
         return None
     if plan.may_stop and not selection.everything:
         choice.last = max((number for number, _ in kept.values()), default=None)
+    if selection.everything:
+        plan.choices["everything"] = choice
     return choice
+
+
+def _choose_weights(
+    plan: Plan,
+    selection: Selection,
+    call: Call,
+    number: int,
+    kept: dict[str, tuple[int, int]],
+    rows: Mapping[str, int],
+) -> None:
+    if call.attention is None:
+        return
+    row = rows[call.attention]
+    layer = plan.network.layers[row]
+    unasked = selection.everything and _size(layer) > MOST_WEIGHTS
+    if selection.wants(layer, row) and not unasked:
+        kept[call.attention] = (number, -1)
 
 
 def _choose_part(
@@ -216,9 +275,10 @@ def _choose_part(
         layer = layers[part.row]
     else:
         layer = Layer(part.address, "", "container", inputs=(part.handed_on,))
-    wanted = selection.wants_handed_on(layer, part.row, kept, listed=part.listed)
+    names = listed.setdefault(part.handed_on, {part.handed_on})
+    is_kept = not names.isdisjoint(kept)
+    wanted = selection.wants_handed_on(layer, part.row, listed=part.listed, is_kept=is_kept)
     if part.listed:
-        names = listed.setdefault(part.handed_on, {part.handed_on})
         if wanted:
             for name in names - selection.exact:
                 kept.pop(name, None)
@@ -260,7 +320,7 @@ class Replay(TorchFunctionMode):
         super().__init__()
         self.values: dict[str, torch.Tensor] = {}
         self._plan = plan
-        self._calls = plan.calls
+        self._steps = choice.steps
         self._choice = choice
         self._lasting = lasting
         self._guarded = guarded
@@ -268,7 +328,7 @@ class Replay(TorchFunctionMode):
         self._handed: dict[str, tuple[Any, int]] = {
             name: (weakref.ref(value), value._version) for name, value in received.items()
         }
-        self._producers = Producers()
+        self._producers = Producers(holding=choice.everything)
         self._unsealed: list[nn.Module] = []
         self._cursor = 0
         self._owner = threading.get_ident()
@@ -280,22 +340,41 @@ class Replay(TorchFunctionMode):
     @contextmanager
     def watching(self, modules: Sequence[nn.Module]) -> Iterator[None]:
         """See the calls of these modules, and of functions, for as long as this lasts."""
-        sealed = self._plan.sealed
-        with ExitStack() as stack:
+        # As ``register_forward_hook`` does it, without an object for each of thousands of hooks,
+        # whose making and removing takes longer than what they do.
+        sealed, key = self._plan.sealed, -id(self)
+        seal, ended, sealed_ended = self._seal, self._ended, self._sealed_ended
+        hooked: list[nn.Module] = []
+        handles: list[Any] = []
+        try:
             for module in modules:
+                if isinstance(module, torch.jit.ScriptModule):
+                    continue  # takes no hooks
                 if isinstance(module, nn.MultiheadAttention):
-                    handle = module.register_forward_hook(
-                        self._attention_ended, with_kwargs=True, always_call=True
+                    hook = self._attention_ended
+                    handles.append(
+                        module.register_forward_hook(hook, with_kwargs=True, always_call=True)
                     )
-                elif id(module) in sealed:
-                    stack.callback(module.register_forward_pre_hook(self._seal).remove)
-                    handle = module.register_forward_hook(self._sealed_ended, always_call=True)
+                    continue
+                hooked.append(module)
+                if id(module) in sealed:
+                    module._forward_pre_hooks[key] = seal
+                    module._forward_hooks[key] = sealed_ended
                 else:
-                    handle = module.register_forward_hook(self._ended, always_call=True)
-                stack.callback(handle.remove)
-            stack.enter_context(self)
-            stack.callback(self._unseal)
-            yield
+                    module._forward_hooks[key] = ended
+                module._forward_hooks_always_called[key] = True
+            with self:
+                try:
+                    yield
+                finally:
+                    self._unseal()
+        finally:
+            for handle in handles:
+                handle.remove()
+            for module in hooked:
+                module._forward_pre_hooks.pop(key, None)
+                module._forward_hooks.pop(key, None)
+                module._forward_hooks_always_called.pop(key, None)
 
     def ordered(self) -> dict[str, torch.Tensor]:
         """Return the values that were kept, in the order of the plan."""
@@ -303,7 +382,7 @@ class Replay(TorchFunctionMode):
 
     def finish(self) -> None:
         """Raise Diverged where not every call of the plan was made."""
-        if self._cursor != len(self._calls):
+        if self._cursor != len(self._steps):
             raise Diverged
 
     def _seal(self, module: nn.Module, args: Any) -> None:
@@ -319,26 +398,33 @@ class Replay(TorchFunctionMode):
 
     def _sealed_ended(self, module: nn.Module, args: Any, result: Any) -> None:
         if self._unsealed and self._unsealed[-1] is module:
-            self._unseal()
-        self._ended(module, args, result)
+            try:
+                self._module_ended(module, args, result)  # while functions are no affair of ours
+            finally:
+                self._unseal()
+        else:
+            self._ended(module, args, result)
 
     def _attention_ended(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
-        address = self._choice.weights.get(self._cursor)
-        if address is not None and result is not None:
-            with torch._C.DisableTorchFunction():
-                self.values[address] = attention.module_weights(module, args, kwargs)  # type: ignore[arg-type]
-        self._ended(module, args, result)
+        with torch._C.DisableTorchFunction():
+            step = self._steps[self._cursor] if 0 <= self._cursor < len(self._steps) else None
+            if step is not None and step.weights is not None and result is not None:
+                self.values[step.weights] = attention.module_weights(module, args, kwargs)  # type: ignore[arg-type]
+            self._module_ended(module, args, result)
 
     def _ended(self, module: nn.Module, args: Any, result: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            self._module_ended(module, args, result)
+
+    def _module_ended(self, module: nn.Module, args: Any, result: Any) -> None:
         if threading.get_ident() != self._owner:
             self._cursor = -1  # no pass that was planned calls modules in other threads
             return
         number = self._cursor
-        call = self._calls[number] if 0 <= number < len(self._calls) else None
-        if call is None or not call.is_module or call.what() is not module:
+        step = self._steps[number] if 0 <= number < len(self._steps) else None
+        if step is None or not step.is_module or step.what() is not module:
             raise Diverged
-        with torch._C.DisableTorchFunction():
-            self._check(number, call, args, unpacked(result))
+        self._follow(number, step, args, result)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -359,13 +445,12 @@ class Replay(TorchFunctionMode):
                 return func(*args, **kwargs)
         result = func(*args, **kwargs)
         number = self._cursor
-        call = self._calls[number] if 0 <= number < len(self._calls) else None
-        if call is None or call.is_module or call.what != func:
+        step = self._steps[number] if 0 <= number < len(self._steps) else None
+        if step is None or step.is_module or step.what != func:
             raise Diverged
-        address = self._choice.weights.get(number)
-        if address is not None:
-            self.values[address] = attention.FusedCall(args, kwargs).weights()
-        self._check(number, call, args, result)
+        if step.weights is not None:
+            self.values[step.weights] = attention.FusedCall(args, kwargs).weights()
+        self._follow(number, step, args, result)
         return result
 
     def _guard(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -375,28 +460,42 @@ class Replay(TorchFunctionMode):
             if id(tensor) in self._guarded or (base is not None and id(base) in self._guarded):
                 raise Diverged
 
-    def _check(self, number: int, call: Call, args: Sequence[Any], result: Any) -> None:
+    def _follow(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
         """Hold what a call was given and has returned against the plan; keep what is chosen."""
-        if self._producers.of(args) != call.sources:
+        if self._producers.of(args) != step.sources:
             raise Diverged
         self._cursor = number + 1
-        if call.returned:
-            whole = type(result) is torch.Tensor
-            parts = [result] if whole else [value for _, value in named_parts(result)]
-            if len(parts) != len(call.shapes):
+        if step.shape is not None and type(result) is torch.Tensor:
+            # The way that most calls go, without a further call for any of this.
+            if result.shape != step.shape or result.is_inference():
                 raise Diverged
-            for part, shape, returned in zip(parts, call.shapes, call.returned, strict=True):
-                if part.shape != shape or part.is_inference():
-                    raise Diverged
-                self._producers.note(part, number)
-                if returned.handed_on is not None:
-                    self._check_handed_on(part, returned.handed_on)
-                elif returned.address in self._plan.handed_on:
-                    self._handed[returned.address] = (weakref.ref(part), part._version)
-            for index, address in self._choice.parts.get(number, ()):
-                self._keep(address, parts[index], args[0] if call.marks else None)
+            self._producers.note(result, number)
+            if step.handed_on is not None:
+                self._check_handed_on(result, step.handed_on)
+            elif step.is_origin:
+                self._handed[step.address] = (weakref.ref(result), result._version)
+            for _, address in step.kept:
+                self._keep(address, result, args[0] if step.call.marks else None)
+        elif step.call.returned:
+            self._follow_parts(number, step, args, unpacked(result) if step.is_module else result)
         if number == self._choice.last:
             raise PassComplete
+
+    def _follow_parts(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
+        call = step.call
+        parts = [value for _, value in named_parts(result)]
+        if len(parts) != len(call.shapes):
+            raise Diverged
+        for part, shape, returned in zip(parts, call.shapes, call.returned, strict=True):
+            if part.shape != shape or part.is_inference():
+                raise Diverged
+            self._producers.note(part, number)
+            if returned.handed_on is not None:
+                self._check_handed_on(part, returned.handed_on)
+            elif returned.address in self._plan.handed_on:
+                self._handed[returned.address] = (weakref.ref(part), part._version)
+        for index, address in step.kept:
+            self._keep(address, parts[index], args[0] if call.marks else None)
 
     def _check_handed_on(self, value: torch.Tensor, address: str) -> None:
         reference, version = self._handed.get(address, (None, -1))

@@ -64,6 +64,10 @@ class Originals(TorchDispatchMode):
                 self._copy(_storage(tensor))
                 self._given_away.add(_storage(tensor))
 
+    def sees_everything(self) -> bool:
+        """Whether no tensor's memory was given away, to come back as another's."""
+        return not self._given_away
+
     def detach_from(
         self, tensors: Iterable[torch.Tensor], only: MutableMapping[str, Any] | None = None
     ) -> None:
@@ -168,11 +172,25 @@ def is_value(value: Any) -> bool:
     )
 
 
+#: What NumPy has, too.
+_READABLE = frozenset({
+    torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool,
+})  # fmt: skip
+
+
 def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
     """The tensor's own memory where it is on the CPU, and the type it had where that changed.
 
     Types that NumPy lacks become float32. Raises ModelError where it has no values.
     """
+    if (
+        type(tensor) is torch.Tensor
+        and tensor.dtype in _READABLE
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and not (tensor.requires_grad or tensor.is_conj() or tensor.is_neg() or tensor.is_nested)
+    ):
+        return tensor.numpy(), None
     tensor = tensor.detach()
     if tensor.is_meta:
         raise ModelError(

@@ -20,38 +20,41 @@ Attributes = dict[str, Any]
 
 
 @contextmanager
-def inference(model: nn.Module) -> Iterator[None]:
+def inference(model: nn.Module, modules: Iterable[nn.Module] | None = None) -> Iterator[None]:
     """Evaluation mode, every module run by its own Python code; all as before afterwards.
 
-    A module that switches in its own ``train()`` is switched by it, and back.
+    A module that switches in its own ``train()`` is switched by it, and back. ``modules`` are those
+    of the model, where they are known.
     """
-    modes = [(module, module.training) for module in model.modules()]
+    every = list(model.modules() if modules is None else modules)
+    training = [module for module in every if module.training]
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(_switched(modes))
+        stack.enter_context(_switched(training))
         try:
-            for module, training in modes:
-                if training:
-                    module.training = False
+            for module in training:
+                module.training = False
             # The fused attention kernel never calls the layers that it stands for.
             torch.backends.mha.set_fastpath_enabled(False)
             yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_attention)
-            for module, training in modes:
-                if module.training is not training:
-                    module.training = training
+            for module in every:
+                if module.training:
+                    module.training = False
+            for module in training:
+                module.training = True
 
 
 @contextmanager
-def _switched(modes: Sequence[tuple[nn.Module, bool]]) -> Iterator[None]:
+def _switched(training: Sequence[nn.Module]) -> Iterator[None]:
     """Have modules that are in training mode, and say themselves what that means, leave it."""
     switching = [
         module
-        for module, training in modes
-        if training and (type(module).train, type(module).eval) != (nn.Module.train, nn.Module.eval)
+        for module in training
+        if (type(module).train, type(module).eval) != (nn.Module.train, nn.Module.eval)
     ]
     if not switching:
         yield

@@ -115,6 +115,8 @@ class Trace:
         Which values one that no layer returned was made of, where the framework knows.
     version_of
         What changes when a value is written to, where the framework writes to values.
+    sees_everything
+        Whether no code between layers goes unseen: what comes from nowhere known is a constant.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Trace:
         may_stop: bool = True,
         parents_of: Callable[[Any], Sequence[Any]] = lambda value: (),
         version_of: Callable[[Any], Hashable] = lambda value: 0,
+        sees_everything: Callable[[], bool] = lambda: False,
     ) -> None:
         self.layers: list[Layer] = []
         self.values = values
@@ -147,6 +150,7 @@ class Trace:
         self._may_stop = may_stop
         self._parents_of = parents_of
         self._version_of = version_of
+        self._sees_everything = sees_everything
         self.returned: tuple[Returned, ...] = ()  #: by the call that has ended last
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
@@ -339,6 +343,8 @@ class Trace:
         Within a layer of the framework's own, such as attention: from all that was computed in it
         and not read yet. In somebody's own code: from what was computed last.
         """
+        if self._sees_everything():
+            return ()
         found = tuple(within.unread)
         if not within.subject.library:
             found = found[-1:]
@@ -457,9 +463,11 @@ class Trace:
         has_row = listed or bool(parameters)
         row = len(self.layers) if has_row else None
         returned.append(Returned(address, row, origin.address, listed))
+        stands_under = self._listed.get(origin.address, origin.address)
         if not listed:
-            self.aliases[address] = origin.address
-        wanted = self._selection.wants_handed_on(layer, row, self.values, listed=listed)
+            self.aliases[address] = stands_under
+        is_kept = stands_under in self.values
+        wanted = self._selection.wants_handed_on(layer, row, listed=listed, is_kept=is_kept)
         if has_row:
             self.layers.append(layer)
         if listed:

@@ -29,9 +29,8 @@ def describe(model: Any, x: Any = None) -> Network:
     """
     if x is None:
         network = outline(model)
-        if not network.layers:
-            why = f": {network.notes[0]}" if network.notes else ""
-            raise ModelError(f"The model {network.name!r} has no layers{why}.")
+        if not network.layers and not network.notes:
+            raise ModelError(f"The model {network.name!r} has no layers.")
         return network
     from layerscope.instruments.activations import activations
 
