@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import weakref
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +19,7 @@ from layerscope.backends.keras_calculus import calculus, optimizer_of
 from layerscope.backends.keras_engines import Engine, engine
 from layerscope.backends.keras_gradients import compiled, values_of
 from layerscope.backends.keras_pass import Facts, leaves, subject_lookup, watched
+from layerscope.backends.keras_settings import settings_number
 from layerscope.backends.keras_sources import sources_of
 from layerscope.backends.keras_weights import weights_of
 from layerscope.backends.trace import guessed_note
@@ -42,8 +41,7 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class _Compiled:
-    function: Callable[[Any, list[Any]], tuple[dict[str, Any], Any]]
-    variables: list[Any]
+    function: Callable[[Any], tuple[dict[str, Any], Any]]
     facts: list[Facts]  #: one, from when the function is first called and so traced
 
 
@@ -157,7 +155,7 @@ class KerasBackend:
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:
         """The function of arrays, compiled on JAX and TensorFlow, remembered with the model."""
-        fingerprint = _fingerprint(self._model) if network else None
+        fingerprint = settings_number(self._model) if network else None
         return compiled(self._model, fingerprint, function, key, network)
 
     def optimizer(self, which: Any, params: Any) -> Update:
@@ -187,7 +185,7 @@ class KerasBackend:
     def _recall(self, x: Any) -> _Seen:
         memory = _MEMORY.setdefault(self._model, OrderedDict())
         shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves(x))
-        return _recent(memory, (shapes, _fingerprint(self._model)), _Seen, _SHAPES_REMEMBERED)
+        return _recent(memory, (shapes, settings_number(self._model)), _Seen, _SHAPES_REMEMBERED)
 
     def _eager(self, x: Any, selection: Selection) -> _Outcome:
         values: dict[str, Any] = {}
@@ -228,11 +226,10 @@ class KerasBackend:
             facts[:] = [found]
             return values, output
 
-        variables = list(self._model.variables)
-        return _Compiled(engine.compile(run, variables), variables, facts)
+        return _Compiled(engine.compile(run, list(self._model.variables)), facts)
 
     def _call(self, compiled: _Compiled, x: Any) -> _Outcome:
-        values, output = compiled.function(x, [v.value for v in compiled.variables])
+        values, output = compiled.function(x)
         facts = compiled.facts[0]
         if facts.network.framework == "":
             compiled.facts[0] = facts = replace(facts, network=self._named(facts.network))
@@ -317,45 +314,3 @@ def _recent(
     while len(memory) > most:
         memory.popitem(last=False)
     return memory[key]
-
-
-def _fingerprint(model: Any) -> tuple[Any, ...]:
-    """Changes whenever a setting of any layer does: a compiled pass would not notice by itself."""
-    bookkeeping = _bookkeeping()
-    facts: list[Any] = []
-    for layer in (model, *getattr(model, "_flatten_layers", list)()):
-        facts.append(id(layer))
-        for name, value in vars(layer).items():
-            if name not in bookkeeping:
-                facts.append((type(value), _state(value)))
-    return tuple(facts)
-
-
-_LIBRARIES = frozenset({"keras", "jax", "jaxlib", "tensorflow", "torch", "numpy", "builtins"})
-
-
-def _state(value: Any, depth: int = 3) -> Hashable:
-    """What tells one setting from another, its contents where those can change in place."""
-    if isinstance(value, int | float | str | None):
-        return value
-    if isinstance(value, np.ndarray):
-        return zlib.crc32(np.ascontiguousarray(value).data)
-    if isinstance(value, tuple | list):
-        return tuple(_state(item, depth) for item in value)
-    if isinstance(value, dict):
-        return tuple((key, _state(item, depth)) for key, item in value.items())
-    own = type(value).__module__.partition(".")[0] not in _LIBRARIES
-    if own and depth and hasattr(value, "__dict__") and not isinstance(value, keras.Operation):
-        return id(value), _state(vars(value), depth - 1)  # somebody's own settings object
-    return id(value)
-
-
-@functools.cache
-def _bookkeeping() -> frozenset[str]:
-    """What Keras notes on any layer or model, and changes without changing what it computes."""
-    of_training = {
-        "optimizer", "history", "_compile_config", "_compiled_trainable_state", "_jax_state",
-        "_eval_epoch_iterator", "stop_training", "stop_evaluating", "stop_predicting",
-        "train_function", "test_function", "predict_function",
-    }  # fmt: skip
-    return frozenset(of_training | vars(keras.Sequential(name="notes")).keys()) - {"_dtype_policy"}

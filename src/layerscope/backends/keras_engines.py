@@ -54,8 +54,8 @@ class Engine(Protocol):
     def keep(self, value: Any) -> Any:
         """What a compiled pass goes on with where it keeps a value."""
 
-    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
-        """The pass as a compiled function of the input and the variables' values."""
+    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
+        """The pass as a compiled function of the input, on the values that the variables have."""
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         """The value, not copied where the library lets us read it in place; as ``carried``."""
@@ -101,14 +101,15 @@ class JaxEngine:
             set_keras_mask(kept, mask)
         return kept
 
-    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
+    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         import jax
 
         def traced(x: Any, values: list[Any]) -> tuple[dict[str, Any], Any]:
             with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
                 return run(x)
 
-        return jax.jit(traced)
+        function = jax.jit(traced)
+        return lambda x: function(x, [variable.value for variable in variables])
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         return carried(np.asarray(value))
@@ -147,15 +148,15 @@ class TensorFlowEngine:
     def keep(self, value: Any) -> Any:
         return value
 
-    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
+    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         import tensorflow as tf
 
         def traced(x: Any) -> tuple[dict[str, Any], Any]:
             with keras.StatelessScope():
                 return run(x)
 
-        function = tf.function(traced, autograph=False)
-        return lambda x, _: function(x)  # the graph reads the variables themselves
+        # The graph reads the variables themselves.
+        return tf.function(traced, autograph=False)  # type: ignore[no-any-return]
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         return carried(np.asarray(value))
@@ -191,7 +192,7 @@ class TorchEngine:
     def keep(self, value: Any) -> Any:
         return value
 
-    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any, list[Any]], Any]:
+    def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         raise AssertionError("this engine compiles nothing")
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
