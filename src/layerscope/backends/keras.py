@@ -247,7 +247,7 @@ class KerasBackend:
             seen.sought = True
         facts, sources = outcome.facts, seen.sources
         if sources is None or any(guess not in sources for guess in facts.guessed):
-            return outcome
+            return _with_unseen_note(outcome)
         layers = tuple(
             replace(layer, inputs=sources.get(layer.address, layer.inputs))
             for layer in facts.network
@@ -287,6 +287,18 @@ class KerasBackend:
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
         values, was = self._engine.read(value)
         return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
+
+
+def _with_unseen_note(outcome: _Outcome) -> _Outcome:
+    """The outcome, with a note where only some of what a layer reads is known."""
+    unseen = [address for address in outcome.facts.unseen if address not in outcome.facts.guessed]
+    if not unseen:
+        return outcome
+    shown = ", ".join(unseen[:8]) + (", …" if len(unseen) > 8 else "")
+    network = outcome.facts.network
+    note = f"code between layers is not seen: some of what goes into {shown} is not known"
+    network = replace(network, notes=(*network.notes, note))
+    return replace(outcome, facts=replace(outcome.facts, network=network))
 
 
 def _selected(selection: Selection, facts: Facts | None) -> Hashable:

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from layerscope.backends.keras_conversions import converted, inputs_followed
 from layerscope.backends.trace import Subject, Trace
 
 #: One interception at a time: two threads that put a method back in another order than they
@@ -45,6 +46,7 @@ def intercepted(
     with _ONE_AT_A_TIME, ExitStack() as stack:
         stack.enter_context(_watched(keras.Layer, trace, subject_of, perform, on_symbols))
         stack.enter_context(_watched(keras.Operation, trace, subject_of, perform, on_symbols))
+        stack.enter_context(inputs_followed(trace))
         yield
 
 
@@ -68,6 +70,7 @@ def _watched(
         subject = subject_of(operation) if mine else None
         if subject is None:
             return original(operation, *args, **kwargs)
+        args, kwargs = converted(trace, operation, args, kwargs)
         trace.enter(subject, [args, kwargs])
         try:
             result = perform(original, operation, args, kwargs)

@@ -295,7 +295,9 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         settings=_settings(layer),
         parameters=parameters,
         opaque=isinstance(layer, _LOOPS),
-        library=type(layer).__module__.partition(".")[0] == "keras",
+        # Nothing runs between the layers of a graph: what is not known there is no guess of ours.
+        library=type(layer).__module__.partition(".")[0] == "keras"
+        and not isinstance(layer, keras.Model),
     )
 
 
