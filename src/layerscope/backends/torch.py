@@ -239,19 +239,25 @@ class TorchBackend:
     def weights(self) -> Mapping[str, NamedArray]:
         """Every parameter and floating buffer, a copy of each, by the names of ``state_dict``."""
         arrays = {}
+        shapeless = []
         for key, tensor, axes in tree.named_weights(self._model):
-            if nn.parameter.is_lazy(tensor):
-                raise ModelError(
-                    f"{key!r} has no shape yet: run the model once on an input, then look."
-                )
+            if nn.parameter.is_lazy(tensor):  # a module that is never called has none at any time
+                shapeless.append(key)
+                continue
             values, was = read(tensor.detach().clone())
             arrays[key] = NamedArray(values, axes, {"dtype": was} if was else {})
+        if shapeless and not arrays:
+            raise ModelError(
+                f"{shapeless[0]!r} has no shape yet: run the model once on an input, then look."
+            )
         return arrays
 
     def digest(self) -> str:
         """SHA-256 over the names and values of the parameters and buffers."""
         digest = hashlib.sha256()
         for key, tensor, _ in tree.named_weights(self._model):
+            if nn.parameter.is_lazy(tensor):
+                continue
             digest.update(key.encode())
             digest.update(np.ascontiguousarray(read(tensor)[0]).data)
         return digest.hexdigest()

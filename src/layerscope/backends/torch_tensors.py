@@ -160,7 +160,9 @@ def lasting_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
             yield from part.buffers(recurse=False)
             continue
         for held in (part._parameters, part._buffers, vars(part)):
-            yield from (value for value in held.values() if isinstance(value, torch.Tensor))
+            tensors = (value for value in held.values() if isinstance(value, torch.Tensor))
+            # What is never called has weights without a shape, which nothing writes to.
+            yield from (t for t in tensors if not torch.nn.parameter.is_lazy(t))
 
 
 def is_value(value: Any) -> bool:

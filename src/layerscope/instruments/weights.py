@@ -35,9 +35,13 @@ def weights(model: Any, x: Any = None) -> Recording:
     """
     backend = backend_for(model)
     network = outline(model) if x is None else describe(model, x)
+    arrays = backend.weights()
+    missing = [p.key for p in network.parameters if p.key not in arrays]
+    shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
     return Recording(
-        _with_input_shapes(backend.weights(), network),
+        _with_input_shapes(arrays, network),
         network=network,
+        notes=(f"without a shape until they are used: {shown}",) if missing else (),
         digest=lambda: {"model": backend.digest()},
     )
 
