@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from layerscope.errors import InputError
+import layerscope as ls
+from layerscope.errors import InputError, ModelError
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.run import open_recording
 
@@ -150,3 +151,65 @@ def test_a_metric_that_is_no_number(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is no number"):
             recorder.snap(0, loss=torch.ones(2))
         assert recorder.snap(0, loss=torch.ones(1))
+
+
+class Head(nn.Module):
+    """A lazy head that is never called, and a lazy layer that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head, self.last = nn.Linear(3, 4), nn.LazyLinear(2), nn.LazyLinear(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x))  # type: ignore[no-any-return]
+
+
+def test_a_module_with_a_lazy_head_that_is_never_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trained(record: bool) -> Any:
+        torch.manual_seed(0)
+        model = Head()
+        x = torch.randn(5, 3)
+        recorder = None
+        if record:
+            recorder = Recorder(tmp_path / "run.zarr", model, probe=x, steps=2, quiet=True)
+            assert not recorder.snap(0)
+        model(x)
+        if recorder is not None:
+            assert recorder.snap(1)
+            assert recorder.snap(2)
+            recorder.close()
+        return model.last.state_dict(), torch.rand(3), recorder
+
+    plain, watched = trained(False), trained(True)
+    assert all(torch.equal(plain[0][key], watched[0][key]) for key in plain[0])
+    assert torch.equal(plain[1], watched[1])
+    run = open_recording(tmp_path / "run.zarr")
+    assert run.steps.tolist() == [1, 2]
+    assert list(run) == ["first", "last"]
+    assert list(run.weights) == ["first.weight", "first.bias", "last.weight", "last.bias"]
+    said = capsys.readouterr().err
+    for note in (
+        "no step is recorded before the training has made the weights",
+        "not called on the probe, so nothing is recorded of: head",
+    ):
+        assert note in watched[2].notes
+        assert note in run.notes
+        assert f"layerscope: {note}.\n" in said
+
+
+def test_a_module_that_nothing_can_be_run_through(tmp_path: Path) -> None:
+    for module in (nn.ModuleList([nn.Linear(3, 2)]), nn.Module()):
+        with pytest.raises(ModelError, match=r"has no forward\(\), so nothing can be run through"):
+            Recorder(tmp_path / "run.zarr", module, probe=np.ones((2, 3), np.float32))
+
+
+def test_weights_without_a_shape_are_said() -> None:
+    model = Head()
+    model(torch.ones(2, 3))
+    weights = ls.weights(model)
+    assert list(weights) == ["first.weight", "first.bias", "last.weight", "last.bias"]
+    assert weights.notes == ("without a shape until they are used: head.weight, head.bias",)
+    with pytest.raises(ModelError, match="'weight' has no shape yet: run the model once"):
+        ls.weights(nn.LazyLinear(2))

@@ -30,6 +30,7 @@ class Run:
     aliases: Mapping[str, str] = field(default_factory=dict)
     output: Any = None  #: the model's own result, NumPy arrays in its own structure;
     #: None where the pass stopped early
+    left_out: tuple[str, ...] = ()  #: layers that were called where no value can be seen
 
 
 class Backend(Protocol):

@@ -104,6 +104,7 @@ class KerasBackend:
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode."""
+        tree.check_call(self._model)
         x = keras.tree.map_structure(self._tensor, x)
         received = {
             name: self._engine.snapshot(value)
@@ -282,7 +283,7 @@ class KerasBackend:
         if facts.complete:
             to_numpy = lambda v: self._engine.read(v)[0] if hasattr(v, "shape") else v  # noqa: E731
             output = keras.tree.map_structure(to_numpy, outcome.output)
-        return Run(network, values, inputs, facts.aliases, output)
+        return Run(network, values, inputs, facts.aliases, output, facts.left_out)
 
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
         values, was = self._engine.read(value)

@@ -28,6 +28,7 @@ class Facts:
     complete: bool  #: whether it ran to its end
     guessed: tuple[str, ...] = ()  #: the layers whose source was guessed
     unseen: tuple[str, ...] = ()  #: those some of whose sources are not known
+    left_out: tuple[str, ...] = ()  #: those called where no value can be seen, as in a loop
 
 
 def watched(
@@ -66,7 +67,8 @@ def watched(
     axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
     network = trace.network("", "", ())
     facts = Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
-    return output, replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
+    facts = replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
+    return output, replace(facts, left_out=tuple(trace.left_out))
 
 
 def subject_lookup(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from layerscope.errors import ModelError
 
 OnBegin = Callable[[int], None]
 OnEpoch = Callable[[int, float, Mapping[str, float]], object]
@@ -30,20 +33,76 @@ def unwrapped(model: Any) -> Any:
     return model.module if is_wrapped else model
 
 
+def check_runs(model: Any) -> None:
+    """Raise ModelError for a model that no input can be run through, trained or not."""
+    root = root_of(model)
+    if root == "keras":
+        from layerscope.backends.keras_tree import check_call
+
+        check_call(model)
+    if root == "torch" and type(model).forward is sys.modules["torch"].nn.Module.forward:
+        raise ModelError(
+            f"The module {type(model).__name__} has no forward(), so nothing can be run through "
+            "it: write one, or pass the module that is called."
+        )
+
+
 def is_ready(model: Any) -> bool:
-    """Whether it has all of its weights; what makes them must be the training, not a look."""
+    """Whether it certainly has all of its weights before it is trained.
+
+    What makes them must be the training, not a look. A layer that is never called has none at any
+    time: at the first step, ``awaits_training`` tells whether a look would make some.
+    """
     root = root_of(model)
     if root == "sklearn":
         from layerscope.backends.sklearn_fit import is_fitted
 
         return is_fitted(model)
     if root == "keras":
+        from layerscope.backends.keras_tree import is_exact
+
         layers = [model, *getattr(model, "_flatten_layers", list)()]
-        return all(getattr(layer, "built", True) for layer in layers)
+        return is_exact(model) or all(getattr(layer, "built", True) for layer in layers)
     if root == "torch":
-        is_lazy = sys.modules["torch"].nn.parameter.is_lazy
-        return not any(is_lazy(p) for p in (*model.parameters(), *model.buffers()))
+        return not _lazy(model)
     return True
+
+
+def awaits_training(model: Any, look: Callable[[Any], object]) -> bool:
+    """Whether a look now, at a step, would make weights that the training is to make.
+
+    ``look`` runs the model that it is given. A Keras layer draws its weights by a seed of its own,
+    so there it makes no difference; a PyTorch module draws them from the state that the training
+    draws from, and so a copy of it is tried.
+    """
+    root = root_of(model)
+    if root == "sklearn":
+        return not is_ready(model)
+    if root != "torch" or not _lazy(model):
+        return False
+    trial = copy.deepcopy(model)
+    look(trial)
+    return _lazy(trial) != _lazy(model)
+
+
+def uncalled(model: Any, called: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return what was not called in a pass: the layers that have weights, those that have none.
+
+    Of PyTorch only modules whose weights have no shape yet: others may be used without a call.
+    """
+    root = root_of(model)
+    if root == "keras":
+        from layerscope.backends.keras_tree import uncalled as uncalled_layers
+
+        return uncalled_layers(model, called)
+    return [], sorted({key.rpartition(".")[0] for key in _lazy(model)}) if root == "torch" else []
+
+
+def _lazy(module: Any) -> list[str]:
+    """Return the names of the weights that have no shape yet."""
+    is_lazy = sys.modules["torch"].nn.parameter.is_lazy
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    return [name for name, tensor in tensors if is_lazy(tensor)]
 
 
 def watched(

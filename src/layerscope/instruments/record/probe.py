@@ -14,15 +14,13 @@ from layerscope.axes import NamedArray
 from layerscope.backends.base import Backend, Run
 from layerscope.errors import InputError, ModelError
 from layerscope.instruments.passes import Passes
+from layerscope.instruments.record.left_out import left_out, numeric
 from layerscope.network import Network
 from layerscope.recording import Recording
 from layerscope.selection import Selection
 from layerscope.table import shape_text
 
 Array = npt.NDArray[Any]
-
-#: What can be kept of a value: numbers and truth values.
-_KINDS = "fiub"
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,7 @@ class Probe:
     def __init__(
         self, model: Any, x: Any, layers: Any, options: Mapping[str, Any], with_output: bool
     ) -> None:
+        self._model, self._whole = model, layers is None
         passes = Passes.on(model, x, layers, **options)
         self._backend: Backend = passes.backend
         self._values: list[Any] = []
@@ -76,9 +75,10 @@ class Probe:
         said = dict.fromkeys(note for part in parts for note in part.notes)
         files = () if passes.batches is None else passes.batches.notes
         self.notes: tuple[str, ...] = (*files, *said)
-        self.kept: tuple[str, ...] = tuple(
-            name for name in parts[0] if parts[0].named(name).values.dtype.kind in _KINDS
-        )
+        self.kept: tuple[str, ...] = numeric(_named(parts[0], parts[0]))
+        self.left_out: tuple[str, ...] | None = None  #: what a recording lacks, from the first look
+        self._known: frozenset[str] = frozenset()  #: what values and weights there were then
+        self.late: dict[str, None] = {}  #: what values and weights came later
         self.provenance: Mapping[str, str] = _first_digests(self._backend, parts)
 
     @property
@@ -92,6 +92,13 @@ class Probe:
         runs = [self._backend.run(_copied(value), self._selection) for value in self._values]
         values = _joined([_presented(run, self.kept) for run in runs])
         weights = {key: array.presented() for key, array in self._backend.weights().items()}
+        names = frozenset((*runs[0].values, *weights))
+        if self.left_out is None:
+            self._known = names
+            self.left_out = left_out(self._model, runs[0], self.kept, self.inputs, self._whole)
+            self.notes += self.left_out
+        self.late |= dict.fromkeys(sorted(names - self._known))
+        weights = {key: array for key, array in weights.items() if key in self._known}
         return Look(values, _outputs([run.output for run in runs]), weights)
 
 

@@ -22,6 +22,7 @@ from layerscope.instruments.record.budget import read_budget
 from layerscope.instruments.record.callback import Callback, have_parts_in_common
 from layerscope.instruments.record.hooks import KerasHooks
 from layerscope.instruments.record.layout import read_dtype
+from layerscope.instruments.record.left_out import came_later, report
 from layerscope.instruments.record.probabilities import read_classes
 from layerscope.instruments.record.probe import Probe, check_alike
 from layerscope.instruments.record.schedule import read_every
@@ -127,6 +128,8 @@ class Recorder(KerasHooks):
         }
         self._looked_at = (probe, layers, options, bool(self._settings.classes))
         self._probe: Probe | None = None
+        self._expected: int | None = None
+        self._reported: dict[str, None] = {}
         self._session: Session | None = None
         self._closed = False
         self._shift = 0
@@ -145,7 +148,7 @@ class Recorder(KerasHooks):
     def notes(self) -> tuple[str, ...]:
         """Sentences about what was done to the probe, and what was left out."""
         if self._session is None:
-            return () if self._probe is None else self._probe.notes
+            return (*(() if self._probe is None else self._probe.notes), *self._reported)
         return (*self._session.probe.notes, *self._session.plan.notes, *self._session.notes)
 
     @property
@@ -178,7 +181,7 @@ class Recorder(KerasHooks):
         self._check_open()
         if not self._records:
             return False
-        self._begin(self._steps)
+        self._begin(self._steps, at_step=True)
         last = self._last
         number = read_step(step, last)
         if last is not None and number <= last:
@@ -200,7 +203,11 @@ class Recorder(KerasHooks):
         """Write what is left, and end. Raises OutputError when it could not be written."""
         already, self._closed = self._closed, True
         self._fits.close()
-        if self._session is not None and not already:
+        if already:
+            return
+        if self._records and self._last is None:
+            report(f"nothing was recorded at {self._settings.url!r}: no step came that was to be")
+        if self._session is not None:
             self._session.close()
 
     def __enter__(self) -> Recorder:
@@ -254,7 +261,7 @@ class Recorder(KerasHooks):
         self._check_open()
         if not self._records:
             return False
-        self._begin(self._steps)
+        self._begin(self._steps, at_step=True)
         last = self._last
         if last is not None and step + self._shift <= last:
             if step > 0:
@@ -286,7 +293,17 @@ class Recorder(KerasHooks):
             return False
         numbers = {name: read_number(name, value) for name, value in metrics.items()}
         session.add(step, epoch, numbers, session.probe.look())
+        if session.probe.late:
+            self._note(came_later(session.probe.late))
         return True
+
+    def _note(self, sentence: str) -> None:
+        """Say at once, and in the result, what the recording lacks."""
+        if sentence not in self._reported:
+            report(sentence)
+        self._reported[sentence] = None
+        if self._session is not None:
+            self._session.note(sentence)
 
     @property
     def _last(self) -> int | None:
@@ -297,6 +314,7 @@ class Recorder(KerasHooks):
         if not self._records:
             return
         check_place(self._settings)
+        training.check_runs(self._model)
         if not training.is_ready(self._model):
             return  # the training is to make its weights, not a look
         self._look()
@@ -311,13 +329,24 @@ class Recorder(KerasHooks):
             self._probe = Probe(self._model, *self._looked_at)
         return self._probe
 
-    def _begin(self, steps: int | None) -> None:
-        if self._session is not None or not training.is_ready(self._model):
+    def _begin(self, steps: int | None, *, at_step: bool = False) -> None:
+        if self._session is not None:
             return
-        self._session = Session(self._settings, self._look(), steps)
+        self._expected = steps or self._expected
+        if not training.is_ready(self._model):
+            if not at_step:
+                return  # the training is about to make its weights
+            if training.awaits_training(self._model, lambda m: Probe(m, *self._looked_at)):
+                self._note("no step is recorded before the training has made the weights")
+                return
+        self._session = Session(self._settings, self._look(), self._expected)
         self._resumed = -1 if self._session.last is None else self._session.last
         if not self._quiet:
             print(f"layerscope records {self._session.plan}.", file=sys.stderr)  # noqa: T201
+        for sentence in self._session.probe.left_out or ():
+            report(sentence)
+        for sentence in self._reported:
+            self._session.note(sentence)
 
     def _check_open(self) -> None:
         if self._closed:
