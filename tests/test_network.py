@@ -18,6 +18,7 @@ from layerscope.network import (
     parse_place,
     to_json,
     unknown_address,
+    whole_layers,
 )
 
 NAMES = st.text("ab/.:#@[]1,", min_size=1, max_size=8)
@@ -175,4 +176,21 @@ def test_the_origin_is_told() -> None:
         "Opened from old.h5 (Keras HDF5, written by Keras 2.1.6)",
         "Repaired: a repair",
         "Repaired: another",
+    ]
+
+
+def test_a_layer_that_returns_several_values_counts_once() -> None:
+    layers = (
+        Layer("lstm", "LSTM", shape=(None, 5, 4), settings={"activation": "tanh"}),
+        Layer("lstm[1]", "LSTM", shape=(None, 4), settings={"activation": "tanh"}),
+        Layer("lstm[state.c]", "LSTM", shape=(None, 4), settings={"activation": "tanh"}),
+        Layer("odd[2]", "Dense"),  # so named by its user
+        Layer("lstm#2", "LSTM"),
+    )
+    assert [layer.address for layer in whole_layers(layers)] == ["lstm", "odd[2]", "lstm#2"]
+    rows = str(Network("n", "f", layers)).splitlines()
+    assert [row.split()[:2] for row in rows[3:6]] == [
+        ["lstm", "LSTM"],
+        ["lstm[1]", "(None,"],
+        ["lstm[state.c]", "(None,"],
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, overload
 
@@ -135,12 +135,15 @@ class Network:
         raise unknown_address(which, [layer.address for layer in self.layers])
 
     def __str__(self) -> str:
+        first = {layer.address for layer in whole_layers(self.layers)}
         rows = [
             (
                 layer.address,
-                layer.type,
+                layer.type if layer.address in first else "",
                 shape_text(layer.shape),
-                ", ".join(f"{name} {setting_text(v)}" for name, v in layer.settings.items()),
+                ", ".join(f"{name} {setting_text(v)}" for name, v in layer.settings.items())
+                if layer.address in first
+                else "",
                 f"{layer.weights:,}" if layer.parameters else "",
                 f"{layer.biases:,}" if layer.parameters else "",
                 "" if layer.trainable is None else "yes" if layer.trainable else "no",
@@ -160,6 +163,22 @@ class Network:
         )
 
     __repr__ = __str__
+
+
+#: How a further value of a call is addressed: ``lstm[1]``.
+PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]")
+
+
+def whole_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers, each once: without the further values of a call that returned several."""
+    by_address = {layer.address: layer for layer in layers}
+
+    def is_further(layer: Layer) -> bool:
+        part = PART.fullmatch(layer.address)
+        first = by_address.get(part["whole"]) if part is not None else None
+        return first is not None and first.type == layer.type
+
+    return tuple(layer for layer in layers if not is_further(layer))
 
 
 def to_json(network: Network) -> dict[str, Any]:

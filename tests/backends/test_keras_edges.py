@@ -187,3 +187,70 @@ def test_a_source_that_is_not_known_is_said() -> None:
     assert network.notes == (
         "code between layers is not seen: some of what goes into both is not known",
     )
+
+
+def test_calls_are_numbered_as_they_were_written() -> None:
+    shared = L.Dense(2, name="shared", activation="relu")
+    inputs = [keras.Input((4,), name=name) for name in "abc"]
+    late = L.Dense(4, name="late")(inputs[0])
+    outputs = [shared(late), shared(inputs[1]), shared(inputs[2])]
+    # What is executed first is the call that is farthest from the output.
+    model = keras.Model(inputs, [outputs[0], outputs[1], L.Dense(1, name="head")(outputs[2])])
+    x = [np.full((2, 4), i, np.float32) for i in (1.0, 2.0, 3.0)]
+    acts = ls.activations(model, x)
+    expected = {"shared": {"late"}, "shared#2": {"b"}, "shared#3": {"c"}}
+    for network in (ls.describe(model), acts.network):
+        assert {a: set(network[a].inputs) for a in expected} == expected
+        assert [bool(network[a].parameters) for a in expected] == [True, False, False]
+    for address, value in zip(expected, keras.tree.flatten(model(x)), strict=True):
+        if address != "shared#3":
+            np.testing.assert_allclose(
+                acts[address].values, keras.ops.convert_to_numpy(value), rtol=1e-5
+            )
+    np.testing.assert_allclose(
+        acts["shared#3"].values, keras.ops.convert_to_numpy(shared(x[2])), rtol=1e-5
+    )
+
+
+def test_calls_in_a_model_that_is_called_again_are_numbered_as_they_were_written() -> None:
+    left, right = keras.Input((4,)), keras.Input((4,))
+    dense = L.Dense(4, name="dense")
+    first, second = dense(left), dense(right)
+    inner = keras.Model([left, right], [first, L.ReLU(name="relu")(second)], name="inner")
+    inputs = [keras.Input((4,), name=name) for name in "abcd"]
+    one = inner(inputs[:2])
+    two = inner(inputs[2:])
+    model = keras.Model(inputs, [*one, L.Dense(1, name="head")(two[0]), two[1]])
+    x = [np.full((2, 4), i + 1, np.float32) for i in range(4)]
+    acts = ls.activations(model, x)
+    names = ["inner/dense", "inner/dense#2", "inner/dense#3", "inner/dense#4"]
+    for network in (ls.describe(model), acts.network):
+        assert [network[name].inputs for name in names] == [("a",), ("b",), ("c",), ("d",)]
+    for name, value in zip(names, x, strict=True):
+        np.testing.assert_allclose(
+            acts[name].values, keras.ops.convert_to_numpy(dense(value)), rtol=1e-5
+        )
+
+
+class Branching(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.o = (L.Dense(3, name=name) for name in "abo")
+        self.a.build((None, 6))
+        self.b.build((None, 6))
+
+    def call(self, x: Any) -> Any:
+        taken = keras.ops.cond(keras.ops.sum(x) > 0, lambda: self.a(x), lambda: self.b(x))
+        return self.o(taken)
+
+
+@pytest.mark.parametrize("batch", [4, 16])
+def test_what_a_branch_calls_is_seen_at_each_look_or_at_none(batch: int) -> None:
+    model = Branching()
+    x = np.ones((batch, 6), np.float32)
+    looks = [ls.activations(model, x * sign) for sign in (1, 1, -1, -1)]
+    if keras.config.backend() == "jax":  # both branches are traced there
+        assert [list(acts) for acts in looks] == [["o"]] * 4
+        assert all("a, b" in acts.notes[0] for acts in looks)
+    else:
+        assert [list(acts) for acts in looks] == [["a", "o"]] * 2 + [["b", "o"]] * 2

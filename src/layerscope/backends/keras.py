@@ -209,11 +209,24 @@ class KerasBackend:
             # tensors for NumPy), the eager pass that follows works, or raises it in plain terms.
             seen.traceable = False
             return None
+        if self._engine.sees_branches and self._hidden(outcome.facts):
+            # Uncompiled, a branch is taken, and what it calls is seen, at every look alike.
+            seen.traceable = False
+            return None
         if key is not None:
             seen.functions[key] = compiled
             while len(seen.functions) > _FUNCTIONS_REMEMBERED:
                 seen.functions.popitem(last=False)
         return outcome
+
+    def _hidden(self, facts: Facts) -> bool:
+        """Whether layers were called out of sight, other than by a loop of Keras' own."""
+        loops = tuple(
+            address + "/"
+            for address, layer in tree.addresses(self._model).values()
+            if tree.is_loop(layer)
+        )
+        return any(not address.startswith(loops) for address in facts.left_out)
 
     def _compile(self, selection: Selection) -> _Compiled:
         # What is remembered by model must not keep the model alive.

@@ -30,6 +30,7 @@ class Engine(Protocol):
 
     name: str
     default_layout: Literal["channels_last", "channels_first"]
+    sees_branches: bool  #: whether an uncompiled pass runs the branch that is taken, and no other
 
     def compiles(self, batch: int, seen: bool) -> bool:
         """Whether to compile a pass, or to look its compiled form up.
@@ -67,6 +68,7 @@ class JaxEngine:
 
     name = "JAX"
     default_layout: Literal["channels_last", "channels_first"] = "channels_last"
+    sees_branches = False
 
     def compiles(self, batch: int, seen: bool) -> bool:
         return True
@@ -120,6 +122,7 @@ class TensorFlowEngine:
 
     name = "TensorFlow"
     default_layout: Literal["channels_last", "channels_first"] = "channels_last"
+    sees_branches = True
 
     def compiles(self, batch: int, seen: bool) -> bool:
         return seen or batch >= _COMPILE_FROM
@@ -167,6 +170,7 @@ class TorchEngine:
 
     name = "PyTorch"
     default_layout: Literal["channels_last", "channels_first"] = "channels_last"
+    sees_branches = True
 
     def compiles(self, batch: int, seen: bool) -> bool:
         return False

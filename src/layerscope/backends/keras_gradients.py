@@ -15,6 +15,7 @@ from layerscope.axes import presented
 from layerscope.backends import keras_tree as tree
 from layerscope.backends.base import Tap
 from layerscope.backends.keras_calculus import calculus
+from layerscope.backends.keras_call_order import CallOrder
 from layerscope.backends.keras_engines import Engine
 from layerscope.backends.keras_pass import watched
 from layerscope.backends.untouched import random_state_kept
@@ -45,6 +46,8 @@ def values_of(
     }
     table = listed[embedding] if embedding is not None else None
     owners = {address: weakref.ref(layer) for address, layer in fused.items()}
+    order = CallOrder(model)
+    calls = {address: order.executed(layer, _call(address)) for address, layer in fused.items()}
     replaced = None if table is None else weakref.ref(table)
     first = next(iter(tree.input_specs(model)), None)
     to_model = first is not None and first.layout == "channels_first"
@@ -70,7 +73,10 @@ def values_of(
                 **({} if perform is None else {"perform": perform}),
             )
         selection.check(values, [*(layer.address for layer in facts.network), *facts.aliases])
-        return {tap: _presented(_value(tap, values, before), facts.axes[tap.layer]) for tap in taps}
+        return {
+            tap: _presented(_value(tap, values, before, calls), facts.axes[tap.layer])
+            for tap in taps
+        }
 
     return run
 
@@ -117,15 +123,25 @@ def _noting(activation: Callable[[Any], Any], lists: list[list[Any]]) -> Callabl
     return noted
 
 
-def _value(tap: Tap, values: Mapping[str, Any], before: Mapping[str, list[Any]]) -> Any:
+def _value(
+    tap: Tap,
+    values: Mapping[str, Any],
+    before: Mapping[str, list[Any]],
+    calls: Mapping[str, int],
+) -> Any:
     if not tap.before_activation or not before.get(tap.layer):
         return values[tap.layer]
-    _, _, call = tap.layer.partition("#")
-    return before[tap.layer][int(call) - 1 if call.isdecimal() else 0]
+    return before[tap.layer][calls[tap.layer]]
 
 
 def _in_place_of(layer: Any, value: Any, original: Any, operation: Any, args: Any, kw: Any) -> Any:
     return value if operation is layer else original(operation, *args, **kw)
+
+
+def _call(address: str) -> int:
+    """Which of a layer's calls an address is, counted from 0."""
+    _, _, call = address.partition("#")
+    return int(call) - 1 if call.isdecimal() else 0
 
 
 def _own(address: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from layerscope.backends import keras_tree as tree
+from layerscope.backends.keras_call_order import CallOrder
 from layerscope.backends.keras_calls import Perform, as_it_is, intercepted
 from layerscope.backends.keras_engines import Engine
 from layerscope.backends.trace import PassComplete, Subject, Trace
@@ -75,15 +76,17 @@ def subject_lookup(
     trace: Trace, model: Any, known: Mapping[int, Subject]
 ) -> Callable[[Any], Subject | None]:
     """What is known of the operation that is being called; of one made in the pass, its name."""
+    order = CallOrder(model)
 
     def subject_of(operation: Any) -> Subject | None:
         subject = known.get(id(operation))
+        if subject is not None:
+            return order.subject(operation, subject)
         outer = trace.inside()
-        made_now = subject is None and outer is not None and isinstance(operation, keras.Layer)
-        if made_now and outer is not None:
-            inside = "" if outer is known[id(model)] else outer.address + "/"
-            subject = Subject(inside + operation.name, type(operation).__name__)
-        return subject
+        if outer is None or not isinstance(operation, keras.Layer):
+            return None
+        inside = "" if outer is known[id(model)] else outer.address + "/"
+        return Subject(inside + operation.name, type(operation).__name__)
 
     return subject_of
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -18,6 +18,9 @@ from layerscope.backends.trace import Subject, Trace
 from layerscope.errors import ModelError
 from layerscope.network import InputSpec, Layer, Network, Parameter
 from layerscope.selection import Selection
+
+if TYPE_CHECKING:
+    from layerscope.backends.keras_call_order import CallOrder
 
 #: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
 _LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
@@ -270,28 +273,34 @@ def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
     listed = {layer.address: layer for layer in input_layers(model)}
     for tensor, name in zip(graph_of(model).inputs, input_names(model), strict=True):
         trace.receive(name, tensor, listed=listed.get(name))
-    _walk(model, trace, known)
+    # It knows the graphs by what is here.
+    from layerscope.backends.keras_call_order import CallOrder
+
+    _walk(model, trace, known, CallOrder(model))
     return trace
 
 
-def _walk(model: Any, trace: Trace, known: dict[int, Subject]) -> None:
-    graph = graph_of(model)
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input or not node.operation:
-                continue
-            operation, received = node.operation, node.input_tensors
-            trace.enter(known[id(operation)])
-            if not is_graph(operation):
-                trace.leave(received, _structured(node))
-                continue
-            inner = graph_of(operation)
-            for theirs, ours in zip(inner.inputs, received, strict=True):
-                trace.identify(theirs, ours)
-            _walk(operation, trace, known)
-            trace.leave(received, list(inner.outputs))
-            for ours, theirs in zip(node.outputs, inner.outputs, strict=True):
-                trace.identify(ours, theirs)
+def executed_nodes(model: Any) -> list[Any]:
+    """Return the calls that a graph knows, in the order in which Keras makes them."""
+    by_depth = graph_of(model)._nodes_by_depth
+    nodes = (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth])
+    return [node for node in nodes if not node.is_input and node.operation]
+
+
+def _walk(model: Any, trace: Trace, known: dict[int, Subject], order: CallOrder) -> None:
+    for node in executed_nodes(model):
+        operation, received = node.operation, node.input_tensors
+        trace.enter(order.subject(operation, known[id(operation)]))
+        if not is_graph(operation):
+            trace.leave(received, _structured(node))
+            continue
+        inner = graph_of(operation)
+        for theirs, ours in zip(inner.inputs, received, strict=True):
+            trace.identify(theirs, ours)
+        _walk(operation, trace, known, order)
+        trace.leave(received, list(inner.outputs))
+        for ours, theirs in zip(node.outputs, inner.outputs, strict=True):
+            trace.identify(ours, theirs)
 
 
 def _structured(node: Any) -> Any:

@@ -148,6 +148,8 @@ def _hint(shape: tuple[int, ...], spec: InputSpec) -> str:
         if _fits(fixed, expected):
             return text
     rest = [length for length in expected[1:] if length is not None]
+    if shape[1:] == expected[1:] and expected[0] is not None:
+        return f"it takes batches of {expected[0]}, as a network that keeps states does"
     if len(rest) == len(expected) - 1 and len(shape) > 1:
         wanted = ", ".join(map(str, rest))
         if math.prod(shape[1:]) == math.prod(rest):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from layerscope.network import Layer, Network, Shape
+from layerscope.network import PART, Layer, Network, Shape
 
 #: Types that join the box of the layer before them, in lower case, without dimensions.
 _AFTER = frozenset({
@@ -24,8 +24,6 @@ _AFTER_KERNEL = frozenset({
 })  # fmt: skip
 #: Types that join the box of the layer after them.
 _BEFORE = frozenset({"zeropadding", "reflectionpad", "constantpad", "replicationpad", "zeropad"})
-#: How a further value of a call is addressed: ``lstm[1]``.
-PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from layerscope.network import Layer
+from layerscope.network import Layer, whole_layers
 from layerscope.table import printable, setting_text, shape_text
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
@@ -117,7 +117,7 @@ def _block_rows(block: Block, show_shapes: bool) -> list[Row]:
     parameters = f"{block.parameters:,} params" if block.parameters else ""
     rows = [Row(title(block), parameters, "name", _LINE)]
     shape = shape_text(layers[-1].shape) if show_shapes else ""
-    return [*rows, Row(f"{len(layers)} layers", shape, "ink", _LINE)]
+    return [*rows, Row(f"{len(whole_layers(layers))} layers", shape, "ink", _LINE)]
 
 
 def title(block: Block) -> str:

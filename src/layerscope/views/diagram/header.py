@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from layerscope.network import Network
+from layerscope.network import Network, whole_layers
 from layerscope.views.diagram.cards import SMALL, Text, short
 from layerscope.views.diagram.picture import MARGIN
 from layerscope.views.panel import VERSION
@@ -16,7 +16,8 @@ _LINE = 15  #: from one line of the heading to the next
 def heading(network: Network, *notes: str) -> list[Text]:
     """The title and what stands below it."""
     total = f"{network.total:,} parameters" if network.total else "no parameters"
-    lines = (f"{network.framework}, {len(network)} layers, {total}", *filter(None, notes))
+    count = len(whole_layers(network.layers))
+    lines = (f"{network.framework}, {count} layers, {total}", *filter(None, notes))
     return [
         Text(MARGIN, MARGIN + 14, short(network.name), 16, "name"),
         *(

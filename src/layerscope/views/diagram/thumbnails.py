@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from layerscope.errors import ViewError
 from layerscope.maps import blank
+from layerscope.network import PART
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.beside import image_tiles
 from layerscope.views.choose import Chosen, choose
 from layerscope.views.diagram.blocks import Block, Item
-from layerscope.views.diagram.boxes import PART, Box
+from layerscope.views.diagram.boxes import Box
 from layerscope.views.diagram.cards import SMALL, Text
 from layerscope.views.features import extent_of, no_such_unit, units_of
 from layerscope.views.tiles import colour_tiles
