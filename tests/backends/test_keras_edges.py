@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 keras = pytest.importorskip("keras")
 
 import layerscope as ls  # noqa: E402
+from layerscope.backends import backend_for  # noqa: E402
+from layerscope.backends.base import Tap  # noqa: E402
 
 L = keras.layers
 POLICIES = ("float32", "float16", "mixed_float16")
@@ -209,6 +211,13 @@ def test_calls_are_numbered_as_they_were_written() -> None:
             )
     np.testing.assert_allclose(
         acts["shared#3"].values, keras.ops.convert_to_numpy(shared(x[2])), rtol=1e-5
+    )
+    # What goes into the activation of the third call, which is executed before the second.
+    tap = Tap("shared#3", before_activation=True)
+    before = backend_for(model).values([tap])([keras.ops.convert_to_tensor(v) for v in x])[tap]
+    kernel = keras.ops.convert_to_numpy(shared.kernel)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(before), x[2] @ kernel, rtol=1e-5, atol=1e-6
     )
 
 

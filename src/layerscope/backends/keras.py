@@ -18,7 +18,13 @@ from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.keras_calculus import calculus, optimizer_of
 from layerscope.backends.keras_engines import Engine, engine
 from layerscope.backends.keras_gradients import compiled, values_of
-from layerscope.backends.keras_pass import Facts, leaves, subject_lookup, watched
+from layerscope.backends.keras_pass import (
+    Facts,
+    leaves,
+    subject_lookup,
+    unrecorded,
+    watched,
+)
 from layerscope.backends.keras_settings import settings_number
 from layerscope.backends.keras_sources import sources_of
 from layerscope.backends.keras_weights import weights_of
@@ -180,7 +186,7 @@ class KerasBackend:
             return
         layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
         if not all(getattr(layer, "built", True) for layer in layers):
-            with keras.StatelessScope():
+            with keras.StatelessScope(), unrecorded(self._model):
                 self._model(x, training=False)
 
     def _recall(self, x: Any) -> _Seen:

@@ -6,11 +6,13 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
 from layerscope.backends.keras_conversions import converted, inputs_followed
+from layerscope.backends.keras_messages import Complaints, plain_messages
 from layerscope.backends.trace import Subject, Trace
 
 #: One interception at a time: two threads that put a method back in another order than they
@@ -43,21 +45,29 @@ def intercepted(
     replaced, the operation and its arguments, and makes the call; ``on_symbols`` is for a pass
     whose values are symbols.
     """
+    seen = _Seen(trace, subject_of, perform, on_symbols)
     with _ONE_AT_A_TIME, ExitStack() as stack:
-        stack.enter_context(_watched(keras.Layer, trace, subject_of, perform, on_symbols))
-        stack.enter_context(_watched(keras.Operation, trace, subject_of, perform, on_symbols))
+        stack.enter_context(plain_messages())
+        stack.enter_context(_watched(keras.Layer, seen))
+        stack.enter_context(_watched(keras.Operation, seen))
         stack.enter_context(inputs_followed(trace))
         yield
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What is done with the calls of one pass."""
+
+    trace: Trace
+    subject_of: Callable[[Any], Subject | None]
+    perform: Perform
+    on_symbols: bool
+    complaints: Complaints = field(default_factory=Complaints)
+
+
 @contextmanager
-def _watched(
-    kind: Any,
-    trace: Trace,
-    subject_of: Callable[[Any], Subject | None],
-    perform: Perform,
-    on_symbols: bool,
-) -> Iterator[None]:
+def _watched(kind: Any, seen: _Seen) -> Iterator[None]:
+    trace = seen.trace
     original = kind.__call__
     owner = threading.get_ident()
 
@@ -67,18 +77,24 @@ def _watched(
         mine = threading.get_ident() == owner and (
             kind is keras.Layer or not isinstance(operation, keras.Layer)
         )
-        subject = subject_of(operation) if mine else None
+        subject = seen.subject_of(operation) if mine else None
         if subject is None:
             return original(operation, *args, **kwargs)
         args, kwargs = converted(trace, operation, args, kwargs)
         trace.enter(subject, [args, kwargs])
         try:
-            result = perform(original, operation, args, kwargs)
+            result = seen.perform(original, operation, args, kwargs)
+        except Exception as error:
+            trace.abandon()
+            raised = seen.complaints.of(operation, subject, error)
+            if raised is error:
+                raise
+            raise raised from error
         except BaseException:
             trace.abandon()
             raise
         symbolic = any(isinstance(leaf, keras.KerasTensor) for leaf in keras.tree.flatten(result))
-        if symbolic and not on_symbols:
+        if symbolic and not seen.on_symbols:
             trace.abandon()  # a layer that builds itself tries its parts on symbols first
             return result
         return trace.leave([args, kwargs], result)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +71,21 @@ def watched(
     facts = Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
     facts = replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
     return output, replace(facts, left_out=tuple(trace.left_out))
+
+
+@contextmanager
+def unrecorded(model: Any) -> Iterator[None]:
+    """Let calls of the model end in plain errors, and record nothing of them."""
+    trace = Trace(
+        Selection(),
+        batch=None,
+        is_value=lambda _: False,
+        default_layout="channels_last",
+        values={},
+        may_stop=False,
+    )
+    with intercepted(trace, subject_lookup(trace, model, tree.subjects(model))):
+        yield
 
 
 def subject_lookup(
