@@ -232,8 +232,7 @@ class Run(Recording):
         one = 0
         for address in self._arrays:
             variable = self._described[address].variables["values"]
-            dtype = "float32" if variable.scaled else variable.dtype
-            one += math.prod(variable.shape) * np.dtype(dtype).itemsize
+            one += math.prod(variable.shape) * variable.handed_out.itemsize
         return len(self.steps) * one
 
     def __repr__(self) -> str:
@@ -331,5 +330,5 @@ def _listing(reader: Reader, kind: str, addresses: list[str], steps: int | None)
             sizes = [] if steps is None else [("step", steps)]
             sizes += zip(variable.dims, variable.shape, strict=True)
             axes = ", ".join(f"{axis}: {n}" for axis, n in sizes)
-            lines.append(f"  {group.address:<{width}}  ({axes}) {variable.dtype}")
+            lines.append(f"  {group.address:<{width}}  ({axes}) {variable.handed_out}")
     return lines

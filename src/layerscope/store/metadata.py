@@ -21,7 +21,9 @@ from layerscope.store.chunks import ZSTD_LEVEL
 from layerscope.store.layout import Layout, Stored
 
 #: Of the layout on disk. A reader opens this one and older ones.
-FORMAT = 1
+FORMAT = 2
+#: Those that this version can go on with.
+WRITABLE = (1, 2)
 _CODEC = ZstdCodec(level=ZSTD_LEVEL, checksum=False)
 _FLAT_KEYS: dict[str, Any] = {"name": "default", "separator": "."}
 

@@ -19,6 +19,7 @@ from layerscope.store.places import Folder, Remote, first_line, place
 from layerscope.store.quantize import dequantize, map_axes
 from layerscope.store.schema import Schema, Variable
 from layerscope.store.tails import read_numbers
+from layerscope.store.wide import SUFFIX, widened
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,6 +99,8 @@ class Reader:
     ) -> npt.NDArray[Any]:
         """The values, with ``step`` first where the kind has steps; reads only what it needs.
 
+        What is stored as float16 or 8 bits comes out as float32.
+
         Parameters
         ----------
         step
@@ -123,7 +126,8 @@ class Reader:
             for dim, size in zip(dims, shape, strict=True)
         ]
         values = self._values(kind, address, variable, described, tuple(p[0] for p in picks))
-        return np.asarray(values[tuple(p[1] for p in picks)])
+        values = values[tuple(p[1] for p in picks)]
+        return np.asarray(values, described.handed_out)
 
     def dataarray(self, kind: str, address: str, variable: str = "values") -> xr.DataArray:
         """The same as an ``xarray.DataArray``, whose values are read when they are needed.
@@ -135,7 +139,7 @@ class Reader:
 
         described = self._described(kind, address, variable)
         dims, shape = self._axes(kind, described)
-        dtype = np.dtype(np.float32 if described.scaled else described.dtype)
+        dtype = described.handed_out
         coords: dict[str, Any] = {}
         if "step" in dims:
             times = self.wall_times
@@ -188,19 +192,35 @@ class Reader:
         slot: Slot = self._layout.slots[kind, address, name]
         if isinstance(slot.part, int):
             at = slice(slot.part, slot.part + 1)
-            return self._load(slot.path, (*index, at))[..., 0]
+            return self._load_steps(slot.path, (*index, at))[..., 0]
         if slot.part is not None:
             start, stop, stride = index[1].start, index[1].stop, index[1].step
             shifted = slice(start + slot.part.start, stop + slot.part.start, stride)
-            dtype = np.float32 if described.scaled else described.dtype
-            return self._load(slot.path, (index[0], shifted)).astype(dtype, copy=False)
-        values = self._load(slot.path, index)
+            return self._load_steps(slot.path, (index[0], shifted))
+        values = self._load_steps(slot.path, index)
         if slot.low is None or slot.high is None:
             return values
         inside = [axis + 1 for axis in map_axes(described.dims)]
         kept = tuple(part for axis, part in enumerate(index) if axis not in inside)
         low, high = (np.expand_dims(self._load(e, kept), inside) for e in (slot.low, slot.high))
         return dequantize(values, low, high)
+
+    def _load_steps(self, path: str, index: tuple[slice, ...]) -> npt.NDArray[Any]:
+        """Of an array that grows with the steps, and may go on in another one."""
+        since = self._wide.get(path)
+        steps, rest = index[0], index[1:]
+        if since is None or steps.stop <= since:
+            return self._load(path, index)
+        if steps.start >= since:
+            return self._load(path + SUFFIX, index)
+        before = range(steps.start, since, steps.step)
+        after = slice(before[-1] + steps.step, steps.stop, steps.step)
+        return np.concatenate(
+            [
+                self._load(path, (slice(steps.start, since, steps.step), *rest)),
+                self._load(path + SUFFIX, (after, *rest)),
+            ]
+        )
 
     def _load(self, path: str, index: tuple[slice, ...]) -> npt.NDArray[Any]:
         with self._damage(path):
@@ -217,6 +237,7 @@ class Reader:
         self._header = header
         self._group = None
         self._opened: dict[str, Any] = {}
+        self._wide = widened(header.documents, self._layout)
         self._steps = read_numbers(self._where, coordinate("step"), header.steps)
 
     @contextlib.contextmanager

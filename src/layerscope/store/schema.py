@@ -14,7 +14,7 @@ from layerscope.errors import OutputError
 
 KINDS = ("activations", "weights", "input")
 #: What the store itself calls arrays beside the variables.
-_TAKEN = re.compile(r"address|place_address|place_unit|.*_low|.*_high|.*_alone")
+_TAKEN = re.compile(r"address|place_address|place_unit|.*_low|.*_high|.*_wide|.*_alone")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -43,6 +43,11 @@ class Variable:
             object.__setattr__(self, "dtype", "float32")
         if self.scaled and self.dtype != "uint8":
             raise OutputError(f"maps are scaled to uint8, not to {self.dtype}.")
+
+    @property
+    def handed_out(self) -> np.dtype[Any]:
+        """The type in which values come out: never float16, in which sums overflow and round."""
+        return np.dtype(np.float32 if self.scaled or self.dtype == "float16" else self.dtype)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from layerscope.errors import OutputError
 from layerscope.store.chunks import encode_chunk, encode_shard
-from layerscope.store.layout import Key, Layout, Stored
+from layerscope.store.layout import Key, Layout, Slot, Stored
 from layerscope.store.places import Folder, Remote
 from layerscope.store.quantize import quantize
 from layerscope.store.schema import Schema
 from layerscope.store.tails import Tail
+from layerscope.store.wide import fits_half, wide
 
 Values = npt.NDArray[Any]
 _REMOTE_THREADS = 16  # they wait for the network, not for a processor
@@ -36,6 +37,7 @@ class Steps:
         self._arrays: dict[str, Stored] = {}
         self._slots = layout.slots
         self._tails: dict[str, Tail] = {}
+        self._wide: dict[str, Stored] = {}  #: by the path of what they go on with
         for stored in layout.arrays.values():
             self.add(stored)
         threads = min(4, os.cpu_count() or 1) if isinstance(where, Folder) else _REMOTE_THREADS
@@ -46,6 +48,28 @@ class Steps:
         self._arrays[stored.path] = stored
         if stored.steps > 1:
             self._tails[stored.path] = Tail(stored)
+
+    def widen(self, path: str, since: int) -> Stored:
+        """Have an array go on as float32, from a step on; returns the new one."""
+        self._wide[path] = wide(self._arrays[path], since)
+        self.add(self._wide[path])
+        return self._wide[path]
+
+    def outgrown(self, arrays: Mapping[Key, Values]) -> list[str]:
+        """The paths of the arrays of float16 that do not hold these values."""
+        found: dict[str, None] = {}
+        for key, values in arrays.items():
+            path = self._slots[key].path
+            if self._arrays[path].dtype != np.float16 or path in self._wide:
+                continue
+            values = np.asarray(values)
+            if values.dtype != np.float16 and not fits_half(values):
+                found[path] = None
+        return list(found)
+
+    def is_wide(self, key: Key) -> bool:
+        """Whether what comes for this variable is kept as float32 by now, not as float16."""
+        return self._slots[key].path in self._wide
 
     def check(self, arrays: Mapping[Key, Values]) -> None:
         """Raise OutputError where these are not what the schema describes."""
@@ -70,17 +94,19 @@ class Steps:
         """Put a step: its arrays, and the numbers by the path of their array. Returns bytes."""
         rows: dict[str, Values] = {path: np.asarray(value) for path, value in numbers.items()}
         own = {key: values for key, values in arrays.items() if self._slots[key].part is None}
-        with np.errstate(over="ignore"):  # beyond float16 is infinite
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
             for key in arrays.keys() - own.keys():
                 slot = self._slots[key]
-                if slot.path not in rows:
-                    stored = self._arrays[slot.path]
-                    rows[slot.path] = np.full(stored.shape, stored.fill, stored.dtype)
-                rows[slot.path][slot.part] = arrays[key]
+                path = self._path(slot)
+                if path not in rows:
+                    stored = self._arrays[path]
+                    rows[path] = np.full(stored.shape, stored.fill, stored.dtype)
+                rows[path][slot.part] = arrays[key]
         jobs: list[Callable[[], int]] = [
             partial(self._put_own, at, key, values) for key, values in own.items()
         ]
-        covered = {path for key in own for path in self._slots[key].paths()}
+        covered = {path for key in own for path in self._slots[key].paths()} - self._wide.keys()
+        covered |= {self._path(self._slots[key]) for key in own}
         covered |= rows.keys()
         jobs += [partial(self._put_row, at, path, row) for path, row in rows.items()]
         # A chunk of many steps is always written, lest it keep what an attempt left in it.
@@ -95,13 +121,17 @@ class Steps:
         """Take over a store in which ``at`` steps are committed; remove what is left of another."""
         self._where.sweep()
         self.undo(at)
+        # Of arrays that were to come with the step that was not finished.
+        narrow = [stored for stored in self._arrays.values() if stored.dtype == np.float16]
+        beside = [wide(stored, at) for stored in narrow if stored.path not in self._wide]
+        keys = [key for new in beside for key in (new.chunk_key(at), f"{new.path}/zarr.json")]
+        self._all(partial(self._remove, key) for key in keys)
 
         tails = [path for path in self._tails if at % self._arrays[path].steps]
         self._all(partial(self._load, at, path) for path in tails)
 
     def undo(self, at: int) -> None:
         """Remove the chunks that begin with this step."""
-
         beginning = [s.chunk_key(at) for s in self._arrays.values() if at % s.steps == 0]
         self._all(partial(self._remove, key) for key in beginning)
 
@@ -112,10 +142,14 @@ class Steps:
     def _put_own(self, at: int, key: Key, values: Values) -> int:
         slot = self._slots[key]
         if slot.low is None or slot.high is None:
-            return self._put_row(at, slot.path, values)
+            return self._put_row(at, self._path(slot), values)
         codes, low, high = quantize(values, self._described[key].dims)
         written = self._put_row(at, slot.path, codes)
         return written + self._put_row(at, slot.low, low) + self._put_row(at, slot.high, high)
+
+    def _path(self, slot: Slot) -> str:
+        """Of the array that holds a variable by now."""
+        return self._wide[slot.path].path if slot.path in self._wide else slot.path
 
     def _put_row(self, at: int, path: str, row: Values | None) -> int:
         stored = self._arrays[path]

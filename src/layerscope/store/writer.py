@@ -20,12 +20,13 @@ import numpy.typing as npt
 from layerscope.errors import LayerscopeError, OutputError
 from layerscope.store.header import Header, begun, read_header
 from layerscope.store.layout import Key, Layout, metric, plan, stored_dims
-from layerscope.store.metadata import FORMAT, Documents, about, constant
+from layerscope.store.metadata import WRITABLE, Documents, about, constant
 from layerscope.store.names import group_name
 from layerscope.store.places import Folder, Remote, first_line, place
 from layerscope.store.schema import Schema
 from layerscope.store.steps import Steps
 from layerscope.store.tails import read_numbers
+from layerscope.store.wide import SUFFIX, widened
 
 Constants = Mapping[str, npt.NDArray[Any]]
 
@@ -98,7 +99,7 @@ class Writer:
         """
         where = place(url, sync=sync)
         header = read_header(where)
-        if header.format != FORMAT:
+        if header.format not in WRITABLE:
             raise OutputError(
                 f"{where.name} is of format {header.format}, which this version reads but does "
                 f"not write: record to another place."
@@ -130,7 +131,8 @@ class Writer:
     ) -> int:
         """Write a step, and return the number of bytes written.
 
-        A variable that is left out is NaN in this step, and so is a metric.
+        A variable that is left out is NaN in this step, and so is a metric. One of float16 whose
+        values float16 does not hold goes on as float32 from this step on.
 
         Raises
         ------
@@ -150,10 +152,14 @@ class Writer:
         numbers |= {metric(name).path: value for name, value in (metrics or {}).items()}
         with _said(self._where.name):
             self._check_open()
-            written = self._describe_metrics(metrics or {})
+            written = self._describe_metrics(metrics or {}) + self._widen(arrays)
             written += self._put(len(self._steps), arrays, numbers)
         self._steps.append(step)
         return written
+
+    def is_wide(self, key: Key) -> bool:
+        """Whether a variable of float16 goes on as float32, since its values outgrew float16."""
+        return self._chunks.is_wide(key)
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about how the recording came about; it is there after the next step."""
@@ -218,6 +224,8 @@ class Writer:
         self._documents.notes[:] = header.notes
         for name in header.metrics():
             self._add_metric(name)
+        for path, since in widened(header.documents, self._layout).items():
+            self._documents.add(self._chunks.widen(path, since))
         for path in header.documents.keys() - self._documents.paths():
             self._documents.fix(path, header.documents[path])
         self._chunks.restore(header.steps)
@@ -235,6 +243,17 @@ class Writer:
         documents = self._documents.own(len(self._steps))
         keys = [f"{metric(name).path}/zarr.json" for name in new]
         return self._chunks.put_keys({key: documents[key] for key in keys})
+
+    def _widen(self, arrays: Mapping[Key, npt.NDArray[Any]]) -> int:
+        """Have arrays whose values float16 does not hold go on as float32; returns bytes."""
+        new = self._chunks.outgrown(arrays)
+        for path in new:
+            self._documents.add(self._chunks.widen(path, len(self._steps)))
+        if not new:
+            return 0
+        documents = self._documents.own(len(self._steps))
+        paths = [f"{path}{SUFFIX}/zarr.json" for path in new]
+        return self._chunks.put_keys({key: documents[key] for key in paths})
 
     def _add_metric(self, name: str) -> None:
         self._metrics.add(name)

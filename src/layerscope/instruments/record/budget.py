@@ -61,6 +61,11 @@ class Spending:
             self._spent += self._step
         return True
 
+    def grows(self, nbytes: int) -> None:
+        """Note that each step takes so many bytes more from now on."""
+        with self._lock:
+            self._step += nbytes
+
     def spent(self, nbytes: int) -> None:
         """Note what a step took when it was written."""
         with self._lock:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ from layerscope.instruments.record.probe import Look
 from layerscope.instruments.record.statistics import NAMES, unit_statistics
 from layerscope.network import unknown_address
 from layerscope.store.schema import Group, Variable
+from layerscope.store.wide import fits_half, half_holds
 
 Key = tuple[str, str, str]
 
 DTYPES = ("float16", "float32", "uint8")
 
-#: float16 ends at 65,504. A layer that comes this near at the start is stored as float32.
-_LARGE = 65_504 / 8
+#: A layer that comes this near to the end of float16 at the start is stored as float32.
+_NEAR = 1 / 8
 
 
 def read_dtype(dtype: Any) -> str:
@@ -41,7 +43,7 @@ def layer_array(address: str, array: NamedArray, dtype: str) -> Array:
     stored, scaled = str(values.dtype), False
     if values.dtype.kind == "f":
         stored, scaled = dtype, dtype == "uint8"
-        if dtype == "float16" and _exceeds(values, _LARGE):
+        if dtype == "float16" and not fits_half(values, _NEAR):
             stored = "float32"
     return Array(address, array.axes, values.shape, stored, scaled, attrs)
 
@@ -51,7 +53,7 @@ def weight_array(key: str, array: NamedArray, dtype: str) -> Array:
     stored = "float16" if dtype == "uint8" else dtype
     if array.values.dtype.kind != "f":
         stored = str(array.values.dtype)
-    elif stored == "float16" and _exceeds(array.values, _LARGE):
+    elif stored == "float16" and not fits_half(array.values, _NEAR):
         stored = "float32"
     attrs = {name: str(value) for name, value in array.attrs.items()}
     return Array(key, array.axes, array.values.shape, stored, attrs=attrs)
@@ -138,24 +140,32 @@ class Encoder:
         self._before: Mapping[str, NamedArray] = {}
         self.missing: dict[str, None] = {}  #: layers that were not there, or of another shape
 
-    def arrays(self, look: Look) -> dict[Key, npt.NDArray[Any]]:
-        """By kind of group, address and variable."""
+    def arrays(self, look: Look, is_wide: Callable[[Key], bool]) -> dict[Key, npt.NDArray[Any]]:
+        """By kind of group, address and variable.
+
+        ``is_wide`` tells of what is to be stored as float16 whether the store has gone over to
+        float32. Where float16 does not hold the values, the store is given them as they are.
+        """
         found: dict[Key, npt.NDArray[Any]] = {}
         for array in self._plan.layers:
             value = look.values.get(array.address)
             if value is None or value.values.shape != array.shape:
                 self.missing[array.address] = None
                 continue  # what is left out of a step is NaN there
-            kind = ("activations", array.address)
-            found[(*kind, "values")] = self._cast(self._part(value, array), array)
-            for name, figures in unit_statistics(value).items():
-                found[(*kind, name)] = figures.astype(np.float32)
+            statistics = unit_statistics(value)
+            for name, figures in statistics.items():
+                found["activations", array.address, name] = _narrowed(figures)
+            part, at = self._part(value, array), ("activations", array.address, "values")
+            halved = array.dtype == "float16" and not is_wide(at) and _fits(statistics, part)
+            found[at] = _cast(part, array, halved)
         for key, value in look.weights.items():
             before = self._before.get(key)
             found["weights", key, "norm"] = _norm(value.values)
             found["weights", key, "change"] = _distance(value, before)
             if key in self._stored:
-                found["weights", key, "values"] = self._cast(value.values, self._stored[key])
+                array, at = self._stored[key], ("weights", key, "values")
+                halved = array.dtype == "float16" and not is_wide(at) and fits_half(value.values)
+                found[at] = _cast(value.values, array, halved)
         self._before = look.weights
         return found
 
@@ -168,13 +178,29 @@ class Encoder:
         where[array.axes.index(array.thinned_axis)] = slice(self._plan.channels)
         return values[tuple(where)]
 
-    def _cast(self, values: npt.NDArray[Any], array: Array) -> npt.NDArray[Any]:
-        if array.scaled:  # the store finds the range of each map
-            return values
-        if array.dtype == "float16" and values.dtype == np.float32:
-            return to_half(values)
-        with np.errstate(over="ignore"):
-            return np.ascontiguousarray(values, dtype=array.dtype)
+
+def _cast(values: npt.NDArray[Any], array: Array, halved: bool) -> npt.NDArray[Any]:
+    if array.scaled:  # the store finds the range of each map
+        return values
+    if halved and values.dtype == np.float32:
+        return to_half(values)
+    dtype = "float32" if array.dtype == "float16" and not halved else array.dtype
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=dtype)
+
+
+def _fits(statistics: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[Any]) -> bool:
+    """Whether float16 holds the values, some of those that the statistics are of."""
+    low, high = statistics["min"], statistics["max"]
+    if np.isfinite(low).all() and np.isfinite(high).all() and low.size:
+        return half_holds(float(low.min()), float(high.max()))
+    return fits_half(values)
+
+
+def _narrowed(figures: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Statistics as they are stored."""
+    with np.errstate(over="ignore"):
+        return figures.astype(np.float32)
 
 
 def _samples_of(array: NamedArray, samples: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -189,20 +215,15 @@ def _samples_of(array: NamedArray, samples: tuple[int, ...]) -> npt.NDArray[Any]
     return array.values.take([i for i in samples if i < count], axis=at)
 
 
-def _exceeds(values: npt.NDArray[Any], limit: float) -> bool:
-    finite = values[np.isfinite(values)]
-    return bool(finite.size and max(-float(finite.min()), float(finite.max())) > limit)
-
-
 def _norm(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    flat = np.ravel(values)
-    if flat.dtype.kind == "f":
-        flat = flat.astype(np.float32 if flat.dtype.itemsize < 4 else flat.dtype, copy=False)
-    else:
-        flat = flat.astype(np.float64)
+    flat = np.ravel(_computable(values))
     # In pieces: a sum over millions of float32 values loses digits.
-    pieces = (flat[i : i + 65_536] for i in range(0, flat.size, 65_536))
-    return np.asarray(np.sqrt(sum(float(np.dot(p, p)) for p in pieces)), np.float64)
+    pieces = [flat[i : i + 65_536] for i in range(0, flat.size, 65_536)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = sum(float(np.dot(p, p)) for p in pieces)
+        if not squares or not math.isfinite(squares):  # of what is too small or large for float32
+            squares = sum(float(np.dot(p, p)) for p in (p.astype(np.float64) for p in pieces))
+    return np.asarray(np.sqrt(squares), np.float64)
 
 
 def _distance(value: NamedArray, before: NamedArray | None) -> npt.NDArray[Any]:
@@ -210,4 +231,12 @@ def _distance(value: NamedArray, before: NamedArray | None) -> npt.NDArray[Any]:
         return np.asarray(np.nan)
     if value.values.dtype.kind == "b":
         return np.asarray(float(np.count_nonzero(value.values != before.values)) ** 0.5)
-    return _norm(value.values - before.values)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite weights
+        return _norm(_computable(value.values) - _computable(before.values))
+
+
+def _computable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values in a type in which sums and differences are right."""
+    if values.dtype.kind != "f":
+        return values.astype(np.float64)
+    return values.astype(np.float32) if values.dtype.itemsize < 4 else values

@@ -115,6 +115,7 @@ class Recorder(KerasHooks):
             unit="epochs" if self._every.epochs else "steps",
             resume=bool(resume),
             overwrite=bool(overwrite),
+            quiet=bool(quiet),
             described={"every": str(self._every), "dtype": read_dtype(dtype)},
         )
         if resume and overwrite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,9 @@ from layerscope.store.schema import Schema
 #: that is within these.
 _LEAST_WAITING, _MOST_WAITING = 32_000_000, 512_000_000
 
+#: Why something is not stored as float16.
+BEYOND_HALF = "since float16 is for numbers from 0.00006 to 65,504"
+
 
 class Writer(Protocol):
     """What is asked of a store."""
@@ -50,6 +54,7 @@ class Writer(Protocol):
         metrics: Mapping[str, float],
         arrays: Mapping[Key, npt.NDArray[Any]],
     ) -> int: ...
+    def is_wide(self, key: Key) -> bool: ...
     def note(self, sentence: str) -> None: ...
     def close(self) -> None: ...
 
@@ -67,6 +72,7 @@ class Settings:
     unit: str  #: what steps are called: epochs or steps
     resume: bool
     overwrite: bool
+    quiet: bool
     described: Mapping[str, Any]  #: as it is kept with the recording
 
 
@@ -79,7 +85,7 @@ class Session:
     def __init__(self, settings: Settings, probe: Probe, steps: int | None) -> None:
         look = probe.look()
         self.probe = probe
-        self._classes = settings.classes
+        self._classes, self._quiet = settings.classes, settings.quiet
         probabilities(look.output, self._classes)  # what is wrong is said before anything is there
         plan = _plan(settings, probe, look, steps)
         resumes = check_place(settings)
@@ -108,9 +114,8 @@ class Session:
         Raises OutputError when an earlier one could not be written.
         """
         metrics = {**metrics, **probabilities(look.output, self._classes)}
-        job = _Append(
-            self._writer, self._encoder, self._spending, step, epoch, time.time(), metrics, look
-        )
+        parts = (self._writer, self._encoder, self._spending, self._quiet)
+        job = _Append(*parts, step, epoch, time.time(), metrics, look)
         self.last = step
         self._worker.put(job, look.nbytes)
 
@@ -144,6 +149,7 @@ class _Append:
     writer: Writer
     encoder: Encoder
     spending: Spending
+    quiet: bool
     step: int
     epoch: float | None
     wall_time: float
@@ -151,14 +157,29 @@ class _Append:
     look: Look
 
     def __call__(self) -> None:
+        arrays = self.encoder.arrays(self.look, self.writer.is_wide)
+        before = {key for key in arrays if self.writer.is_wide(key)}
         nbytes = self.writer.append(
             self.step,
             epoch=self.epoch,
             wall_time=self.wall_time,
             metrics=self.metrics,
-            arrays=self.encoder.arrays(self.look),
+            arrays=arrays,
         )
         self.spending.spent(nbytes)
+        wider = [key for key in arrays if key not in before and self.writer.is_wide(key)]
+        if wider:
+            self._say(wider, sum(2 * arrays[key].size for key in wider))
+
+    def _say(self, wider: list[Key], nbytes: int) -> None:
+        """Note that what is stored of these takes so many bytes more from this step on."""
+        self.spending.grows(nbytes)
+        names = ", ".join(address for _, address, _ in wider)
+        sentence = f"from step {self.step} on stored as float32, {BEYOND_HALF}: {names}"
+        self.spending.notes.append(sentence)
+        self.writer.note(sentence)
+        if not self.quiet:
+            print(f"layerscope: {sentence}.", file=sys.stderr)  # noqa: T201
 
 
 @dataclass(frozen=True)
@@ -195,7 +216,7 @@ def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Pl
     wide = [array.address for array in layers if array.dtype == "float32"]
     notes: tuple[str, ...] = ()
     if wide and settings.dtype == "float16":
-        notes = (f"stored as float32, since float16 ends at 65,504: {', '.join(wide)}",)
+        notes = (f"stored as float32, {BEYOND_HALF}: {', '.join(wide)}",)
     return thinned(
         Plan(
             layers=tuple(layers),

@@ -137,5 +137,8 @@ class _Tally:
             "std": np.sqrt(self._squares / self._count),
             "min": self._low,
             "max": self._high,
-            "zeros": self._zeros / self._count,
+            # Rounded to float32, a share of 1 is left to what is zero everywhere.
+            "zeros": np.where(
+                self._zeros < self._count, np.minimum(self._zeros / self._count, 1 - 2**-24), 1
+            ),
         }
