@@ -70,13 +70,19 @@ def dequantize(
     low and high have the codes' axes, of length 1 where a map extends.
     """
     values = np.empty(codes.shape, np.float32)
-    per = ((high.astype(np.float64) - low) / TOP).astype(np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i in range(len(codes)):
+    span = high.astype(np.float64) - low
+    per = span / TOP
+    # Float64 where the range is more than float32 can span, or a step less than it can hold.
+    is_plain = span.max(initial=0) < 1e38 and per[per > 0].min(initial=np.inf) > 1e-37
+    per = per.astype(np.float32) if is_plain else per
+    for i in range(len(codes)):
+        if is_plain:
             np.multiply(codes[i], per[i], out=values[i])
             values[i] += low[i]
-            # Rounding, and ranges that float32 can't span.
-            np.minimum(values[i], high[i], out=values[i])
+        else:
+            with np.errstate(over="ignore"):  # codes of what is not finite are replaced below
+                values[i] = codes[i] * per[i] + low[i]
+        np.minimum(values[i], high[i], out=values[i])  # rounding
     if codes.max(initial=0) > TOP:
         values[codes == MINUS_INFINITY] = -np.inf
         values[codes == INFINITY] = np.inf
