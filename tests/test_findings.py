@@ -37,20 +37,23 @@ def test_a_unit_that_falls_silent() -> None:
 def test_units_that_never_fire_and_units_that_wake() -> None:
     run = run_of({"relu": (UNITS, units("0000", "0000", "0011", "1111"))})
     assert said(run) == [
-        "relu: 2 of 4 units never fired (0, 1)",
+        "relu: 2 of 4 units never fired (0, 1) on the probe at 4 steps",
         "relu:2 was silent until epoch 2",
     ]
     alone = run_of({"relu": (UNITS, units("000"))})
-    assert said(alone) == ["relu never fired"]
-    assert said(run_of({"relu": (UNITS, units("000", "000"))})) == [
-        "relu: none of its 2 units ever fired"
+    assert said(alone) == ["relu never fired on the probe at 3 steps"]
+    assert said(run_of({"relu": (UNITS, units("000", "000"))}, probed=16)) == [
+        "relu: none of its 2 units ever fired in 16 samples at 3 steps"
+    ]
+    assert said(run_of({"relu": (UNITS, units("000"))}, probed=1)) == [
+        "relu never fired in 1 sample at 3 steps"
     ]
 
 
 def test_many_units_are_one_sentence() -> None:
     falling = ["1100"] * 5 + ["1000"] * 2 + ["0011"] * 6 + ["0000"] * 5 + ["1111"]
     assert said(run_of({"relu": (UNITS, units(*falling))})) == [
-        "relu: 5 of 19 units never fired",
+        "relu: 5 of 19 units never fired on the probe at 4 steps",
         "relu: 7 of 19 units fell silent, from epoch 1 to 2 and stayed so",
         "relu: 6 of 19 units were silent until epoch 2",
     ]
@@ -64,15 +67,39 @@ def test_steps_that_are_no_epochs() -> None:
 def test_silence_that_is_handed_on_is_told_once() -> None:
     falls = units("1100", "1111")
     network = Network("n", "?", (
-        Layer("conv", "Conv2D", parameters=(Parameter("k", (1,), "f", True, False, 4),)),
+        Layer("conv", "Conv2D", settings={"activation": "relu"}, parameters=(
+            Parameter("k", (1,), "f", True, False, 4),)),
         Layer("pool", "MaxPooling2D", inputs=("conv",)),
         Layer("flatten", "Flatten", inputs=("pool",)),
     ))  # fmt: skip
     flat = np.concatenate([falls, falls], axis=2)
     layers = {"conv": (UNITS, falls), "pool": (UNITS, falls), "flatten": (UNITS, flat)}
     assert said(run_of(layers, network=network)) == ["conv:0 fell silent at epoch 2 and stayed so"]
-    linear = {**layers, "conv": (UNITS, units("1111", "1111"))}
-    assert said(run_of(linear, network=network)) == ["pool:0 fell silent at epoch 2 and stayed so"]
+    fires = {**layers, "conv": (UNITS, units("1111", "1111"))}
+    assert said(run_of(fires, network=network)) == ["pool:0 fell silent at epoch 2 and stayed so"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "values"),
+    [
+        (Layer("out", "Dense", settings={"activation": "softmax"}), units("000", "111")),
+        (Layer("out", "LogSoftmax"), -units("000", "111")),
+        (Layer("out", "Linear"), units("000", "111")),
+        (Layer("out", "Any"), units("000", "111") - units("000", "100")),
+        (Layer("out", "ReLU"), -units("000", "111")),  # with a slope for what is negative
+    ],
+)
+def test_a_zero_that_is_a_value_like_others_is_no_silence(layer: Layer, values: np.ndarray) -> None:
+    values[-1, -1, -1] = -1 if layer.type == "Any" else values[-1, -1, -1]
+    run = run_of({"out": (UNITS, values)}, network=Network("n", "?", (layer,)))
+    assert said(run) == []
+    assert layer_series(run)[0].dead is None
+
+
+def test_many_small_steps_are_something_learned() -> None:
+    values = weights_that_change(*[0.09] * 100)
+    run = run_of({}, weights={"dense/kernel": (("input", "unit"), values)})
+    assert said(run) == []
 
 
 def weights_that_change(*changes: float) -> np.ndarray:
@@ -86,8 +113,9 @@ def weights_that_change(*changes: float) -> np.ndarray:
     [
         ((5, 5, 0.05, 0.02, 0.03), "dense learned nothing after epoch 2 "
          "(each step changed its weights by less than 0.05 %)"),
-        ((0, 0, 0, 0), "dense learned nothing (its weights stayed the same)"),
-        ((0.015, 0.015, 0.015), "dense learned nothing "
+        ((0, 0, 0, 0), "dense learned nothing in 4 steps from epoch 0 on "
+         "(its weights stayed the same)"),
+        ((0.015, 0.015, 0.015), "dense learned nothing in 3 steps from epoch 0 on "
          "(each step changed its weights by less than 0.02 %)"),
     ],
 )  # fmt: skip
@@ -101,7 +129,9 @@ def test_a_layer_that_learns_nothing(changes: tuple[float, ...], text: str) -> N
     assert found.text == text
 
 
-@pytest.mark.parametrize("changes", [(5, 5, 0.01, 0.01), (5, 0, 0, 5), (0.2, 0.2, 0.2, 0.2)])
+@pytest.mark.parametrize(
+    "changes", [(5, 5, 0.01, 0.01), (5, 0, 0, 5), (0.2, 0.2, 0.2, 0.2), (5, 0, 5, 0, 5), (0, 5, 0)]
+)
 def test_two_steps_are_too_few_and_one_that_moves_is_enough(changes: tuple[float, ...]) -> None:
     values = weights_that_change(*changes)
     run = run_of({}, weights={"dense/kernel": (("input", "unit"), values)})
@@ -156,6 +186,7 @@ def test_of_two_that_are_as_good_the_earlier_is_told() -> None:
     run = run_of(layers, metrics={"validation_score": [0.5, 0.9, 0.8, 0.9]})
     assert said(run) == ["validation_score was highest at epoch 1: 0.9, and again at the end"]
     assert said(run_of(layers, metrics={"val_loss": [1, 1, 1, 1]})) == []
+    assert said(run_of(layers, metrics={"val_loss": [2, 1.0001, 1, 1.0001]})) == []
 
 
 def test_when_it_stopped() -> None:

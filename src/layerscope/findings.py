@@ -11,13 +11,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.rectifiers import rectified
 from layerscope.run import Run
 
 Kind = Literal["never", "silent", "woke", "not finite", "still", "best"]
 Figures = npt.NDArray[np.float64]
 
-#: A layer is still where a step changes its weights by less than this share of their norm.
+#: A layer is still where a step changes its weights by less than this share of their norm,
 STILL = 1e-3
+STILL_TOGETHER = 1e-2  #: and all of these steps together by less than this,
+_SLOWER = 10  #: if they are so many times smaller than those before
 _TAIL = 3  #: for so many steps at least
 _NAMED = 4  #: units that are named one by one; of more, how many there are
 #: What tells how well a training went: a smaller value is better in the one, a larger in the other.
@@ -48,7 +51,7 @@ class Series:
 
     address: str
     units: int
-    dead: Figures | None  #: share of units that are zero on the whole probe
+    dead: Figures | None  #: share of units that are silent on the whole probe
     mean: Figures | None  #: over the probe and all units
     change: Figures | None  #: how far a step moved its weights, as a share of their norm
 
@@ -58,9 +61,9 @@ def layer_series(run: Run) -> list[Series]:
     run, found = run.activations, []
     changes = _changes(run)
     for address in run.described:
-        zeros, mean = run.figure(address, "zeros"), run.figure(address, "mean")
-        dead = None if zeros is None else _share(zeros)
-        units = 0 if zeros is None else zeros.shape[1]
+        silent, mean = _silent(run, address), run.figure(address, "mean")
+        dead = None if silent is None else _share(silent, mean)
+        units = 0 if mean is None else mean.shape[1]
         average = None if mean is None else np.asarray(mean.mean(axis=1), np.float64)
         found.append(Series(address, units, dead, average, changes.pop(address, None)))
     found += [Series(address, 0, None, None, change) for address, change in changes.items()]
@@ -70,17 +73,18 @@ def layer_series(run: Run) -> list[Series]:
 def findings(run: Run) -> list[Finding]:
     """What there is to say of a training, the layers in order, and then the metrics.
 
-    - *never fired*: a unit is exactly zero on the whole probe at every step.
+    - *never fired*: a unit is silent, exactly zero on the whole probe, at every step.
     - *fell silent*: it was not at some step, is from a later one on, and stays so to the last, for
       two steps at least.
     - *woke*: it is zero on the whole probe at the first step, and at no step from a later one on.
     - *not finite*: the mean of a unit is NaN or infinite from a step on, to the last.
     - *learned nothing*: from a step on, three at least, each step changed a layer's weights by less
-      than 0.1 % of their norm.
+      than 0.1 % of their norm, and all of them together by less than 1 %, far less than before.
     - *best*: ``val_loss`` was lowest, or the validation's score highest, before the last step.
 
-    Of a layer without parameters units are spoken of only where it has as many as the layer that it
-    received from, and these are never silent: so of a ReLU, and not of what comes after it.
+    Only units of a layer that rectifies are silent: the zero of a softmax is an answer. Of a layer
+    without parameters units are spoken of only where it has as many as the layer that it received
+    from, and these are never silent: so of a ReLU, and not of what comes after it.
     """
     run = run.activations
     if len(run.steps) < 2:
@@ -98,10 +102,20 @@ def moment_text(run: Run, position: int) -> str:
     return f"epoch {step}" if epoch == step else f"step {step}"
 
 
-def _share(zeros: npt.NDArray[Any]) -> Figures:
+def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
+    """Which units are silent at which step; None of a layer whose zeros are values like others."""
+    low, high = run.figure(address, "min"), run.figure(address, "max")
+    is_rectified = rectified(run.network, address)
+    if low is None or high is None or is_rectified is False or (low < 0).any():
+        return None
+    return np.asarray((low == 0) & (high == 0))
+
+
+def _share(silent: npt.NDArray[np.bool_], mean: npt.NDArray[Any] | None) -> Figures:
     """The share of units without any response, NaN where nothing was recorded."""
-    dead = np.asarray((zeros >= 1).mean(axis=1), np.float64)
-    dead[np.isnan(zeros).all(axis=1)] = np.nan
+    dead = np.asarray(silent.mean(axis=1), np.float64)
+    if mean is not None:
+        dead[np.isnan(mean).all(axis=1)] = np.nan
     return dead
 
 
@@ -128,12 +142,12 @@ def _units(run: Run) -> Iterator[Finding]:
     """What happened to single units, layer by layer."""
     silent: dict[str, npt.NDArray[np.bool_]] = {}
     for address in run.described:
-        zeros, mean = run.figure(address, "zeros"), run.figure(address, "mean")
-        if zeros is None:
-            continue
-        silent[address] = zeros >= 1
+        mean, of_layer = run.figure(address, "mean"), _silent(run, address)
         if mean is not None and not np.isnan(mean).all():
             yield from _not_finite(run, address, mean)
+        if of_layer is None:
+            continue
+        silent[address] = of_layer
         if not _handed_on(run, address, silent):
             yield from _silences(run, address, silent[address])
 
@@ -154,13 +168,23 @@ def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator
     count = silent.shape[1]
     always = np.flatnonzero(silent.all(axis=0))
     if len(always):
-        yield Finding(address, "never", None, _never(address, always, count))
+        text = f"{_never(address, always, count)} {_seen(run)}"
+        yield Finding(address, "never", None, text)
     begins = _since(silent)  # from which step on it is silent to the end
     fell = [int(u) for u in np.flatnonzero((begins > 0) & (begins < len(silent) - 1))]
     yield from _told(run, address, "silent", fell, begins, count, "fell silent at {} and stayed so")
     wakes = _since(~silent)
     woke = [int(u) for u in np.flatnonzero(silent[0] & (wakes < len(silent)))]
     yield from _told(run, address, "woke", woke, wakes, count, "was silent until {}")
+
+
+def _seen(run: Run) -> str:
+    """Over how many samples and steps a recording looked: ``in 16 samples at 5 steps``."""
+    steps = f"at {len(run.steps)} steps"
+    count = run.probed
+    if count is None:
+        return f"on the probe {steps}"
+    return f"in {count:,} sample{'s' * (count != 1)} {steps}"
 
 
 def _never(address: str, always: npt.NDArray[Any], count: int) -> str:
@@ -217,9 +241,13 @@ def _still(run: Run, address: str, change: Figures) -> Iterator[Finding]:
     known = np.flatnonzero(np.isfinite(change))
     if len(known) < _TAIL:
         return
-    begins = int(_since((change[known] < STILL)[:, None])[0])
+    together = np.cumsum(change[known][::-1])[::-1]  # of each step and all after it
+    is_still = (change[known] < STILL) & (together < STILL_TOGETHER)
+    begins = int(_since(is_still[:, None])[0])
     if len(known) - begins < _TAIL:
         return
+    if begins and change[known[begins:]].mean() * _SLOWER > change[known[:begins]].mean():
+        return  # it goes on as slowly as before
     largest = float(change[known[begins:]].max())
     moved = "its weights stayed the same"
     if largest > 0:
@@ -227,7 +255,8 @@ def _still(run: Run, address: str, change: Figures) -> Iterator[Finding]:
     before = int(known[begins]) - 1  # the last step that brought something, or the first of all
     step = int(run.steps[max(before, 0)])
     if begins == 0:
-        text = f"{address} learned nothing ({moved})"
+        first = moment_text(run, max(before, 0))
+        text = f"{address} learned nothing in {len(known)} steps from {first} on ({moved})"
     else:
         text = f"{address} learned nothing after {moment_text(run, before)} ({moved})"
     yield Finding(address, "still", step, text)
@@ -265,6 +294,8 @@ def _best(run: Run) -> Iterator[Finding]:
     if at < len(values) - 1 and math.isfinite(values[-1]) and not constant:
         way = "lowest" if name in _LOSSES else "highest"
         end = "and again" if values[-1] == values[at] else f"{values[-1]:.3g}"
+        if end == f"{values[at]:.3g}":
+            return  # nothing that three digits show
         then = f"{values[at]:.3g}, {end} at the end"
         text = f"{name} was {way} at {moment_text(run, at)}: {then}"
         yield Finding(name, "best", int(run.steps[at]), text)

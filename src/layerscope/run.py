@@ -120,6 +120,11 @@ class Run(Recording):
         return self._metrics
 
     @property
+    def probed(self) -> int | None:
+        """How many samples the statistics are of; None where the recording does not tell."""
+        return self._reader.schema.attrs.get("probed")
+
+    @property
     def described(self) -> tuple[str, ...]:
         """The addresses of which there are statistics, whether or not their values were kept."""
         return tuple(self._described)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,9 @@ def test_training_is_bit_identical(
         np.testing.assert_array_equal(one, other)
     run = open_recording(place)
     if every == "epoch":
-        assert run.steps.tolist() == run.epochs.tolist() == [0, 1]
-        for name, values in history.items():
-            np.testing.assert_allclose(run.metrics[name], values)
+        assert run.steps.tolist() == run.epochs.tolist() == [0, 1, 2]
+        for name, values in history.items():  # nothing of it is known before the training
+            np.testing.assert_allclose(run.metrics[name], [np.nan, *values])
         np.testing.assert_allclose(run.metrics["learning_rate"], 1e-2)
 
 
@@ -110,16 +111,53 @@ def test_an_interrupted_fit_leaves_whole_steps_and_can_go_on(tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=4, verbose=0, callbacks=[recorder, Stops()])
     recorder.flush()
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1]
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
     fit(model, recorder, epochs=2)  # a fit that begins anew goes on after the last step
     assert recorder.closed
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3]
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match="is closed: a new Recorder with resume=True goes on"):
         fit(model, recorder)
     again = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True, resume=True)
-    fit(model, again, epochs=6, initial_epoch=3)  # epoch 3 is there already
+    fit(model, again, epochs=6, initial_epoch=3)  # the fourth epoch is there already
     run = open_recording(tmp_path / "run.zarr")
-    assert run.steps.tolist() == run.epochs.tolist() == [0, 1, 2, 3, 4, 5]
+    assert run.steps.tolist() == run.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_epochs_begin_before_the_training(tmp_path: Path) -> None:
+    model = network()
+    kernel, options = state(model)[0], {"probe": X[:3], "dtype": "float32", "quiet": True}
+    recorder = Recorder(tmp_path / "run.zarr", model, **options)
+    fit(model, recorder)
+    assert recorder.plan.startswith("3 steps × 3 samples × ")
+    run = open_recording(tmp_path / "run.zarr")
+    found = run.weights["conv2d/kernel"]
+    np.testing.assert_array_equal(found[0], kernel)
+    assert run.weights.statistics("conv2d/kernel")["change"][1] > 0
+    np.testing.assert_array_equal(found[2], state(model)[0])
+    # Of a fit that begins later, the first step is what its first epoch began with.
+    late = Recorder(tmp_path / "late.zarr", model, **options)
+    fit(model, late, epochs=6, initial_epoch=4)
+    run = open_recording(tmp_path / "late.zarr")
+    assert run.steps.tolist() == run.epochs.tolist() == [4, 5, 6]
+    np.testing.assert_array_equal(run.weights["conv2d/kernel"][0], found[2])
+
+
+def test_an_earlier_recording_goes_on_as_it_was_numbered(tmp_path: Path) -> None:
+    """Its first step, 0, is after the first epoch."""
+    model = network()
+    with Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True) as recorder:
+        recorder.snap(0)
+        recorder.snap(1)
+    about = tmp_path / "run.zarr" / "about" / "zarr.json"
+    document = json.loads(about.read_text())
+    del document["attributes"]["schema"]["attrs"]["settings"]["epoch 0"]
+    about.write_text(json.dumps(document))
+    again = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True, resume=True)
+    fit(model, again, epochs=4, initial_epoch=2)
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3]
+    anew = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True, resume=True)
+    fit(model, anew, epochs=1)
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_model_that_is_not_built_waits_for_the_fit(tmp_path: Path) -> None:
@@ -128,8 +166,14 @@ def test_a_model_that_is_not_built_waits_for_the_fit(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True)
     assert recorder.plan == ""
     assert not model.built
-    fit(model, recorder, epochs=1)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0]
+    fit(model, recorder, epochs=2)
+    run = open_recording(tmp_path / "run.zarr")
+    if keras.backend.backend() == "tensorflow":  # makes weights with the first batch
+        assert run.steps.tolist() == [1, 2]
+        assert "what was before the first step is not there" in run.notes[0]
+    else:
+        assert run.steps.tolist() == [0, 1, 2]
+        assert run.notes == ()
 
 
 def test_within_a_block_several_fits_are_one_recording(tmp_path: Path) -> None:
@@ -138,7 +182,7 @@ def test_within_a_block_several_fits_are_one_recording(tmp_path: Path) -> None:
         fit(model, recorder, epochs=1)
         fit(model, recorder, epochs=1)
         assert not recorder.closed
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1]
+    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
 
 
 def test_keras_needs_no_more_of_a_callback_than_is_there(tmp_path: Path) -> None:

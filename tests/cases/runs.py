@@ -64,6 +64,7 @@ def run_of(
     samples: Sequence[str] = (),
     network: Network | None = None,
     notes: Sequence[str] = ("made by hand",),
+    probed: int | None = None,
 ) -> Run:
     """A run of these layers and weights, by address: axes without ``step``, and values with it."""
     arrays: dict[tuple[str, str, str], np.ndarray] = {}
@@ -95,6 +96,7 @@ def run_of(
         "network": to_json(network or network_of(layers, weights or {})),
         "provenance": {"model": "abc"},
         "notes": list(notes),
+        "probed": probed,
     })  # fmt: skip
     reader = FakeReader(
         schema,

@@ -21,9 +21,9 @@ _AFTER_EPOCH = "_update_no_improvement_count"
 _BY_EPOCHS = "_fit_stochastic"
 _AT_ONCE = "_fit_lbfgs"
 
-#: Is told, when the weights have their first values, how many epochs there will be at most.
+#: Is told, when the weights have their first values, how many steps there will be at most.
 OnBegin = Callable[[int], None]
-#: Is told the number of the epoch, counted from 0, and its metrics.
+#: Is told how many epochs there were, 0 before the first, and the metrics of the last of them.
 OnEpoch = Callable[[int, float, Mapping[str, float]], object]
 #: Is told, after a fit, sentences about how it ended.
 OnEnd = Callable[[list[str]], None]
@@ -55,7 +55,8 @@ def watched(model: Any, on_begin: OnBegin, on_epoch: OnEpoch, on_end: OnEnd) -> 
         incremental = kwargs.get("incremental", args[-1] if args else False)
         if incremental:
             return by_epochs(*args, **kwargs)
-        on_begin(int(mlp.max_iter))
+        on_begin(int(mlp.max_iter) + 1)
+        on_epoch(0, 0.0, {})
         with _replaced(own, {_AFTER_EPOCH: _after_epoch(mlp, on_epoch)}):
             result = by_epochs(*args, **kwargs)
         on_end(_ending(mlp))
@@ -84,8 +85,7 @@ def _after_epoch(mlp: Any, on_epoch: OnEpoch) -> Callable[..., Any]:
         adapts = mlp.solver == "adam"
         rate = mlp.learning_rate_init if adapts else mlp._optimizer.learning_rate
         metrics["learning_rate"] = float(rate)
-        epoch = int(mlp.n_iter_) - 1
-        on_epoch(epoch, float(epoch), metrics)
+        on_epoch(int(mlp.n_iter_), float(mlp.n_iter_), metrics)
         return result
 
     return after_epoch
@@ -94,12 +94,12 @@ def _after_epoch(mlp: Any, on_epoch: OnEpoch) -> Callable[..., Any]:
 def _ending(mlp: Any) -> list[str]:
     said = []
     if mlp.n_iter_ < mlp.max_iter:
-        said.append(f"the training stopped by itself after epoch {mlp.n_iter_ - 1}")
+        said.append(f"the training stopped by itself after epoch {mlp.n_iter_}")
     if mlp.early_stopping and mlp.validation_scores_:
         best = int(np.nanargmax(mlp.validation_scores_))
         said.append(
-            f"early stopping then put back the weights of epoch {best}, whose validation score is "
-            f"the best: {mlp.validation_scores_[best]:.4f}"
+            f"early stopping then put back the weights of epoch {best + 1}, whose validation score "
+            f"is the best: {mlp.validation_scores_[best]:.4f}"
         )
     return said
 

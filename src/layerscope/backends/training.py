@@ -105,6 +105,15 @@ def _lazy(module: Any) -> list[str]:
     return [name for name, tensor in tensors if is_lazy(tensor)]
 
 
+def starts_over(model: Any) -> bool:
+    """Whether each fit begins with new weights, rather than with those of the one before."""
+    if root_of(model) != "sklearn":
+        return False
+    from layerscope.backends.sklearn_fit import perceptron
+
+    return not getattr(perceptron(model), "warm_start", False)
+
+
 def watched(
     model: Any, on_begin: OnBegin, on_epoch: OnEpoch, on_end: OnEnd
 ) -> AbstractContextManager[None]:

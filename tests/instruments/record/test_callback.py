@@ -56,8 +56,8 @@ def test_a_fit_that_stops_before_its_time_says_so(tmp_path: Path) -> None:
     model = network()
     assert fit(epochs=2).notes == ()  # all that was planned
     assert fit(epochs=1).notes == ()
-    said = "the training stopped by itself after epoch 4"  # the second of this fit
+    said = "the training stopped by itself after epoch 5"  # the second of this fit
     assert fit(epochs=9).notes == (said,)
     run = open_recording(tmp_path / "run.zarr")
-    assert run.epochs.tolist() == [0, 1, 2, 3, 4]
+    assert run.epochs.tolist() == [0, 1, 2, 3, 4, 5]
     assert said in run.notes

@@ -23,7 +23,7 @@ KERNEL = Array("conv2d/kernel", ("y", "x", "input", "channel"), (3, 3, 3, 64), "
 
 def plan(limit: float | None = None, steps: int | None = 40) -> Plan:
     samples = tuple(range(16))
-    return Plan((MAPS, DENSE), (KERNEL,), 2, samples, steps, "epochs", limit)
+    return Plan((MAPS, DENSE), (KERNEL,), 2, samples, steps, limit)
 
 
 def test_it_says_how_much() -> None:
@@ -31,7 +31,7 @@ def test_it_says_how_much() -> None:
     values = 16 * (10 * 10 * 64 + 500) * 2
     statistics = 4 * 5 * (64 + 500)
     assert whole.step_bytes == values + statistics + 3 * 3 * 3 * 64 * 2 + 2 * 16
-    assert str(whole) == "40 epochs × 16 samples × 2 layers: 9.4 MB before compression"
+    assert str(whole) == "40 steps × 16 samples × 2 layers: 9.4 MB before compression"
     assert str(plan(steps=None)) == "16 samples × 2 layers: 235.6 kB a step before compression"
     assert thinned(whole) is whole
 
@@ -46,7 +46,7 @@ def test_first_samples_then_channels_then_weights_then_steps() -> None:
     fewer = thinned(plan(0.3e6))
     assert fewer.stride == 2
     assert str(fewer) == (
-        "20 of 40 epochs × 1 sample × 2 layers: 278.2 kB before compression; thinned to stay "
+        "20 of 40 steps × 1 sample × 2 layers: 278.2 kB before compression; thinned to stay "
         "within 300.0 kB: all of it would take 9.4 MB; of 16 samples one is stored; of each "
         "feature map the first 8 channels are stored; the values of the weights are left out, "
         "their norms are kept; every 2nd of them is recorded"

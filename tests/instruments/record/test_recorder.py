@@ -41,7 +41,7 @@ def test_it_says_what_it_will_take(
 ) -> None:
     with Recorder(tmp_path / "run.zarr", model, probe=X, steps=40) as rec:
         rec.snap(0)
-    said = "40 epochs × 4 samples × 2 layers: 13.0 kB before compression"
+    said = "40 steps × 4 samples × 2 layers: 13.0 kB before compression"
     assert rec.plan == said
     assert capsys.readouterr().err == f"layerscope records {said}.\n"
     assert open_recording(tmp_path / "run.zarr").network.name == model.name
@@ -176,9 +176,9 @@ def test_which_samples_and_weights(tmp_path: Path, model: Any) -> None:
     assert list(run) == ["hidden"]
     assert list(run.weights) == ["hidden/kernel", "out/kernel"]
     kernel, bias = (np.asarray(w) for w in model.layers[0].weights)
-    np.testing.assert_allclose(run["hidden"][0], (X @ kernel + bias)[[3, 1]], rtol=1e-5)
+    np.testing.assert_allclose(run["hidden"][0], (X @ kernel + bias)[[3, 1]], atol=1e-5)
     figures = run.statistics("hidden")
-    np.testing.assert_allclose(figures["mean"][0], (X @ kernel + bias).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(figures["mean"][0], (X @ kernel + bias).mean(axis=0), atol=1e-5)
     assert run.weights.statistics("out/bias")["norm"].shape == (1,)
 
 

@@ -27,7 +27,11 @@ class Recording(Protocol):
 
 
 class Callback:
-    """Turns what Keras tells into steps of a recording."""
+    """Turns what Keras tells into steps of a recording.
+
+    The number of a step is how much training there was: 0 before it, 1 after the first epoch, which
+    Keras prints as Epoch 1 and calls 0, or after the first batch.
+    """
 
     def __init__(self, recording: Recording, every: Every) -> None:
         self._recording = recording
@@ -63,7 +67,9 @@ class Callback:
         self._epoch = epoch
         if first:
             self._before = self._done = epoch * (self._params.get("steps") or 0)
-            if not self._every.epochs and self._every.wants(self._done):
+            if self._every.epochs:
+                self._record(epoch, float(epoch), {})
+            elif self._every.wants(self._done):
                 self._record(self._done, float(epoch), {})
 
     def batch_end(self, batch: int, logs: Logs) -> None:
@@ -84,13 +90,13 @@ class Callback:
     def epoch_end(self, epoch: int, logs: Logs) -> None:
         self._before = self._done
         if self._every.epochs:
-            self._record(epoch, float(epoch), logs or {})
+            self._record(epoch + 1, float(epoch + 1), logs or {})
 
     def train_end(self) -> None:
         planned = self._params.get("epochs")
         # EarlyStopping, and whatever else asks for an end, leaves this mark on the model.
         if getattr(self._model, "stop_training", False) and planned != self._epoch + 1:
-            self._recording.stopped(self._epoch)
+            self._recording.stopped(self._epoch + 1)
         self._recording.end()
 
     def _record(self, step: int, epoch: float | None, logs: Mapping[str, Any]) -> None:

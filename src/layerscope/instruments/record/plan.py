@@ -69,7 +69,6 @@ class Plan:
     parameters: int  #: how many parameters there are: each has its norms
     samples: tuple[int, ...]  #: which of the probe's are stored
     steps: int | None  #: how many there will be, where that is known
-    unit: str = "steps"
     limit: float | None = None  #: bytes
     channels: int | None = None  #: how many of each feature map; all where None
     stride: int = 1  #: of the steps to be recorded, each so many
@@ -90,9 +89,9 @@ class Plan:
         if self.steps is None:
             text = f"{counts}: {size_text(self.step_bytes)} a step"
         else:
-            unit = self.unit if self.stride == 1 else f"of {self.steps:,} {self.unit}"
-            steps = counted(self._recorded(), self.unit[:-1]) if self.stride == 1 else None
-            shown = steps or f"{self._recorded():,} {unit}"
+            shown = counted(self._recorded(), "step")
+            if self.stride > 1:
+                shown = f"{self._recorded():,} of {self.steps:,} steps"
             text = f"{shown} × {counts}: {size_text(self.nbytes)}"
         return f"{text} before compression" + "".join(f"; {note}" for note in self.notes)
 

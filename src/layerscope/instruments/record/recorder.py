@@ -26,7 +26,13 @@ from layerscope.instruments.record.left_out import came_later, report
 from layerscope.instruments.record.probabilities import read_classes
 from layerscope.instruments.record.probe import Probe, check_alike
 from layerscope.instruments.record.schedule import read_every
-from layerscope.instruments.record.session import Session, Settings, check_budget, check_place
+from layerscope.instruments.record.session import (
+    FROM_BEFORE,
+    Session,
+    Settings,
+    check_budget,
+    check_place,
+)
 
 
 class Recorder(KerasHooks):
@@ -47,8 +53,9 @@ class Recorder(KerasHooks):
         is read and copied once; ``input_range``, ``resize``, ``size`` and ``preprocess`` are as
         there.
     every
-        ``"epoch"``; a number N for each N training steps (of a loop: steps that N divides); or a
-        function that is given the number of a step and says whether to record it.
+        ``"epoch"``: before a fit, as epoch 0, and after each of its epochs; a number N for each N
+        training steps (of a loop: steps that N divides); or a function that is given the number of
+        a step and says whether to record it.
     layers
         Which layers, as in ``activations``; all by default.
     samples
@@ -112,11 +119,10 @@ class Recorder(KerasHooks):
             dtype=read_dtype(dtype),
             budget=read_budget(budget),
             classes=read_classes(classes),
-            unit="epochs" if self._every.epochs else "steps",
             resume=bool(resume),
             overwrite=bool(overwrite),
             quiet=bool(quiet),
-            described={"every": str(self._every), "dtype": read_dtype(dtype)},
+            described={"every": str(self._every), "dtype": read_dtype(dtype), **FROM_BEFORE},
         )
         if resume and overwrite:
             raise InputError("resume=True goes on with a recording, overwrite=True replaces it.")
@@ -134,6 +140,7 @@ class Recorder(KerasHooks):
         self._session: Session | None = None
         self._closed = False
         self._shift = 0
+        self._late = False
         self._fits = ExitStack()
         self._inside = False
         self._records = is_first_process()
@@ -267,6 +274,9 @@ class Recorder(KerasHooks):
         if last is not None and step + self._shift <= last:
             if step > 0:
                 return False  # it goes on from an epoch before the last one that is there
+            if self._every.epochs and not training.starts_over(self._model):
+                self._shift = last  # it begins with what is there already
+                return False
             self._shift = last + 1
         moved = None if epoch is None else epoch + (self._shift if self._every.epochs else 0)
         return self._add(step + self._shift, moved, metrics)
@@ -279,7 +289,7 @@ class Recorder(KerasHooks):
             self.close()
 
     def stopped(self, epoch: int) -> None:
-        """A fit ends before its time, after this epoch."""
+        """A fit ends before its time, after so many epochs."""
         moved = epoch + (self._shift if self._every.epochs else 0)
         self._ended([f"the training stopped by itself after epoch {moved}"])
 
@@ -336,12 +346,20 @@ class Recorder(KerasHooks):
         self._expected = steps or self._expected
         if not training.is_ready(self._model):
             if not at_step:
+                self._late = True
                 return  # the training is about to make its weights
             if training.awaits_training(self._model, lambda m: Probe(m, *self._looked_at)):
+                self._late = True
                 self._note("no step is recorded before the training has made the weights")
                 return
         self._session = Session(self._settings, self._look(), self._expected)
         self._resumed = -1 if self._session.last is None else self._session.last
+        if self._every.epochs and not self._session.from_before:
+            self._shift = -1
+        if self._late:
+            self._session.note(
+                "what was before the first step is not there: the training made the weights"
+            )
         if not self._quiet:
             print(f"layerscope records {self._session.plan}.", file=sys.stderr)  # noqa: T201
         for sentence in self._session.probe.left_out or ():

@@ -28,7 +28,7 @@ class Every:
         if epochs is None or self.wanted is not None:
             return None
         if self.epochs:
-            return epochs
+            return epochs + 1
         return None if steps_per_epoch is None else epochs * steps_per_epoch // self.steps + 1
 
     def __str__(self) -> str:

@@ -40,9 +40,16 @@ _LEAST_WAITING, _MOST_WAITING = 32_000_000, 512_000_000
 BEYOND_HALF = "since float16 is for numbers from 0.00006 to 65,504"
 
 
+#: A setting that is kept: epochs are counted from before the training. In earlier recordings the
+#: first one, 0, is after the first epoch.
+FROM_BEFORE = {"epoch 0": "before the training"}
+
+
 class Writer(Protocol):
     """What is asked of a store."""
 
+    @property
+    def schema(self) -> Schema: ...
     @property
     def steps(self) -> Sequence[int]: ...
     def append(
@@ -69,7 +76,6 @@ class Settings:
     dtype: str
     budget: float | None
     classes: tuple[str, ...]
-    unit: str  #: what steps are called: epochs or steps
     resume: bool
     overwrite: bool
     quiet: bool
@@ -95,6 +101,7 @@ class Session:
             self.plan, self._writer = _gone_on(settings, probe, look, plan)
         else:
             self.plan, self._writer = plan, _begun(settings, probe, look, plan)
+        self.from_before = FROM_BEFORE.items() <= self._writer.schema.attrs["settings"].items()
         self.last: int | None = max(self._writer.steps, default=None)
         self._encoder = Encoder(self.plan)
         self._spending = Spending(self.plan)
@@ -224,7 +231,6 @@ def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Pl
             parameters=len(look.weights),
             samples=samples,
             steps=steps,
-            unit=settings.unit,
             limit=min((limit for limit in limits if limit is not None), default=None),
             notes=notes,
         )
@@ -307,6 +313,7 @@ def _attributes(settings: Settings, probe: Probe, plan: Plan) -> dict[str, Any]:
         "aliases": dict(probe.aliases),
         "provenance": dict(probe.provenance),
         "settings": dict(settings.described),
+        "probed": probe.count,
         "kept": kept_json(plan, settings.dtype),
         "plan": str(plan),
         "notes": [*probe.notes, *plan.notes],
