@@ -39,10 +39,9 @@ def make_images() -> None:
 
 def draw_textures() -> None:
     """What the proof of colour is about: the textures, and the images of their classes."""
-    sys.path.insert(0, str(ROOT))
-    from tests.cases.textures import CLASSES, texture_network, textures
-
+    sys.path.insert(0, str(ROOT / "tests"))
     import layerscope as ls
+    from cases.textures import CLASSES, texture_network, textures
 
     classes = range(len(CLASSES))
     units = ls.units("dense", classes)

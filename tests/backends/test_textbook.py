@@ -23,13 +23,12 @@ def test_the_network_has_the_textbook_s_parameters():
     assert textbook.build().count_params() == 34_826
 
 
-def test_training_says_how_far_it_is():
+def test_training_says_how_far_it_is_and_how_good():
     digits = textbook.load("digits")
-    few = textbook.Digits(
-        "digits", digits.x_train[:300], digits.y_train[:300], digits.x_held_out, digits.y_held_out
-    )
     seen = []
-    model, accuracy = textbook.train(few, epochs=2, watch=lambda *told: seen.append(told))
-    assert [(step, steps) for step, steps, _ in seen] == [(i, 6) for i in range(1, 7)]
+    model, accuracy = textbook.train(digits, epochs=2, watch=lambda *told: seen.append(told))
+    assert [(step, steps) for step, steps, _ in seen] == [(i, 22) for i in range(1, 23)]
     predicted = model.predict(digits.x_held_out, verbose=0).argmax(1)
     assert accuracy == pytest.approx((predicted == digits.y_held_out).mean())
+    # After two epochs 0.85 to 0.91, by seed: it learns, and a third as many errors would be less.
+    assert accuracy > 0.55

@@ -6,11 +6,14 @@ spacing, contrast, the grey behind and noise are random, so that nothing else te
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
+
+from cases.closed_form import ridge, standardize, values_of, wavelets
 
 Array = npt.NDArray[Any]
 
@@ -23,7 +26,7 @@ CLASSES: tuple[tuple[int, int | None], ...] = tuple(
 )
 
 
-def textures(labels: Any, generator: np.random.Generator) -> Array:
+def textures(labels: Any, generator: np.random.Generator | np.random.RandomState) -> Array:
     """An image for each label, ``(sample, 32, 32, 3)`` in 0..1."""
     labels = np.asarray(labels)
     count, draw = len(labels), generator.uniform
@@ -51,20 +54,34 @@ def textures(labels: Any, generator: np.random.Generator) -> Array:
     return np.clip(images + generator.normal(0, 0.05, images.shape), 0, 1).astype(np.float32)
 
 
-def texture_network(images: int = 3000, epochs: int = 6, seed: int = 0) -> Any:
-    """A network that was trained to tell the textures apart."""
+def texture_network() -> Any:
+    """A network that tells the textures apart, computed instead of trained.
+
+    A unit of ``conv2d`` looks for stripes of one hue and orientation at one of two phases, or for a
+    blob of one hue; one of ``conv2d_1`` for what a unit of the first finds beyond what they all
+    find. The last layer is learned, from images that are there in every order of the colours: so
+    the network treats all three alike, and what it asks for is exactly of a hue.
+    """
     import keras
     from keras import layers
 
-    keras.utils.set_random_seed(seed)
-    labels = np.arange(images) % len(CLASSES)
+    stripes = wavelets(7, ways=len(ORIENTATIONS), phases=2, wavelength=7, width=2)
+    blob = np.outer(*[np.exp(-((np.arange(7) - 3) ** 2) / 8)] * 2)[..., None]
+    shapes = np.concatenate([stripes, blob / np.linalg.norm(blob)], axis=-1)
+    # Of a hue, not of brightness: red without as much green and blue.
+    opponent = np.array([2, -1, -1]) / np.sqrt(6)
+    kernel = np.concatenate(
+        [shapes[:, :, None] * np.roll(opponent, i)[:, None] for i in range(len(HUES))], axis=-1
+    )
+    count = kernel.shape[-1]
+    inhibition = np.broadcast_to((np.eye(count) - 1 / count) / 9, (3, 3, count, count))
     model = keras.Sequential(
         [
             keras.Input((SIDE, SIDE, 3)),
-            layers.Conv2D(24, 7, strides=2, name="conv2d"),
+            layers.Conv2D(count, 7, strides=2, name="conv2d"),
             layers.BatchNormalization(name="batch_normalization"),
             layers.ReLU(name="re_lu"),
-            layers.Conv2D(32, 3, name="conv2d_1"),
+            layers.Conv2D(count, 3, name="conv2d_1"),
             layers.BatchNormalization(name="batch_normalization_1"),
             layers.ReLU(name="re_lu_1"),
             layers.GlobalAveragePooling2D(name="average"),
@@ -72,11 +89,21 @@ def texture_network(images: int = 3000, epochs: int = 6, seed: int = 0) -> Any:
         ],
         name="textures",
     )
-    rate = keras.optimizers.schedules.CosineDecay(0.01, epochs * (images // 60))
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    images_of = textures(labels, np.random.default_rng(seed))
-    model.fit(images_of, labels, batch_size=60, epochs=epochs, verbose=0)
+    model.get_layer("conv2d").set_weights([kernel, np.zeros(count)])
+    model.get_layer("conv2d_1").set_weights([inhibition, np.zeros(count)])
+    images, labels = _in_every_order_of_colours(np.arange(200) % 5)
+    standardize(model, "conv2d", "batch_normalization", images)
+    standardize(model, "conv2d_1", "batch_normalization_1", images)
+    features = values_of(model, "average", images)
+    model.get_layer("dense").set_weights(ridge(features, labels, strength=3, gain=30))
     return model
+
+
+def _in_every_order_of_colours(red: Array) -> tuple[Array, Array]:
+    images = textures(red, np.random.RandomState(0))
+    orders = list(permutations(range(3)))
+    ordered = np.concatenate([images[..., order] for order in orders])
+    return ordered, np.concatenate([red + 5 * order.index(0) for order in orders])
 
 
 def hue_of(image: Array) -> float:

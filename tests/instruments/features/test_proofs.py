@@ -1,4 +1,8 @@
-"""What the images show is what the networks learned: digits, kernels, colours and emotions.
+"""What the images show is what the networks look for: digits, kernels, colours and emotions.
+
+All networks but the last are computed instead of trained (:mod:`cases.closed_form`): so what they
+look for is known, and the same on every processor. From what was seen, over seeds and instruction
+sets, to what is required is three times as far as from there to perfect.
 
 With ``--log-cli-level=INFO`` the figures are shown, beside what the tests require of them.
 """
@@ -18,7 +22,10 @@ pytest.importorskip("keras")
 
 import keras
 from PIL import Image
-from tests.cases.textures import (
+
+import layerscope as ls
+from cases.digit_network import digit_network
+from cases.textures import (
     CLASSES,
     apart,
     hue_of,
@@ -26,9 +33,7 @@ from tests.cases.textures import (
     texture_network,
     textures,
 )
-
-import layerscope as ls
-from layerscope.backends.textbook import Digits, load, train
+from layerscope.backends.textbook import Digits, load
 from layerscope.visualization import Visualization
 
 Array = npt.NDArray[Any]
@@ -40,7 +45,7 @@ CLEAR = {"recipe": "tutorial", "start": "zeros", "blur": 1.0, "blur_falls": Fals
 
 only_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax",
-    reason="what a network of this size learns does not depend on the backend: once is enough",
+    reason="the images do not depend on the backend: once is enough",
 )
 
 
@@ -52,9 +57,9 @@ def digits() -> Digits:
 
 @pytest.fixture(scope="module")
 def digits_model(digits: Digits) -> Any:
-    """The network that the demo trains."""
-    model, accuracy = train(digits)
-    assert accuracy > 0.95
+    model = digit_network(digits)
+    recognized = predicted(model, digits.x_held_out).argmax(axis=1) == digits.y_held_out
+    assert recognized.mean() > 0.8
     return model
 
 
@@ -83,7 +88,7 @@ def correlation(a: Array, b: Array) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-# --- the digits that the demo's network knows ---
+# --- the digits that a network knows ---
 
 
 @pytest.mark.parametrize("start", ["zeros", "normal"])
@@ -95,8 +100,8 @@ def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
         digits_model, ls.units("dense", range(10)), recipe="tutorial", start=start, seed=seed
     )
     own = predicted(digits_model, images_of(found, "dense")).diagonal()
-    _told.info(f"from {start}, seed {seed}: {(own >= 0.9).sum()} of 10, p from {own.min():.3f}")
-    assert (own >= 0.9).sum() >= 9
+    _told.info(f"from {start}, seed {seed}: p from 1 - {1 - own.min():.1e}")
+    assert (own >= 0.9).all()
 
 
 def test_imagined_digits_look_most_like_the_digits_of_their_class(
@@ -105,17 +110,16 @@ def test_imagined_digits_look_most_like_the_digits_of_their_class(
     found = ls.features(digits_model, ls.units("dense", range(10)), **CLEAR)
     means = [digits.x_train[digits.y_train == digit].mean(axis=0) for digit in range(10)]
     alike = np.array([[correlation(i, m) for m in means] for i in images_of(found, "dense")])
-    nearest = alike.argmax(axis=1)
-    _told.info("nearest class means %s, correlations %s", nearest, alike.diagonal().round(2))
-    assert [nearest[digit] for digit in (0, 1, 3, 6, 8)] == [0, 1, 3, 6, 8]
-    assert (nearest == range(10)).sum() >= 9
+    others = np.where(np.eye(10, dtype=bool), -1, alike).max(axis=1)
+    _told.info(f"more alike than any other by {(alike.diagonal() - others).round(2)}")
+    assert (alike.diagonal() > others).all()
 
 
 # --- first layers, whose units are known: their kernels ---
 
 
-def neurons(model: Any, position: tuple[int, int], **recipe: Any) -> Iterator[tuple[Array, bool]]:
-    """For each channel of the first convolution, what its neuron sees, and whether it fired."""
+def neurons(model: Any, position: tuple[int, int]) -> Iterator[Array]:
+    """For each channel of the first convolution, what its neuron sees in the image made for it."""
     kernel = ls.weights(model)["conv2d/kernel"]
     (row, column), stride = position, model.get_layer("conv2d").strides[0]
     y, x = row * stride, column * stride
@@ -123,10 +127,9 @@ def neurons(model: Any, position: tuple[int, int], **recipe: Any) -> Iterator[tu
         address = f"conv2d:{unit}@{row},{column}"
         found = ls.features(
             model, address, recipe="chollet", steps=30, step_size=0.1, start="uniform",
-            contrast=0.1, transforms=[], retry=False, **recipe,
+            contrast=0.1, transforms=[], retry=False,
         )  # fmt: skip
-        field = found.image(address)[y : y + kernel.sizes["y"], x : x + kernel.sizes["x"]]
-        yield field, found.grades[0].reached > 0
+        yield found.image(address)[y : y + kernel.sizes["y"], x : x + kernel.sizes["x"]]
 
 
 @pytest.mark.parametrize(
@@ -137,33 +140,30 @@ def test_neurons_of_a_first_layer_ask_for_their_kernels(
 ) -> None:
     model = request.getfixturevalue(network)
     kernel = ls.weights(model)["conv2d/kernel"].values
-    agree = []
-    for unit, (field, fired) in enumerate(neurons(model, (5, 5))):
-        if fired:
-            agree.append(correlation(field, kernel[..., unit]))
+    fields = neurons(model, (5, 5))
+    agree = [correlation(field, kernel[..., unit]) for unit, field in enumerate(fields)]
     _told.info(
         f"{network}: correlation with the kernel, mean {np.mean(agree):.3f}, median "
-        f"{np.median(agree):.3f}, least {min(agree):.3f}, of {len(agree)} that fired"
+        f"{np.median(agree):.3f}, least {min(agree):.3f}"
     )
-    assert len(agree) >= 0.75 * kernel.shape[-1]
-    assert np.mean(agree) > 0.9
+    assert len(agree) == kernel.shape[-1]
+    assert min(agree) > 0.9
     assert np.median(agree) > 0.95
 
 
 def test_a_first_layers_channels_are_excited_most_by_their_own_images(digits_model: Any) -> None:
-    """Nine in ten: a texture may be stuck where another one would be better (0.44 of it, once)."""
-    found = ls.features(digits_model, ls.units("conv2d", range(32)), recipe="tutorial")
+    """Or nearly: of two kernels that are alike the other's image may be a little better."""
+    found = ls.features(digits_model, ls.units("conv2d", range(16)), recipe="tutorial")
     maps = ls.activations(digits_model, images_of(found, "conv2d"), layers="conv2d")["conv2d"]
     reached = maps.mean(("y", "x")).values  # (image, channel)
-    fired = reached.diagonal() > 0
-    # Channels that are much alike find images that are alike, too.
-    share = (reached.diagonal() / np.maximum(reached.max(axis=0), 1e-9))[fired]
-    _told.info(f"{fired.sum()} channels: the share of the best image's from {share.min():.3f}")
-    assert fired.sum() >= 24
-    assert (share > 0.97).mean() >= 0.9
+    share = reached.diagonal() / reached.max(axis=0)
+    _told.info(f"the share of the best image's from {share.min():.3f}, mean {share.mean():.3f}")
+    assert (reached.diagonal() > 0).all()
+    assert share.min() > 0.8
+    assert share.mean() > 0.95
 
 
-# --- colour: a network that had to learn hues and orientations ---
+# --- colour: a network that tells hues and orientations apart ---
 
 
 def imagined_textures(model: Any, steps: int) -> Array:
@@ -190,16 +190,18 @@ def test_imagined_textures_have_the_hue_and_the_orientation_of_their_class(
         # Inside, as pixels near the edge count for little and stay as they were.
         way_off = 0.0 if way is None else apart(orientation_of(image[6:-6, 6:-6]), way, 180)
         _told.info(f"hue {hue} off by {hue_off:.0f}, stripes at {way} by {way_off:.0f} degrees")
-        assert hue_off < 30
-        assert way_off < 20
+        assert hue_off < 10
+        assert way_off < 10
 
 
 @only_jax
 def test_the_network_recognizes_imagined_textures(textures_model: Any) -> None:
     images = imagined_textures(textures_model, 200)
-    assert (predicted(textures_model, images).diagonal() >= 0.9).all()
+    own = predicted(textures_model, images).diagonal()
+    _told.info(f"textures: p from 1 - {1 - own.min():.1e}")
+    assert (own >= 0.9).all()
     for image, (_, way) in zip(images, CLASSES, strict=True):
-        assert way is None or apart(orientation_of(image[6:-6, 6:-6]), way, 180) < 20
+        assert way is None or apart(orientation_of(image[6:-6, 6:-6]), way, 180) < 10
 
 
 # --- a network from elsewhere: emotions in faces, 64×64 ---
