@@ -25,7 +25,8 @@ class Recording(Mapping[str, "xr.DataArray"]):
     ``recording["conv2d"]`` is an ``xarray.DataArray`` with axes such as
     ``(sample, y, x, channel)``; ``recording["conv2d:29"]`` is one channel of it and
     ``recording["conv2d:29@7,3"]`` one neuron. Arrays are read-only views of what the network
-    returned; copy one to change it.
+    returned; copy one to change it. Attention weights, on ``(sample, head, query, key)``, have a
+    coordinate ``masked`` that says which places a mask has closed; their values are -0.0.
 
     Parameters
     ----------
@@ -253,16 +254,18 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return self._labelled[key]
 
     def _coordinates(self, array: NamedArray) -> xr.Coordinates | None:
-        """The names of the samples, where the array has them."""
-        count = array.values.shape[array.axes.index("sample")] if "sample" in array.axes else 0
-        if not self.samples or count != len(self.samples):
-            return None
+        """The names of the samples, where the array has them, and what is masked of attention."""
         import xarray as xr
 
+        coordinates: dict[str, Any] = {}
+        count = array.values.shape[array.axes.index("sample")] if "sample" in array.axes else 0
+        if self.samples and count == len(self.samples):
+            coordinates["sample"] = ("sample", np.array(self.samples, dtype=object))
+        if {"query", "key"} <= set(array.axes) and array.values.dtype.kind == "f":
+            coordinates["masked"] = (array.axes, np.signbit(array.values))
         # Without an index: with one, the difference of two recordings would be empty, since xarray
         # would look for samples of the same name.
-        names = np.array(self.samples, dtype=object)
-        return xr.Coordinates({"sample": ("sample", names)}, indexes={})
+        return xr.Coordinates(coordinates, indexes={}) if coordinates else None
 
 
 def _at_step(array: NamedArray, step: int | None) -> NamedArray:

@@ -320,10 +320,10 @@ def attention_with_scores() -> Case:
     x = keras.Input((5, 6))
     y, scores = L.MultiHeadAttention(2, 3, name="mha")(x, x, return_attention_scores=True)
     model = keras.Model(x, [y, scores])
-    inner = ("query", "key", "value", "softmax", "attention_output")
+    inner = ("query", "key", "value", "attention", "attention_output")
     axes = {
         "mha/query": ("sample", "head", "position", "channel"),
-        "mha/softmax": ("sample", "head", "query", "key"),
+        "mha/attention": ("sample", "head", "query", "key"),
         "mha/attention_output": SEQUENCE,
     }
     return Case(model, image(2, 5, 6), tuple(f"mha/{name}" for name in inner), axes)

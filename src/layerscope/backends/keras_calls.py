@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
+from layerscope.backends.keras_attention import AttentionWatch
 from layerscope.backends.keras_conversions import converted, inputs_followed
 from layerscope.backends.keras_messages import Complaints, plain_messages
 from layerscope.backends.trace import Subject, Trace
@@ -36,6 +37,7 @@ def intercepted(
     *,
     perform: Perform = as_it_is,
     on_symbols: bool = False,
+    attention: AttentionWatch | None = None,
 ) -> Iterator[None]:
     """Report to the trace every call of a layer or operation that this thread makes.
 
@@ -43,14 +45,16 @@ def intercepted(
     functional models through ``Operation.__call__``; so these two methods are replaced for as long
     as the pass lasts. Other threads pass through them untouched. ``perform`` is given the method
     replaced, the operation and its arguments, and makes the call; ``on_symbols`` is for a pass
-    whose values are symbols.
+    whose values are symbols. ``attention`` notes the weights of layers that attend.
     """
-    seen = _Seen(trace, subject_of, perform, on_symbols)
+    seen = _Seen(trace, subject_of, perform, on_symbols, attention)
     with _ONE_AT_A_TIME, ExitStack() as stack:
         stack.enter_context(plain_messages())
         stack.enter_context(_watched(keras.Layer, seen))
         stack.enter_context(_watched(keras.Operation, seen))
         stack.enter_context(inputs_followed(trace))
+        if attention is not None:
+            stack.enter_context(attention.watching())
         yield
 
 
@@ -62,12 +66,14 @@ class _Seen:
     subject_of: Callable[[Any], Subject | None]
     perform: Perform
     on_symbols: bool
+    attention: AttentionWatch | None
     complaints: Complaints = field(default_factory=Complaints)
 
 
 @contextmanager
 def _watched(kind: Any, seen: _Seen) -> Iterator[None]:
     trace = seen.trace
+    attention = seen.attention
     original = kind.__call__
     owner = threading.get_ident()
 
@@ -83,7 +89,8 @@ def _watched(kind: Any, seen: _Seen) -> Iterator[None]:
         args, kwargs = converted(trace, operation, args, kwargs)
         trace.enter(subject, [args, kwargs])
         try:
-            result = seen.perform(original, operation, args, kwargs)
+            with nullcontext() if attention is None else attention.running(operation, args, kwargs):
+                result = seen.perform(original, operation, args, kwargs)
         except Exception as error:
             trace.abandon()
             raised = seen.complaints.of(operation, subject, error)
@@ -97,7 +104,12 @@ def _watched(kind: Any, seen: _Seen) -> Iterator[None]:
         if symbolic and not seen.on_symbols:
             trace.abandon()  # a layer that builds itself tries its parts on symbols first
             return result
-        return trace.leave([args, kwargs], result)
+        if attention is not None and attention.takes(operation, args, kwargs, result):
+            return result
+        result = trace.leave([args, kwargs], result)
+        if attention is not None:
+            attention.note(operation, result)
+        return result
 
     kind.__call__ = call
     try:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from layerscope.backends import keras_tree as tree
+from layerscope.backends.keras_attention import AttentionWatch
 from layerscope.backends.keras_call_order import CallOrder
 from layerscope.backends.keras_calls import Perform, as_it_is, intercepted
 from layerscope.backends.keras_engines import Engine
@@ -49,10 +50,11 @@ def watched(
     ``known`` saves finding out what is known of its layers; ``perform`` makes the calls.
     """
     known = tree.subjects(model) if known is None else known
+    is_value = engine.value_test()
     trace = Trace(
         selection,
         batch=leaves(x)[0].shape[0],
-        is_value=engine.value_test(),
+        is_value=is_value,
         default_layout=engine.default_layout,
         values=values,
         keep=keep,
@@ -60,8 +62,10 @@ def watched(
     listed = {layer.address: layer for layer in tree.input_layers(model)}
     for name, value in tree.received(model, x).items():
         trace.receive(name, value, listed=listed.get(name))
+    attention = AttentionWatch(trace, is_value)
+    subject_of = subject_lookup(trace, model, known)
     try:
-        with intercepted(trace, subject_lookup(trace, model, known), perform=perform):
+        with intercepted(trace, subject_of, perform=perform, attention=attention):
             output, complete = model(x, training=False), True
     except PassComplete:
         output, complete = None, False

@@ -8,7 +8,7 @@ a layer's input back to other layers' outputs is what the network's edges are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +49,29 @@ def sources_of(
     # stay guessed, and are said to be.
     except Exception:  # noqa: BLE001
         return None
-    return {layer.address: layer.inputs for layer in trace.layers}
+    inner = tree.attention_insides(model)
+    listed = {layer.address: layer.inputs for layer in trace.layers}
+    return {
+        address: _past(inputs, listed, inner)
+        for address, inputs in listed.items()
+        if _layer(address) not in inner
+    }
+
+
+def _past(
+    inputs: tuple[str, ...], listed: Mapping[str, tuple[str, ...]], inner: Collection[str]
+) -> tuple[str, ...]:
+    """The sources, with what the insides of attention come from in place of these."""
+    found: dict[str, None] = {}
+    for address in inputs:
+        through = _layer(address) in inner
+        found |= dict.fromkeys(_past(listed[address], listed, inner) if through else [address])
+    return tuple(found)
+
+
+def _layer(address: str) -> str:
+    """The address of the layer whose call, or part, this is."""
+    return address.partition("#")[0]
 
 
 def _parents(symbol: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from layerscope.axes import Layout, named_axes
+from layerscope.backends.keras_attention import ATTENDING, MULTI_HEADED, insides, projections
 from layerscope.backends.trace import Subject, Trace
 from layerscope.errors import ModelError
 from layerscope.network import InputSpec, Layer, Network, Parameter
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 #: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
 _LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
 
-_BY_HEAD: Layout = ("sample", "position", "head", "channel")
-_ATTENTION_PARTS: dict[str, Layout] = {
-    "query": _BY_HEAD, "key": _BY_HEAD, "value": _BY_HEAD, "softmax": "attention",
-}  # fmt: skip
 _RESHAPING = {"Reshape", "Permute", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Squeeze",
               "ExpandDims", "Einsum", "Matmul", "GetItem", "Split", "Stack"}  # fmt: skip
 _LAST = (
@@ -48,9 +45,14 @@ def is_exact(model: Any) -> bool:
     """Whether the graph knows every call: no layer in it calls others in a way of its own."""
     graph = graph_of(model)
     return graph is not None and all(
-        is_exact(op) if is_graph(op) else isinstance(op, _LOOPS) or not children(op)
+        is_exact(op) if is_graph(op) else isinstance(op, _LOOPS) or not _calls_more(op)
         for op in graph.operations
     )
+
+
+def _calls_more(operation: Any) -> bool:
+    """Whether a pass shows values in it that the graph does not know."""
+    return bool(children(operation)) or isinstance(operation, ATTENDING)
 
 
 def graph_of(layer: Any) -> Any:
@@ -185,13 +187,18 @@ def subjects(model: Any) -> dict[int, Subject]:
         for key, (address, layer) in tree.items()
     }
     for _, layer in tree.values():
-        if isinstance(layer, keras.layers.MultiHeadAttention):
-            for child in children(layer):
-                layout = _ATTENTION_PARTS.get(child.name)
-                if layout is not None:
-                    known[id(child)] = replace(known[id(child)], layout=layout)
+        for child, layout in projections(layer):
+            known[id(child)] = replace(known[id(child)], layout=layout)
+        for child in insides(layer):
+            known[id(child)] = replace(known[id(child)], layout="attention")
     known[id(model)] = _subject("output", model, ())
     return known
+
+
+def attention_insides(model: Any) -> set[str]:
+    """The addresses of the layers by which attention makes its weights; they are no rows."""
+    known = addresses(model)
+    return {known[id(child)][0] for _, layer in known.values() for child in insides(layer)}
 
 
 def describe(model: Any, framework: str) -> Network:
@@ -210,7 +217,12 @@ def describe(model: Any, framework: str) -> Network:
             return network
         note = "some layers call others in a way of their own: pass an input to see those too"
         return replace(network, notes=(*network.notes, note))
-    rows = [_row(s) for key, s in known.items() if key != id(model) and not _is_inner(s, known)]
+    inside = attention_insides(model)
+    rows = [
+        _row(s)
+        for key, s in known.items()
+        if key != id(model) and s.address not in inside and not _is_inner(s, known)
+    ]
     note = "layers in the order of their definition: pass an input to see the order of execution"
     return Network(model.name, framework, tuple(rows), parameters, (note,))
 
@@ -350,7 +362,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         kind,
         "layer" if is_layer else "operation",
         layout=_layout(layer),
-        part_layouts={1: "attention"} if isinstance(layer, keras.layers.MultiHeadAttention) else {},
+        part_layouts={1: "attention"} if isinstance(layer, MULTI_HEADED) else {},
         settings=_settings(layer),
         parameters=parameters,
         opaque=isinstance(layer, _LOOPS),

@@ -1,0 +1,273 @@
+"""The attention weights of Keras layers, also where Keras fuses what would compute them.
+
+Keras attends in three places: ``dot_product_attention``, which never has the weights as an array;
+the softmax inside ``MultiHeadAttention`` and ``GroupQueryAttention``, where they drop out, return
+scores, or attend along several axes; and ``Attention`` with its relative ``AdditiveAttention``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src.backend import nn as backend_nn
+from keras.src.ops.nn import DotProductAttention
+
+from layerscope.axes import Layout
+from layerscope.backends.trace import Trace
+
+#: Layers that project a query and a key for each head.
+MULTI_HEADED = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+#: Operations in which weights are found that no graph of layers knows.
+ATTENDING = (*MULTI_HEADED, keras.layers.Attention, DotProductAttention)
+
+_SPACE = {0: (), 1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
+
+
+def projections(layer: Any) -> Iterator[tuple[Any, Layout]]:
+    """The layers that make a multi-headed layer's queries, keys and values, and their layout."""
+    if not isinstance(layer, MULTI_HEADED):
+        return
+    for name in ("_query_dense", "_key_dense", "_value_dense", "_gate_dense"):
+        child = getattr(layer, name, None)
+        if child is not None:
+            space = _SPACE.get(len(child.equation.partition("->")[2]) - 3, ("position",))
+            yield child, ("sample", *space, "head", "channel")
+
+
+def insides(layer: Any) -> list[Any]:
+    """The layers by which a multi-headed layer makes its weights: its softmax, its dropout."""
+    if not isinstance(layer, MULTI_HEADED):
+        return []
+    named = (getattr(layer, name, None) for name in ("_softmax", "_dropout_layer"))
+    return [child for child in named if child is not None]
+
+
+@dataclass(slots=True)
+class _Running:
+    operation: Any
+    received: list[Any]
+    returned: dict[int, Any] = field(default_factory=dict)  #: by the layer in it
+    weights: str | None = None  #: the address of the weights that were noted last
+
+
+class AttentionWatch:
+    """Notes the attention weights of one pass, from the query and the key that were passed.
+
+    Parameters
+    ----------
+    trace
+        Where to note them.
+    is_value
+        Whether something is a tensor of this pass.
+    """
+
+    def __init__(self, trace: Trace, is_value: Callable[[Any], bool]) -> None:
+        self._trace = trace
+        self._is_value = is_value
+        self._stack: list[_Running] = []
+        self._owner = threading.get_ident()
+
+    @contextmanager
+    def running(self, operation: Any, args: Any, kwargs: Any) -> Iterator[None]:
+        """For as long as an operation is being called."""
+        self._stack.append(_Running(operation, [args, kwargs]))
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
+    def takes(self, operation: Any, args: Any, kwargs: Any, result: Any) -> bool:
+        """Whether what an operation returned are the weights, and no value beside them.
+
+        Then they are noted, and the trace has left the operation.
+        """
+        outer = self._stack[-1] if self._stack else None
+        if outer is None or not isinstance(outer.operation, MULTI_HEADED):
+            return False
+        if not self._is_value(result):
+            return False
+        subject = self._trace.inside()
+        if operation is getattr(outer.operation, "_softmax", None):
+            self._trace.abandon()
+            mask = kwargs.get("mask", args[1] if len(args) > 1 else None)
+            outer.weights = self._after_softmax(outer, mask, result)
+        elif operation is outer.operation._dropout_layer and result is args[0] and outer.weights:
+            self._trace.abandon()
+        else:
+            return False  # dropout that does drop makes a value of its own
+        if outer.weights is not None and subject is not None:
+            self._trace.alias(subject.address, outer.weights, result)
+        return True
+
+    def note(self, operation: Any, result: Any) -> None:
+        """Remember what an operation in a multi-headed layer has returned."""
+        outer = self._stack[-1] if self._stack else None
+        if outer is not None and isinstance(outer.operation, MULTI_HEADED):
+            outer.returned[id(operation)] = result
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """For the length of the pass, note also what this thread computes without a layer."""
+        with (
+            _replaced(backend_nn, "dot_product_attention", self._around_dot_product),
+            _replaced(keras.layers.Attention, "_apply_scores", self._around_scores),
+        ):
+            yield
+
+    def _after_softmax(self, outer: _Running, mask: Any, weights: Any) -> str | None:
+        """The weights of a multi-headed layer; those over several axes with these made one."""
+        layer = outer.operation
+        count = len(getattr(layer, "_attention_axes", (1,)))
+        shape = list(weights.shape)
+        ahead, queries, keys = shape[: -2 * count], shape[-2 * count : -count], shape[-count:]
+        merged = [*ahead, math.prod(queries), math.prod(keys)]
+        reshaped = [-1 if length is None else length for length in merged]
+
+        def compute() -> Any:
+            marked = _marked(weights, mask)
+            return marked if count == 1 else ops.reshape(marked, reshaped)
+
+        return self._trace.attend(
+            merged,
+            self._query_and_key(outer),
+            compute,
+            axes=_axes(len(ahead) - 2, "head"),
+            value=weights if count == 1 else None,
+        )
+
+    def _around_dot_product(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+
+        @functools.wraps(original)
+        def attend(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if threading.get_ident() == self._owner and self._is_value(result):
+                bound = signature.bind(*args, **kwargs)
+                bound.apply_defaults()
+                passed = bound.arguments
+                query, key = passed["query"], passed["key"]
+                shape = (query.shape[0], query.shape[2], query.shape[1], key.shape[1])
+                outer = self._stack[-1] if self._stack else None
+                sources = [query, key]
+                if outer is not None and isinstance(outer.operation, MULTI_HEADED):
+                    sources = self._query_and_key(outer)
+                self._trace.attend(shape, sources, functools.partial(_dot_product, **passed))
+            return result
+
+        return attend
+
+    def _around_scores(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+
+        @functools.wraps(original)
+        def apply(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            weights = result[1]
+            outer = self._stack[-1] if self._stack else None
+            if outer is None or outer.operation is not args[0]:
+                return result
+            if threading.get_ident() == self._owner and self._is_value(weights):
+                mask = signature.bind(*args, **kwargs).arguments.get("scores_mask")
+                if mask is not None and len(mask.shape) == 2:
+                    mask = ops.expand_dims(mask, -2)
+                inputs = keras.tree.flatten(outer.received)
+                self._trace.attend(
+                    tuple(weights.shape),
+                    [inputs[0], inputs[2 if len(inputs) > 2 else 1]],
+                    functools.partial(_masked_zeros, weights, mask),
+                    axes=_axes(len(weights.shape) - 3),
+                    value=weights,
+                )
+            return result
+
+        return apply
+
+    def _query_and_key(self, outer: _Running) -> list[Any]:
+        """What the projections of a multi-headed layer returned, as far as they were called."""
+        projections = (getattr(outer.operation, n, None) for n in ("_query_dense", "_key_dense"))
+        return [outer.returned[id(one)] for one in projections if id(one) in outer.returned]
+
+
+@contextmanager
+def _replaced(
+    holder: Any, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    original = getattr(holder, name)
+    setattr(holder, name, around(original))
+    try:
+        yield
+    finally:
+        setattr(holder, name, original)
+
+
+def _axes(further: int, *heads: str) -> tuple[str, ...]:
+    """The axes of weights with so many axes between the samples and the heads, or the queries."""
+    return ("sample", *_SPACE.get(further, ("position",) * further), *heads, "query", "key")
+
+
+def _dot_product(
+    query: Any,
+    key: Any,
+    *,
+    bias: Any,
+    mask: Any,
+    scale: float | None,
+    is_causal: bool,
+    attn_logits_soft_cap: float | None = None,
+    **_: Any,
+) -> Any:
+    """The weights that ``keras.ops.dot_product_attention`` applies to its values, in float32."""
+    query, key = (ops.cast(ops.convert_to_tensor(part), "float32") for part in (query, key))
+    repeats = query.shape[2] // key.shape[2]
+    if repeats > 1:  # several heads share a key
+        key = ops.repeat(key, repeats, axis=2)
+    scale = 1 / math.sqrt(query.shape[3]) if scale is None else scale
+    scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale
+    if bias is not None:
+        scores = scores + ops.cast(bias, "float32")
+    if attn_logits_soft_cap is not None:
+        scores = scores / (1 + ops.abs(scores) / attn_logits_soft_cap)
+    allowed = None if mask is None else ops.cast(mask, "bool")
+    if is_causal:
+        lower = ops.tri(query.shape[1], key.shape[1], dtype="bool")
+        allowed = lower if allowed is None else ops.logical_and(allowed, lower)
+    if allowed is not None:
+        scores = ops.where(allowed, scores, _LEAST)
+    weights = ops.softmax(scores)
+    if bias is not None:  # a bias of minus infinity is a mask, too
+        reached = ops.broadcast_to(ops.cast(bias, "float32") > -math.inf, ops.shape(weights))
+        allowed = reached if allowed is None else ops.logical_and(allowed, reached)
+    return _marked(weights, allowed)
+
+
+#: What stands in a score's place where it is masked: far below any, and still a number.
+_LEAST = -1e30
+
+
+def _marked(weights: Any, mask: Any) -> Any:
+    """The weights with -0.0 where they are masked.
+
+    Also for a query all of whose keys are masked, such as padding: Keras' own scores are 0 there.
+    """
+    if mask is None:
+        return weights
+    boolean = keras.backend.standardize_dtype(mask.dtype) == "bool"
+    zero = ops.cast(ops.convert_to_tensor(-0.0), weights.dtype)
+    return ops.where(mask if boolean else ops.greater(mask, 0.5), weights, zero)
+
+
+def _masked_zeros(weights: Any, mask: Any) -> Any:
+    """The weights with -0.0 where a mask has made them zero.
+
+    ``Attention`` only lowers what is masked: a query all of whose keys are masked does attend.
+    """
+    return weights if mask is None else _marked(weights, ops.logical_or(mask, weights > 0))
