@@ -54,6 +54,8 @@ _FORMS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("channel", "input", "z"), ("y", "x")),
     (("channel",), ("position", "input")),
     (("head",), ("query", "key")),
+    (("head", "position"), ("query", "key")),
+    (("position",), ("query", "key")),
     (("head",), ("position", "channel")),
     (("input",), ("head", "channel")),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.attention import is_attention, masked, rolled_out
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError
 from layerscope.network import Network, Place, parse_place, unknown_address
@@ -214,6 +215,44 @@ class Recording(Mapping[str, "xr.DataArray"]):
             self._extents[key] = (low, high) if low <= high else (0.0, 0.0)
         return self._extents[key]
 
+    def rollout(self, layers: Sequence[str] | None = None, *, residual: float = 0.5) -> Recording:
+        """How much of each input reaches each place, from layer to layer of attention.
+
+        Heads are averaged; of what a layer returns, the share ``residual`` is taken to come past
+        the attention; the layers are multiplied (Abnar & Zuidema 2020). The recording has, for each
+        layer that takes part, ``(sample, query, key)``: the rollout up to it, a key being a place
+        in the first layer. Its notes say which took part.
+
+        Parameters
+        ----------
+        layers
+            The addresses of attention weights, in order; where none are named, all that are as long
+            as the last, each as many queries as keys.
+        residual
+            From 0 to 1.
+
+        Raises
+        ------
+        AddressError
+            When there are none, or one of them is no attention of that length.
+        """
+        chosen = [layers] if isinstance(layers, str) else layers
+        names = self._arrays if chosen is None else [self.place(one).layer for one in chosen]
+        arrays = {name: self.named(name) for name in names}
+        rolled = rolled_out(arrays, residual, strict=chosen is not None)
+        note = (
+            f"rollout of {1 - residual:g} attention + {residual:g} identity, heads averaged, "
+            f"through {', '.join(rolled)}"
+        )
+        return Recording(
+            rolled,
+            network=self.network,
+            inputs=self._inputs,
+            notes=(*self.notes, note),
+            digest=lambda: self.provenance,
+            samples=self.samples,
+        )
+
     @property
     def nbytes(self) -> int:
         """What the recorded values take in memory."""
@@ -261,8 +300,8 @@ class Recording(Mapping[str, "xr.DataArray"]):
         count = array.values.shape[array.axes.index("sample")] if "sample" in array.axes else 0
         if self.samples and count == len(self.samples):
             coordinates["sample"] = ("sample", np.array(self.samples, dtype=object))
-        if {"query", "key"} <= set(array.axes) and array.values.dtype.kind == "f":
-            coordinates["masked"] = (array.axes, np.signbit(array.values))
+        if is_attention(array.axes):
+            coordinates["masked"] = (array.axes, masked(array.values))
         # Without an index: with one, the difference of two recordings would be empty, since xarray
         # would look for samples of the same name.
         return xr.Coordinates(coordinates, indexes={}) if coordinates else None
@@ -314,7 +353,7 @@ def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
         raise AddressError(f"{place.layer!r} has axes {array.dims}: none of them numbers units.")
     where: dict[Any, int] = {axis: _index_of_unit(array, place, str(axis))}
     if place.position is not None:
-        space = [name for name in array.dims if name in ("z", "y", "x", "position")]
+        space = [name for name in array.dims if name in ("query", "key", "z", "y", "x", "position")]
         if len(space) != len(place.position):
             raise AddressError(
                 f"{str(place)!r} gives {len(place.position)} coordinates; "

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.attention import is_attention, masked
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError, ViewError
 from layerscope.maps import stacked
@@ -35,11 +36,19 @@ class Chosen:
     is_input: bool = False
     counts: str = "channel"  #: what the labels number
     feature: bool = False  #: images made for units
+    attention: bool = False  #: the weights of queries, in rows, for keys
+    note: str = ""  #: what else is to be said of them
 
     @property
     def colour(self) -> bool:
         """Whether the maps are colours."""
         return self.maps.ndim == 4
+
+    @property
+    def masked(self) -> npt.NDArray[np.bool_] | None:
+        """Which places of attention a mask has closed; None where there are none."""
+        closed = masked(self.maps) if self.attention else None
+        return closed if closed is not None and closed.any() else None
 
 
 def check_recording(recording: Any) -> None:
@@ -84,14 +93,15 @@ def choose(
     if is_feature(array):
         return _features(array, place, sample, reshape, colours)
     values, axes = _one(array, place, sample)
-    title = f"{place} {shape_of(values.shape)}"
+    summary = str(array.attrs.get("summary", ""))
+    title = f"{summary}{place} {shape_of(values.shape)}"
     if place.unit is not None:
         part = recording[str(place)]  # says what is wrong with the unit or the position
         addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample)[0]
         if place.position is not None:
             return _neuron(place, addressed)
         title = f"{place} {shape_of(addressed.shape)}"
-    kernel = "input" in axes
+    kernel, attention = "input" in axes, is_attention(axes)
     counts = next((name for name in UNIT_AXES if name in axes), "")
     if reshape is not None or "input_shape" in array.attrs:
         values, axes = _reshaped(place, array.attrs, values, axes, reshape)
@@ -102,7 +112,10 @@ def choose(
         vector = False
     # One copy, from channels last to map after map, makes all that follows several times faster.
     maps = np.ascontiguousarray(maps)
-    return Chosen(str(place), title, maps, labels, vector, kernel, is_input, counts)
+    return Chosen(
+        str(place), title, maps, labels, vector, kernel, is_input, counts,
+        attention=attention, note=str(array.attrs.get("note", "")),
+    )  # fmt: skip
 
 
 def shape_of(shape: tuple[int, ...]) -> str:

@@ -33,6 +33,7 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
     left, top, right, bottom = _content(header)
     ax.imshow(_picture(panel)[top:bottom, left:right], interpolation="nearest", aspect="equal")
     title = "\n".join(filter(None, (header["title"], header["note"])))
+    _legend(ax, header)
     titled = header["labels"] == "title"
     ax.set_title(title, parse_math=False, pad=18 if titled else None)
     if titled:
@@ -82,6 +83,9 @@ def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
     tiles, columns = header["tiles"], header["columns"]
     if len(tiles) == 1:
         _map_axes(ax, tiles[0], left, top)
+        if header["axes"]:
+            ax.set_ylabel(header["axes"][0])
+            ax.set_xlabel(header["axes"][1])
         return
     ax.set_xlabel(header["labels"])
     firsts = tiles[:columns]
@@ -114,6 +118,22 @@ def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
         x, y, _, _ = tile["box"]
         ax.text(x - left, y - top - 3, tile["label"], fontsize=7, va="bottom", parse_math=False)
     ax.set_axis_off()
+
+
+def _legend(ax: Axes, header: Mapping[str, Any]) -> None:
+    """What the colours stand for that are those of no value."""
+    from matplotlib.patches import Patch
+
+    colours = table(header["palette"], header["ground"]) / 255
+    patches = [
+        Patch(color=tuple(colours[entry["index"]]), label=entry["text"])
+        for entry in header["legend"]
+    ]
+    if patches:
+        below = (1, -0.04)
+        ax.legend(
+            handles=patches, fontsize=7, loc="upper right", bbox_to_anchor=below, frameon=False
+        )
 
 
 def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:

@@ -51,6 +51,8 @@ class Heading:
     limits: tuple[float, float] | None  #: for the colour bar; None where maps differ in theirs
     note: str = ""
     labels: str = "channel"  #: what the tiles' labels count, or "title" where each is a title
+    legend: tuple[tuple[int, str], ...] = ()  #: palette indexes that stand for something, in words
+    axes: tuple[str, str] | None = None  #: what the rows and the columns of every map are
 
 
 def magnification(shape: tuple[int, int], target: int = 64, most: int = 24) -> int:
@@ -98,6 +100,7 @@ def arrange(
         **parts,
         "columns": across,
         "labels": heading.labels,
+        "axes": heading.axes and list(heading.axes),
         "label_size": LABEL,
         "label_height": labelled or text.line_height(LABEL) + 1,
         "ground": ground,
@@ -177,8 +180,16 @@ def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
         (heading.note, MARGIN, below + line + 2, SMALL),
     ]
     written = [line for line in lines if line[0]]
+    right = left + text.width(heading.scale, SMALL) + 2 * GAP
+    legend: list[dict[str, Any]] = []
+    for index, words in heading.legend:
+        box = [right, below + 3, _BAR_HEIGHT, _BAR_HEIGHT]
+        legend.append({"index": index, "text": words, "box": box})
+        written.append((words, right + _BAR_HEIGHT + GAP, below, SMALL))
+        right = written[-1][1] + text.width(words, SMALL) + 2 * GAP
     parts = {
         "lines": [{"text": words, "at": [x, y], "size": size} for words, x, y, size in written],
+        "legend": legend,
         "bar": [MARGIN, below + 3, _BAR_WIDTH, _BAR_HEIGHT] if heading.limits else None,
     }
     width = max(x + text.width(words, size) for words, x, _, size in written)

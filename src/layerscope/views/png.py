@@ -106,6 +106,9 @@ def _write_heading(canvas: Canvas, header: Mapping[str, Any]) -> None:
     for line in header["lines"]:
         x, y = line["at"]
         text.write(canvas, line["text"], x, y, line["size"])
+    for entry in header["legend"]:
+        x, y, w, h = entry["box"]
+        canvas[y : y + h, x : x + w] = entry["index"]
     if header["bar"]:
         x, y, w, h = header["bar"]
         canvas[y : y + h, x : x + w] = np.linspace(0, LEVELS - 1, w).astype(np.uint8)

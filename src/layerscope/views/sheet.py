@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from layerscope.recording import Recording
 from layerscope.run import Run
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
+from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.choose import Chosen, check_recording, choose
 from layerscope.views.features import extent_of, own_scale
@@ -39,6 +41,7 @@ def sheet(
     values: bool = False,
     kernels: Recording | None = None,
     features: Recording | None = None,
+    heads: str | None = None,
 ) -> Panel:
     """Every channel of a layer as a map, in one picture; none is dropped.
 
@@ -78,6 +81,10 @@ def sheet(
     features
         Images made for units of the layer: each beside its unit's map. Units without one are left
         out, and counted. ``reshape`` is then for the images.
+    heads
+        Of attention weights (``"mha/attention"``), whose heads are drawn one by one, on one range
+        from 0: ``"mean"``, one map, or ``"rollout"``, what all layers of attention up to this one
+        make of one another (see :meth:`Recording.rollout`).
 
     Raises
     ------
@@ -91,12 +98,16 @@ def sheet(
     recording = recording.at(step)
     if sample is None and not isinstance(recording, Visualization):
         sample = 0
+    if heads is not None:
+        recording = of_heads(recording, address, heads)
     own = reshape if features is None else None
     chosen = choose(recording, address, sample=sample, reshape=own, colours=not values)
     if chosen.maps.size == 0:
         raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
     palette = palette or palettes.own(signed=False, images=chosen.feature)
     extent = extent_of(recording, scale, sample or 0)
+    if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
+        extent = 0.0, recording.extent(sample or 0, recording.place(chosen.address).layer)[1]
     if chosen.colour:
         tiles, heading = _coloured(chosen, scale, half, extent)
     else:
@@ -147,13 +158,18 @@ def _indexed(
     palette: str,
     apart: bool,
 ) -> tuple[list[Tile], Heading]:
+    # The range of a layer, where it is not that of these maps, is drawn as that of a network is.
+    shared = "network" if scale == "layer" and extent is not None else scale
     result = scaling.scaled(
         chosen.maps,
-        scale,
+        shared,
         diverging=palettes.is_diverging(palette) or half,
         extent=extent,
         half=half,
     )
+    if shared != scale:
+        words = scaling.words("network")
+        result = replace(result, text=result.text.replace(words, "one range", 1))
     return indexed(chosen, result, scale, apart)
 
 
@@ -171,7 +187,7 @@ def indexed(
     mode = scale if isinstance(scale, str) else "limits"
     note = _note(tiles, result.not_finite)
     heading = Heading(chosen.title, chosen.address, result.text, mode, limited, note, chosen.counts)
-    return tiles, heading
+    return tiles, attending(heading, chosen) if chosen.attention else heading
 
 
 def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:

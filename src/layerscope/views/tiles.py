@@ -12,10 +12,11 @@ from layerscope.maps import blank
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
 from layerscope.views.layout import Tile, magnification
-from layerscope.views.palette import GROUND, NAN, SPECIAL
+from layerscope.views.palette import GROUND, MASKED, NAN, SPECIAL
 
 _CELLS = 128  #: up to so many units each get a cell and a label of their own
 _ROW = 64  #: longer vectors are drawn in rows of so many
+_HEADS, _OF_HEADS = 32, 160  #: up to so many heads are drawn so large
 _ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
 
 
@@ -27,8 +28,9 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
     if chosen.maps.size == 0:
         return []
     times = magnification(chosen.maps.shape[1:], side or _side(chosen))
+    masked = chosen.masked
     each = zip(
-        result.indexes,
+        result.indexes if masked is None else np.where(masked, np.uint8(MASKED), result.indexes),
         chosen.labels,
         result.low.tolist(),
         result.high.tolist(),
@@ -45,6 +47,8 @@ def _side(chosen: Chosen) -> int:
     """How long the longer side of a tile is to be: images are to be seen, maps to be surveyed."""
     if len(chosen.maps) == 1 or (chosen.feature and chosen.maps.shape[1] == 1):
         return _ALONE
+    if chosen.attention and len(chosen.maps) <= _HEADS:
+        return _OF_HEADS
     return _IMAGE if chosen.feature else _AMONG
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.attention import masked
 from layerscope.errors import ViewError
 from layerscope.maps import blank
 from layerscope.network import PART
@@ -198,7 +199,10 @@ class Thumbnails:
         caption = f"{chosen.counts} {chosen.labels[at]} of {count}" if count > 1 else ""
         caption = ", ".join(filter(None, (caption, "blank" if silent else "")))
         span = float(result.low[0]), float(result.high[0])
-        return _Picture(result.indexes[0], _fitted(result.indexes[0]), caption, span, silent)
+        pixels = result.indexes[0]
+        if chosen.attention:
+            pixels = np.where(masked(one[0]), np.uint8(palettes.MASKED), pixels)
+        return _Picture(pixels, _fitted(pixels), caption, span, silent)
 
     def _vector(self, chosen: Chosen, address: str) -> _Picture:
         result = self._scaled(chosen.maps, address)
