@@ -16,7 +16,8 @@ import numpy.typing as npt
 #: The order in which axes are presented. A name that is not here goes after those that are.
 ORDER = (
     "step", "sample", "layer", "head", "query", "key",
-    "z", "y", "x", "position", "input", "channel", "unit", "multiplier",
+    "source", "group", "z", "y", "x", "position", "input", "rank", "channel", "unit",
+    "multiplier",
 )  # fmt: skip
 
 #: The axes that number a layer's units: one picture per index.

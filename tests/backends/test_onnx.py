@@ -126,6 +126,18 @@ def test_weights_are_the_initializers_with_their_axes_named() -> None:
     assert weights["d"].attrs["input_axes"] == ("channel", "y", "x")
 
 
+def test_a_normalization_along_several_axes() -> None:
+    ones = np.ones((4, 3), np.float32)
+    graph = model(
+        [node("LayerNormalization", "x,scale,bias", "y", "norm", axis=1)],
+        [value("x", ["n", 4, 3])],
+        [value("y", ["n", 4, 3])],
+        {"scale": ones, "bias": ones},
+    )
+    weights = ls.weights(graph)
+    assert weights["scale"].dims == weights["bias"].dims == ("position", "channel")
+
+
 def test_weights_on_their_way_through_constant_nodes() -> None:
     kernel = np.arange(6, dtype=np.float32).reshape(3, 2)
     graph = model(

@@ -21,7 +21,6 @@ from keras import ops
 from keras.src.backend import nn as backend_nn
 from keras.src.ops.nn import DotProductAttention
 
-from layerscope.axes import Layout
 from layerscope.backends.trace import Trace
 
 #: Layers that project a query and a key for each head.
@@ -30,17 +29,6 @@ MULTI_HEADED = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttentio
 ATTENDING = (*MULTI_HEADED, keras.layers.Attention, DotProductAttention)
 
 _SPACE = {0: (), 1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
-
-
-def projections(layer: Any) -> Iterator[tuple[Any, Layout]]:
-    """The layers that make a multi-headed layer's queries, keys and values, and their layout."""
-    if not isinstance(layer, MULTI_HEADED):
-        return
-    for name in ("_query_dense", "_key_dense", "_value_dense", "_gate_dense"):
-        child = getattr(layer, name, None)
-        if child is not None:
-            space = _SPACE.get(len(child.equation.partition("->")[2]) - 3, ("position",))
-            yield child, ("sample", *space, "head", "channel")
 
 
 def insides(layer: Any) -> list[Any]:

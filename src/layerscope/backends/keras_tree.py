@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from layerscope.axes import Layout, named_axes
-from layerscope.backends.keras_attention import ATTENDING, MULTI_HEADED, insides, projections
+from layerscope.backends.keras_attention import ATTENDING, MULTI_HEADED, insides
+from layerscope.backends.keras_einsum import Equation
 from layerscope.backends.trace import Subject, Trace
 from layerscope.errors import ModelError
 from layerscope.network import InputSpec, Layer, Network, Parameter
@@ -29,7 +30,7 @@ _LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
 _RESHAPING = {"Reshape", "Permute", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Squeeze",
               "ExpandDims", "Einsum", "Matmul", "GetItem", "Split", "Stack"}  # fmt: skip
 _LAST = (
-    keras.layers.Dense, keras.layers.EinsumDense, keras.layers.LayerNormalization,
+    keras.layers.Dense, keras.layers.LayerNormalization,
     keras.layers.Embedding, keras.layers.RNN, keras.layers.Bidirectional,
 )  # fmt: skip
 
@@ -187,8 +188,6 @@ def subjects(model: Any) -> dict[int, Subject]:
         for key, (address, layer) in tree.items()
     }
     for _, layer in tree.values():
-        for child, layout in projections(layer):
-            known[id(child)] = replace(known[id(child)], layout=layout)
         for child in insides(layer):
             known[id(child)] = replace(known[id(child)], layout="attention")
     known[id(model)] = _subject("output", model, ())
@@ -374,6 +373,9 @@ def _layout(layer: Any) -> Any:
     stated = getattr(layer, "data_format", None)
     if stated in ("channels_first", "channels_last"):
         return stated
+    if isinstance(layer, keras.layers.EinsumDense):
+        equation = Equation.read(layer.equation)
+        return equation.output if equation.heads else "channels_last"
     if isinstance(layer, _LAST):
         return "channels_last"
     return "default" if type(layer).__name__ in _RESHAPING else "inherit"

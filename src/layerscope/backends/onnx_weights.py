@@ -170,7 +170,8 @@ def _axes(
         return ("direction", "unit")
     if role == "table" and rank == 2:
         return ("input", "channel")
-    if role in ("added", "factor", "unit bias") and rank <= len(out):
+    several = role in ("scale", "bias") and rank > 1  # it normalizes along the last axes
+    if (role in ("added", "factor", "unit bias") or several) and rank <= len(out):
         return out[len(out) - rank :]
     if rank == 1:
         return ("channel",)

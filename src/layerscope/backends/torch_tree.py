@@ -185,7 +185,7 @@ def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[s
 
 def _weight_axes(module: nn.Module, name: str, rank: int) -> tuple[str, ...]:
     kind = exported.kind(module)
-    vector_layers = (nn.Linear, nn.Bilinear, *_RECURRENT)
+    vector_layers = (nn.Linear, nn.Bilinear, nn.MultiheadAttention, *_RECURRENT)
     if rank == 0:
         return ()
     if rank == 1:
@@ -194,8 +194,15 @@ def _weight_axes(module: nn.Module, name: str, rank: int) -> tuple[str, ...]:
         transposed = issubclass(kind, nn.modules.conv._ConvTransposeNd)
         order = ("input", "channel") if transposed else ("channel", "input")
         return (*order, *_SPACE[rank - 2])
-    if issubclass(kind, nn.Embedding):
+    if issubclass(kind, nn.Embedding | nn.EmbeddingBag):
         return ("input", "channel")
+    if issubclass(kind, nn.LayerNorm | nn.RMSNorm):  # it normalizes along the last axes
+        ahead = {2: ("position", "channel"), 3: ("channel", "y", "x")}
+        return ahead.get(rank, (*(f"axis{i}" for i in range(rank - 1)), "channel"))
+    if issubclass(kind, nn.Bilinear) and rank == 3:
+        return ("unit", "input", "axis0")
+    if issubclass(kind, nn.MultiheadAttention) and rank == 3:  # bias_k, bias_v: one key more
+        return ("axis0", "axis1", "unit")
     if rank == 2:
         return ("unit", "input")
     return (*(f"axis{i}" for i in range(rank - 1)), "channel")

@@ -35,15 +35,25 @@ def weights(model: Any, x: Any = None) -> Recording:
     """
     backend = backend_for(model)
     network = outline(model) if x is None else describe(model, x)
-    arrays = backend.weights()
-    missing = [p.key for p in network.parameters if p.key not in arrays]
-    shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
+    arrays = _with_input_shapes(backend.weights(), network)
     return Recording(
-        _with_input_shapes(arrays, network),
+        arrays,
         network=network,
-        notes=(f"without a shape until they are used: {shown}",) if missing else (),
+        notes=(*_missing(network, arrays), *_noted(arrays)),
         digest=lambda: {"model": backend.digest()},
     )
+
+
+def _missing(network: Network, arrays: Mapping[str, NamedArray]) -> tuple[str, ...]:
+    """Return what to say of parameters that have no shape yet."""
+    missing = [p.key for p in network.parameters if p.key not in arrays]
+    shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
+    return (f"without a shape until they are used: {shown}",) if missing else ()
+
+
+def _noted(arrays: Mapping[str, NamedArray]) -> tuple[str, ...]:
+    """Return what the arrays say of themselves."""
+    return tuple(f"{key}: {a.attrs['note']}" for key, a in arrays.items() if "note" in a.attrs)
 
 
 def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> dict[str, NamedArray]:

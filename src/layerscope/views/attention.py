@@ -26,7 +26,7 @@ def attending(heading: Heading, chosen: Chosen) -> Heading:
     else:
         closed, of = int(masked.sum()), masked.size
         note, legend = f"{ways}; {closed} of {of} masked", (*heading.legend, (MASKED, "masked"))
-    note = "; ".join(filter(None, (note, chosen.note, heading.note)))
+    note = "; ".join(filter(None, (note, heading.note)))
     return replace(heading, note=note, legend=legend, axes=("query", "key"))
 
 

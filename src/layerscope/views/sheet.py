@@ -185,7 +185,7 @@ def indexed(
     shared = isinstance(scale, tuple) or scale in scaling.SHARED or len(result.low) == 1
     limited = (float(result.low[0]), float(result.high[0])) if shared and len(result.low) else None
     mode = scale if isinstance(scale, str) else "limits"
-    note = _note(tiles, result.not_finite)
+    note = "; ".join(filter(None, (chosen.note, _note(tiles, result.not_finite))))
     heading = Heading(chosen.title, chosen.address, result.text, mode, limited, note, chosen.counts)
     return tiles, attending(heading, chosen) if chosen.attention else heading
 
