@@ -190,7 +190,10 @@ def _variable(model: Any, key: str) -> Any:
 
 def test_attention_by_names() -> None:
     inputs = keras.Input((6, 7))
-    layer = L.MultiHeadAttention(2, 4, value_dim=5, name="mha", bias_initializer="normal")
+    # Without dropout, JAX wants values of the size of keys.
+    layer = L.MultiHeadAttention(
+        2, 4, value_dim=5, dropout=0.1, name="mha", bias_initializer="normal"
+    )
     model = keras.Model(inputs, layer(inputs, inputs))
     acts, w = ls.activations(model, numbers(3, 6, 7)), ls.weights(model)
     x = acts.input.rename(channel="input")
