@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -78,6 +79,93 @@ def test_what_is_wanted_inside_of_another_is_drawn_too() -> None:
     ]
     items = shown(network([*layers, Layer("top", "Add", inputs=(names[-1],))]), "layer_2/mlp").items
     assert [getattr(item, "repeat", 1) for item in items] == [1, 2, 1, 3, 1]
+
+
+#: Which of the shared values each layer of a block reads.
+Reads = tuple[frozenset[str], ...]
+
+TYPES = ("Dense", "Linear", "Conv", "Mixer")
+SHARED = ("mask", "positions", "encoder/1", "embedding")
+
+
+def stack(blocks: list[Reads], inside: str) -> Network:
+    """Blocks one after another whose layers also read shared values, and what comes before."""
+    layers = [
+        Layer("mask", "Input", "input"),
+        Layer("positions", "Embedding", inputs=("ids",)),
+        Layer("encoder/0", "Conv", inputs=("image",)),
+        Layer("encoder/1", "Conv", inputs=("encoder/0",)),
+        Layer("embedding", "Embedding", inputs=("ids",)),
+    ]
+    for i, reads in enumerate(blocks):
+        for j, shared in enumerate(reads):
+            inputs = (layers[-1].address, *sorted(shared - {layers[-1].address}))
+            layers.append(Layer(f"{inside}{i}/layer_{j}", TYPES[j], inputs=inputs))
+    return network([*layers, Layer("head", "Linear", inputs=(layers[-1].address,))])
+
+
+def times_drawn(block: Block) -> list[int]:
+    """How often each block of the stack is repeated, in order."""
+    counts = []
+    for item in block.items:
+        if isinstance(item, Block) and re.search(r"block_?\d+$", item.name):
+            counts.append(item.repeat)
+        elif isinstance(item, Block):
+            counts += times_drawn(item)
+    return counts
+
+
+readings = st.lists(st.frozensets(st.sampled_from(SHARED)), min_size=2, max_size=4).map(
+    # The first layer reads the block before, which for the first block is the embedding.
+    lambda reads: (reads[0] - {"embedding"}, *reads[1:])
+)
+
+
+@given(readings, st.integers(2, 6), st.sampled_from(["block", "blocks/block_"]))
+def test_blocks_that_read_the_same_values_are_drawn_once(
+    reads: Reads, count: int, inside: str
+) -> None:
+    net = stack([reads] * count, inside)
+    graph = graph_of(net)
+    root, left = collapsed(blocks_of(graph), graph, lambda name: False)
+    assert times_drawn(root) == [count]
+    Order(left.boxes, left.edges)  # no cycle
+    read = {source for reads_of in reads for source in reads_of}
+    drawn = {source for source, target in left.edges if target.startswith(f"{inside}0/")}
+    assert read <= drawn  # where the shared values go is seen
+
+
+@given(st.data(), readings, st.integers(3, 6), st.sampled_from(["block", "blocks/block_"]))
+def test_a_block_that_reads_otherwise_is_drawn_by_itself(
+    data: st.DataObject, reads: Reads, count: int, inside: str
+) -> None:
+    odd = data.draw(st.integers(0, count - 1))
+    place = data.draw(st.integers(0, len(reads) - 1))
+    changed = list(reads)
+    changed[place] ^= {data.draw(st.sampled_from(SHARED[:3]))}
+    blocks = [reads] * count
+    blocks[odd] = tuple(changed)
+    runs = [odd, 1, count - odd - 1]
+    assert times_drawn(shown(stack(blocks, inside))) == [times for times in runs if times]
+
+
+def test_single_layers_that_read_a_shared_value() -> None:
+    layers = [Layer("mask", "Input", "input"), Layer("first", "Linear", inputs=("x",))]
+    for i in range(8):
+        layers.append(Layer(f"add_{i}", "Add", inputs=(layers[-1].address, "mask")))
+    (block,) = (item for item in shown(network(layers)).items if isinstance(item, Block))
+    assert (block.name, block.last, block.repeat) == ("add_0", "add_7", 8)
+
+
+def test_values_that_only_some_share_are_not_merged() -> None:
+    """Skips from each block of a descent to its counterpart in the ascent."""
+    layers: list[Layer] = []
+    for name in [f"down_{i}" for i in range(4)] + [f"up_{i}" for i in range(3)]:
+        before = layers[-1].address if layers else "x"
+        skip = [f"down_{2 - int(name[-1])}/b"] if name.startswith("up") else []
+        layers.append(Layer(f"{name}/a", "Dense", inputs=(before, *skip)))
+        layers.append(Layer(f"{name}/b", "Linear", inputs=(f"{name}/a",)))
+    assert all(block.repeat == 1 for block, _ in repeats(shown(network(layers))))
 
 
 @given(networks(), st.booleans())

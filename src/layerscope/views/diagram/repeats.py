@@ -2,12 +2,13 @@
 
 Alike are blocks of the same layers with the same settings, connected in the same way; layers that
 hold kernels must also return the same shape. Blocks that only widen what they receive, as those of
-a DenseNet, count as alike.
+a DenseNet, count as alike. Each may also read values that all of them read at the same place, such
+as positions, a mask, or what an encoder returned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from layerscope.network import Layer
@@ -39,24 +40,15 @@ def collapsed(block: Block, graph: Graph, stays: Callable[[str], bool]) -> tuple
 
 
 def _chains(items: Sequence[Item], graph: Graph) -> list[list[Item]]:
-    """The items in order, cut wherever one is not the only successor of the one before it."""
+    """The items in order, cut wherever one is not the only reader of the one before it."""
     by_id = {item.id: item for item in items}
     order = Order(by_id, item_edges(items, graph))
     own = {box.id: item.id for item in items for box in item_boxes(item)}
-    fed = {own[b] for a, b in graph.edges if b in own and a not in own}
     read = {own[a] for a, b in graph.edges if a in own and b not in own}
     chains: list[list[Item]] = []
     for key in order.sequence:
-        before = order.before[key]
-        follows = (
-            bool(chains)
-            and len(before) == 1
-            and chains[-1][-1].id == before[0]
-            and len(order.after[before[0]]) == 1
-            and key not in fed
-            and before[0] not in read
-        )
-        if follows:
+        before = chains[-1][-1].id if chains else ""
+        if before and order.after[before] == [key] and before not in read:
             chains[-1].append(by_id[key])
         else:
             chains.append([by_id[key]])
@@ -66,12 +58,11 @@ def _chains(items: Sequence[Item], graph: Graph) -> list[list[Item]]:
 def _without_repeats(
     chain: Sequence[Item], graph: Graph, stays: Callable[[str], bool]
 ) -> tuple[list[Item], Graph]:
-    # What is wanted by itself is like nothing else.
-    signatures = [object() if _is_wanted(item, stays) else signature(item, graph) for item in chain]
+    alike = _Alike(chain, graph, stays)
     result: list[Item] = []
     at = 0
     while at < len(chain):
-        length, times = _longest_run(chain, signatures, at)
+        length, times = _longest_run(chain, alike, at)
         run = chain[at : at + length * times]
         if times == 1:
             result.append(chain[at])
@@ -81,6 +72,50 @@ def _without_repeats(
         graph = _merged(graph, run, length)
         at += len(run)
     return result, graph
+
+
+class _Alike:
+    """What the items of a chain are compared by."""
+
+    def __init__(self, chain: Sequence[Item], graph: Graph, stays: Callable[[str], bool]) -> None:
+        sources: dict[str, list[str]] = {}
+        for source, target in graph.edges:
+            sources.setdefault(target, []).append(source)
+        # What is wanted by itself is like nothing else.
+        self._kinds = [
+            object() if _is_wanted(item, stays) else signature(item, graph) for item in chain
+        ]
+        self._chain = chain
+        self._feeds = [_feeds(item, sources) for item in chain]
+        self._shared = [self._feeds[0]]
+        for before, feeds in zip(chain, self._feeds[1:], strict=False):
+            inside = {box.id for box in item_boxes(before)}
+            self._shared.append(frozenset(feed for feed in feeds if feed[0] not in inside))
+
+    def of(self, at: int, like: int | None = None) -> Hashable:
+        """What an item has in common with those that are alike.
+
+        Beside its layers that is what it reads from elsewhere than the item before it, and where.
+        The first of the chain has none before it: what ``like`` reads from elsewhere is taken for
+        shared, and the rest of what it reads for what others read from the one before.
+        """
+        shared = self._shared[at]
+        if at == 0 and like is not None:
+            shared &= self._shared[like]
+        handed = tuple(sorted(place for _, place in self._feeds[at] - shared))
+        inside = handed if isinstance(self._chain[at], Block) else None
+        return self._kinds[at], shared, inside
+
+
+def _feeds(item: Item, sources: Mapping[str, Sequence[str]]) -> frozenset[tuple[str, int]]:
+    """What an item reads from outside, and by which of its boxes."""
+    own = {box.id: i for i, box in enumerate(item_boxes(item))}
+    return frozenset(
+        (source, i)
+        for box, i in own.items()
+        for source in sources.get(box, ())
+        if source not in own
+    )
 
 
 def _is_wanted(item: Item, stays: Callable[[str], bool]) -> bool:
@@ -106,14 +141,14 @@ def _merged(graph: Graph, run: Sequence[Item], length: int) -> Graph:
     return Graph(boxes, tuple(edges))
 
 
-def _longest_run(chain: Sequence[Item], signatures: Sequence[Hashable], at: int) -> tuple[int, int]:
+def _longest_run(chain: Sequence[Item], alike: _Alike, at: int) -> tuple[int, int]:
     """How many items are repeated from here on, and how often; whichever saves most boxes."""
     best, saved = (1, 1), 0
     for length in range(1, min(_LONGEST, (len(chain) - at) // 2) + 1):
-        motif = signatures[at : at + length]
-        times = 1
-        while signatures[at + times * length : at + (times + 1) * length] == motif:
-            times += 1
+        motif = [alike.of(i, like=i + length) for i in range(at, at + length)]
+        times, end = 1, at + 2 * length
+        while end <= len(chain) and [alike.of(i) for i in range(end - length, end)] == motif:
+            times, end = times + 1, end + length
         boxes = sum(len(item_boxes(item)) for item in chain[at : at + length])
         worth = (times - 1) * boxes
         if worth > saved and (times > 2 or (times == 2 and boxes > 1)):
