@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from layerscope.backends.torch_quantized import quantized_from
+from layerscope.backends.torch_sharded import is_sharded_class
 from layerscope.network import InputSpec
 
 _UNFLATTENED = "torch.export.unflatten"
@@ -30,13 +32,13 @@ def type_name(module: nn.Module) -> str:
 
 
 def kind(module: nn.Module) -> type[nn.Module]:
-    """Its class, or PyTorch's own class that it was exported from."""
+    """Its class, or PyTorch's own class that it was exported, sharded or quantized from."""
     if is_exported(module):
         name = _qualified(module)
         found = getattr(nn, name.rpartition(".")[2], None) if name.startswith("torch.nn.") else None
         if isinstance(found, type) and issubclass(found, nn.Module):
             return found
-    return type(module)
+    return quantized_from(module) or _unsharded(module)
 
 
 def arguments(module: nn.Module) -> dict[str, Any]:
@@ -105,7 +107,15 @@ def _size(length: Any) -> int | None:
 def _qualified(module: nn.Module) -> str:
     if is_exported(module):
         return module.type_name() or ""  # type: ignore[operator]  # no nn.Module has it but these
-    return type(module).__qualname__
+    return _unsharded(module).__qualname__
+
+
+def _unsharded(module: nn.Module) -> type[nn.Module]:
+    """Its class, or the one that ``fully_shard`` derived that from."""
+    own = type(module)
+    if is_sharded_class(own) and own.__name__.startswith("FSDP"):
+        return next((base for base in own.__mro__ if not is_sharded_class(base)), own)
+    return own
 
 
 def _graph(module: nn.Module) -> list[Any]:

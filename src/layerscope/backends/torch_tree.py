@@ -11,6 +11,7 @@ from torch import nn
 
 from layerscope.axes import Layout
 from layerscope.backends import torch_exported as exported
+from layerscope.backends.torch_quantized import is_bookkeeping, packed_weights
 from layerscope.backends.trace import Subject
 from layerscope.network import InputSpec, Layer, Network, Parameter, Shape
 
@@ -33,7 +34,8 @@ def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     found: dict[int, tuple[str, nn.Module]] = {}
     scripted: tuple[str, ...] = ()
     for name, module in model.named_modules():  # each once, under the first of its names
-        if module is not model and not (scripted and name.startswith(scripted)):
+        hidden = (scripted and name.startswith(scripted)) or is_bookkeeping(module)
+        if module is not model and not hidden:
             found[id(module)] = (plain(name), module)
         if isinstance(module, torch.jit.ScriptModule):
             scripted = (*scripted, name + ".")  # it hides its layers, and is looked at as one
@@ -83,7 +85,10 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
 
 def parameters(model: nn.Module) -> tuple[Parameter, ...]:
     """All parameters, each once."""
-    return tuple(_parameter(plain(name), p) for name, p in model.named_parameters())
+    return (
+        *(_parameter(plain(name), p) for name, p in model.named_parameters()),
+        *(p for name, module in model.named_modules() for p in _packed(module, name)),
+    )
 
 
 def describe(model: nn.Module, framework: str) -> Network:
@@ -91,7 +96,7 @@ def describe(model: nn.Module, framework: str) -> Network:
     rows = []
     for module, subject in subjects(model).items():
         address = subject.address
-        is_leaf = not any(True for _ in module.children())
+        is_leaf = all(map(is_bookkeeping, module.children()))
         within_attention = address.endswith(".out_proj") or address == "out_proj"
         computes = is_leaf and not within_attention and (module is not model or is_library(model))
         if computes or subject.parameters:
@@ -174,11 +179,12 @@ def _hinted(module: nn.Module) -> InputSpec:
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[str, ...]]]:
     """Key, tensor and axes of every parameter and floating buffer, as ``state_dict`` names them."""
     for prefix, module in model.named_modules(remove_duplicate=False):
-        tensors = {**module._parameters, **module._buffers}
+        tensors = {**module._parameters, **module._buffers, **dict(packed_weights(module))}
         for name, tensor in tensors.items():
             if tensor is None or name in module._non_persistent_buffers_set:
                 continue
-            if isinstance(tensor, nn.Parameter) or tensor.is_floating_point():
+            counted = tensor.is_floating_point() or tensor.is_quantized
+            if counted or isinstance(tensor, nn.Parameter):
                 key = plain(f"{prefix}.{name}" if prefix else name)
                 yield key, tensor, _weight_axes(module, name, tensor.ndim)
 
@@ -215,9 +221,16 @@ def _own_parameters(module: nn.Module, address: str, seen: set[int]) -> Iterator
         if id(parameter) not in seen:
             seen.add(id(parameter))
             yield _parameter(plain(name), parameter)
+    yield from _packed(module, address)
 
 
-def _parameter(key: str, parameter: nn.Parameter) -> Parameter:
+def _packed(module: nn.Module, address: str) -> Iterator[Parameter]:
+    """The weights that a quantized module keeps packed, none of which can be trained."""
+    for name, tensor in packed_weights(module):
+        yield _parameter(plain(f"{address}.{name}" if address else name), tensor)
+
+
+def _parameter(key: str, parameter: torch.Tensor) -> Parameter:
     uninitialized = nn.parameter.is_lazy(parameter)
     shape: tuple[int, ...] = (0,) if uninitialized else tuple(parameter.shape)
     nbytes = 0 if uninitialized else parameter.numel() * parameter.element_size()

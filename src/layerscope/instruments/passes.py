@@ -111,7 +111,7 @@ class Passes:
         selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
         said = (
             *run.network.notes,
-            *_upcast(run.values),
+            *upcast_notes(run.values),
             *scaling_notes(run, prepared.pixels, self.backend),
         )
         return Recording(
@@ -222,9 +222,15 @@ def _indices(network: Network) -> int | None:
     return min(rows, default=None)
 
 
-def _upcast(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
+def upcast_notes(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
+    """What to say of values that are shown in another type than they have."""
     types = sorted({str(a.attrs["dtype"]) for a in values.values() if "dtype" in a.attrs})
-    return (f"{' and '.join(types)} values are shown as float32",) if types else ()
+    quantized = [name for name in types if name.startswith(("qint", "quint"))]
+    plain = [name for name in types if name not in quantized]
+    notes = [f"{' and '.join(plain)} values are shown as float32"] if plain else []
+    if quantized:
+        notes.append(f"{' and '.join(quantized)} values are shown dequantized, as float32")
+    return tuple(notes)
 
 
 def _digests(backend: Backend, inputs: Mapping[str, NamedArray]) -> dict[str, str]:

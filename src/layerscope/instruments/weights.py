@@ -9,6 +9,7 @@ from typing import Any
 from layerscope.axes import NamedArray
 from layerscope.backends import backend_for
 from layerscope.instruments.describe import describe, outline
+from layerscope.instruments.passes import upcast_notes
 from layerscope.network import Layer, Network
 from layerscope.recording import Recording
 
@@ -39,7 +40,7 @@ def weights(model: Any, x: Any = None) -> Recording:
     return Recording(
         arrays,
         network=network,
-        notes=(*_missing(network, arrays), *_noted(arrays)),
+        notes=(*_missing(network, arrays), *upcast_notes(arrays), *_noted(arrays)),
         digest=lambda: {"model": backend.digest()},
     )
 
