@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from layerscope.backends.torch_sharded import whole
 from layerscope.errors import ModelError
 
 
@@ -193,7 +194,7 @@ def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
         and not (tensor.requires_grad or tensor.is_conj() or tensor.is_neg() or tensor.is_nested)
     ):
         return tensor.numpy(), None
-    tensor = tensor.detach()
+    tensor = whole(tensor.detach())
     if tensor.is_meta:
         raise ModelError(
             "The model is on the meta device, where tensors have shapes and no values: load its "
