@@ -33,6 +33,7 @@ from layerscope.backends.torch_gradients import ValuePass
 from layerscope.backends.torch_misfits import explain
 from layerscope.backends.torch_plans import Known, Memory, planned
 from layerscope.backends.torch_replay import Diverged, Log, Plan, Replay, choose
+from layerscope.backends.torch_sharded import refuse_pass
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.torch_untouched import (
     Writes,
@@ -139,6 +140,7 @@ class TorchBackend:
 
     def _seen(self, given: _Given, selection: Selection) -> tuple[Run, Writes, Plan | None]:
         """Watch a pass: what it was, what it would have left changed, and its plan."""
+        refuse_pass(self._model)
         memory = self._memory
         try:
             with torch.set_grad_enabled(memory.differentiates):
@@ -244,7 +246,8 @@ class TorchBackend:
             if nn.parameter.is_lazy(tensor):  # a module that is never called has none at any time
                 shapeless.append(key)
                 continue
-            values, was = read(tensor.detach().clone())
+            # Not every quantized tensor can be cloned; dequantizing copies each of them.
+            values, was = read(tensor if tensor.is_quantized else tensor.detach().clone())
             arrays[key] = NamedArray(values, axes, {"dtype": was} if was else {})
         if shapeless and not arrays:
             raise ModelError(
