@@ -96,9 +96,10 @@ def describe(model: nn.Module, framework: str) -> Network:
     rows = []
     for module, subject in subjects(model).items():
         address = subject.address
-        is_leaf = all(map(is_bookkeeping, module.children()))
+        is_leaf = all(is_bookkeeping(part) or _is_list(part) for part in module.children())
         within_attention = address.endswith(".out_proj") or address == "out_proj"
         computes = is_leaf and not within_attention and (module is not model or is_library(model))
+        computes = computes and not _is_list(module)
         if computes or subject.parameters:
             row = Layer(
                 address, subject.type, settings=subject.settings, parameters=subject.parameters
@@ -221,7 +222,15 @@ def _own_parameters(module: nn.Module, address: str, seen: set[int]) -> Iterator
         if id(parameter) not in seen:
             seen.add(id(parameter))
             yield _parameter(plain(name), parameter)
+    for name, part in module.named_children():
+        if _is_list(part):
+            yield from _own_parameters(part, f"{address}.{name}" if address else name, seen)
     yield from _packed(module, address)
+
+
+def _is_list(module: nn.Module) -> bool:
+    """Whether it is never called, and only lists parameters of the module that it is in."""
+    return isinstance(module, nn.ParameterList | nn.ParameterDict)
 
 
 def _packed(module: nn.Module, address: str) -> Iterator[Parameter]:
