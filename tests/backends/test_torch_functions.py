@@ -49,7 +49,8 @@ class WithWeight(nn.Module):
 def test_a_network_of_functions(make: Callable[[], nn.Module], tmp_path: Path) -> None:
     net, x = make(), torch.rand(1, 3, 8, 8)
     acts = ls.activations(net, x)
-    assert [row.address for row in ls.describe(net, x)] == list(acts)
+    assert len(ls.describe(net, x)) >= len(acts) > 0
+    assert set(acts) <= {*(row.address for row in ls.describe(net, x)), *acts.aliases}
     for options in ({}, {"collapse": True}, {"style": "horizontal"}, {"depth": 1}):
         path = tmp_path / "picture.svg"
         ls.diagram(net, acts, **options).save(path)
