@@ -81,6 +81,22 @@ def test_activations_where_one_process_has_all() -> None:
         np.testing.assert_allclose(acts[address].values, array.values, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("called", [False, True], ids=["never called", "called before"])
+def test_a_sharded_module_runs_as_before_after_a_look(called: bool) -> None:
+    x, model = torch.rand(3, 4), sharded(1)
+    right = network()(x).detach()
+    if called:
+        model(x)
+    for _ in range(3):
+        acts = ls.activations(model, x)
+        np.testing.assert_allclose(acts[list(acts)[-1]].values, right.numpy(), rtol=1e-6)
+    torch.testing.assert_close(model(x).detach(), right)
+    model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert list(ls.weights(model)) == list(ls.weights(network()))
+
+
 def parallel(model: nn.Module, kind: str) -> nn.Module:
     if kind == "FSDP2":
         return sharded(2)

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from layerscope.backends.torch_gradients import ValuePass
 from layerscope.backends.torch_misfits import explain
 from layerscope.backends.torch_plans import Known, Memory, planned
 from layerscope.backends.torch_replay import Diverged, Log, Plan, Replay, choose
-from layerscope.backends.torch_sharded import refuse_pass
+from layerscope.backends.torch_sharded import awaits_first_call, refuse_pass
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.torch_untouched import (
     Writes,
@@ -299,11 +299,15 @@ class TorchBackend:
             return calculus().update(optimizer_of(which), params)
 
     def _materialize(self, given: _Given) -> None:
-        """Let lazy modules find their shapes, as their first call would."""
-        if any(nn.parameter.is_lazy(p) for p in self._model.parameters()):
+        """Let modules that are made ready by their first call have it: lazy and sharded ones."""
+        is_lazy = any(nn.parameter.is_lazy(p) for p in self._model.parameters())
+        if is_lazy or awaits_first_call(self._model):
+            refuse_pass(self._model)
             use = given.copied()
             try:
-                with random_state_kept():
+                with random_state_kept(), ExitStack() as stack:
+                    if not is_lazy:
+                        stack.enter_context(inference(self._model))
                     self._model(*use.args, **use.kwargs)
             except Exception as error:
                 explain(self._model, given.args, given.kwargs, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -28,6 +29,21 @@ def refuse_pass(model: nn.Module) -> None:
                 f"{name} is spread over {count} processes, and a pass in one of them waits for the "
                 f"others: {_instead(module)}."
             )
+
+
+def awaits_first_call(model: nn.Module) -> bool:
+    """Whether ``fully_shard`` finishes its work at the model's first call, which is still to come.
+
+    It keeps a record of that call outside of the model, so the call can't be taken back.
+    """
+    if "torch.distributed.fsdp" not in sys.modules:
+        return False
+    states = (
+        module._get_fsdp_state()  # type: ignore[operator]
+        for module in model.modules()
+        if any(base.__name__ == "FSDPModule" for base in type(module).__mro__)
+    )
+    return any(getattr(state, "_is_root", False) is None for state in states)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
