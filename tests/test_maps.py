@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from layerscope.maps import blank, stacked
+from layerscope.maps import blank, constant, stacked
 
 FORMS = [
     # axes, which of them number the maps, which make up the image
@@ -23,14 +23,10 @@ FORMS = [
 ]
 
 
-def is_blank(image: np.ndarray) -> bool:
+def is_constant(image: np.ndarray) -> bool:
     """The slow obvious version."""
     values = image.ravel().tolist()
-    if not values:
-        return True
-    if len(values) == 1:
-        return values[0] == 0
-    return bool(np.isfinite(values).all()) and all(value == values[0] for value in values)
+    return len(values) > 1 and all(value == values[0] for value in values)
 
 
 @given(
@@ -39,18 +35,28 @@ def is_blank(image: np.ndarray) -> bool:
         hnp.array_shapes(min_dims=3, max_dims=3, min_side=0, max_side=4),
         elements=st.sampled_from([0, 1]),
         fill=st.just(0),
-    )
+    ),
+    st.sampled_from([True, False, None]),
+    st.booleans(),
 )
-def test_blank_is_a_map_of_one_value_throughout(maps: np.ndarray) -> None:
-    assert blank(maps).tolist() == [is_blank(image) for image in maps]
+def test_a_rectifier_s_zeros_are_blank_and_maps_of_one_value_constant(
+    maps: np.ndarray, rectified: bool | None, negative: bool
+) -> None:
+    if negative and maps.dtype.kind != "b":
+        maps = -maps
+    silences = rectified is not False and not (maps < 0).any()
+    silent = [silences and not image.any() for image in maps]
+    assert blank(maps, rectified).tolist() == silent
+    assert constant(maps).tolist() == [is_constant(image) for image in maps]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_not_blank(value: float) -> None:
+def test_what_is_not_finite_is_neither(value: float) -> None:
     maps = np.zeros((3, 2, 2))
     maps[0, 0, 0] = value
     maps[1] = value
-    assert blank(maps).tolist() == [False, False, True]
+    assert blank(maps, None).tolist() == [False, False, value != -np.inf]
+    assert constant(maps).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(("axes", "across", "image"), FORMS, ids=lambda names: "-".join(names))

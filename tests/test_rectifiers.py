@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from layerscope.network import Layer, Network
+from layerscope.network import Layer, Network, Parameter
 from layerscope.rectifiers import rectified
 
 RECTIFY = ["ReLU", "relu", "relu_", "Relu", "ReLU6", "ThresholdedReLU"]
@@ -65,8 +65,9 @@ def test_of_others_the_type_does_not_tell(kind: str) -> None:
     assert of(("Conv2D", {}), (kind, {})) is None
 
 
-def test_what_is_no_layer_is_never_silent() -> None:
-    network = Network("n", "?", (Layer("image", "Any", role="input"),))
+def test_inputs_and_parameters_are_never_silent() -> None:
+    kernel = Parameter("conv/kernel", (3, 3), "float32", True, False, 36)
+    network = Network("n", "?", (Layer("image", "Any", role="input"),), (kernel,))
     assert rectified(network, "image") is False
     assert rectified(network, "conv/kernel") is False
-    assert rectified(network, "input") is False
+    assert rectified(network, "not a layer") is None

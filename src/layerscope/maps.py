@@ -1,4 +1,4 @@
-"""A layer's values as a stack of maps: which axis numbers them, and which of them are blank."""
+"""A layer's values as a stack of maps: which axis numbers them, and which show no pattern."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def blank(maps: Array) -> npt.NDArray[np.bool_]:
-    """Which maps show nothing, for maps stacked along the first axis.
+def blank(maps: Array, rectified: bool | None) -> npt.NDArray[np.bool_]:
+    """Which maps are a rectifier's silence: all zeros, where no value of the layer is negative.
 
-    A map of several values is blank when they are all the same, a single value when it is zero. A
-    map with NaN or infinity in it is not blank.
+    The maps of a layer are stacked along the first axis; ``rectified`` is what
+    :func:`layerscope.rectifiers.rectified` tells of it.
     """
+    if rectified is False or (maps < 0).any():
+        return np.zeros(len(maps), bool)
+    return np.asarray(~maps.reshape(len(maps), math.prod(maps.shape[1:])).any(axis=1))
+
+
+def constant(maps: Array) -> npt.NDArray[np.bool_]:
+    """Which maps have one finite value throughout, of several; those that are blank, too."""
     flat = maps.reshape(len(maps), math.prod(maps.shape[1:]))
-    if flat.shape[1] == 0:
-        return np.ones(len(maps), bool)
-    first = flat[:, 0]
-    if flat.shape[1] == 1:
-        return np.asarray(first == 0)
-    return np.asarray((flat.min(axis=1) == flat.max(axis=1)) & np.isfinite(first))
+    if flat.shape[1] < 2:
+        return np.zeros(len(maps), bool)
+    return np.asarray((flat.min(axis=1) == flat.max(axis=1)) & np.isfinite(flat[:, 0]))
 
 
 def stacked(values: Array, axes: tuple[str, ...]) -> tuple[Array, list[str]]:

@@ -32,11 +32,13 @@ _HAND_ON = re.compile(
 def rectified(network: Network, address: str) -> bool | None:
     """Whether a zero of this layer means that a unit is silent; None where its type doesn't tell.
 
-    Where it is None, values of which none is negative, and which are exactly 0, tell enough. What
-    is no layer of the network, a parameter or an image, is never silent.
+    Where it is None, values of which none is negative, and which are exactly 0, tell enough. A
+    parameter is never silent.
     """
-    if address not in network:
+    if any(parameter.key == address for parameter in network.parameters):
         return False
+    if address not in network:
+        return None
     layer = network[address]
     by_activation = _by_activation(layer)
     if by_activation is not None:

@@ -13,9 +13,9 @@ from layerscope.recording import Recording
 MAPS = ("sample", "y", "x", "channel")
 
 
-def recording(**arrays):
+def recording(kind="Conv2D", **arrays):
     """By address, (values, axes)."""
-    layers = tuple(Layer(name, type="Conv2D") for name in arrays)
+    layers = tuple(Layer(name, type=kind) for name in arrays)
     named = {name: NamedArray(np.asarray(v), axes) for name, (v, axes) in arrays.items()}
     return Recording(named, network=Network("net", "none", layers))
 
@@ -43,14 +43,17 @@ def test_the_figures_are_those_of_numpy():
         mean=float(values.mean(dtype=np.float64)),
         max=float(values.max()),
         units=6,
-        blank=slow(values),
+        blank=0,
         nonfinite=0,
+        constant=slow(values),
     )
-    assert row.blank == 2
-    assert row.blank_share == pytest.approx(1 / 3)
+    assert row.constant == 2
     (second,) = summary(recording(conv=(values, MAPS)), sample=1)
-    assert second.blank == slow(values[1:2]) == 3
+    assert second.constant == slow(values[1:2]) == 3
     assert second.max == values[1].max()
+    (rectified,) = summary(recording("ReLU", conv=(np.maximum(values, 0), MAPS)))
+    assert (rectified.blank, rectified.constant) == (1, 1)
+    assert rectified.blank_share == pytest.approx(1 / 6)
 
 
 def test_channels_first_and_channels_last_give_the_same():
@@ -63,10 +66,17 @@ def test_channels_first_and_channels_last_give_the_same():
 
 def test_a_unit_is_blank_when_it_is_zero():
     values = np.array([[0.0, 3.0, 0.0], [0.0, 3.0, 1.0]])
-    rec = recording(dense=(values, ("sample", "unit")))
+    rec = recording("ReLU", dense=(values, ("sample", "unit")))
     assert summary(rec)[0].blank == 1
     assert summary(rec, sample=0)[0].blank == 2
     assert summary(rec)[0].shape == (3,)
+
+
+@pytest.mark.parametrize("kind", ["LogSoftmax", "Softmax", "Linear", "Dense", "LSTM"])
+def test_a_zero_that_is_an_answer_is_not_blank(kind):
+    values = np.array([[0.0, 0.0, 1.0]])
+    (row,) = summary(recording(kind, dense=(values, ("sample", "unit"))))
+    assert (row.blank, row.constant) == (0, 0)
 
 
 def test_values_that_are_not_finite_are_counted_and_left_out():

@@ -58,7 +58,7 @@ def test_every_channel_of_a_sample(sample: int) -> None:
     ("address", "title", "labels"),
     [
         ("conv:3", "conv:3 (5, 7)", ["3"]),
-        ("dense:3", "dense:3 ()", ["3"]),
+        ("dense:3", "dense:3 = 3", ["3"]),
         ("lstm:7", "lstm:7 (3,)", ["7"]),
         ("volume:2", "volume:2 (3, 4, 5)", ["2·0", "2·1", "2·2"]),
         ("mha:1", "mha:1 (4, 4)", ["1"]),

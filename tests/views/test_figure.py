@@ -113,7 +113,7 @@ def test_any_of_them_can_be_drawn(address: str, name: str) -> None:
 
 def test_what_is_noted_is_in_the_title() -> None:
     title = sheet(ACTS, "constant").figure().axes[0].get_title()
-    assert title == "constant (4, 4, 2)\n2 of 2 blank"
+    assert title == "constant (4, 4, 2)\n2 of 2 constant"
 
 
 def test_the_colours_of_the_bar_are_those_of_the_picture() -> None:

@@ -104,7 +104,7 @@ def test_silence_is_counted_and_infinities_do_no_harm() -> None:
     values[0, 0, 0] = np.inf, -np.inf
     acts = recording({"a": named(values, MAPS), "b": named(np.zeros((1, 15, 15)), PATTERN)})
     (page,) = pages(acts)
-    assert page.header["note"] == "1 blank"
+    assert page.header["note"] == "1 of 2 blank"
 
 
 def test_weights_have_patterns_too() -> None:

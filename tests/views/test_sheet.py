@@ -94,15 +94,45 @@ def test_where_maps_have_ranges_of_their_own_there_is_no_colour_bar(scale: str) 
 
 
 def test_blank_maps_are_marked_and_counted() -> None:
-    values = maps(4).values.copy()
-    values[0, :, :, [1, 3]] = 0.5
+    values = np.abs(maps(4).values)
+    values[0, :, :, 1], values[0, :, :, 3] = 0.5, 0
     values[0, 0, 0, 0] = np.nan
-    header = sheet(recording({"conv": named(values, MAPS)}), "conv").header
-    assert [tile["blank"] for tile in header["tiles"]] == [False, True, False, True]
-    assert header["note"] == "2 of 4 blank, 1 values are NaN or infinite"
-    alone = sheet(recording({"conv": named(values, MAPS)}), "conv:1").header
-    assert alone["note"] == "blank"
-    assert sheet(recording({"conv": named(values, MAPS)}), "conv", sample=1).header["note"] == ""
+    acts = recording({"conv": named(values, MAPS)})
+    header = sheet(acts, "conv").header
+    assert [tile["blank"] for tile in header["tiles"]] == [False, False, False, True]
+    note = "1 of 4 blank, 1 of 4 constant, 1 values are NaN or infinite"
+    assert header["note"] == note
+    assert sheet(acts, "conv:1").header["note"] == "constant"
+    assert sheet(acts, "conv:3").header["note"] == "blank"
+    assert sheet(acts, "conv", sample=1).header["note"] == ""
+    # Where values may be negative, zero is one of them.
+    values[0, 1, 1, 0] = -1
+    assert sheet(acts, "conv").header["note"] == note.replace(
+        "1 of 4 blank, 1 of 4 constant", "2 of 4 constant"
+    )
+
+
+def test_a_single_value_is_written_and_drawn_on_its_layer_s_range() -> None:
+    values = np.array([[0.0, 0.25, 1.0]])
+    acts = recording({"dense": named(values, VECTOR), "pooled": named(values[:, None, None], MAPS)})
+    for layer in ("dense", "pooled"):
+        panel = sheet(acts, f"{layer}:1")
+        assert panel.header["tiles"][0]["texts"] == ["0.25"]
+        assert panel.pixels(0).ravel().tolist() == [round(0.25 * (palette.LEVELS - 1))]
+        assert panel.header["scale"]["text"] == "its layer's range: 0 … 1"
+        assert sheet(acts, f"{layer}:0").header["tiles"][0]["texts"] == ["0"]
+    texts = [tile["texts"] for tile in sheet(acts, "pooled").header["tiles"]]
+    assert texts == [["0"], ["0.25"], ["1"]]
+    lone = recording({"out": named(np.array([[0.7310586]]), VECTOR)})
+    assert sheet(lone, "out").header["tiles"][0]["texts"] == ["0.731"]
+    assert sheet(lone, "out").png()
+
+
+def test_the_winner_of_a_log_softmax_is_not_blank() -> None:
+    values = np.array([[0.0, -40, -90]])
+    header = sheet(recording({"out": named(values, VECTOR)}), "out").header
+    assert [tile["blank"] for tile in header["tiles"]] == [False] * 3
+    assert header["note"] == ""
 
 
 @pytest.mark.parametrize("count", [1, 10, 128])

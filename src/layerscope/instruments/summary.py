@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from layerscope.axes import UNIT_AXES
 from layerscope.errors import InputError
-from layerscope.maps import blank
+from layerscope.maps import blank, constant
 from layerscope.recording import Recording
+from layerscope.rectifiers import rectified
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class Row:
     mean: float
     max: float
     units: int  #: how many channels, units or heads it has
-    blank: int  #: how many of them are blank in every sample looked at
+    blank: int  #: how many of them are blank in every sample looked at: a rectifier's silence
     nonfinite: int  #: how many values are NaN or infinite
+    constant: int = 0  #: how many of them have maps of one value in every sample, and are not blank
 
     @property
     def blank_share(self) -> float:
@@ -48,6 +52,7 @@ class Tally:
     high: float
     count: int  #: of the finite values
     silent: npt.NDArray[np.bool_]  #: which units are blank in each of these samples
+    steady: npt.NDArray[np.bool_]  #: which have maps of one value in each of them
     nonfinite: int
     sampled: bool = True  #: whether it has an axis of samples; a constant is the same in all chunks
 
@@ -62,6 +67,7 @@ class Tally:
             high=float(np.fmax(self.high, other.high)),
             count=self.count + other.count,
             silent=self.silent & other.silent,
+            steady=self.steady & other.steady,
             nonfinite=self.nonfinite + other.nonfinite,
         )
 
@@ -78,14 +84,16 @@ class Tally:
             units=len(self.silent),
             blank=int(self.silent.sum()),
             nonfinite=self.nonfinite,
+            constant=int((self.steady & ~self.silent).sum()),
         )
 
 
 def summary(recording: Recording, sample: int | None = None) -> list[Row]:
     """The range, the mean and the number of blank units of each array, in execution order.
 
-    A unit is blank when its map is flat, or, having a single value, when that is zero. Over several
-    samples it counts as blank only if it is so in each of them.
+    A unit of a layer that rectifies is blank when its map is zero everywhere; any other unit whose
+    map has one value everywhere is constant. Over several samples it counts as either only if it is
+    so in each of them.
 
     Parameters
     ----------
@@ -132,6 +140,7 @@ def _tally(recording: Recording, address: str, layer_type: str, sample: int | No
     axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
     maps = _maps(array.values, tuple(map(str, array.dims)), None if axis is None else str(axis))
     low, total, high, count, nonfinite = _range(array.values)
+    is_rectified = rectified(recording.network, address)
     return Tally(
         address=address,
         type=layer_type,
@@ -140,7 +149,8 @@ def _tally(recording: Recording, address: str, layer_type: str, sample: int | No
         total=total,
         high=high,
         count=count,
-        silent=_silent(maps),
+        silent=_in_each(maps, lambda of_sample: blank(of_sample, is_rectified)),
+        steady=_in_each(maps, constant),
         nonfinite=nonfinite,
         sampled="sample" in array.dims,
     )
@@ -157,12 +167,11 @@ def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> 
     return values.reshape(*values.shape[:2], math.prod(values.shape[2:]))
 
 
-def _silent(maps: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which units are blank in each sample."""
+def _in_each(maps: npt.NDArray[Any], what: Callable[[Array], Array]) -> npt.NDArray[np.bool_]:
+    """Of which units something is true in each sample."""
     if maps.size == 0:
         return np.zeros(maps.shape[1], bool)
-    silent = np.stack([np.asarray(blank(of_sample)) for of_sample in maps])
-    return np.asarray(silent.all(axis=0))
+    return np.asarray(np.stack([what(of_sample) for of_sample in maps]).all(axis=0))
 
 
 def _range(values: npt.NDArray[Any]) -> tuple[float, float, float, int, int]:

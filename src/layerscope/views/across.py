@@ -19,7 +19,7 @@ from layerscope.views.features import (
     own_scale,
     units_of,
 )
-from layerscope.views.layout import Heading, Tile, arrange, check_columns
+from layerscope.views.layout import Heading, Tile, arrange, check_columns, without_pattern
 from layerscope.views.panel import Panel
 from layerscope.views.passage import Passage
 from layerscope.visualization import Visualization
@@ -67,14 +67,13 @@ def across(
     for address in layers:
         chosen = choose(recording, f"{address}:{channel}", sample=sample, colours=images)
         tiles += passage.tiles(chosen, address)
-    silent = sum(tile.blank for tile in tiles)
     heading = Heading(
         f"{'feature visualization of ' * images}channel {channel} through {len(layers)} layers",
         f"*:{channel}",
         scaling.words(passage.scale),
         str(passage.scale),
         None if chosen.colour else extent_of(recording, passage.scale, sample),
-        f"{silent} of {len(tiles)} blank" if silent else "",
+        without_pattern(tiles),
         labels="title",
     )
     return arrange(

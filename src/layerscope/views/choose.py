@@ -16,6 +16,7 @@ from layerscope.errors import AddressError, ViewError
 from layerscope.maps import stacked
 from layerscope.network import Place
 from layerscope.recording import Recording
+from layerscope.rectifiers import rectified
 from layerscope.table import a_kind
 from layerscope.views.features import feature_maps, image_shape, is_feature, reshaped
 from layerscope.visualization import Visualization
@@ -38,6 +39,7 @@ class Chosen:
     feature: bool = False  #: images made for units
     attention: bool = False  #: the weights of queries, in rows, for keys
     note: str = ""  #: what else is to be said of them
+    rectified: bool | None = False  #: whether zeros mean silence; None where the values tell
 
     @property
     def colour(self) -> bool:
@@ -100,7 +102,7 @@ def choose(
         addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample)[0]
         if place.position is not None:
             return _neuron(place, addressed)
-        title = f"{place} {shape_of(addressed.shape)}"
+        title = f"{place} {_size(addressed)}"
     kernel, attention = "input" in axes, is_attention(axes)
     counts = next((name for name in UNIT_AXES if name in axes), "")
     if reshape is not None or "input_shape" in array.attrs:
@@ -112,9 +114,10 @@ def choose(
         vector = False
     # One copy, from channels last to map after map, makes all that follows several times faster.
     maps = np.ascontiguousarray(maps)
+    silences = False if kernel or is_input else rectified(recording.network, place.layer)
     return Chosen(
         str(place), title, maps, labels, vector, kernel, is_input, counts,
-        attention=attention, note=str(array.attrs.get("note", "")),
+        attention=attention, note=str(array.attrs.get("note", "")), rectified=silences,
     )  # fmt: skip
 
 
@@ -155,9 +158,15 @@ def _together(each: list[Chosen]) -> Chosen:
 
 def _neuron(place: Place, values: Array) -> Chosen:
     """One value; or, of a kernel, one for each of its inputs."""
-    said = f"= {values.item():.4g}" if values.size == 1 else shape_of(values.shape)
     maps = values.reshape(1, 1, values.size)
-    return Chosen(str(place), f"{place} {said}", maps, [""], vector=values.size > 1, counts="input")
+    return Chosen(
+        str(place), f"{place} {_size(values)}", maps, [""], vector=values.size > 1, counts="input"
+    )
+
+
+def _size(values: Array) -> str:
+    """The shape, or the value of what is a single one."""
+    return f"= {values.item():.4g}" if values.size == 1 else shape_of(values.shape)
 
 
 def _one(array: NamedArray, place: Place, sample: int | None) -> tuple[Array, tuple[str, ...]]:

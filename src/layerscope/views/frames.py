@@ -14,7 +14,8 @@ from layerscope.views.palette import GROUND, INK, table
 from layerscope.views.panel import Panel
 from layerscope.views.png import compose
 
-_MORE = ", 0000 of 0000 blank"  #: what is left free for notes that come and go
+#: What is left free for notes that come and go.
+_MORE = ", 0000 of 0000 blank, 0000 of 0000 constant"
 _PROGRESS = 3  #: the height of the line that shows how far the film is
 
 Canvas = npt.NDArray[np.uint8]

@@ -32,6 +32,7 @@ class Tile(NamedTuple):
     blank: bool = False
     magnify: int = 1
     texts: tuple[str, ...] = ()
+    constant: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -155,7 +156,7 @@ def _grid(
 
 
 def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
-    pixels, label, low, high, is_blank, _, texts = tile
+    pixels, label, low, high, is_blank, _, texts, _ = tile
     rows, columns, *depth = pixels.shape
     return {
         "label": label,
@@ -197,9 +198,20 @@ def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
     return parts, width, height
 
 
-def for_values(tile: Tile, values: npt.NDArray[Any]) -> Tile:
-    """The tile with each value written in its cell, to one decimal, and cells large enough."""
-    texts = tuple(f"{value:z.1f}" for value in values.ravel())
+def without_pattern(tiles: Sequence[Tile]) -> str:
+    """How many tiles are blank, and how many constant: ``2 of 9 blank``; empty where none is."""
+    counts = {"blank": sum(t.blank for t in tiles), "constant": sum(t.constant for t in tiles)}
+    alone = len(tiles) == 1
+    said = [word if alone else f"{n} of {len(tiles)} {word}" for word, n in counts.items() if n]
+    return ", ".join(said)
+
+
+def for_values(tile: Tile, values: npt.NDArray[Any], form: str = "z.1f") -> Tile:
+    """The tile with each value written in its cell, by default to one decimal.
+
+    Cells are made large enough for that.
+    """
+    texts = tuple(format(value, form) for value in values.ravel())
     widest = max((text.width(t, LABEL) for t in texts), default=0)
     cell = max(tile.magnify, widest + 6, text.line_height(LABEL) + 6)
     return tile._replace(magnify=cell, texts=texts)

@@ -14,7 +14,7 @@ from layerscope.recording import Recording
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen, check_recording, check_shape, choose, shape_of
 from layerscope.views.features import check_passage
-from layerscope.views.layout import Heading, Tile, arrange, check_columns
+from layerscope.views.layout import Heading, Tile, arrange, check_columns, without_pattern
 from layerscope.views.panel import Pages
 from layerscope.views.passage import Passage, alike
 
@@ -88,7 +88,7 @@ def pages(
     return Pages(
         arrange(
             chunk,
-            _heading(recording, passage, i, len(chunks), sum(tile.blank for tile in chunk)),
+            _heading(recording, passage, i, len(chunks), without_pattern(chunk)),
             columns=across,
             palette=palette,
             ground=ground,
@@ -108,7 +108,7 @@ def patterns_of(
             yield address, chosen
 
 
-def _heading(recording: Recording, passage: Passage, page: int, count: int, silent: int) -> Heading:
+def _heading(recording: Recording, passage: Passage, page: int, count: int, note: str) -> Heading:
     of = f", page {page + 1} of {count}" if count > 1 else ""
     network = passage.scale == "network"
     return Heading(
@@ -117,7 +117,7 @@ def _heading(recording: Recording, passage: Passage, page: int, count: int, sile
         scaling.words("unit" if passage.scale == "layer" else passage.scale),
         str(passage.scale),
         recording.extent(passage.sample) if network else None,
-        f"{silent} blank" if silent else "",
+        note,
         labels="title",
     )
 

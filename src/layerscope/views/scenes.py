@@ -16,7 +16,7 @@ from layerscope.run import Run
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
-from layerscope.views.layout import Heading, Tile, arrange
+from layerscope.views.layout import Heading, Tile, arrange, without_pattern
 from layerscope.views.moments import Moments
 from layerscope.views.pages import input_of, patterns_of
 from layerscope.views.panel import Panel
@@ -92,7 +92,7 @@ def passage_scene(
             moment, sample = moments.recording(i)
             tiles = _pattern_tiles(moment, sample, ranges, colours, reshape)
             left_out = _left_out(len(moment) - len(ranges))
-            note = ", ".join(filter(None, (moments.beside, left_out, _blanks(tiles))))
+            note = ", ".join(filter(None, (moments.beside, left_out, without_pattern(tiles))))
             limits = scale if isinstance(scale, tuple) else None
             heading = Heading(
                 f"the passage through {recording.network.name}",
@@ -238,11 +238,6 @@ def _words(scale: scaling.Scaling) -> str:
     if scale == "network":
         return "one range for the network"
     return "each map on its own range over the film"
-
-
-def _blanks(tiles: list[Tile]) -> str:
-    silent = sum(tile.blank for tile in tiles)
-    return f"{silent} blank" if silent else ""
 
 
 def _left_out(count: int) -> str:

@@ -17,9 +17,15 @@ from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.choose import Chosen, check_recording, choose
 from layerscope.views.features import extent_of, own_scale
 from layerscope.views.kernels import kernels_of
-from layerscope.views.layout import Heading, Tile, arrange, for_values
+from layerscope.views.layout import Heading, Tile, arrange, for_values, without_pattern
 from layerscope.views.panel import Panel
-from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles, joined_tiles
+from layerscope.views.tiles import (
+    colour_limits,
+    colour_tiles,
+    index_tiles,
+    joined_tiles,
+    with_values,
+)
 from layerscope.visualization import Visualization
 
 _ABREAST = 32  #: up to so many inputs of a kernel, or slices of a volume, stand side by side
@@ -112,7 +118,11 @@ def sheet(
         tiles, heading = _coloured(chosen, scale, half, extent)
     else:
         apart = values or len(chosen.labels) <= APART
-        tiles, heading = _indexed(chosen, scale, half, extent, palette, apart)
+        whole = _range_of_layer(recording, chosen, scale, sample or 0)
+        tiles, heading = _indexed(chosen, whole or scale, half, extent, palette, apart)
+        if whole is not None:
+            words = f"its layer's range: {scaling.number(whole[0])} … {scaling.number(whole[1])}"
+            heading = replace(heading, scale=words, mode="layer")
     if values:
         tiles = _with_values(tiles, chosen)
     group = 1
@@ -137,6 +147,15 @@ def sheet(
         provenance=lambda: recording.provenance,
         group=group,
     )
+
+
+def _range_of_layer(
+    recording: Recording, chosen: Chosen, scale: scaling.Scaling, sample: int
+) -> tuple[float, float] | None:
+    """The range on which to draw a single value of a layer, which has none; None for others."""
+    if chosen.maps.size != 1 or scale != "layer" or chosen.is_input:
+        return None
+    return scaling.bounds_of(recording.extent(sample, recording.place(chosen.address).layer))
 
 
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
@@ -218,10 +237,9 @@ def _coloured(
 
 
 def _note(tiles: list[Tile], not_finite: int) -> str:
-    """How many maps are blank, and how many values are no numbers."""
-    blanks = sum(tile.blank for tile in tiles)
-    said = [f"{blanks} of {len(tiles)} blank" if len(tiles) > 1 else "blank"] if blanks else []
-    return ", ".join([*said, *[f"{not_finite} values are NaN or infinite"] * bool(not_finite)])
+    """How many maps show no pattern, and how many values are no numbers."""
+    said = [without_pattern(tiles), f"{not_finite} values are NaN or infinite" * bool(not_finite)]
+    return ", ".join(filter(None, said))
 
 
 def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:
@@ -233,6 +251,4 @@ def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:
     if chosen.vector:
         cells = np.split(chosen.maps[0, 0], np.cumsum([t.pixels.size for t in tiles])[:-1])
         return [for_values(tile, cell) for tile, cell in zip(tiles, cells, strict=True)]
-    written = [for_values(tile, m) for tile, m in zip(tiles, chosen.maps, strict=True)]
-    cell = max(tile.magnify for tile in written)
-    return [tile._replace(magnify=cell) for tile in written]
+    return with_values(tiles, list(chosen.maps))

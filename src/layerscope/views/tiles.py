@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.maps import blank
+from layerscope.maps import blank, constant
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
-from layerscope.views.layout import Tile, magnification
+from layerscope.views.layout import Tile, for_values, magnification
 from layerscope.views.palette import GROUND, MASKED, NAN, SPECIAL
 
 _CELLS = 128  #: up to so many units each get a cell and a label of their own
 _ROW = 64  #: longer vectors are drawn in rows of so many
 _HEADS, _OF_HEADS = 32, 160  #: up to so many heads are drawn so large
+_WRITTEN = 1024  #: up to so many maps of a single value have it written in them
 _ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
 
 
 def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None) -> list[Tile]:
     """A tile for each map; the cells, or rows, of a vector."""
     if chosen.vector:
-        silent = (chosen.maps[0, 0] == 0).tolist()
-        return _vector(result.indexes[0, 0], float(result.low[0]), float(result.high[0]), silent)
+        units = chosen.maps[0, 0][:, None]
+        ends = float(result.low[0]), float(result.high[0])
+        tiles = _vector(result.indexes[0, 0], *ends, blank(units, chosen.rectified).tolist())
+        return [for_values(tiles[0], units, ".3g")] if len(units) == 1 else tiles
     if chosen.maps.size == 0:
         return []
     times = magnification(chosen.maps.shape[1:], side or _side(chosen))
     masked = chosen.masked
+    silent = blank(chosen.maps, chosen.rectified)
     each = zip(
         result.indexes if masked is None else np.where(masked, np.uint8(MASKED), result.indexes),
         chosen.labels,
         result.low.tolist(),
         result.high.tolist(),
-        blank(chosen.maps).tolist(),
+        silent.tolist(),
+        (constant(chosen.maps) & ~silent).tolist(),
         strict=True,
     )
-    return [
-        Tile(pixels, label, low, high, is_blank, times)
-        for pixels, label, low, high, is_blank in each
+    tiles = [
+        Tile(pixels, label, low, high, is_blank, times, (), is_constant)
+        for pixels, label, low, high, is_blank, is_constant in each
     ]
+    if chosen.maps.shape[1:] == (1, 1) and len(tiles) <= _WRITTEN:
+        # A single value has no pattern: its colour alone says nothing.
+        return with_values(tiles, list(chosen.maps), ".3g")
+    return tiles
+
+
+def with_values(
+    tiles: list[Tile], maps: Sequence[npt.NDArray[Any]], form: str = "z.1f"
+) -> list[Tile]:
+    """The tiles of maps of one shape with their values written in them, all cells of one size."""
+    written = [for_values(tile, own, form) for tile, own in zip(tiles, maps, strict=True)]
+    cell = max(tile.magnify for tile in written)
+    return [tile._replace(magnify=cell) for tile in written]
 
 
 def _side(chosen: Chosen) -> int:
@@ -58,12 +77,12 @@ def joined_tiles(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
     count = len(set(units))
     stacks = result.indexes.reshape(count, -1, *result.indexes.shape[1:])
     low, high = float(result.low[0]), float(result.high[0])
-    silent = [bool(own.all()) for own in blank(chosen.maps).reshape(count, -1)]
+    plain = [bool(own.all()) for own in constant(chosen.maps).reshape(count, -1)]
     whole = [joined(stack) for stack in stacks]
     times = magnification(whole[0].shape, _AMONG)
     return [
-        Tile(pixels, label, low, high, bool(is_blank), times)
-        for pixels, label, is_blank in zip(whole, dict.fromkeys(units), silent, strict=True)
+        Tile(pixels, label, low, high, False, times, (), is_constant)
+        for pixels, label, is_constant in zip(whole, dict.fromkeys(units), plain, strict=True)
     ]
 
 
@@ -101,12 +120,12 @@ def colour_tiles(
         pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     pixels[~finite.all(axis=-1)] = SPECIAL[NAN]
     times = magnification(maps.shape[1:3], side or _side(chosen))
-    silent = blank(maps) if chosen.feature else np.zeros(len(maps), bool)
-    each = zip(
-        pixels, chosen.labels, low.tolist(), high.tolist(), silent.tolist(), [times] * len(maps),
-        strict=True,
-    )  # fmt: skip
-    tiles = [Tile(*one) for one in each]
+    plain = constant(maps) if chosen.feature else np.zeros(len(maps), bool)
+    each = zip(pixels, chosen.labels, low.tolist(), high.tolist(), plain.tolist(), strict=True)
+    tiles = [
+        Tile(shown, label, least, most, False, times, (), is_constant)
+        for shown, label, least, most, is_constant in each
+    ]
     words = f"red, green and blue: {scaling.number(low[0])} … {scaling.number(high[0])}"
     if chosen.kernel and low[0] == -high[0]:
         words += ", zero is grey"

@@ -23,6 +23,7 @@ from layerscope.views.layout import (
     arrange,
     check_columns,
     magnification,
+    without_pattern,
 )
 from layerscope.views.moments import Moments, Steps, steps_of
 from layerscope.views.panel import Panel
@@ -226,8 +227,7 @@ def _title(first: Chosen, moments: Moments) -> str:
 
 
 def _note(tiles: list[Tile], moments: Moments, first: Chosen, note: str) -> str:
-    blanks = sum(tile.blank for tile in tiles)
-    said = f"{blanks} of {len(tiles)} blank" if blanks and not first.vector else ""
+    said = "" if first.vector else without_pattern(tiles)
     return ", ".join(filter(None, (moments.beside, said, note)))
 
 

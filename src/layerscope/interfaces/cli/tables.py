@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 _SILENT = "silent units"
 _MOMENTS = 8  #: columns of a table over time
+_RIGHT = ("min", "mean", "max", "blank", "constant", "not finite")
 _FIELDS = ("address", "type", "shape", "min", "mean", "max", "units", "blank")
 
 
 def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> str:
-    """A line for each layer; the share of blank channels in percent."""
+    """A line for each layer; the shares of blank and of constant channels in percent."""
     columns = ["layer", "type", "shape", "min", "mean", "max"] + ["blank"] * blanks
+    steady = blanks and any(row.constant for row in rows)
+    columns += ["constant"] * steady
     marked = any(row.nonfinite for row in rows)
     columns += ["not finite"] * marked
     lines = []
@@ -28,20 +31,22 @@ def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> str:
         line = [row.address, row.type, shape_text(row.shape)]
         line += [f"{value:.4g}" for value in (row.min, row.mean, row.max)]
         line += [f"{row.blank_share:.0%}" if row.blank else ""] * blanks
+        line += [f"{row.constant / row.units:.0%}" if row.constant else ""] * steady
         line += [f"{row.nonfinite:,}" if row.nonfinite else ""] * marked
         lines.append(line)
-    return text_table(columns, lines, right=("min", "mean", "max", "blank", "not finite"))
+    return text_table(columns, lines, right=_RIGHT)
 
 
 def summary_csv(rows: Sequence[Row]) -> str:
     """The same as comma-separated values, in full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_FIELDS, "blank_share", "nonfinite"])
+    writer.writerow([*_FIELDS, "blank_share", "nonfinite", "constant"])
     for row in rows:
         shape = "x".join(map(str, row.shape))
-        figures = (row.min, row.mean, row.max, row.units, row.blank, row.blank_share, row.nonfinite)
-        writer.writerow([row.address, row.type, shape, *figures])
+        figures = (row.min, row.mean, row.max, row.units, row.blank, row.blank_share)
+        counts = (row.nonfinite, row.constant)
+        writer.writerow([row.address, row.type, shape, *figures, *counts])
     return text.getvalue()
 
 

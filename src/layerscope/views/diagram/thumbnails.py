@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from layerscope.attention import masked
 from layerscope.errors import ViewError
-from layerscope.maps import blank
+from layerscope.maps import blank, constant
 from layerscope.network import PART
 from layerscope.recording import Recording
 from layerscope.views import palette as palettes
@@ -195,9 +195,12 @@ class Thumbnails:
         at = self.unit if self.unit is not None and self.unit < count else _most_varied(chosen.maps)
         one = _coarser(chosen.maps[at : at + 1])
         result = self._scaled(one, address)
-        silent = bool(blank(chosen.maps[at : at + 1])[0])
+        silent = bool(blank(chosen.maps, chosen.rectified)[at])
+        steady = not silent and bool(constant(chosen.maps[at : at + 1])[0])
         caption = f"{chosen.counts} {chosen.labels[at]} of {count}" if count > 1 else ""
-        caption = ", ".join(filter(None, (caption, "blank" if silent else "")))
+        value = f"{chosen.maps.item():.3g}" if chosen.maps.size == 1 else ""
+        said = (caption, "blank" * silent, "constant" * steady, value)
+        caption = ", ".join(filter(None, said))
         span = float(result.low[0]), float(result.high[0])
         pixels = result.indexes[0]
         if chosen.attention:
