@@ -40,7 +40,7 @@ def ascents(
     ViewError
         When no history was kept, or a logarithm is asked for of what is not positive.
     """
-    from matplotlib.figure import Figure
+    from layerscope.views.shown import ShownFigure
 
     history = visualization.history.values
     lines = [
@@ -54,7 +54,7 @@ def ascents(
         raise ViewError("logarithmic=True needs an objective that is positive at every step.")
     told = [*visualization.notes, *map(str, visualization.grades)]
     size = figsize or (WIDTH, 1.2 + HIGH + 0.17 * min(NOTES, len(told)))
-    figure = Figure(figsize=size, layout="constrained")
+    figure: Figure = ShownFigure(figsize=size, layout="constrained")
     ax = figure.add_subplot()
     _draw(ax, visualization, lines)
     _mark_octaves(ax, visualization, len(history))

@@ -78,14 +78,14 @@ def curves(
     ViewError
         When it is none of these, or holds nothing yet.
     """
-    from matplotlib.figure import Figure
+    from layerscope.views.shown import ShownFigure
 
     if isinstance(run_or_history, Visualization):
         return ascents(run_or_history, logarithmic, figsize)
     history = read_history(run_or_history)
     parts = _parts(history)
     size = figsize or (WIDTH, 0.9 + HIGH * len(parts) + 0.17 * min(NOTES, len(history.notes)))
-    figure = Figure(figsize=size, layout="constrained")
+    figure: Figure = ShownFigure(figsize=size, layout="constrained")
     rows = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (label, lines) in zip(rows, parts, strict=True):
         if isinstance(lines, list):

@@ -22,13 +22,13 @@ _DPI = 100
 
 def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
     """The panel in axes of its own, or in those given; returns their figure."""
-    from matplotlib.figure import Figure
+    from layerscope.views.shown import ShownFigure
 
     header = panel.header
     if ax is None:
         width, height = header["size"]
         size = figsize or (max(4.0, width / _DPI + 1), max(2.5, height / _DPI + 0.5))
-        figure = Figure(figsize=size, layout="constrained")
+        figure: Figure = ShownFigure(figsize=size, layout="constrained")
         ax = figure.add_subplot()
     left, top, right, bottom = _content(header)
     ax.imshow(_picture(panel)[top:bottom, left:right], interpolation="nearest", aspect="equal")
