@@ -227,3 +227,14 @@ def test_of_many_steps_a_message_names_a_few() -> None:
     array = named(np.zeros((9, 1)), ("step", "channel"), steps=tuple(range(0, 90, 10)))
     with pytest.raises(AddressError, match=r"there are 0, 10, 20, 30, 40, 50, … 80\."):
         recording({"conv": array}).at(1)
+
+
+def test_what_is_no_unit_is_not_called_not_recorded() -> None:
+    values = named(np.zeros((1, 4)), VECTOR)
+    network = Network("n", "?", (Layer("dense", "Dense"),))
+    held = Recording({"dense": values}, network=network)
+    with pytest.raises(AddressError, match="'3,1' is no unit; after the colon comes its number"):
+        held["dense:3,1"]
+    kernel = Recording({"dense/kernel": values, "dense/bias": values}, network=network)
+    with pytest.raises(AddressError, match="'dense' is a layer; recorded of it: 'dense/kernel', "):
+        kernel["dense"]

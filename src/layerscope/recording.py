@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,16 @@ class Recording(Mapping[str, "xr.DataArray"]):
         try:
             place = parse_place(address, known)
         except AddressError:
-            layer = address.partition(":")[0]
+            layer, colon, unit = address.partition(":")
+            if colon and layer in known:
+                raise AddressError(
+                    f"{address!r}: {unit!r} is no unit; after the colon comes its number, as in "
+                    f"'{layer}:3', or with a position '{layer}:3@7,3'."
+                ) from None
+            own = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
+            if own and layer in self.network:
+                these = ", ".join(map(repr, own[:5]))
+                raise AddressError(f"{layer!r} is a layer; recorded of it: {these}.") from None
             if layer in self.network:
                 kept = ", ".join(map(repr, list(self._arrays)[:5]))
                 raise AddressError(
