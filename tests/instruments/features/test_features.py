@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import layerscope as ls
+from cases.closed_form import draw_weights
 from layerscope import objectives
 from layerscope.backends import backend_for
 from layerscope.errors import InputError
@@ -32,10 +33,9 @@ networks = st.tuples(
 
 
 def network(shape: Any = (9, 12, 3), activation: str = "relu", seed: int = 0) -> Any:
-    """A convolution and a dense layer with random weights."""
-    keras.utils.set_random_seed(seed)
+    """Two convolutions and a dense layer with random weights."""
     layers = keras.layers
-    return keras.Sequential(
+    made = keras.Sequential(
         [
             keras.Input(shape),
             layers.Conv2D(4, 3, padding="same", activation=activation, name="conv"),
@@ -44,6 +44,7 @@ def network(shape: Any = (9, 12, 3), activation: str = "relu", seed: int = 0) ->
             layers.Dense(5, activation="softmax", name="out"),
         ]
     )
+    return draw_weights(made, seed)
 
 
 def features(model: Any, objective: Any, **options: Any) -> ls.Visualization:

@@ -299,7 +299,7 @@ def test_a_silent_unit_begins_with_what_excites_it_before_its_activation(fused: 
 
     picked, other = made.grades
     assert picked.note == EXCITED
-    assert 0.2 < picked.reached <= 0.3
+    assert 0.2 < picked.reached < 0.3 + 1e-6  # the most that there is, and rounding
     assert other.note == ""
 
 
