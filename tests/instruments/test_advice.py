@@ -84,6 +84,15 @@ def test_predictions_that_do_not_change_are_said_for_free(digits):
         lambda: keras.layers.Rescaling(1 / 127.5, offset=-1),
         lambda: keras.layers.Normalization(mean=120.0, variance=58.0**2),
         lambda: keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Rescaling(1 / 255)]),
+        lambda: keras.layers.Lambda(lambda x: x / 127.5 - 1),
+        lambda: keras.Sequential(
+            [
+                keras.Input((28, 28, 1)),
+                keras.Sequential([keras.layers.RandomFlip(), keras.layers.RandomRotation(0.1)]),
+                keras.layers.Dropout(0.1),
+                keras.layers.Rescaling(1 / 255),
+            ]
+        ),
     ],
 )
 def test_a_model_that_scales_its_input_itself(digits, layer):
@@ -96,6 +105,23 @@ def test_a_model_that_scales_its_input_itself(digits, layer):
     x = digits.x_held_out[:2]
     assert ls.activations(model, x).notes[-1].endswith("it seems to expect 0..255")
     assert ls.activations(model, x * 255).notes == ()
+
+
+@pytest.mark.parametrize(
+    "scaled", [lambda x: x / 127.5 - 1, lambda x: (x - 127.5) / 127.5, lambda x: x * (1 / 255)]
+)
+def test_a_model_that_scales_its_input_by_operations(scaled):
+    x = keras.Input((28, 28, 1))
+    model = keras.Model(x, keras.layers.Flatten()(scaled(x)))
+    note = ls.activations(model, "digits:3").notes[-1]
+    assert note.startswith("The model scales its input itself (")
+    assert len(ls.activations(model, "digits:3", input_range=(0, 255)).notes) == 1
+
+
+@pytest.mark.parametrize("first", [lambda x: x * 0, lambda x: x - 0.5, lambda x: x * 0.2])
+def test_a_function_that_does_not_scale_pixels_is_no_sign(digits, first):
+    model = linear(digits, 1.0, keras.layers.Lambda(first))
+    assert not any("itself" in note for note in ls.activations(model, "digits:3").notes)
 
 
 def test_a_normalization_of_what_is_0_to_1_is_no_sign(digits):

@@ -7,25 +7,34 @@ compared by total variation, half the sum of the absolute differences of their p
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Backend, Run
+from layerscope.network import Layer, Network
 
 Array = npt.NDArray[Any]
 
 #: What to do where 0..255 is wanted.
 WIDER = "--input-range 0,255 (in Python input_range=(0, 255))"
 
-#: Layers that rescale what comes in. Batch normalization is one as the first layer of a network.
+#: Layers that may rescale what comes in; whether they do, their values tell. Batch normalization is
+#: one as the first layer of a network; a shift is half of one.
 _RESCALING = frozenset(
-    {"Rescaling", "Normalization", "BatchNormalization", "TrueDivide", "Divide", "Multiply", "Div",
-     "Mul", "BatchNorm2d", "div", "mul", "truediv"}
+    {"Rescaling", "Normalization", "Normalize", "BatchNormalization", "Lambda", "TrueDivide",
+     "Divide", "Multiply", "Div", "Mul", "BatchNorm2d", "div", "mul", "truediv", "Subtract", "Add",
+     "Sub", "sub", "add"}
 )  # fmt: skip
-#: Layers that may stand before them.
-_PASSING = frozenset({"InputLayer", "ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Cast"})
+#: Layers that may stand before them, and leave the range of values as it is: those that augment
+#: images do nothing in inference mode.
+_PASSING = frozenset(
+    {"InputLayer", "ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Cast", "Reshape",
+     "AugMix", "AutoContrast", "CutMix", "Equalization", "MixUp", "Pipeline", "Posterization",
+     "Solarization", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"}
+)  # fmt: skip
 
 #: A layer that takes 0..255 makes its spread 1/255 (Rescaling) to 1/30 (the standard deviation of
 #: dim photographs) as wide; one that takes 0..1 makes it 2 to 10 times as wide.
@@ -47,9 +56,11 @@ def scaling_notes(run: Run, pixels: bool, backend: Backend) -> list[str]:
         return []
     (received,) = run.inputs.values()
     x = received.values
-    if x.dtype.kind != "f" or x.size == 0 or not np.isfinite(x).all():
+    # Nearly always there is nothing to measure, and large inputs take their time.
+    scaling = [layer for layer in leading(run.network) if layer.address in run.values]
+    if x.dtype.kind != "f" or x.size == 0 or not (scaling or pixels) or not np.isfinite(x).all():
         return []
-    found = scaled_twice(run, x, pixels)
+    found = scaled_twice(run, scaling, x, pixels) if scaling else ""
     if found:
         return [found]
     same = barely_changes(run.output, x) if pixels else None
@@ -62,20 +73,24 @@ def scaling_notes(run: Run, pixels: bool, backend: Backend) -> list[str]:
     ]
 
 
-def scaled_twice(run: Run, x: Array, pixels: bool) -> str:
+def leading(network: Network) -> Iterator[Layer]:
+    """The layers by which a network begins that may rescale what comes in."""
+    for layer in network:
+        if layer.role == "input" or layer.type in _PASSING or layer.type.startswith("Rand"):
+            continue
+        if layer.type not in _RESCALING or len(layer.inputs) > 1:
+            return
+        yield layer
+
+
+def scaled_twice(run: Run, scaling: Sequence[Layer], x: Array, pixels: bool) -> str:
     """What to say where the model itself scales 0..255, and got 0..1 or -1..1; empty otherwise."""
     spread = float(x.std(dtype=np.float64))
     if spread == 0 or float(np.abs(x).max()) > 1:
         return ""
-    for layer in run.network:
-        if layer.role == "input" or layer.type in _PASSING:
-            continue
-        values = run.values.get(layer.address)
-        if layer.type not in _RESCALING:
-            return ""
-        if values is None or values.values.dtype.kind != "f":
-            continue
-        if float(values.values.std(dtype=np.float64)) < _SHRUNK * spread:
+    for layer in scaling:
+        values = run.values[layer.address].values
+        if values.dtype.kind == "f" and 0 < float(values.std(dtype=np.float64)) < _SHRUNK * spread:
             fix = f"use {WIDER}" if pixels else "it seems to expect 0..255"
             return (
                 f"The model scales its input itself ({layer.address}: {layer.type}), and the input "

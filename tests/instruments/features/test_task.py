@@ -62,6 +62,13 @@ def augmentation() -> Any:
         ([augmentation, lambda: layers.Rescaling(1 / 255)], (0, 255)),
         ([lambda: layers.Resizing(8, 8), lambda: layers.Rescaling(1 / 255)], (0, 255)),
         ([lambda: layers.RandomContrast(0.2), lambda: layers.BatchNormalization()], (0, 1)),
+        ([lambda: layers.Normalization(mean=127.0, variance=3600.0)], (0, 255)),
+        ([augmentation, lambda: layers.Normalization(mean=127.0, variance=3600.0)], (0, 255)),
+        ([lambda: layers.Normalization(mean=0.45, variance=0.05)], (0, 1)),
+        ([lambda: layers.Lambda(lambda x: x / 127.5 - 1)], (0, 255)),
+        ([lambda: layers.Lambda(lambda x: x - 0.5), lambda: layers.Rescaling(2.0)], (0, 1)),
+        ([lambda: layers.Lambda(keras.ops.sigmoid)], (0, 1)),
+        ([lambda: layers.Lambda(keras.ops.zeros_like)], (0, 1)),
         ([], (0, 1)),
     ],
 )
@@ -69,6 +76,27 @@ def augmentation() -> Any:
 def test_the_range_that_a_network_takes(before: Any, expected: Any, shape: Any) -> None:
     model = network(*(make() for make in before), shape=shape)
     assert settled(model, size=(9, 12)).ascent.canvas.input_range == expected
+
+
+@pytest.mark.parametrize(
+    ("scaled", "expected"),
+    [
+        (lambda x: x / 127.5 - 1, (0, 255)),
+        (lambda x: (x - 127.5) / 127.5, (0, 255)),
+        (lambda x: x * (1 / 255), (0, 255)),
+        (lambda x: (x - 0.5) / 0.5, (0, 1)),
+    ],
+)
+def test_the_range_of_a_network_that_scales_by_operations(scaled: Any, expected: Any) -> None:
+    x = keras.Input((9, 12, 3))
+    model = keras.Model(x, layers.Conv2D(2, 3, name="conv")(scaled(x)))
+    assert settled(model, size=(9, 12)).ascent.canvas.input_range == expected
+
+
+def test_the_first_layer_of_a_table_is_not_taken_for_pixels() -> None:
+    columns = layers.Normalization(mean=[40.0, 90.0], variance=[400.0, 900.0])
+    model = keras.Sequential([keras.Input((2,)), columns, layers.Dense(2, name="conv")])
+    assert settled(model).ascent.canvas.input_range == (0, 1)
 
 
 def test_whole_numbers_of_one_byte_are_pixels() -> None:

@@ -12,20 +12,17 @@ import numpy.typing as npt
 from layerscope.backends.base import Backend
 from layerscope.errors import InputError, ModelError
 from layerscope.instruments.features.recipes import Recipe
+from layerscope.instruments.scaling import leading
 from layerscope.network import InputSpec, Layer, Network
 from layerscope.table import shape_text
 
 Array = npt.NDArray[Any]
 
 _SIDE = 224  #: of an image for a network that takes any size
-#: Layers that leave the range of values as it is: those that do nothing in inference mode, too.
-_PASSING = frozenset(
-    {"InputLayer", "ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Cast", "Reshape",
-     "AugMix", "AutoContrast", "CutMix", "Equalization", "MixUp", "Pipeline", "Posterization",
-     "Solarization", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"}
-)  # fmt: skip
 #: How far apart black and white are at most, once a layer has scaled them that takes 0 to 255.
 _PIXELS_BECOME = 255 / 20
+#: And at least, where the layer may do anything, such as to clip.
+_APART = 0.5
 
 
 @dataclass(frozen=True)
@@ -141,17 +138,27 @@ def canvas_of(
     return replace(base, shape=(height, width, fixed[2]))
 
 
-def takes_pixels(network: Network, scaled: Callable[[str, float], Array]) -> str | None:
+def takes_pixels(
+    network: Network, scaled: Callable[[str, float], Array], *, images: bool
+) -> Layer | None:
     """The layer that scales 0 to 255 itself, where the network begins by that.
 
-    ``scaled`` is what a layer makes of an input that is one number everywhere.
+    ``scaled`` is what a layer makes of an input that is one number everywhere; ``images`` whether
+    the network is known to take images.
     """
-    first = next((row for row in network if row.role != "input" and not _is_passing(row)), None)
-    if first is None or first.type != "Rescaling":
-        return None
-    black, white = scaled(first.address, 0.0), scaled(first.address, 255.0)
-    # One that takes 0 to 1 makes hundreds of it.
-    return first.address if float(np.abs(white - black).max()) <= _PIXELS_BECOME else None
+    for layer in leading(network):
+        if layer.type != "Rescaling" and not (images and layer.inputs):
+            return None  # something else than pixels, or in an order that is not known
+        black, white = scaled(layer.address, 0.0), scaled(layer.address, 255.0)
+        apart = float(np.abs(white - black).max())
+        if apart > _PIXELS_BECOME:  # one that takes 0 to 1 makes hundreds of it
+            continue
+        if layer.type == "Rescaling":
+            return layer
+        middle = float(np.abs(scaled(layer.address, 127.5) - (black + white) / 2).max())
+        if apart >= _APART and middle <= apart / 1000:
+            return layer
+    return None
 
 
 def range_of(example: Array | None) -> tuple[float, float]:
@@ -169,7 +176,7 @@ def range_of(example: Array | None) -> tuple[float, float]:
     return (low, high) if low < high else (0.0, 1.0)
 
 
-def scaled_already(layer: str, example: Array | None) -> str:
+def scaled_already(layer: Layer, example: Array | None) -> str:
     """What to say where the network scales 0 to 255 itself, and an example of its input is 0 to 1.
 
     Empty otherwise.
@@ -180,14 +187,10 @@ def scaled_already(layer: str, example: Array | None) -> str:
     if not -1 <= low < high <= 1:
         return ""
     return (
-        f"The model scales its input itself ({layer}: Rescaling), and the samples or the start "
-        f"image were scaled to {low:.3g}..{high:.3g} already: pass 0..255, or input_range="
+        f"The model scales its input itself ({layer.address}: {layer.type}), and the samples or "
+        f"the start image were scaled to {low:.3g}..{high:.3g} already: pass 0..255, or "
+        "input_range="
     )
-
-
-def _is_passing(row: Layer) -> bool:
-    """Whether it leaves the range of values as it is, at least in inference mode."""
-    return row.type in _PASSING or row.type.startswith("Rand")
 
 
 def _takes_indices(spec: InputSpec, network: Network) -> bool:

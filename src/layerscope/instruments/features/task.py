@@ -108,7 +108,10 @@ def task_of(
     static = backend.describe()
     limits = recipe.input_range
     notes: tuple[str, ...] = ()
-    scaling = None if limits is not None else takes_pixels(static, _scaled_by(backend, spec))
+    scaling = None
+    if limits is None:
+        images = spec is not None and spec.shape is not None and len(spec.shape) == 4
+        scaling = takes_pixels(static, _scaled_by(backend, spec), images=images)
     if scaling is not None:
         limits = 0.0, 255.0
     examples = None
