@@ -413,3 +413,12 @@ def test_the_best_samples_are_those_of_their_activations(model: Any) -> None:
     for objective, image in found.items():
         best = samples[values[:, 2 + objective].argmax()]
         np.testing.assert_allclose(image, best * 2 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("scaled", [lambda: keras.layers.Rescaling(1 / 255), None])
+def test_an_input_of_whole_numbers_is_named_as_what_stops_the_gradient(scaled: Any) -> None:
+    pixels = keras.Input((8, 8, 3), dtype="uint8")
+    x = keras.ops.cast(pixels, "float32") / 255 if scaled is None else scaled()(pixels)
+    model = keras.Model(pixels, keras.layers.Conv2D(2, 3, name="conv")(x))
+    (grade,) = ls.features(model, "conv:1", steps=2, progress=False).grades
+    assert "no gradient reaches the image: the model's input is uint8" in grade.note

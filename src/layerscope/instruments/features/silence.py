@@ -43,6 +43,10 @@ _CUT = (
     "no gradient reaches the image, though other noise changes what is asked for: it is cut on the "
     "way, as by detach(), no_grad() or stop_gradient()"
 )
+_WHOLE = (
+    "no gradient reaches the image: the model's input is {0}, so what comes in is made whole "
+    "numbers first; build it with an input of float32 and the same weights"
+)
 _OF_SOFTMAX = (
     "the mean of the softmax {0!r} is always 1 over the number of its units: pass one of these, as "
     "'{0}:0'"
@@ -73,7 +77,7 @@ def reasons(
     for row, image in enumerate(images):
         still = not np.any(outcome.slopes[image])
         if cut.get(image):
-            said[image] = _CUT
+            said[image] = _cut_by(task)
             continue
         if term is None or path is None:
             said[image] = _of_objective(task, looked, layers, still)
@@ -235,6 +239,13 @@ def _weights(task: Task, path: UnitPath) -> tuple[Array | None, Array | None]:
     kernel = next(arrays[p.key] for p in parameters if not p.bias)
     bias = next((arrays[p.key].values for p in parameters if p.bias), None)
     return kernel.presented().values, bias
+
+
+def _cut_by(task: Task) -> str:
+    """What stops the gradient."""
+    spec = next(iter(task.backend.inputs()), None)
+    whole = spec is not None and spec.dtype.startswith(("int", "uint", "bool"))
+    return _WHOLE.format(spec.dtype) if whole and spec is not None else _CUT
 
 
 def _unit_term(task: Task) -> Unit | None:
