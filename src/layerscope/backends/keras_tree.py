@@ -190,6 +190,10 @@ def subjects(model: Any) -> dict[int, Subject]:
     for _, layer in tree.values():
         for child in insides(layer):
             known[id(child)] = replace(known[id(child)], layout="attention")
+    # Whoever built the model knows these by name, also where they hand on what a part returned.
+    for layer in getattr(model, "layers", ()):
+        if id(layer) in known:
+            known[id(layer)] = replace(known[id(layer)], listed=True)
     known[id(model)] = _subject("output", model, ())
     return known
 

@@ -109,7 +109,7 @@ class TorchBackend:
         """One forward pass in inference mode, without gradients."""
         memory, known = self._memory, self._known
         given = _Given.of(x, known.like)
-        if known.is_lazy:
+        if known.is_unready:
             self._materialize(given)
             known = memory.known(self._model)
         key = (signature(given.args, given.kwargs), known.fingerprint)

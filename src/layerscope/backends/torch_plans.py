@@ -15,6 +15,7 @@ from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.object_state import ObjectState
 from layerscope.backends.torch_replay import Log, Plan
+from layerscope.backends.torch_sharded import awaits_first_call
 from layerscope.backends.torch_untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
 
@@ -32,7 +33,8 @@ class Known:
         self.tensors = tensors_of(self.state)
         self.fingerprint = fingerprint(self.state)
         self.specs = tree.input_specs(model)
-        self.is_lazy = any(map(nn.parameter.is_lazy, self.tensors))
+        #: Whether something is only made at the model's first call.
+        self.is_unready = awaits_first_call(model) or any(map(nn.parameter.is_lazy, self.tensors))
         #: A floating parameter, which tells what type and device arrays are to have.
         self.like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self._types = [(tensor.dtype, tensor.requires_grad) for tensor in self.tensors]
