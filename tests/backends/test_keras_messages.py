@@ -11,7 +11,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 import layerscope as ls  # noqa: E402
-from layerscope.errors import InputError  # noqa: E402
+from layerscope.errors import AddressError, InputError  # noqa: E402
 
 L = keras.layers
 
@@ -101,3 +101,13 @@ def test_a_batch_that_a_stateful_model_cannot_take() -> None:
     )
     with pytest.raises(InputError, match=r"it takes batches of 4, as a network that keeps states"):
         ls.activations(model, np.ones((2, 3, 2), np.float32))
+
+
+@pytest.mark.parametrize("layers", ["lstm/cell", ["head", "lstm/cell"]])
+def test_a_layer_that_runs_inside_a_loop(layers: Any) -> None:
+    lstm = L.RNN(L.LSTMCell(2, name="cell"), name="lstm")
+    model = keras.Sequential([keras.Input((4, 3)), lstm, L.Dense(1, name="head")])
+    with pytest.raises(AddressError, match=r"^'lstm/cell' runs inside a loop, and has no one"):
+        ls.activations(model, np.ones((2, 4, 3), np.float32), layers=layers)
+    with pytest.raises(AddressError, match=r"There is no layer 'lstm/other'"):
+        ls.activations(model, np.ones((2, 4, 3), np.float32), layers="lstm/other")

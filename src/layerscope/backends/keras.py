@@ -27,6 +27,7 @@ from layerscope.backends.keras_pass import (
 )
 from layerscope.backends.keras_settings import settings_number
 from layerscope.backends.keras_sources import sources_of
+from layerscope.backends.keras_unreached import check_call
 from layerscope.backends.keras_weights import weights_of
 from layerscope.backends.trace import guessed_note
 from layerscope.backends.untouched import random_state_kept
@@ -110,7 +111,7 @@ class KerasBackend:
 
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode."""
-        tree.check_call(self._model)
+        check_call(self._model)
         x = keras.tree.map_structure(self._tensor, x)
         received = {
             name: self._engine.snapshot(value)

@@ -7,7 +7,6 @@ nested twice, and are unique among siblings even where a subclassed model gave t
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from layerscope.axes import Layout, named_axes
 from layerscope.backends.keras_attention import ATTENDING, MULTI_HEADED, insides
 from layerscope.backends.keras_einsum import Equation
 from layerscope.backends.trace import Subject, Trace
-from layerscope.errors import ModelError
 from layerscope.network import InputSpec, Layer, Network, Parameter
 from layerscope.selection import Selection
 
@@ -106,48 +104,6 @@ def is_library(layer: Any) -> bool:
     """Whether it is Keras' own code that calls the layers in a layer, and not a graph of them."""
     own = type(layer).__module__.partition(".")[0] == "keras"
     return own and not isinstance(layer, keras.Model)
-
-
-def check_call(model: Any) -> None:
-    """Raise ModelError for a model that no input can be run through."""
-    if type(model).call not in (keras.Layer.call, keras.Model.call):
-        return
-    names = [repr(layer.name) for layer in children(model) if isinstance(layer, keras.Layer)]
-    parts = f", or pass one of its layers, {', '.join(names[:4])}" if names else ""
-    raise ModelError(
-        f"The model {model.name!r} has no call(), so nothing can be run through it: write "
-        f"{type(model).__name__}.call(){parts}."
-    )
-
-
-def uncalled(model: Any, called: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the layers not called in a pass: those that have weights, and those that have none.
-
-    ``called`` are the addresses of what was. Of a layer that was not called its parts are not
-    named, nor are those of a loop, nor what Keras' own layers hold without weights for later use.
-    """
-    called = {address.partition("[")[0].partition("#")[0] for address in called}
-    around = {
-        address[:end] for address in called for end, sign in enumerate(address) if sign == "/"
-    }
-    weighted: list[str] = []
-    weightless: list[str] = []
-    silent: tuple[str, ...] = ()
-    kept_by_keras: tuple[str, ...] = ()
-    for address, layer in addresses(model).values():
-        if address.startswith(silent):
-            continue
-        is_silent = address not in called and address not in around
-        if is_silent and isinstance(layer, keras.Layer):
-            if layer.weights:
-                weighted.append(address)
-            elif not address.startswith(kept_by_keras):
-                weightless.append(address)
-        if is_silent or is_loop(layer):
-            silent += (address + "/",)
-        elif is_library(layer):
-            kept_by_keras += (address + "/",)
-    return weighted, weightless
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def check_runs(model: Any) -> None:
     """Raise ModelError for a model that no input can be run through, trained or not."""
     root = root_of(model)
     if root == "keras":
-        from layerscope.backends.keras_tree import check_call
+        from layerscope.backends.keras_unreached import check_call
 
         check_call(model)
     if root == "torch" and type(model).forward is sys.modules["torch"].nn.Module.forward:
@@ -92,7 +92,7 @@ def uncalled(model: Any, called: Collection[str]) -> tuple[list[str], list[str]]
     """
     root = root_of(model)
     if root == "keras":
-        from layerscope.backends.keras_tree import uncalled as uncalled_layers
+        from layerscope.backends.keras_unreached import uncalled as uncalled_layers
 
         return uncalled_layers(model, called)
     return [], sorted({key.rpartition(".")[0] for key in _lazy(model)}) if root == "torch" else []

@@ -57,6 +57,11 @@ def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
         missing = max(len(spec.shape or ()), 1) - array.ndim
         return array.reshape(array.shape + (1,) * missing), []
     if array.dtype.kind not in "biufc" and not array.dtype.name.startswith(("bfloat", "float")):
+        if _is_ragged(array):
+            raise InputError(
+                f"{label} ({type(x).__name__}) holds rows of different lengths: pad them to one "
+                "length, or pass them one at a time."
+            )
         kind = "objects" if array.dtype.kind == "O" else str(array.dtype)
         raise InputError(
             f"{label} ({type(x).__name__}) holds {kind}, not numbers: pass an array of numbers, "
@@ -64,6 +69,12 @@ def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
         )
     _check_shape(array.shape, spec, label)
     return _cast(array, spec, label)
+
+
+def _is_ragged(array: npt.NDArray[Any]) -> bool:
+    """Whether it is an array of arrays or lists, each a row of its own length."""
+    rows = array.ravel() if array.dtype.kind == "O" else ()
+    return len(rows) > 0 and all(is_array(row) or is_numbers(row) for row in rows)
 
 
 def _as_numpy(x: Any, label: str) -> npt.NDArray[Any]:
@@ -75,7 +86,8 @@ def _as_numpy(x: Any, label: str) -> npt.NDArray[Any]:
         return np.asarray(x)
     except ValueError as error:
         raise InputError(
-            f"{label} ({type(x).__name__}) is no array: its rows differ in shape."
+            f"{label} ({type(x).__name__}) is no array: its rows differ in shape; pad them to one "
+            "length, or pass them one at a time."
         ) from error
 
 
@@ -148,7 +160,7 @@ def _hint(shape: tuple[int, ...], spec: InputSpec) -> str:
         if _fits(fixed, expected):
             return text
     rest = [length for length in expected[1:] if length is not None]
-    if shape[1:] == expected[1:] and expected[0] is not None:
+    if shape[1:] == expected[1:] and expected[:1] not in ((), (None,)):
         return f"it takes batches of {expected[0]}, as a network that keeps states does"
     if len(rest) == len(expected) - 1 and len(shape) > 1:
         wanted = ", ".join(map(str, rest))

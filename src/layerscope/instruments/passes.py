@@ -15,7 +15,7 @@ from layerscope.axes import NamedArray
 from layerscope.backends import backend_for
 from layerscope.backends.base import Backend
 from layerscope.backends.origin import origin_of
-from layerscope.errors import InputError, ModelError
+from layerscope.errors import AddressError, InputError, ModelError
 from layerscope.inputs import (
     Batches,
     Files,
@@ -108,6 +108,12 @@ class Passes:
             layers = enumerate(run.network)
             kept = [layer.address for i, layer in layers if selection.wants(layer, i)]
             run = replace(run, values={address: run.values[address] for address in kept})
+        for name in sorted(selection.exact):
+            if name in run.left_out and name not in run.values:
+                raise AddressError(
+                    f"{name!r} runs inside a loop, and has no one value to show: ask for the layer "
+                    "that loops."
+                )
         selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
         said = (
             *run.network.notes,

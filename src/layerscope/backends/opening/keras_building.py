@@ -120,7 +120,8 @@ def _reason(path: Path, error: Exception) -> str:
     if "safe_mode" in text or "disallowed" in text:
         return (
             f"{str(path)!r} holds what could run code, and opening a file never runs code: build "
-            "the model in Python and pass it as package.module:name."
+            "the model in Python and pass it as architecture=, to get its weights, or as "
+            "package.module:name."
         )
     if "Could not locate" in text:
         what = text.partition("Could not locate ")[2].partition(".")[0]

@@ -120,7 +120,8 @@ def _check_class(node: Mapping[str, Any], path: Path, known: Collection[str]) ->
     if name in _CODE:
         raise ModelError(
             f"{str(path)!r} holds {_CODE[name]}, and opening a file never runs code: build the "
-            "model in Python and pass it as package.module:name."
+            "model in Python and pass it as architecture=, to get its weights, or as "
+            "package.module:name."
         )
     names = {name, node.get("registered_name"), name.rpartition(">")[2]}
     if name == "function":
