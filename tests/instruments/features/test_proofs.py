@@ -227,16 +227,18 @@ def crops(folder: Path) -> Array:
     return np.concatenate([values, values[:, :, ::-1]])
 
 
+# The classes, and the last convolution, whose channels are averaged to them.
 @only_jax
-def test_images_made_for_emotions_beat_every_photograph(real: Path) -> None:
+@pytest.mark.parametrize("layer", ["predictions", "conv2d_7"])
+def test_images_made_for_emotions_beat_every_photograph(layer: str, real: Path) -> None:
     (path,) = real.glob("emotion_checkpoints/*.110-*.hdf5")
     model = ls.load_model(path)
     samples = crops(real / "images")
     assert len(samples) >= 50
-    recipe = {"recipe": "tutorial", "start": "zeros", "steps": 30, "input_range": (-1, 1)}
-    # The classes, and the last convolution, whose channels are averaged to them.
-    for layer in ("predictions", "conv2d_7"):
-        found = ls.features(model, ls.units(layer, range(7)), samples=samples, **recipe)
-        told = ", ".join(f"{grade.reached:.1f} > {grade.samples:.1f}" for grade in found.grades)
-        _told.info(f"{layer}, of {len(samples)} photographs: {told}")
-        assert all(grade.reached > grade.samples for grade in found.grades)
+    # After 30 steps one class is only a tenth above the photographs, and by seed or by the
+    # processor's instructions a tenth more or less; after 90 each is at more than twice theirs.
+    recipe = {"recipe": "tutorial", "start": "zeros", "steps": 90, "input_range": (-1, 1)}
+    found = ls.features(model, ls.units(layer, range(7)), samples=samples, **recipe)
+    told = ", ".join(f"{grade.reached:.1f} > {grade.samples:.1f}" for grade in found.grades)
+    _told.info(f"{layer}, of {len(samples)} photographs: {told}")
+    assert all(grade.reached > grade.samples for grade in found.grades)
