@@ -115,8 +115,8 @@ def test_self_attention(
         check(acts, "mha/attention", from_heads(acts, "mha", mask), mask)
         assert acts.network["mha/attention"].inputs == ("mha/query", "mha/key")
         gate = ["mha/gate"] * ("use_gate" in options)
-        parts = ["query", "key", "value", "attention", "attention_output"]
-        assert list(acts) == [*gate, *(f"mha/{part}" for part in parts)]
+        parts = ["query", "key", "value", "attention"]
+        assert list(acts) == [*gate, *(f"mha/{part}" for part in parts), "mha"]
 
 
 @BOTH
@@ -152,8 +152,8 @@ def test_scores_that_are_returned_are_the_weights(make: Callable[..., Any]) -> N
     x = numbers(3, 6, 7)
     for acts in looks(model, x):
         check(acts, "mha/attention", from_heads(acts, "mha", CAUSAL), CAUSAL)
-        parts = ["query", "key", "value", "attention", "attention_output"]
-        assert list(acts) == [*(f"mha/{part}" for part in parts), "flat"]
+        parts = ["query", "key", "value", "attention"]
+        assert list(acts) == [*(f"mha/{part}" for part in parts), "mha", "flat"]
         assert acts["mha[1]"].equals(acts["mha/attention"])
         assert acts.network["flat"].inputs == ("mha/attention",)
         flat = ops.convert_to_numpy(model(x)[1])
@@ -422,4 +422,4 @@ def test_what_was_replaced_is_put_back_and_other_threads_do_not_see_it() -> None
         ls.activations(model, numbers(1, 6, 8))
     assert (nn.dot_product_attention, L.Attention._apply_scores) == before
     acts = ls.activations(keras.Model(inputs, x), numbers(1, 6, 8))
-    assert [a for a in acts if "attention" in a] == ["mha/attention", "mha/attention_output"]
+    assert [a for a in acts if "attention" in a] == ["mha/attention"]

@@ -157,6 +157,7 @@ class Trace:
         self._origins: dict[int, _Origin] = {}
         self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
         self._listed: dict[str, str] = {}  #: the containers that values stand under, by the values
+        self._attention: set[str] = set()  #: weights, which keep their addresses
         self._serial = 0
 
     def receive(self, name: str, value: Any, *, listed: Layer | None) -> None:
@@ -260,6 +261,7 @@ class Trace:
         elif wanted:
             self.values[address] = self._keep(address, compute())
         self.layers.append(layer)
+        self._attention.add(address)
         if value is not None:
             self._remember(value, address, axes)
         return address
@@ -456,10 +458,13 @@ class Trace:
             address, subject.type, "container", shape, origin.axes, subject.settings, parameters,
             (origin.address,),
         )  # fmt: skip
-        listed = subject.listed is True and origin.address not in self.input_axes
-        if subject.listed == "operations" or part.several:
+        if subject.listed is True:
+            listed = origin.address not in self.input_axes.keys() | self._attention
+        elif subject.listed == "operations" or part.several:
             # The model's own answer stands under the name of the layer that it comes from.
             listed = bool(self._frames) and origin.address in frame.made
+        else:
+            listed = False
         has_row = listed or bool(parameters)
         row = len(self.layers) if has_row else None
         returned.append(Returned(address, row, origin.address, listed))
@@ -472,7 +477,12 @@ class Trace:
             self.layers.append(layer)
         if listed:
             self._move(origin.address, address, wanted)
-        return self._kept(part) if wanted else value
+        if not wanted:
+            return value
+        new = self._kept(part)
+        if new is not value:
+            self.identify(new, value)
+        return new
 
     def _move(self, inner: str, outer: str, wanted: bool) -> None:
         """From now on a value stands under the name of the container that hands it on."""
