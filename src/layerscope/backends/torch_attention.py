@@ -47,16 +47,17 @@ class FusedCall:
         scores = (query * scale) @ key.transpose(-2, -1)
         mask = self._given.get("attn_mask")
         if self._given.get("is_causal"):
-            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-        if mask is None:
+            hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu_(1)
+        elif mask is None:
             return torch.softmax(scores, -1)
-        if mask.dtype is not torch.bool:
-            scores = scores + mask.to(scores.dtype)
-            return marked(scores.softmax(-1), is_masking(mask))
-        scores = scores.masked_fill(~mask, -torch.inf)
+        elif mask.dtype is torch.bool:
+            hidden = ~mask
+        else:
+            weights = (scores + mask.to(scores.dtype)).softmax(-1)
+            return marked(weights, is_masking(mask))
         # A query that may look nowhere has no weights, rather than NaN.
-        nowhere = ~mask.any(-1, keepdim=True)
-        return marked(scores.softmax(-1).masked_fill(nowhere, 0.0), ~mask)
+        weights = torch.softmax(scores.masked_fill_(hidden, -torch.inf), -1)
+        return weights.masked_fill_(hidden, -0.0)
 
 
 def module_weights(
