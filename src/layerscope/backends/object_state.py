@@ -42,6 +42,7 @@ _FOREIGN = frozenset({
 })  # fmt: skip
 
 _Restore = Callable[[], object]
+_MISSING = object()
 
 
 class ObjectState:
@@ -70,6 +71,7 @@ class ObjectState:
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._lists: list[tuple[list[Any] | deque[Any], list[Any]]] = []
         self._sets: list[tuple[set[Any], set[Any]]] = []
+        self._slotted: list[tuple[Any, tuple[str, ...], dict[str, Any]]] = []
         self._others: list[_Restore] = []
         self._visit_all(root)
 
@@ -90,6 +92,7 @@ class ObjectState:
             any(_differs(held, before) for held, before in self._odd)
             or any(_items_differ(items, entries) for items, entries in self._lists)
             or any(members != elements for members, elements in self._sets)
+            or any(_slots_differ(*entry) for entry in self._slotted)
         )
 
     def contents(self) -> Iterator[dict[Any, Any]]:
@@ -119,6 +122,10 @@ class ObjectState:
                 changed.append(members)
                 members.clear()
                 members.update(elements)
+        for value, slots, filled in self._slotted:
+            if _slots_differ(value, slots, filled):
+                changed.append(value)
+                _refill_slots(value, slots, filled)
         for put_back in self._others:
             put_back()
         return changed
@@ -188,7 +195,7 @@ class ObjectState:
         slots = _slots(cls)
         if slots:
             entries = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-            self._others.append(_slots_restorer(value, slots, entries))
+            self._slotted.append((value, slots, entries))
             values.extend(entries.values())
         return values
 
@@ -269,13 +276,13 @@ def _slots(kind: type) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _slots_restorer(value: Any, slots: tuple[str, ...], entries: dict[str, Any]) -> _Restore:
-    def put_back() -> None:
-        for name in slots:
-            if name in entries:
-                if getattr(value, name, None) is not entries[name]:
-                    object.__setattr__(value, name, entries[name])
-            elif hasattr(value, name):
-                object.__delattr__(value, name)
+def _slots_differ(value: Any, slots: tuple[str, ...], entries: dict[str, Any]) -> bool:
+    return any(getattr(value, name, _MISSING) is not entries.get(name, _MISSING) for name in slots)
 
-    return put_back
+
+def _refill_slots(value: Any, slots: tuple[str, ...], entries: dict[str, Any]) -> None:
+    for name in slots:
+        if name in entries:
+            object.__setattr__(value, name, entries[name])
+        elif hasattr(value, name):
+            object.__delattr__(value, name)

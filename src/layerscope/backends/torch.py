@@ -26,7 +26,7 @@ from layerscope.backends.torch_arguments import (
     tensors_by_name,
 )
 from layerscope.backends.torch_calculus import differentiated, keras_on_torch, on_tensors
-from layerscope.backends.torch_calls import intercepted
+from layerscope.backends.torch_calls import intercepted, unpacked
 from layerscope.backends.torch_exported import example as exported_example
 from layerscope.backends.torch_exported import type_name
 from layerscope.backends.torch_gradients import ValuePass
@@ -414,7 +414,7 @@ def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:
 
 def _to_arrays(output: Any) -> Any:
     if isinstance(output, torch.Tensor):
-        return read(output)[0]
+        return read(unpacked(output))[0]
     if isinstance(output, dict):
         return {key: _to_arrays(value) for key, value in output.items()}
     if isinstance(output, tuple | list):

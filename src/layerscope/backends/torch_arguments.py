@@ -123,7 +123,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _signature(value: Any) -> Hashable:
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor) and not value.is_nested:
         return tuple(value.shape), value.dtype, value.device, value.stride()
     if isinstance(value, dict):
         return type(value), tuple((k, _signature(v)) for k, v in value.items())

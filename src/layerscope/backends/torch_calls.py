@@ -231,9 +231,14 @@ class _Functions(TorchFunctionMode):
 
 
 def unpacked(result: Any) -> Any:
-    """A result without the book-keeping of packed sequences."""
+    """Return a result without the book-keeping of packed sequences, and nested tensors padded.
+
+    With NaN, as what is missing; with 0 where the numbers are whole.
+    """
     if isinstance(result, nn.utils.rnn.PackedSequence):
         return result.data
+    if isinstance(result, torch.Tensor) and result.is_nested:
+        return torch.nested.to_padded_tensor(result, torch.nan if result.is_floating_point() else 0)
     if type(result) is tuple:
         return tuple(unpacked(item) for item in result)
     return result

@@ -121,12 +121,11 @@ def planned(
     ones, or were given other memory: what happened to them can't be seen without watching.
     """
     held = writes.tensors
-    followed = not trace.in_threads and writes.complete and not writes.memory
+    unseen = trace.in_threads or writes.memory or writes.gradients
+    followed = writes.complete and not unseen
     if not followed or not all(map(_counts_versions, held)):
         return None
     positions = {id(tensor): i for i, tensor in enumerate(held)}
-    if any(id(tensor) not in positions for tensor in writes.written):  # gradients that were there
-        return None
     calls, functions = log.steps()
     axes: dict[str, Any] = {layer.address: layer.axes for layer in trace.layers}
     axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}

@@ -89,6 +89,7 @@ class Writes:
     objects: list[Any] = field(default_factory=list)  #: dicts, lists and sets
     written: list[torch.Tensor] = field(default_factory=list)
     memory: bool = False  #: whether a tensor was given other memory
+    gradients: bool = False  #: whether the pass ran backward
     complete: bool = True  #: whether all of the model's objects were looked at
 
 
@@ -108,15 +109,13 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
     Entering it gives what tells, after it, what that was.
     """
     tensors = {str(i): tensor for i, tensor in enumerate(tensors_of(state))}
-    grads = [(t, t.grad) for t in tensors.values() if t.is_leaf and t.grad is not None]
-    tensors |= {f"grad {i}": grad for i, (_, grad) in enumerate(grads) if grad is not None}
     memory = [(t, t.detach()) for t in tensors.values() if _has_plain_memory(t)]
     before: dict[str, Any] = {}
     for name, tensor in tensors.items():
         originals.watch(before, name, tensor)
     writes = Writes(tuple(tensors_of(state)), complete=state.complete)
     try:
-        with _flags_kept(state):
+        with _flags_kept(state), _gradients_kept(tensors.values(), writes):
             yield writes
     finally:
         writes.objects += state.restore()
@@ -128,8 +127,6 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
             if before[name] is not tensor:
                 writes.written.append(tensor)
                 _write(tensor, before[name])
-        for tensor, grad in grads:
-            tensor.grad = grad
 
 
 @contextmanager
@@ -160,6 +157,27 @@ def restored(state: ObjectState, written: Sequence[int]) -> Iterator[None]:
 def tensors_of(state: ObjectState) -> list[torch.Tensor]:
     """Return the tensors that a model holds."""
     return [leaf for leaf in state.leaves if isinstance(leaf, torch.Tensor)]
+
+
+@contextmanager
+def _gradients_kept(tensors: Iterable[torch.Tensor], writes: Writes) -> Iterator[None]:
+    """Have a pass that runs backward add to copies of the gradients that are there."""
+    leaves = [tensor for tensor in tensors if tensor.is_leaf]
+    grads = [tensor.grad for tensor in leaves]
+    copies = [None if grad is None else grad.detach().clone() for grad in grads]
+    for tensor, copy in zip(leaves, copies, strict=True):
+        if copy is not None:
+            tensor.grad = copy
+    versions = [None if copy is None else copy._version for copy in copies]
+    try:
+        yield
+    finally:
+        for i, tensor in enumerate(leaves):
+            copy = copies[i]
+            if tensor.grad is not copy or (copy is not None and copy._version != versions[i]):
+                writes.gradients = True
+            if tensor.grad is not grads[i]:
+                tensor.grad = grads[i]
 
 
 @contextmanager

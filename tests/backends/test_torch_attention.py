@@ -1,0 +1,186 @@
+"""Attention weights in PyTorch equal those of the unfused computation, however they are made."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+import layerscope as ls  # noqa: E402
+
+WEIGHTS = ("sample", "head", "query", "key")
+
+
+class Attention(nn.Module):
+    """Self-attention, with the weights computed in one of several ways."""
+
+    def __init__(self, way: str, mask: Any = None, causal: bool = False, groups: int = 4) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(8, 8), nn.Linear(8, 2 * groups), nn.Linear(8, 2 * groups)
+        self.way, self.mask, self.causal, self.groups = way, mask, causal, groups
+
+    def heads(self, x: Any) -> Any:
+        return x.view(*x.shape[:2], -1, 2).transpose(1, 2)
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = self.heads(self.q(x)), self.heads(self.k(x)), self.heads(self.v(x))
+        if self.way == "fused":
+            return F.scaled_dot_product_attention(
+                q, k, v, self.mask, is_causal=self.causal, enable_gqa=self.groups != 4
+            )
+        k, v = (t.repeat_interleave(4 // self.groups, 1) for t in (k, v))
+        mask = torch.ones(5, 5).tril().bool() if self.causal else self.mask
+        scores = q @ k.transpose(-1, -2) / math.sqrt(2)
+        if self.way == "einsum":
+            scores = torch.einsum("bhqd,bhkd->bhqk", q, k) * 2**-0.5
+        if mask is not None and mask.dtype is torch.bool:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        elif mask is not None:
+            scores = scores + mask
+        weights = F.softmax(scores, dim=-1)
+        return (
+            (weights @ v) if self.way != "einsum" else torch.einsum("bhqk,bhkd->bhqd", weights, v)
+        )
+
+
+def by_hand(model: Attention, x: Any) -> Any:
+    """The slow obvious version, in float64."""
+    with torch.no_grad():
+        q, k = (model.heads(layer(x)).double() for layer in (model.q, model.k))
+        k = k.repeat_interleave(4 // model.groups, 1)
+        scores = q @ k.transpose(-1, -2) / math.sqrt(2)
+        mask = torch.ones(5, 5).tril().bool() if model.causal else model.mask
+        if mask is not None and mask.dtype is torch.bool:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        elif mask is not None:
+            scores = scores + mask
+        return scores.softmax(-1).numpy(), mask
+
+
+BOOL = torch.rand(5, 5, generator=torch.Generator().manual_seed(0)) > 0.4
+BOOL |= torch.eye(5, dtype=torch.bool)
+FLOAT = torch.where(BOOL, 0.5, torch.finfo(torch.float32).min)
+INFINITE = torch.where(BOOL, 0.25, float("-inf"))
+
+
+@pytest.mark.parametrize("way", ["fused", "softmax", "einsum"])
+@pytest.mark.parametrize("groups", [4, 2])
+@pytest.mark.parametrize(
+    "mask",
+    [None, BOOL, FLOAT, INFINITE, "causal"],
+    ids=["none", "bool", "lowest", "-inf", "causal"],
+)
+def test_the_weights_are_those_of_the_unfused_computation(way: str, groups: int, mask: Any) -> None:
+    causal = mask == "causal" if isinstance(mask, str) else False
+    model = Attention(way, None if causal else mask, causal, groups)
+    x = torch.randn(3, 5, 8)
+    right, used = by_hand(model, x)
+    for look in range(3):  # watched, replayed, and by name alone
+        acts = ls.activations(model, x, layers=None if look < 2 else "attention")
+        array = acts["attention"]
+        assert array.dims == WEIGHTS
+        np.testing.assert_allclose(array.values, right, atol=1e-5)
+        if used is None:
+            assert not np.signbit(array.values).any()
+        else:
+            hidden = (~used if used.dtype is torch.bool else used < -1e30).numpy()
+            assert (np.signbit(array.values) == hidden).all()
+
+
+def test_what_is_no_attention_keeps_its_axes() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score, self.table = nn.Linear(8, 3), nn.Parameter(torch.rand(8, 4))
+
+        def forward(self, x: Any) -> Any:
+            one = self.score(x).softmax(-1)  # classes at every position
+            return one, (x @ self.table).softmax(-1)
+
+    acts = ls.activations(Pooled(), torch.rand(2, 5, 8))
+    assert not [a for a in acts if "attention" in a]
+    assert {acts[a].dims for a in acts if "softmax" in a} == {("sample", "position", "channel")}
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("masking", ["none", "padding", "causal"])
+def test_pytorch_s_own_module(batch_first: bool, need_weights: bool, masking: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = nn.MultiheadAttention(8, 4, dropout=0.2, batch_first=batch_first)
+
+        def forward(self, x: Any) -> Any:
+            options: dict[str, Any] = {"need_weights": need_weights}
+            if masking == "padding":
+                options["key_padding_mask"] = torch.arange(5)[None].expand(3, 5) > 3
+            if masking == "causal":
+                options["attn_mask"] = nn.Transformer.generate_square_subsequent_mask(5)
+                options["is_causal"] = not need_weights
+            return self.attend(x, x, x, **options)[0]
+
+    model = Net().train()
+    x = torch.randn(3, 5, 8) if batch_first else torch.randn(5, 3, 8)
+    hidden = np.zeros((5, 5), bool)
+    if masking == "padding":
+        hidden[:, 4] = True
+    if masking == "causal":
+        hidden = ~np.tri(5, dtype=bool)
+    weight, bias = model.attend.in_proj_weight, model.attend.in_proj_bias
+    y = x if batch_first else x.transpose(0, 1)
+    with torch.no_grad():
+        q, k = (
+            (y @ weight[i : i + 8].T + bias[i : i + 8]).view(3, 5, 4, 2).transpose(1, 2)
+            for i in (0, 8)
+        )
+        scores = (q @ k.transpose(-1, -2) / math.sqrt(2)).masked_fill(
+            torch.from_numpy(hidden), float("-inf")
+        )
+    for _ in range(2):
+        acts = ls.activations(model, x)
+        assert acts["attend/attention"].dims == WEIGHTS
+        np.testing.assert_allclose(
+            acts["attend/attention"].values, scores.softmax(-1).numpy(), atol=1e-5
+        )
+        assert (np.signbit(acts["attend/attention"].values) == hidden).all()
+    assert model.attend.dropout == 0.2
+    assert model.training
+
+
+def test_every_block_of_an_encoder() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+    acts = ls.activations(model, torch.rand(2, 5, 8), layers="*/attention")
+    assert list(acts) == [f"layers.{i}.self_attn/attention" for i in range(3)]
+    for array in acts.values():
+        np.testing.assert_allclose(array.values.sum(-1), 1, atol=1e-5)
+
+
+def test_a_query_that_may_look_nowhere_has_no_weights() -> None:
+    mask = torch.ones(5, 5, dtype=torch.bool)
+    mask[2] = False
+    acts = ls.activations(Attention("fused", mask), torch.rand(1, 5, 8))
+    weights = acts["attention"].values
+    assert (weights[:, :, 2] == 0).all()
+    np.testing.assert_allclose(weights[:, :, [0, 1, 3, 4]].sum(-1), 1, atol=1e-5)
+
+
+def test_weights_of_many_positions_are_kept_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from layerscope.backends import torch_replay, trace
+
+    for module in (trace, torch_replay):
+        monkeypatch.setattr(module, "MOST_WEIGHTS", 50)
+    model, x = Attention("fused"), torch.rand(1, 5, 8)
+    for _ in range(2):
+        acts = ls.activations(model, x)
+        assert "attention" not in list(acts)
+        assert any("unless layers= names them: attention" in note for note in acts.notes)
+    assert list(ls.activations(model, x, layers="attention")) == ["attention"]
