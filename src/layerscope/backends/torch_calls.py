@@ -64,9 +64,11 @@ def intercepted(
     the addresses of modules whose functions the log is not told of.
     """
     owner = threading.get_ident()
+    entered: list[nn.Module] = []
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> None:
         if threading.get_ident() == owner:
+            entered.append(module)
             trace.enter(subjects[module])
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
@@ -74,6 +76,9 @@ def intercepted(
         if threading.get_ident() != owner:
             trace.in_threads.setdefault(subjects[module].address)
             return
+        if not entered or entered[-1] is not module:
+            return  # a hook of the user's own has raised before ours was reached
+        entered.pop()
         # Even a look at a tensor's shape is a function to a function mode.
         with torch._C.DisableTorchFunction():
             weights = None

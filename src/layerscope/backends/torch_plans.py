@@ -34,7 +34,11 @@ class Known:
         self.fingerprint = fingerprint(self.state)
         self.specs = tree.input_specs(model)
         #: Whether something is only made at the model's first call.
-        self.is_unready = awaits_first_call(model) or any(map(nn.parameter.is_lazy, self.tensors))
+        self.is_unready = awaits_first_call(model) or any(
+            nn.parameter.is_lazy(tensor)
+            for tensor in self.state.leaves
+            if isinstance(tensor, torch.Tensor)
+        )
         #: A floating parameter, which tells what type and device arrays are to have.
         self.like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self._types = [(tensor.dtype, tensor.requires_grad) for tensor in self.tensors]

@@ -155,8 +155,9 @@ def restored(state: ObjectState, written: Sequence[int]) -> Iterator[None]:
 
 
 def tensors_of(state: ObjectState) -> list[torch.Tensor]:
-    """Return the tensors that a model holds."""
-    return [leaf for leaf in state.leaves if isinstance(leaf, torch.Tensor)]
+    """Return the tensors that a model holds, those aside that have no shape yet."""
+    tensors = [leaf for leaf in state.leaves if isinstance(leaf, torch.Tensor)]
+    return [tensor for tensor in tensors if not nn.parameter.is_lazy(tensor)]
 
 
 @contextmanager
@@ -199,9 +200,7 @@ def _flags_kept(state: ObjectState) -> Iterator[None]:
 
 def _has_plain_memory(tensor: torch.Tensor) -> bool:
     return (
-        type(tensor) in (torch.Tensor, nn.Parameter, nn.Buffer)
-        and tensor.layout is torch.strided
-        and not nn.parameter.is_lazy(tensor)
+        type(tensor) in (torch.Tensor, nn.Parameter, nn.Buffer) and tensor.layout is torch.strided
     )
 
 

@@ -87,7 +87,8 @@ def diagram(
         recording = recording.at(step)
         inputs = {name: _shape(array) for name, array in recording.inputs.items()}
     if not len(network):
-        raise ViewError(f"{network.name!r} has no layers: there is nothing to draw.")
+        why = network.notes[0] if network.notes else "there is nothing to draw"
+        raise ViewError(f"{network.name!r} has no layers: {why}.")
     graph = graph_of(network, inputs)
     if len(network) > 1 and not graph.edges:
         raise ViewError(

@@ -1,0 +1,271 @@
+"""A pass that follows a plan sees what a watched one sees; one that does not is watched again."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+import layerscope as ls  # noqa: E402
+from cases import torch_cases  # noqa: E402
+from layerscope.backends import torch as backend  # noqa: E402
+from layerscope.backends.torch_replay import Replay  # noqa: E402
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[Replay]:
+    """The passes that followed a plan, or began to."""
+    made: list[Replay] = []
+    original = Replay.__init__
+
+    def note(self: Replay, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(Replay, "__init__", note)
+    return made
+
+
+class Net(nn.Module):
+    """Modules, functions, writes in place, a container and a value that branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True))
+        self.c = nn.Linear(4, 4)
+        self.factor = 2.0
+
+    def forward(self, x: Any) -> Any:
+        y = F.gelu(self.a(x)) + x
+        z = self.b(y)
+        z *= self.factor
+        w = self.c(z) if x.sum() > 0 else self.c(y)
+        return torch.cat([w, z], 1)
+
+
+def same(one: Any, other: Any) -> None:
+    assert list(one) == list(other)
+    assert one.aliases == other.aliases
+    assert one.network == other.network
+    for address in one:
+        assert one[address].dims == other[address].dims
+        np.testing.assert_array_equal(one[address].values, other[address].values)
+
+
+def fresh(model: nn.Module, x: Any, layers: Any = None) -> Any:
+    """What a look sees that knows nothing of the model."""
+    backend._MEMORY.pop(model, None)
+    return ls.activations(model, x, layers=layers)
+
+
+@pytest.mark.parametrize("make", torch_cases.CASES, ids=lambda make: make.__name__)
+def test_the_second_look_is_the_first(make: Any) -> None:
+    case = make()
+    for layers in (None, list(ls.activations(case.model, case.x))[:1], "*", slice(0, 2)):
+        right = fresh(case.model, case.x, layers)
+        for _ in range(2):
+            again = ls.activations(case.model, case.x, layers=layers)
+            assert list(again) == list(right)
+            for address in right:
+                assert again[address].dims == right[address].dims
+                np.testing.assert_allclose(
+                    again[address].values, right[address].values, atol=case.tolerance or 1e-6
+                )
+
+
+def test_a_plan_is_followed_and_values_are_new(replays: list[Replay]) -> None:
+    model = Net()
+    ls.activations(model, torch.rand(2, 4))
+    x = torch.rand(2, 4)
+    again = ls.activations(model, x)
+    assert len(replays) == 1
+    same(again, fresh(model, x))
+    with torch.no_grad():
+        model.a.weight.mul_(2)  # as training does
+    ls.activations(model, x)
+    same(ls.activations(model, x), fresh(model, x))
+
+
+def test_another_branch_is_watched_again(replays: list[Replay]) -> None:
+    model = Net()
+    positive, negative = torch.rand(2, 4), -torch.rand(2, 4)
+    first = ls.activations(model, positive)
+    assert first.network["c"].inputs == ("b.1",)
+    other = ls.activations(model, negative)  # the same calls, from other sources
+    assert other.network["c"].inputs == ("add",)
+    same(other, fresh(model, negative))
+    assert len(replays) == 1
+    for _ in range(3):  # a model that is another one each time is watched each time, and right
+        for x in (positive, negative):
+            same(ls.activations(model, x), fresh(model, x))
+
+
+def _stride(model: Net) -> None:
+    model.factor = 3.0
+
+
+def _replaced(model: Net) -> None:
+    model.c = nn.Linear(4, 4)
+
+
+def _half(model: Net) -> None:
+    model.double()
+
+
+def _frozen(model: Net) -> None:
+    model.a.weight.requires_grad_(False)
+
+
+def _hooked(model: Net) -> None:
+    model.a.register_forward_hook(lambda module, args, result: result * 2)
+
+
+def _forward(model: Net) -> None:
+    model.forward = lambda x: model.c(model.a(x))
+
+
+def _appended(model: Net) -> None:
+    model.b.append(nn.Tanh())
+
+
+def _no_longer_in_place(model: Net) -> None:
+    model.b[1].inplace = False
+
+
+def _data(model: Net) -> None:
+    model.c.weight.data = torch.ones(4, 4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_stride, _replaced, _half, _frozen, _hooked, _forward, _appended, _no_longer_in_place, _data],
+)
+def test_a_model_that_was_changed_is_seen_as_it_is_now(change: Any) -> None:
+    model, x = Net(), torch.rand(2, 4).numpy()
+    for _ in range(2):
+        ls.activations(model, x)
+    change(model)
+    now = ls.activations(model, x)
+    same(now, fresh(model, x))
+
+
+def test_what_is_written_to_only_the_second_time_is_right() -> None:
+    class Later(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            y = self.a(x)
+            z = self.b(y)
+            y[x > 0.5] = 7.0  # not a step of its own, and nothing at first
+            return z + y
+
+    model = Later()
+    ls.activations(model, torch.zeros(2, 4))
+    x = torch.ones(2, 4)
+    again = ls.activations(model, x)
+    np.testing.assert_allclose(again["a"].values, model.a(x).detach().numpy(), rtol=1e-6)
+    same(again, fresh(model, x))
+
+
+def test_a_buffer_that_is_written_to_only_the_second_time_is_put_back() -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+            self.register_buffer("seen", torch.zeros(4))
+
+        def forward(self, x: Any) -> Any:
+            if x.sum() > 0:
+                self.seen += 1
+                self.seen[0].add_(1)
+                self.seen.data.mul_(2)
+                torch.add(self.seen, 1, out=self.seen)
+            return self.a(x)
+
+    model = Counts()
+    for x in (torch.zeros(2, 4), torch.ones(2, 4), torch.ones(2, 4)):
+        ls.activations(model, x)
+        assert model.seen.tolist() == [0, 0, 0, 0]
+
+
+def test_a_pass_that_stopped_early_has_a_plan_too(replays: list[Replay]) -> None:
+    calls: list[int] = []
+
+    class Counted(nn.Linear):
+        def forward(self, x: Any) -> Any:
+            calls.append(1)
+            return super().forward(x)
+
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Counted(4, 4))
+    x = torch.rand(2, 4)
+    for _ in range(3):
+        assert list(ls.activations(model, x, layers="0")) == ["0"]
+    assert not calls
+    assert len(replays) == 2
+    assert list(ls.activations(model, x, layers="2")) == ["2"]
+    same(ls.activations(model, x), fresh(model, x))
+
+
+def test_what_is_remembered_does_not_keep_a_model_alive() -> None:
+    class Child(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.exp()
+
+    class Parent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = Child()
+            self.child.__dict__["parent"] = self
+
+        def forward(self, x: Any) -> Any:
+            return self.child(x)
+
+    for make in (Net, Parent):
+        model: nn.Module = make()
+        for _ in range(2):
+            ls.activations(model, torch.rand(2, 4))
+        gone = weakref.ref(model)
+        del model
+        gc.collect()
+        assert gone() is None
+
+
+def test_nothing_of_a_replay_stays_after_an_error() -> None:
+    model, x = Net(), torch.rand(2, 4)
+    ls.activations(model, x)
+    handle = model.b[0].register_forward_pre_hook(lambda *_: 1 / 0)
+    depth = torch._C._len_torch_function_stack()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            ls.activations(model, x)
+    handle.remove()
+    assert torch._C._len_torch_function_stack() == depth
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    same(ls.activations(model, x), fresh(model, x))
+
+
+def test_flags_and_sizes_of_the_call_have_plans_of_their_own() -> None:
+    class Flagged(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x: Any, double: bool = False) -> Any:
+            return self.a(x) * (2 if double else 1)
+
+    model, x = Flagged(), torch.rand(2, 4)
+    for _ in range(2):
+        for given in ({"x": x}, {"x": x, "double": True}, {"x": torch.rand(3, 4)}):
+            acts = ls.activations(model, given)
+            right = model(**given).detach().numpy()
+            np.testing.assert_allclose(acts["output"].values, right, rtol=1e-6)
