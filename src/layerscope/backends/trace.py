@@ -376,7 +376,7 @@ class Trace:
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes = (f"left out, because they run inside a loop: {shown}",)
         if self.in_threads:
-            names = list(self.in_threads)
+            names = sorted(self.in_threads)  # threads end in any order
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes += (f"left out, because they ran in another thread: {shown}",)
         if self.too_large:
