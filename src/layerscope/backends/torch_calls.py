@@ -148,6 +148,9 @@ class _Functions(TorchFunctionMode):
         if name is None or prefix is None:
             result = func(*args, **kwargs)
             self._carry(func, args, kwargs, result)
+            bare = functions.bare_name(func)
+            if prefix is not None and functions.is_scaling(bare, args):
+                self._trace.scale(bare, [args, kwargs])
         else:
             result, seen = self._step(prefix, name, func, args, kwargs)
         if name == "scaled_dot_product_attention":

@@ -138,6 +138,7 @@ class Trace:
         self.aliases: dict[str, str] = {}
         self.left_out: dict[str, None] = {}
         self.guessed: dict[str, None] = {}
+        self.scaled: dict[str, None] = {}  #: functions that did arithmetic with plain numbers
         self.in_threads: dict[str, None] = {}  #: called by another thread than the pass's own
         self.too_large: dict[str, None] = {}  #: attention weights that nobody has asked for by name
         self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
@@ -197,6 +198,11 @@ class Trace:
             axes = source.axes if order is None else tuple(source.axes[i] for i in order)
             self._remember(result, source.address, axes, derived=True)
             return
+
+    def scale(self, function: str, arguments: Sequence[Any]) -> None:
+        """A function did arithmetic with a plain number, which is no step of its own."""
+        if any(self._lineage_of(value) for value in leaves(arguments)):
+            self.scaled.setdefault(function)
 
     def write(self, arguments: Sequence[Any], target: Any) -> None:
         """Something was written into a value: it comes from that, too, from now on."""
@@ -379,6 +385,9 @@ class Trace:
             names = sorted(self.in_threads)  # threads end in any order
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes += (f"left out, because they ran in another thread: {shown}",)
+        if self.scaled:
+            shown = ", ".join(self.scaled)
+            notes += (f"not listed, since they only scale or shift by a number: {shown}",)
         if self.too_large:
             shown = ", ".join(list(self.too_large)[:8])
             notes += (f"left out, because of their size, unless layers= names them: {shown}",)
