@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, overload
 
 from layerscope.axes import Layout
@@ -179,6 +179,28 @@ def whole_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         return first is not None and first.type == layer.type
 
     return tuple(layer for layer in layers if not is_further(layer))
+
+
+def computing(
+    network: Network, aliases: Mapping[str, str] | None = None
+) -> tuple[Network, dict[str, str]]:
+    """Return the network without its containers, and the other names of its layers.
+
+    A container's own name, and what stood under it, become names of the layer that it hands on.
+    """
+    handed_on = {row.address: row.inputs[0] for row in network if row.role == "container"}
+
+    def layer_of(address: str) -> str:
+        while address in handed_on:
+            address = handed_on[address]
+        return address
+
+    rows = tuple(row for row in network if row.role != "container")
+    names = {alias: layer_of(of) for alias, of in (aliases or {}).items()}
+    names |= {container: layer_of(container) for container in handed_on}
+    known = {row.address for row in rows}
+    names = {alias: of for alias, of in names.items() if alias not in known}
+    return replace(network, layers=rows), names
 
 
 def to_json(network: Network) -> dict[str, Any]:

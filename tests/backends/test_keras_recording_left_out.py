@@ -120,12 +120,12 @@ def test_the_training_of_a_model_with_a_layer_that_is_not_called(
     )
     recorder.close()
     run = ls.open_recording(url)
-    assert run.steps.tolist() == [0, 1]
+    assert run.steps.tolist() == [0, 1, 2]
     names = [address.replace("spare_1", "spare") for address in run]
     assert [n.rpartition("/")[2] for n in names] == [n.rpartition("/")[2] for n in called]
     last = list(run)[-1]
     expected = ls.activations(model, X[:3])[last].values
-    np.testing.assert_allclose(run.at(1)[last].values, expected, rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(run.at(2)[last].values, expected, rtol=2e-3, atol=1e-3)
     for mine, theirs in zip(model.weights, plain.weights, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (mine, theirs)))
     said = note if "/" not in note else note.rpartition("/")[2]
@@ -210,8 +210,8 @@ def test_a_probe_of_texts(kind: str, only: Any, tmp_path: Path) -> None:
     data = {"text": tf.constant(texts)} if kind == "by name" else tf.constant(texts)
     model.fit(data, np.array([0, 1, 0, 1]), epochs=2, verbose=0, callbacks=[recorder])
     run = ls.open_recording(url)
-    assert run.steps.tolist() == [0, 1]
+    assert run.steps.tolist() == [0, 1, 2]
     assert list(run) == (only or ["vec", "emb", "gap", "out"])
     expected = keras.ops.convert_to_numpy(model(data))
-    np.testing.assert_allclose(run.at(1)["out"].values, expected, rtol=1e-5)
+    np.testing.assert_allclose(run.at(2)["out"].values, expected, rtol=1e-5)
     assert run.notes == ("no numbers, and so not kept with the recording: text",)

@@ -151,6 +151,7 @@ class ValuePass:
             # What comes after the values asked for may take this form no longer.
             return {address: address for address in wanted}
         around = {of: container for container, of in run.aliases.items()}
+        around |= {row.inputs[0]: row.address for row in run.network if row.role == "container"}
         return {around.get(address, address): address for address in wanted}
 
     def _observed(self, x: torch.Tensor) -> tuple[Run, Form, Writes]:

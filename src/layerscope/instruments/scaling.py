@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.axes import NamedArray
 from layerscope.backends.base import Backend, Run
 from layerscope.network import Layer, Network
 
@@ -57,7 +58,7 @@ def scaling_notes(run: Run, pixels: bool, backend: Backend) -> list[str]:
     (received,) = run.inputs.values()
     x = received.values
     # Nearly always there is nothing to measure, and large inputs take their time.
-    scaling = [layer for layer in leading(run.network) if layer.address in run.values]
+    scaling = [layer for layer in leading(run.network) if value_of(run, layer) is not None]
     if x.dtype.kind != "f" or x.size == 0 or not (scaling or pixels) or not np.isfinite(x).all():
         return []
     found = scaled_twice(run, scaling, x, pixels) if scaling else ""
@@ -73,10 +74,19 @@ def scaling_notes(run: Run, pixels: bool, backend: Backend) -> list[str]:
     ]
 
 
+def value_of(run: Run, layer: Layer) -> NamedArray | None:
+    """Return what a layer returned, which may stand under the name of a container."""
+    return run.values.get(layer.address, run.values.get(run.aliases.get(layer.address, "")))
+
+
 def leading(network: Network) -> Iterator[Layer]:
     """The layers by which a network begins that may rescale what comes in."""
     for layer in network:
-        if layer.role == "input" or layer.type in _PASSING or layer.type.startswith("Rand"):
+        if (
+            layer.role in ("input", "container")
+            or layer.type in _PASSING
+            or layer.type.startswith("Rand")
+        ):
             continue
         if layer.type not in _RESCALING or len(layer.inputs) > 1:
             return
@@ -89,7 +99,10 @@ def scaled_twice(run: Run, scaling: Sequence[Layer], x: Array, pixels: bool) -> 
     if spread == 0 or float(np.abs(x).max()) > 1:
         return ""
     for layer in scaling:
-        values = run.values[layer.address].values
+        array = value_of(run, layer)
+        if array is None:
+            continue
+        values = array.values
         if values.dtype.kind == "f" and 0 < float(values.std(dtype=np.float64)) < _SHRUNK * spread:
             fix = f"use {WIDER}" if pixels else "it seems to expect 0..255"
             return (

@@ -24,6 +24,9 @@ def running(values: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             found = values(x)
         except LayerscopeError as error:
+            if isinstance(error, InputError) and error.__cause__ and not error.for_features:
+                # A layer's own complaint, in a sentence that does not know of the image.
+                raise InputError(f"The model can't be run on {_what(x)}: {error}") from error
             if not error.for_features:
                 raise
             raise type(error)(f"{str(error).removesuffix('.')}{error.for_features}.") from error

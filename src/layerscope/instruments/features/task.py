@@ -33,7 +33,7 @@ from layerscope.instruments.features.recipes import Recipe
 from layerscope.instruments.features.running import running
 from layerscope.instruments.features.sites import Sites
 from layerscope.instruments.features.starts import STARTS, check_count, given_images
-from layerscope.network import InputSpec, Network
+from layerscope.network import InputSpec, Network, computing
 
 Array = npt.NDArray[Any]
 
@@ -239,6 +239,7 @@ def _bound(
 
     Where a model does not know its own layers or shapes, they are those of a pass.
     """
+    static, names = computing(static)
     shape = canvas.network_shape(canvas.shape)
     x = canvas.received(np.zeros((1, *shape), np.float32))
     if not isinstance(start, str) and start.shape[1:] == shape:
@@ -256,13 +257,14 @@ def _bound(
     known = all(row.shape is not None and row.axes is not None for row in static)
     if known and len(static):
         try:
-            return static, program_in(static, {})
+            return static, program_in(static, names)
         except AddressError:
             if not static.notes:
                 raise
     received = np.zeros((1, shape[0]), np.int32) if canvas.embedding else canvas.to_model(x)
     run = running(lambda x: backend.run(x, backend.select(None)))(received)
-    return run.network, program_in(run.network, run.aliases)
+    network, names = computing(run.network, run.aliases)
+    return network, program_in(network, names)
 
 
 def _colours(
