@@ -156,7 +156,7 @@ class _Functions(TorchFunctionMode):
         if name == "scaled_dot_product_attention":
             call = attention.FusedCall(args, kwargs)
             seen.attention = self._trace.attend(call.shape, call.sources, call.weights)
-        self._follow_scores(func, args, result)
+        self._follow_scores(func, [args, kwargs], result)
         sealed = inside is not None and inside.address in self._sealed
         if self._log is not None and not sealed:
             self._log.function_ended(func, args, result, seen)
@@ -215,12 +215,12 @@ class _Functions(TorchFunctionMode):
                 order = functions.moved_axes(func, args, part.ndim)
                 self._trace.carry([args, kwargs], part, order)
 
-    def _follow_scores(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+    def _follow_scores(self, func: Any, arguments: Any, result: Any) -> None:
         """Note which values are products of queries and keys, or come of such."""
         if not isinstance(result, torch.Tensor) or result.ndim not in (3, 4):
             return
         bare = functions.bare_name(func)
-        given = [arg for arg in functions.tensors_in(args) if arg.ndim >= 3]
+        given = [arg for arg in functions.tensors_in(arguments) if arg.ndim >= 3]
         product = bare in functions.PRODUCTS and len(given) >= 2
         if product or (bare in functions.KEEPS_SCORES and any(map(self._has_scores, given))):
             self._scores[id(result)] = weakref.ref(result)

@@ -303,6 +303,11 @@ class Recorder(KerasHooks):
         if session is None or not session.allows():
             return False
         numbers = {name: read_number(name, value) for name, value in metrics.items()}
+        if self._late and step > 0:
+            session.note(
+                "what was before the first step is not there: the training made the weights"
+            )
+        self._late = False
         session.add(step, epoch, numbers, session.probe.look())
         if session.probe.late:
             self._note(came_later(session.probe.late))
@@ -356,10 +361,6 @@ class Recorder(KerasHooks):
         self._resumed = -1 if self._session.last is None else self._session.last
         if self._every.epochs and not self._session.from_before:
             self._shift = -1
-        if self._late:
-            self._session.note(
-                "what was before the first step is not there: the training made the weights"
-            )
         if not self._quiet:
             print(f"layerscope records {self._session.plan}.", file=sys.stderr)  # noqa: T201
         for sentence in self._session.probe.left_out or ():
