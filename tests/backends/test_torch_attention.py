@@ -184,3 +184,19 @@ def test_weights_of_many_positions_are_kept_only_by_name(monkeypatch: pytest.Mon
         assert "attention" not in list(acts)
         assert any("unless layers= names them: attention" in note for note in acts.notes)
     assert list(ls.activations(model, x, layers="attention")) == ["attention"]
+
+
+def test_a_product_that_is_added_to_a_bias() -> None:
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Any) -> Any:
+            q, k = (layer(x).view(2, 5, 4, 2).transpose(1, 2) for layer in (self.q, self.k))
+            bias = torch.zeros(8, 1, 5)
+            scores = bias.baddbmm(batch1=q.reshape(8, 5, 2), batch2=k.reshape(8, 5, 2).mT, beta=1.0)
+            return F.softmax(scores.view(2, 4, 5, 5), dim=-1)
+
+    acts = ls.activations(Biased(), torch.rand(2, 5, 8))
+    assert acts["attention"].dims == WEIGHTS

@@ -177,7 +177,9 @@ def test_an_image_that_is_too_small_is_told_in_one_sentence(before: Any) -> None
     """In the framework's own words; JAX says nothing of pooling, and goes on without an image."""
     kinds = [getattr(layers, kind)(*numbers) for kind, *numbers in before]
     model = network(*kinds, shape=(None, None, 3))
-    expected = r"The model can't be run on an image of 6×6: (\w+Error: \w|'\w+' |nothing is left of it at)"
+    expected = (
+        r"The model can't be run on an image of 6×6: (\w+Error: \w|'\w+' |nothing is left of it at)"
+    )
     with pytest.raises(InputError, match=expected) as raised:
         settled(model, lambda found: found["conv"][:, 0, 0, 0], size=(6, 6))
     assert "\n" not in str(raised.value)
