@@ -200,3 +200,34 @@ def test_a_product_that_is_added_to_a_bias() -> None:
 
     acts = ls.activations(Biased(), torch.rand(2, 5, 8))
     assert acts["attention"].dims == WEIGHTS
+
+
+class Windowed(nn.Module):
+    """Attention by a softmax that is a module, over scores that were masked window by window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.attend, self.drop = nn.Softmax(dim=-1), nn.Dropout(0.5)
+
+    def forward(self, x: Any) -> Any:
+        q, k = (layer(x).view(4, 5, 4, 2).transpose(1, 2) for layer in (self.q, self.k))
+        scores = q @ k.mT
+        mask = torch.zeros(2, 5, 5).masked_fill(torch.eye(5) == 1, float("-inf"))
+        scores = (scores.view(-1, 2, 4, 5, 5) + mask[None, :, None]).view(4, 4, 5, 5)
+        return self.drop(self.attend(scores)) @ q
+
+
+def test_a_softmax_that_is_a_module() -> None:
+    model, x = nn.Sequential(nn.Identity(), Windowed()), torch.rand(4, 5, 8)
+    kept: list[Any] = []
+    model[1].attend.register_forward_hook(lambda module, args, result: kept.append(result.clone()))
+    for layers in (None, None, "1/attention", "1.attend", "*/attention"):
+        acts = ls.activations(model, x, layers=layers)
+        array = acts["1/attention" if layers != "1.attend" else "1.attend"]
+        assert array.dims == WEIGHTS
+        np.testing.assert_array_equal(array.values, kept[-1].numpy())
+        assert (np.signbit(array.values) == np.eye(5, dtype=bool)).all()
+        if layers is None:
+            assert acts.aliases["1.attend"] == "1/attention"
+            assert list(acts).count("1.attend") == 0

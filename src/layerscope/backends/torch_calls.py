@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -81,15 +82,21 @@ def intercepted(
         entered.pop()
         # Even a look at a tensor's shape is a function to a function mode.
         with torch._C.DisableTorchFunction():
-            weights = None
+            weights, marks = None, False
             if isinstance(module, nn.MultiheadAttention) and result is not None:
                 weights = _attend_in(module, args, kwargs, trace)
+            elif isinstance(module, nn.Softmax) and seen.is_attention(args, {"dim": module.dim}):
+                compute = functools.partial(attention.marking(args[0]), result)
+                weights = trace.attend(result.shape, args[:1], compute, value=result, around=True)
+                marks = weights is not None
             try:
                 trace.leave([args, kwargs], unpacked(result))
             finally:  # also where the pass ends with it
                 if log is not None:
-                    log.module_ended(module, args, result, Seen(trace.returned, weights))
+                    log.module_ended(module, args, result, Seen(trace.returned, weights, marks))
 
+    addresses = {subject.address for subject in subjects.values()}
+    seen = _Functions(trace, prefix_of, addresses, originals, log, sealed)
     with ExitStack() as stack:
         for module in subjects:
             if isinstance(module, torch.jit.ScriptModule):
@@ -98,8 +105,7 @@ def intercepted(
             stack.callback(enter.remove)
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
             stack.callback(leave.remove)
-        addresses = {subject.address for subject in subjects.values()}
-        stack.enter_context(_Functions(trace, prefix_of, addresses, originals, log, sealed))
+        stack.enter_context(seen)
         yield
 
 
@@ -166,7 +172,7 @@ class _Functions(TorchFunctionMode):
         self, prefix: str, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Seen]:
         """Call what may be a step; report it where it has made new numbers of the layers'."""
-        of_attention = name == "softmax" and self._is_attention(args, kwargs)
+        of_attention = name == "softmax" and self.is_attention(args, kwargs)
         address = prefix + name
         if of_attention:
             address = f"{prefix[:-1]}/attention" if prefix else "attention"
@@ -217,7 +223,7 @@ class _Functions(TorchFunctionMode):
 
     def _follow_scores(self, func: Any, arguments: Any, result: Any) -> None:
         """Note which values are products of queries and keys, or come of such."""
-        if not isinstance(result, torch.Tensor) or result.ndim not in (3, 4):
+        if not isinstance(result, torch.Tensor) or result.ndim not in (3, 4, 5):
             return
         bare = functions.bare_name(func)
         given = [arg for arg in functions.tensors_in(arguments) if arg.ndim >= 3]
@@ -229,10 +235,12 @@ class _Functions(TorchFunctionMode):
         reference = self._scores.get(id(value))
         return reference is not None and reference() is value
 
-    def _is_attention(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def is_attention(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a softmax makes attention weights of its argument."""
         scores = args[0] if args else None
         if not isinstance(scores, torch.Tensor) or not self._has_scores(scores):
+            return False
+        if scores.ndim not in (3, 4):
             return False
         axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
         return isinstance(axis, int) and axis % scores.ndim == scores.ndim - 1

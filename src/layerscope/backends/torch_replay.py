@@ -479,6 +479,10 @@ class Replay(TorchFunctionMode):
         if not self._producers.are(args, step.sources):
             raise Diverged
         self._cursor = number + 1
+        if step.is_module and step.call.marks:  # a softmax that makes attention weights
+            self._handed[str(step.call.attention)] = (weakref.ref(result), result._version)
+            if step.weights is not None:
+                self.values[step.weights] = attention.marking(args[0])(result)
         if step.shape is not None and type(result) is torch.Tensor:
             # The way that most calls go, without a further call for any of this.
             if result.shape != step.shape or result.is_inference():

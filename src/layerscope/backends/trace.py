@@ -230,6 +230,7 @@ class Trace:
         *,
         axes: tuple[str, ...] | None = None,
         value: Any = None,
+        around: bool = False,
     ) -> str | None:
         """Note the attention weights of the layer that runs now, as ``<its address>/attention``.
 
@@ -238,14 +239,16 @@ class Trace:
         key. Masked places hold -0.0, which equals 0 in every computation and can be told from it.
         The weights are a value beside the others: nothing that follows is taken to come from them,
         but for what comes from ``value``, a tensor of the pass that holds them already; a layer
-        that returns it hands them on.
+        that returns it hands them on. ``around`` where the layer that runs now is only the softmax,
+        and the one around it is what attends.
 
         Returns their address; None inside a loop, where they are not noted.
         """
         frame = self._frames[-1] if self._frames else None
         if frame is not None and (frame.hidden or frame.subject.opaque):
             return None
-        inside = frame.subject.address if frame is not None and len(self._frames) > 1 else ""
+        depth = len(self._frames) - 1 - around
+        inside = self._frames[depth].subject.address if depth > 0 else ""
         address = self._numbered(f"{inside}/attention" if inside else "attention")
         axes = axes or named_axes(tuple(shape), layout="attention")
         inputs = dict.fromkeys(a for value in leaves(arguments) for a in self._lineage_of(value))
