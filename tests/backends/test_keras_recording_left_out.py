@@ -91,7 +91,7 @@ MODELS: dict[str, tuple[Callable[[], Any], list[str], str]] = {
     "used by its call": (WithoutCalling, ["a", "o"], NOTHING),
     "a step of its own": (OwnStep, ["a", "o"], NOTHING),
     "in a part": (
-        nested, ["spare/a", "spare/o", "out"],
+        nested, ["spare/a", "spare", "out"],
         "not called on the probe, so nothing is recorded of: spare/spare",
     ),
 }  # fmt: skip
@@ -120,12 +120,13 @@ def test_the_training_of_a_model_with_a_layer_that_is_not_called(
     )
     recorder.close()
     run = ls.open_recording(url)
-    assert run.steps.tolist() == [0, 1, 2]
+    # A fit is recorded from before its first epoch on; a loop where it says so.
+    assert run.steps.tolist() == ([0, 1] if make is OwnStep else [0, 1, 2])
     names = [address.replace("spare_1", "spare") for address in run]
     assert [n.rpartition("/")[2] for n in names] == [n.rpartition("/")[2] for n in called]
     last = list(run)[-1]
     expected = ls.activations(model, X[:3])[last].values
-    np.testing.assert_allclose(run.at(2)[last].values, expected, rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(run.at(None)[last].values, expected, rtol=2e-3, atol=1e-3)
     for mine, theirs in zip(model.weights, plain.weights, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (mine, theirs)))
     said = note if "/" not in note else note.rpartition("/")[2]

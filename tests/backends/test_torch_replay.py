@@ -269,3 +269,19 @@ def test_flags_and_sizes_of_the_call_have_plans_of_their_own() -> None:
             acts = ls.activations(model, given)
             right = model(**given).detach().numpy()
             np.testing.assert_allclose(acts["output"].values, right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("made_inside", [False, True])
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_in_whatever_mode_a_look_is_taken(mode: Any, made_inside: bool) -> None:
+    model = Net()
+    with mode():
+        if made_inside:
+            model = Net()
+        x = torch.rand(2, 4)
+        right = fresh(model, x)
+        for _ in range(3):
+            same(ls.activations(model, x), right)
+        assert torch.is_grad_enabled() is (mode is torch.enable_grad)
+        assert torch.is_inference_mode_enabled() is (mode is torch.inference_mode)
+    same(ls.activations(model, x), right)

@@ -105,6 +105,7 @@ class TorchBackend:
 
         return select(layers, address_of, executed)
 
+    @torch.inference_mode(False)  # whose tensors count no versions, and go through no gradients
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode, without gradients."""
         memory, known = self._memory, self._known
@@ -133,6 +134,7 @@ class TorchBackend:
         """The model as it is when it is first asked of this backend, which is made for one look."""
         return self._memory.known(self._model)
 
+    @torch.inference_mode(False)
     def _watched(self, x: Any, selection: Selection) -> tuple[Run, Writes]:
         """A pass that watches every operation, and what it would have left changed."""
         run, writes, _ = self._seen(_Given.of(x, self._known.like), selection)
@@ -305,7 +307,7 @@ class TorchBackend:
             refuse_pass(self._model)
             use = given.copied()
             try:
-                with random_state_kept(), ExitStack() as stack:
+                with random_state_kept(), torch.no_grad(), ExitStack() as stack:
                     if not is_lazy:
                         stack.enter_context(inference(self._model))
                     self._model(*use.args, **use.kwargs)
