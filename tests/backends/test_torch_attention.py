@@ -174,9 +174,9 @@ def test_a_query_that_may_look_nowhere_has_no_weights() -> None:
 
 
 def test_weights_of_many_positions_are_kept_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from layerscope.backends import torch_replay, trace
+    from layerscope.backends import torch_plan, trace
 
-    for module in (trace, torch_replay):
+    for module in (trace, torch_plan):
         monkeypatch.setattr(module, "MOST_WEIGHTS", 50)
     model, x = Attention("fused"), torch.rand(1, 5, 8)
     for _ in range(2):

@@ -30,9 +30,10 @@ from layerscope.backends.torch_calls import intercepted, unpacked
 from layerscope.backends.torch_exported import example as exported_example
 from layerscope.backends.torch_exported import type_name
 from layerscope.backends.torch_gradients import ValuePass
+from layerscope.backends.torch_memory import Known, Memory, planned
 from layerscope.backends.torch_misfits import explain
-from layerscope.backends.torch_plans import Known, Memory, planned
-from layerscope.backends.torch_replay import Diverged, Log, Plan, Replay, choose
+from layerscope.backends.torch_plan import Log, Plan, choose
+from layerscope.backends.torch_replay import Diverged, Replay
 from layerscope.backends.torch_sharded import awaits_first_call, refuse_pass
 from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
 from layerscope.backends.torch_untouched import (

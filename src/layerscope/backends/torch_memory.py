@@ -14,7 +14,7 @@ from torch import nn
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run
 from layerscope.backends.object_state import ObjectState
-from layerscope.backends.torch_replay import Log, Plan
+from layerscope.backends.torch_plan import Log, Plan
 from layerscope.backends.torch_sharded import awaits_first_call
 from layerscope.backends.torch_untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
