@@ -78,6 +78,6 @@ def _follow(trace: Trace, given: Any, new: Any) -> None:
     if not hasattr(given, "shape"):
         return
     if len(given.shape) == len(new.shape):
-        trace.identify(new, given)
+        trace.lineage.identify(new, given)
     else:
-        trace.carry([given], new, None)
+        trace.lineage.carry([given], new, None)

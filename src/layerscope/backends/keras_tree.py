@@ -267,11 +267,11 @@ def _walk(model: Any, trace: Trace, known: dict[int, Subject], order: CallOrder)
             continue
         inner = graph_of(operation)
         for theirs, ours in zip(inner.inputs, received, strict=True):
-            trace.identify(theirs, ours)
+            trace.lineage.identify(theirs, ours)
         _walk(operation, trace, known, order)
         trace.leave(received, list(inner.outputs))
         for ours, theirs in zip(node.outputs, inner.outputs, strict=True):
-            trace.identify(ours, theirs)
+            trace.lineage.identify(ours, theirs)
 
 
 def _structured(node: Any) -> Any:

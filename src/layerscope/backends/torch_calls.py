@@ -214,12 +214,12 @@ class _Functions(TorchFunctionMode):
         if name in functions.FRESH:
             return
         if name == "__setitem__" or (name.endswith("_") and args and result is args[0]):
-            self._trace.write([args[1:], kwargs], args[0])
+            self._trace.lineage.write([args[1:], kwargs], args[0])
             return
         for part in result if isinstance(result, tuple | list) else (result,):
             if isinstance(part, torch.Tensor):
                 order = functions.moved_axes(func, args, part.ndim)
-                self._trace.carry([args, kwargs], part, order)
+                self._trace.lineage.carry([args, kwargs], part, order)
 
     def _follow_scores(self, func: Any, arguments: Any, result: Any) -> None:
         """Note which values are products of queries and keys, or come of such."""

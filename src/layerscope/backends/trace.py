@@ -9,12 +9,12 @@ and when the pass may stop.
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from layerscope.axes import Layout, named_axes
+from layerscope.backends.lineage import Lineage, Source
 from layerscope.backends.parts import leaves, named_parts, substituted
 from layerscope.network import Layer, Network, Parameter
 from layerscope.selection import Selection
@@ -46,15 +46,6 @@ class Subject:
     #: ``"operations"``: where that is what a function in it has made.
     listed: bool | Literal["operations"] = False
     library: bool = False  #: the code between the layers in it is the framework's own
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    value: Callable[[], Any]
-    address: str
-    axes: tuple[str, ...]
-    serial: int
-    version: Hashable  #: of the value: another one tells that it was written to since
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,74 +140,34 @@ class Trace:
         self._default = default_layout
         self._keep = keep
         self._may_stop = may_stop
-        self._parents_of = parents_of
         self._version_of = version_of
+        self.lineage = Lineage(parents_of, version_of)
         self._sees_everything = sees_everything
         self.returned: tuple[Returned, ...] = ()  #: by the call that has ended last
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
-        self._origins: dict[int, _Origin] = {}
-        self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
         self._listed: dict[str, str] = {}  #: the containers that values stand under, by the values
         self._attention: set[str] = set()  #: weights, which keep their addresses
-        self._serial = 0
 
     def receive(self, name: str, value: Any, *, listed: Layer | None) -> None:
         """Note what the network receives; ``listed`` where the model counts it among its layers."""
         axes = self._axes("default", tuple(value.shape), None)
         self.input_axes[name] = axes
-        self._remember(value, name, axes)
+        self.lineage.remember(value, name, axes)
         if listed is not None:
             self.layers.append(replace(listed, shape=_open(value.shape, axes), axes=axes))
 
-    def identify(self, value: Any, other: Any) -> None:
-        """From now on, take ``value`` for ``other``."""
-        origin = self._origin(other)
-        if origin is not None:
-            self._origins[id(value)] = replace(origin, value=_constant(value))
-
-    def carry(self, arguments: Sequence[Any], result: Any, order: list[int] | None) -> None:
-        """A function that is no step of its own returned this.
-
-        It comes from all that went in, and has the axes of one of them: as they are, or in the
-        ``order`` given, where the function moves them.
-        """
-        if self._origin(result) is not None:
-            return
-        values = list(leaves(arguments))
-        lineage = tuple(dict.fromkeys(a for value in values for a in self._lineage_of(value)))
-        if lineage:
-            self._lineage[id(result)] = (_reference(result), lineage)
-        if len(result.shape) < 3:
-            return
-        for value in values:
-            source = self._origin(value)
-            if source is None or len(source.axes) != len(result.shape):
-                continue
-            if order is None and value.shape != result.shape:
-                continue
-            axes = source.axes if order is None else tuple(source.axes[i] for i in order)
-            self._remember(result, source.address, axes, derived=True)
-            return
-
     def scale(self, function: str, arguments: Sequence[Any]) -> None:
         """A function did arithmetic with a plain number, which is no step of its own."""
-        if any(self._lineage_of(value) for value in leaves(arguments)):
+        if any(self.lineage.sources(value) for value in leaves(arguments)):
             self.scaled.setdefault(function)
-
-    def write(self, arguments: Sequence[Any], target: Any) -> None:
-        """Something was written into a value: it comes from that, too, from now on."""
-        new = [a for value in leaves(arguments) for a in self._lineage_of(value)]
-        if new:
-            lineage = tuple(dict.fromkeys((*self._lineage_of(target), *new)))
-            self._lineage[id(target)] = (_reference(target), lineage)
 
     def enter(self, subject: Subject, arguments: Sequence[Any] = ()) -> None:
         """A layer is being called."""
         outer = self._frames[-1] if self._frames else None
         hidden = outer is not None and (outer.hidden or outer.subject.opaque)
-        received = [a for value in leaves(arguments) for a in self._lineage_of(value)]
-        self._frames.append(_Frame(subject, self._serial, hidden, tuple(received)))
+        received = [a for value in leaves(arguments) for a in self.lineage.sources(value)]
+        self._frames.append(_Frame(subject, self.lineage.serial, hidden, tuple(received)))
 
     def abandon(self) -> None:
         """The call came to nothing: forget it."""
@@ -251,7 +202,9 @@ class Trace:
         inside = self._frames[depth].subject.address if depth > 0 else ""
         address = self._numbered(f"{inside}/attention" if inside else "attention")
         axes = axes or named_axes(tuple(shape), layout="attention")
-        inputs = dict.fromkeys(a for value in leaves(arguments) for a in self._lineage_of(value))
+        inputs = dict.fromkeys(
+            a for value in leaves(arguments) for a in self.lineage.sources(value)
+        )
         layer = Layer(
             address,
             "Attention weights",
@@ -272,7 +225,7 @@ class Trace:
         self.layers.append(layer)
         self._attention.add(address)
         if value is not None:
-            self._remember(value, address, axes)
+            self.lineage.remember(value, address, axes)
         return address
 
     def alias(self, address: str, of: str, value: Any) -> None:
@@ -314,7 +267,7 @@ class Trace:
                 self.left_out.setdefault(frame.subject.address)
             return result
         address = self._numbered(frame.subject.address)
-        sources = [self._origin(value) for value in leaves(arguments)]
+        sources = [self.lineage.origin(value) for value in leaves(arguments)]
         replaced = {}
         returned: list[Returned] = []
         for index, (suffix, value) in enumerate(parts):
@@ -338,9 +291,9 @@ class Trace:
         guessed.
         """
         if frame.unread:
-            return self._lineage_of(result) or self._guessed(frame, address)
+            return self.lineage.sources(result) or self._guessed(frame, address)
         values = list(leaves(arguments))
-        lineages = [self._lineage_of(value) for value in values]
+        lineages = [self.lineage.sources(value) for value in values]
         known = tuple(dict.fromkeys(a for lineage in lineages for a in lineage))
         if known or not self._frames or not values:
             if not all(lineages):
@@ -362,20 +315,6 @@ class Trace:
             if found or within.received:
                 self.guessed.setdefault(address)
         return found or within.received
-
-    def _lineage_of(self, value: Any) -> tuple[str, ...]:
-        """The addresses of the layers that a value comes from."""
-        reference, lineage = self._lineage.get(id(value), (None, ()))
-        if reference is not None and reference() is value:
-            return lineage
-        origin = self._origin(value)
-        if origin is not None:
-            return (origin.address,)
-        parents = self._parents_of(value)
-        found = tuple(dict.fromkeys(a for one in parents for a in self._lineage_of(one)))
-        if found:
-            self._lineage[id(value)] = (_reference(value), found)
-        return found
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """What was called, in the order in which it was called."""
@@ -401,14 +340,14 @@ class Trace:
     def _part(
         self,
         part: _Part,
-        sources: list[_Origin | None],
+        sources: list[Source | None],
         inputs: tuple[str, ...],
         returned: list[Returned],
     ) -> Any:
         """Record one value that a layer returned; what the pass goes on with in its place."""
         frame, address, index, value = part.frame, part.address, part.index, part.value
         subject = frame.subject
-        origin = self._origin(value)
+        origin = self.lineage.origin(value)
         if origin is not None and self._hands_on(frame, origin, value):
             return self._handed_on(part, origin, returned)
         layout = subject.part_layouts.get(index, subject.layout)
@@ -436,10 +375,10 @@ class Trace:
         if self._selection.wants(layer, len(self.layers)):
             value = self._kept(part)
         self.layers.append(layer)
-        self._remember(value, address, axes)
+        self.lineage.remember(value, address, axes)
         return value
 
-    def _hands_on(self, frame: _Frame, origin: _Origin, value: Any) -> bool:
+    def _hands_on(self, frame: _Frame, origin: Source, value: Any) -> bool:
         """Whether a call only hands on a value: what a layer in it returned, or the input.
 
         Not where it was written to since: what it is now is a value of the container's own.
@@ -458,7 +397,7 @@ class Trace:
         self.values.setdefault(part.address, value)  # unless it was stored, as something else
         return value
 
-    def _handed_on(self, part: _Part, origin: _Origin, returned: list[Returned]) -> Any:
+    def _handed_on(self, part: _Part, origin: Source, returned: list[Returned]) -> Any:
         """Record that a container hands on a value; it is an alias, or listed by its own name."""
         frame, address, index, value = part.frame, part.address, part.index, part.value
         subject = frame.subject
@@ -493,7 +432,7 @@ class Trace:
             return value
         new = self._kept(part)
         if new is not value:
-            self.identify(new, value)
+            self.lineage.identify(new, value)
         return new
 
     def _move(self, inner: str, outer: str, wanted: bool) -> None:
@@ -512,27 +451,11 @@ class Trace:
         count = self._counts[address] = self._counts.get(address, 0) + 1
         return address if count == 1 else f"{address}#{count}"
 
-    def _remember(
-        self, value: Any, address: str, axes: tuple[str, ...], *, derived: bool = False
-    ) -> None:
-        self._serial += not derived
-        # What was derived from a value shares its axes, but is not what the layer returned.
-        serial = 0 if derived else self._serial
-        if not derived:
-            self._lineage.pop(id(value), None)  # it is a layer's own from now on
-        self._origins[id(value)] = _Origin(
-            _reference(value), address, axes, serial, self._version_of(value)
-        )
-
-    def _origin(self, value: Any) -> _Origin | None:
-        origin = self._origins.get(id(value))
-        return origin if origin is not None and origin.value() is value else None
-
     def _axes(
         self,
         layout: Layout | Literal["default"],
         shape: tuple[int | None, ...],
-        sources: list[_Origin | None] | None,
+        sources: list[Source | None] | None,
     ) -> tuple[str, ...]:
         source = next((s for s in sources or () if s and len(s.axes) == len(shape)), None)
         if layout == "inherit" and source is not None:
@@ -552,12 +475,12 @@ class Trace:
         samples = stated or len(shape) >= 4 or (bool(shape) and shape[0] in (None, self._batch))
         return named_axes(shape, layout=layout, has_samples=samples)  # type: ignore[arg-type]
 
-    def _correct_input(self, source: _Origin, axes: tuple[str, ...]) -> None:
+    def _correct_input(self, source: Source, axes: tuple[str, ...]) -> None:
         """The first layer with a layout of its own tells how the network's input is laid out."""
         if source.address in self.input_axes and source.axes != axes:
             self._relabel({source.address}, source.axes, axes)
 
-    def _correct_guesses(self, source: _Origin, axes: tuple[str, ...]) -> None:
+    def _correct_guesses(self, source: Source, axes: tuple[str, ...]) -> None:
         """A layer that says where its samples are tells it of all that led to it, too."""
         if source.axes == axes:
             return
@@ -581,9 +504,7 @@ class Trace:
             if layer.address in addresses and layer.axes == was:
                 shape = layer.shape and _open(layer.shape, axes)
                 self.layers[i] = replace(layer, axes=axes, shape=shape)
-        for key, origin in self._origins.items():
-            if origin.address in addresses and origin.axes == was:
-                self._origins[key] = replace(origin, axes=axes)
+        self.lineage.relabel(addresses, was, axes)
 
 
 def guessed_note(addresses: Sequence[str]) -> str:
@@ -601,14 +522,3 @@ def _open(shape: Sequence[int | None], axes: tuple[str, ...]) -> tuple[int | Non
         None if axis == "sample" else (None if length is None else int(length))
         for axis, length in zip(axes, shape, strict=True)
     )
-
-
-def _reference(value: Any) -> Callable[[], Any]:
-    try:
-        return weakref.ref(value)
-    except TypeError:  # a stand-in of a tracing framework; it is small
-        return _constant(value)
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value

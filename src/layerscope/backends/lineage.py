@@ -1,0 +1,128 @@
+"""Where the values of a pass come from: which layer returned them, or what they were made of."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from layerscope.backends.parts import leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A value that a layer returned, or one with its axes."""
+
+    value: Callable[[], Any]
+    address: str
+    axes: tuple[str, ...]
+    serial: int
+    version: Hashable  #: of the value: another one tells that it was written to since
+
+
+class Lineage:
+    """The origin of each value of a pass, by the value's identity.
+
+    Parameters
+    ----------
+    parents_of
+        Which values one that no layer returned was made of, where the framework knows.
+    version_of
+        What changes when a value is written to, where the framework writes to values.
+    """
+
+    def __init__(
+        self,
+        parents_of: Callable[[Any], Sequence[Any]],
+        version_of: Callable[[Any], Hashable],
+    ) -> None:
+        self.serial = 0  #: how many values there were
+        self._parents_of = parents_of
+        self._version_of = version_of
+        self._origins: dict[int, Source] = {}
+        self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
+
+    def identify(self, value: Any, other: Any) -> None:
+        """From now on, take ``value`` for ``other``."""
+        origin = self.origin(other)
+        if origin is not None:
+            self._origins[id(value)] = replace(origin, value=_constant(value))
+
+    def carry(self, arguments: Sequence[Any], result: Any, order: list[int] | None) -> None:
+        """A function that is no step of its own returned this.
+
+        It comes from all that went in, and has the axes of one of them: as they are, or in the
+        ``order`` given, where the function moves them.
+        """
+        if self.origin(result) is not None:
+            return
+        values = list(leaves(arguments))
+        lineage = tuple(dict.fromkeys(a for value in values for a in self.sources(value)))
+        if lineage:
+            self._lineage[id(result)] = (_reference(result), lineage)
+        if len(result.shape) < 3:
+            return
+        for value in values:
+            source = self.origin(value)
+            if source is None or len(source.axes) != len(result.shape):
+                continue
+            if order is None and value.shape != result.shape:
+                continue
+            axes = source.axes if order is None else tuple(source.axes[i] for i in order)
+            self.remember(result, source.address, axes, derived=True)
+            return
+
+    def write(self, arguments: Sequence[Any], target: Any) -> None:
+        """Something was written into a value: it comes from that, too, from now on."""
+        new = [a for value in leaves(arguments) for a in self.sources(value)]
+        if new:
+            lineage = tuple(dict.fromkeys((*self.sources(target), *new)))
+            self._lineage[id(target)] = (_reference(target), lineage)
+
+    def sources(self, value: Any) -> tuple[str, ...]:
+        """The addresses of the layers that a value comes from."""
+        reference, lineage = self._lineage.get(id(value), (None, ()))
+        if reference is not None and reference() is value:
+            return lineage
+        origin = self.origin(value)
+        if origin is not None:
+            return (origin.address,)
+        parents = self._parents_of(value)
+        found = tuple(dict.fromkeys(a for one in parents for a in self.sources(one)))
+        if found:
+            self._lineage[id(value)] = (_reference(value), found)
+        return found
+
+    def remember(
+        self, value: Any, address: str, axes: tuple[str, ...], *, derived: bool = False
+    ) -> None:
+        self.serial += not derived
+        # What was derived from a value shares its axes, but is not what the layer returned.
+        serial = 0 if derived else self.serial
+        if not derived:
+            self._lineage.pop(id(value), None)  # it is a layer's own from now on
+        self._origins[id(value)] = Source(
+            _reference(value), address, axes, serial, self._version_of(value)
+        )
+
+    def origin(self, value: Any) -> Source | None:
+        origin = self._origins.get(id(value))
+        return origin if origin is not None and origin.value() is value else None
+
+    def relabel(self, addresses: set[str], was: tuple[str, ...], axes: tuple[str, ...]) -> None:
+        """Give the values of these layers other axes, where they had those."""
+        for key, origin in self._origins.items():
+            if origin.address in addresses and origin.axes == was:
+                self._origins[key] = replace(origin, axes=axes)
+
+
+def _reference(value: Any) -> Callable[[], Any]:
+    try:
+        return weakref.ref(value)
+    except TypeError:  # a stand-in of a tracing framework; it is small
+        return _constant(value)
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
