@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import gc
 import weakref
 from typing import Any
@@ -285,3 +287,209 @@ def test_in_whatever_mode_a_look_is_taken(mode: Any, made_inside: bool) -> None:
         assert torch.is_grad_enabled() is (mode is torch.enable_grad)
         assert torch.is_inference_mode_enabled() is (mode is torch.inference_mode)
     same(ls.activations(model, x), right)
+
+
+class Writes(nn.Module):
+    """Writes to its own weights in one of several ways, where the input is positive."""
+
+    def __init__(self, way: Any) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        self.w = nn.Parameter(torch.full((4,), 0.1))
+        self.way = way
+
+    def forward(self, x: Any) -> Any:
+        alias = self.w.data  # met in every pass
+        _ = self.w.detach(), alias.clamp(0)
+        if x.sum() > 0:
+            self.way(self.w, alias)
+        return self.a(x)
+
+
+WAYS = {
+    ".data": lambda w, alias: alias.clamp_(0.5),
+    "detach": lambda w, alias: w.detach().clamp_(0.5),
+    "view": lambda w, alias: w.detach().view(2, 2)[0].fill_(3),
+    "inplace=": lambda w, alias: F.threshold(w, 0.5, 0.0, inplace=True),
+    "out=": lambda w, alias: torch.add(w.detach(), 1, out=alias),
+    "setitem": lambda w, alias: alias.__setitem__(0, 5.0),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_write_to_weights_that_was_not_foreseen_changes_nothing(way: str) -> None:
+    model = Writes(WAYS[way])
+    with torch.no_grad():
+        for x in (-torch.ones(2, 4), torch.ones(2, 4), torch.ones(2, 4)):
+            ls.activations(model, x)
+            assert torch.equal(model.w, torch.full((4,), 0.1))
+
+
+def test_what_ends_a_pass_may_be_caught() -> None:
+    class Catches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x: Any) -> Any:
+            y = x
+            try:
+                y = self.a(x) if x.sum() > 0 else self.b(x)
+            except BaseException:  # noqa: BLE001
+                y = x * 0
+            return self.c(y)
+
+    model = Catches()
+    for x in (torch.ones(2, 4), -torch.ones(2, 4), -torch.ones(2, 4)):
+        right = model.c(model.a(x) if x.sum() > 0 else model.b(x)).detach().numpy()
+        np.testing.assert_allclose(ls.activations(model, x)["c"].values, right, rtol=1e-5)
+    assert "a" in ls.activations(model, torch.ones(2, 4), layers="a")
+
+
+def test_a_function_that_was_not_met_is_a_step() -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            y = self.a(x) * 2
+            return self.b(y.sigmoid() if x.sum() > 0 else y)
+
+    model = Branches()
+    ls.activations(model, -torch.ones(2, 4))
+    assert "sigmoid" in ls.activations(model, torch.ones(2, 4))
+
+
+def test_sources_that_are_given_by_name_or_are_inputs() -> None:
+    class Chooses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c, self.d = (nn.Linear(4, 4) for _ in range(4))
+
+        def forward(self, x: Any, y: Any) -> Any:
+            first = x.sum() > 0
+            p, q = self.a(x), self.b(y)
+            return self.c(input=p if first else q) + self.d(x if first else y)
+
+    model, one = Chooses(), torch.ones(2, 4)
+    for sign, sources in ((1, ("a", "x")), (-1, ("b", "y")), (1, ("a", "x"))):
+        network = ls.activations(model, {"x": sign * one, "y": one}).network
+        assert (network["c"].inputs, network["d"].inputs) == ((sources[0],), (sources[1],))
+
+
+def test_a_value_that_is_a_weight_is_copied() -> None:
+    class Returns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c, self.w = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+            self.d = nn.Module()
+            self.d.forward = lambda: self.w.detach()  # type: ignore[method-assign]
+
+        def forward(self, x: Any) -> Any:
+            return self.c(x) + self.d()
+
+    model, x = Returns(), torch.ones(2, 4)
+    ls.activations(model, x, layers=["c*"])
+    acts = ls.activations(model, x)
+    with torch.no_grad():
+        model.w.fill_(7)
+    for address in acts:
+        if acts[address].shape == (4,):
+            assert (acts[address].values == 1).all()
+
+
+def test_a_forward_that_copies_its_own_modules() -> None:
+    class Target(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.kept = nn.Linear(4, 4), []
+
+        def forward(self, x: Any) -> Any:
+            target = copy.deepcopy(self.a)
+            outside.append(target)
+            return self.a(x) + target(x)
+
+    outside: list[Any] = []
+    model, x = Target(), torch.ones(2, 4)
+    for _ in range(3):
+        acts = ls.activations(model, x)
+        np.testing.assert_allclose(acts["output"].values, 2 * acts["a"].values, rtol=1e-6)
+    for target in outside:  # what was copied runs as any other module
+        assert torch.equal(target(x), model.a(x))
+
+
+def _holds_a_method(model: Net) -> None:
+    model.later = model.forward
+
+
+def _holds_a_closure(model: Net) -> None:
+    model.later = lambda: model
+
+
+def _holds_a_partial(model: Net) -> None:
+    model.later = functools.partial(print, model)
+
+
+def _holds_a_hook(model: Net) -> None:
+    model.a.register_forward_hook(lambda *_: (model, None)[1])
+
+
+@pytest.mark.parametrize(
+    "hold", [_holds_a_method, _holds_a_closure, _holds_a_partial, _holds_a_hook]
+)
+def test_what_a_model_holds_does_not_keep_it_alive(hold: Any) -> None:
+    model = Net()
+    hold(model)
+    for _ in range(2):
+        ls.activations(model, torch.rand(2, 4))
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_lazy_model_gets_its_shapes_and_nothing_else() -> None:
+    class Lazy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.norm, self.lazy_norm = nn.LazyLinear(4), nn.BatchNorm1d(4), None
+            self.log, self.ready = [], False
+            self.norm2 = nn.LazyBatchNorm1d()
+
+        def forward(self, x: Any) -> Any:
+            self.log.append(1)
+            self.ready = True
+            return self.norm2(self.norm(self.a(x)))
+
+    model = Lazy().train()
+    for _ in range(2):
+        ls.activations(model, torch.rand(3, 5))
+    assert model.a.weight.shape == (4, 5)
+    assert (model.log, model.ready, model.training) == ([], False, True)
+    for norm in (model.norm, model.norm2):
+        assert norm.num_batches_tracked == 0
+        assert norm.running_mean.tolist() == [0, 0, 0, 0]
+
+
+def test_objects_that_are_given_are_as_before() -> None:
+    class Cache:
+        def __init__(self) -> None:
+            self.items, self.sum = [], torch.zeros(4)
+
+    class Cached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x: Any, cache: Any) -> Any:
+            cache.items.append(1)
+            cache.sum.add_(1)
+            return self.a(x) + len(cache.items) + cache.sum
+
+    model, cache, x = Cached(), Cache(), torch.ones(2, 4)
+    right = model(x, Cache()).detach().numpy()
+    for _ in range(3):
+        acts = ls.activations(model, {"x": x, "cache": cache})
+        np.testing.assert_allclose(acts["output"].values, right, rtol=1e-5)
+        assert (cache.items, cache.sum.tolist()) == ([], [0, 0, 0, 0])

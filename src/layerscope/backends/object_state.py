@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import operator
 import random
 from collections import OrderedDict, deque
@@ -25,6 +26,9 @@ import numpy as np
 
 #: How many objects are noted at most: a data set behind a model has millions.
 _MOST = 500_000
+
+#: How many objects are asked at most whether they hold on to a model; beyond, they may.
+_MOST_OPAQUE = 10_000
 
 #: Arrays of more values are taken to be data, not state.
 _LARGEST_ARRAY = 2**20
@@ -73,7 +77,11 @@ class ObjectState:
         self._sets: list[tuple[set[Any], set[Any]]] = []
         self._slotted: list[tuple[Any, tuple[str, ...], dict[str, Any]]] = []
         self._others: list[_Restore] = []
+        self._opaque: list[Any] = []  #: what is not looked into, and may hold anything
+        self._left_alone: frozenset[int] = frozenset()
         self._visit_all(root)
+        self.refers_to_root = self.refers_to_root or _reach(self._opaque, root)
+        self._opaque.clear()
 
     def is_current(self) -> bool:
         """Whether everything is still as it was noted, so that it need not be noted again."""
@@ -99,17 +107,21 @@ class ObjectState:
         """Yield what every dict held, of attributes too, in the order in which they were met."""
         return (before for _, before in [*self._dicts, *self._odd])
 
+    def leave_alone(self, held: Iterable[Any]) -> None:
+        """Have :meth:`restore` leave these dicts as they are then."""
+        self._left_alone = frozenset(map(id, held))
+
     def restore(self) -> list[Any]:
         """Put everything back; return the dicts, lists and sets that had changed."""
         changed: list[Any] = []
         if self.is_current():
             return changed
         for held in self._empty:
-            if held:
+            if held and id(held) not in self._left_alone:
                 changed.append(held)
                 _base(held).clear(held)
         for held, before in [*self._dicts, *self._odd]:
-            if _differs(held, before):
+            if _differs(held, before) and id(held) not in self._left_alone:
                 changed.append(held)
                 _refill(held, before)
         for items, entries in self._lists:
@@ -140,6 +152,8 @@ class ObjectState:
             for value in pending.pop():
                 kind = type(value)
                 if kind in atoms:
+                    if kind is MethodType or (kind is FunctionType and value.__closure__):
+                        self._opaque.append(value)
                     continue
                 if (kind is dict or kind is OrderedDict) and not value:
                     empty.append(value)
@@ -181,11 +195,15 @@ class ObjectState:
             return value.ravel().tolist() if value.dtype == object else ()
         if kind == "random":
             self._others.append(_random_restorer(value))
+        if kind == "nothing":
+            self._opaque.append(value)
         return value if kind == "constant" else ()
 
     def _attributes(self, value: Any) -> list[Any]:
         """Note the attributes of an object, and return their values."""
         values: list[Any] = []
+        if isinstance(value, functools.partial):
+            self._opaque.append(value)
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is dict:
             before = attributes.copy()
@@ -198,6 +216,26 @@ class ObjectState:
             self._slotted.append((value, slots, entries))
             values.extend(entries.values())
         return values
+
+
+def _reach(opaque: list[Any], root: Any) -> bool:
+    """Return whether one of these objects, which are not looked into, holds on to the root."""
+    seen: set[int] = set()
+    pending = list(opaque)
+    while pending:
+        value = pending.pop()
+        if value is root:
+            return True
+        if id(value) in seen or isinstance(value, ModuleType | type):
+            continue
+        seen.add(id(value))
+        if len(seen) > _MOST_OPAQUE:
+            return True
+        if isinstance(value, FunctionType):  # not its globals, which are the program's
+            pending += [value.__closure__, value.__defaults__, value.__kwdefaults__, vars(value)]
+        else:
+            pending += gc.get_referents(value)
+    return False
 
 
 def _items_differ(items: Any, entries: list[Any]) -> bool:

@@ -22,6 +22,7 @@ from layerscope.backends.parts import is_record
 from layerscope.backends.torch_arguments import (
     arguments,
     arguments_copied,
+    objects_in,
     signature,
     tensors_by_name,
 )
@@ -39,6 +40,7 @@ from layerscope.backends.torch_tensors import Originals, is_value, lasting_tenso
 from layerscope.backends.torch_untouched import (
     Writes,
     inference,
+    lazy_attributes,
     restored,
     state_of,
     unchanged,
@@ -168,7 +170,7 @@ class TorchBackend:
             known = tree.subjects(self._model)
             with (
                 Originals() as originals,
-                unchanged(state_of(self._model), originals) as writes,
+                unchanged(state_of(self._model, given.objects), originals) as writes,
                 inference(self._model),
             ):
                 trace = Trace(
@@ -182,6 +184,7 @@ class TorchBackend:
                     version_of=originals.version_of,
                     sees_everything=originals.sees_everything,
                 )
+                log.received(given.received.values())
                 for name, tensor in given.received.items():
                     trace.receive(name, tensor, listed=None)
                 output, complete = self._call(
@@ -191,6 +194,8 @@ class TorchBackend:
                 originals.detach_from([*writes.tensors, *lasting], only=values)
         run = self._result(trace, given, output, complete)
         copied = originals.copied(values)
+        if given.objects:
+            return run, writes, None
         return run, writes, planned(self._model, trace, log, run, writes, copied, complete)
 
     def _replayed(
@@ -206,11 +211,9 @@ class TorchBackend:
         if choice is None:
             return None
         modules = model.modules(self._model)
-        lasting = frozenset(map(id, model.tensors))
-        guarded = lasting - {id(model.tensors[i]) for i in plan.written}
         while True:
             use = given.copied()
-            replay = Replay(plan, choice, lasting, guarded, use.received)
+            replay = Replay(plan, choice, model.tensors, use.received)
             output, complete = None, False
             try:
                 with (
@@ -220,7 +223,7 @@ class TorchBackend:
                 ):
                     with replay.watching(modules), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)
-                        complete = True
+                        complete = not replay.stopped  # the model may catch what ends a pass
                     overwritten = replay.overwritten()
                 if complete:
                     replay.finish()
@@ -309,8 +312,12 @@ class TorchBackend:
             use = given.copied()
             try:
                 with random_state_kept(), torch.no_grad(), ExitStack() as stack:
-                    if not is_lazy:
-                        stack.enter_context(inference(self._model))
+                    if is_lazy:
+                        state = state_of(self._model, given.objects)
+                        state.leave_alone(lazy_attributes(self._model))
+                        originals = stack.enter_context(Originals())
+                        stack.enter_context(unchanged(state, originals))
+                    stack.enter_context(inference(self._model))
                     self._model(*use.args, **use.kwargs)
             except Exception as error:
                 explain(self._model, given.args, given.kwargs, error)
@@ -337,7 +344,7 @@ class TorchBackend:
 
         try:
             with intercepted(trace, known, prefix_of, originals, log, sealed):
-                return self._model(*args, **kwargs), True
+                return self._model(*args, **kwargs), not trace.is_over
         except PassComplete:
             return None, False
 
@@ -397,6 +404,11 @@ class _Given:
         """The same, for the model to write to."""
         args, kwargs = arguments_copied(self.args, self.kwargs)
         return _Given(args, kwargs, tensors_by_name(args, kwargs))
+
+    @property
+    def objects(self) -> list[Any]:
+        """Those among the arguments that are handed on as they are."""
+        return objects_in(self.args, self.kwargs)
 
     @property
     def batch(self) -> int | None:

@@ -51,6 +51,28 @@ def _copied(value: Any) -> Any:
     return _mapped(value, lambda array: array.clone() if torch.is_tensor(array) else array)
 
 
+def objects_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Return the objects among arguments that are handed on as they are, and can be written to."""
+    found: list[Any] = []
+
+    def visit(value: Any) -> None:
+        if isinstance(value, dict):
+            for item in value.values():
+                visit(item)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                visit(item)
+        elif hasattr(value, "__dict__") and not (
+            isinstance(value, torch.Tensor | np.ndarray | type)
+            or callable(value)
+            or is_record(value)
+        ):
+            found.append(value)
+
+    visit((args, kwargs))
+    return found
+
+
 def _given(value: Any, like: torch.Tensor) -> Any:
     """Return an argument with its arrays made tensors, in whatever structure they are."""
     return _mapped(value, lambda array: _tensor(array, like))
@@ -134,4 +156,4 @@ def _signature(value: Any) -> Hashable:
         return type(value), tuple(_signature(getattr(value, f.name, None)) for f in fields)
     if isinstance(value, bool | int | float | str | type(None)):
         return type(value), value
-    return type(value), id(value)
+    return type(value), id(value)  # objects: a pass that is given some is watched each time

@@ -25,7 +25,9 @@ class CallLog(Protocol):
     def memory_given(self, tensors: Iterable[torch.Tensor]) -> None:
         """The memory of these may be written to by other names from now on."""
 
-    def module_ended(self, module: nn.Module, args: Any, result: Any, seen: Seen) -> None:
+    def module_ended(
+        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: Seen
+    ) -> None:
         """A module has returned."""
 
     def function_ended(self, func: Any, args: Any, result: Any, seen: Seen) -> None:
@@ -68,12 +70,14 @@ def intercepted(
     entered: list[nn.Module] = []
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() == owner:
+        if threading.get_ident() == owner and module in subjects:
             entered.append(module)
             trace.enter(subjects[module])
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         # Called with None where the module raised: then it leaves, and has returned nothing.
+        if module not in subjects:
+            return  # a copy that the model has made of one of its own, hooks and all
         if threading.get_ident() != owner:
             trace.in_threads.setdefault(subjects[module].address)
             return
@@ -93,7 +97,9 @@ def intercepted(
                 trace.leave([args, kwargs], unpacked(result))
             finally:  # also where the pass ends with it
                 if log is not None:
-                    log.module_ended(module, args, result, Seen(trace.returned, weights, marks))
+                    log.module_ended(
+                        module, args, kwargs, result, Seen(trace.returned, weights, marks)
+                    )
 
     addresses = {subject.address for subject in subjects.values()}
     seen = _Functions(trace, prefix_of, addresses, originals, log, sealed)
@@ -165,7 +171,7 @@ class _Functions(TorchFunctionMode):
         self._follow_scores(func, [args, kwargs], result)
         sealed = inside is not None and inside.address in self._sealed
         if self._log is not None and not sealed:
-            self._log.function_ended(func, args, result, seen)
+            self._log.function_ended(func, [*args, *kwargs.values()], result, seen)
         return result
 
     def _step(
@@ -196,7 +202,7 @@ class _Functions(TorchFunctionMode):
         except PassComplete:
             if self._log is not None:
                 seen.returned = self._trace.returned
-                self._log.function_ended(func, args, result, seen)
+                self._log.function_ended(func, [*args, *kwargs.values()], result, seen)
             raise
         finally:
             seen.returned = self._trace.returned

@@ -138,11 +138,12 @@ def writes_unseen(func: Any) -> bool:
     return gives_memory(func) and getattr(func, "__name__", "") != "__get__"
 
 
-def kind(func: Any, steps: Collection[Any]) -> str:
+def kind(func: Any, steps: Collection[Any], met: Collection[Any]) -> str:
     """Return what a replay has to do about a function.
 
-    ``"step"``, ``"writing step"``: it is among the calls of the plan; ``"memory"``: it gives memory
-    to others, and is not; ``"writes"``: it may write to its arguments; ``"plain"``: nothing.
+    ``"step"``, ``"writing step"``: it is among the calls of the plan; ``"foreign"``: it gives
+    memory to others, or may be a step, and was not ``met`` in the watched pass; ``"writes"``: it
+    may write to its arguments; ``"plain"``: nothing.
     """
     name = plain_name(func)
     writes = (
@@ -153,8 +154,16 @@ def kind(func: Any, steps: Collection[Any]) -> str:
     if func in steps:
         return "writing step" if writes else "step"
     if gives_memory(func):
-        return "memory"
+        return "foreign"
+    normalizes = name in ("batch_norm", "instance_norm")
+    if func not in met and not normalizes and _may_be_step(func):
+        return "foreign"
     return "writes" if writes else "plain"
+
+
+def _may_be_step(func: Any) -> bool:
+    name = step_name(func, ())
+    return name is not None and name != "flatten" and bare_name(func) not in _WITH_NUMBERS
 
 
 def written_by(

@@ -41,13 +41,13 @@ class Known:
         )
         #: A floating parameter, which tells what type and device arrays are to have.
         self.like = next((p for p in model.parameters() if p.is_floating_point()), None)
-        self._types = [(tensor.dtype, tensor.requires_grad) for tensor in self.tensors]
+        self._types = [(t.dtype, t.requires_grad, t.shape) for t in self.tensors]
         # Without the model itself, which goes when nobody else holds on to it.
         self._modules = [module for module in model.modules() if module is not model]
 
     def is_current(self) -> bool:
         """Whether the model is still as it was found."""
-        types = map(operator.attrgetter("dtype", "requires_grad"), self.tensors)
+        types = map(operator.attrgetter("dtype", "requires_grad", "shape"), self.tensors)
         return all(map(operator.eq, types, self._types)) and self.state.is_current()
 
     def modules(self, model: nn.Module) -> list[nn.Module]:
@@ -106,7 +106,7 @@ def fingerprint(state: ObjectState) -> Hashable:
         for attributes in state.contents()
         for value in attributes.values()
     ]
-    tensors = [(id(t), t.dtype, t.requires_grad) for t in tensors_of(state)]
+    tensors = [(id(t), t.dtype, t.requires_grad, t.shape) for t in tensors_of(state)]
     return tuple(entries), tuple(tensors)
 
 
@@ -136,6 +136,8 @@ def planned(
     return Plan(
         calls=calls,
         functions=functions,
+        met=frozenset(call.what for call in log.calls if not call.is_module),
+        with_kwargs=frozenset(log.with_kwargs),
         sealed=frozenset(id(m) for m in model.modules() if tree.is_sealed(m)),
         network=run.network,
         aliases=dict(trace.aliases),
@@ -145,7 +147,7 @@ def planned(
         written=tuple(sorted(positions[id(t)] for t in writes.written)),
         complete=complete,
         handed_on=frozenset(r.handed_on for call in calls for r in call.returned if r.handed_on),
-        copied=copied | log.written_uncounted(),
+        copied=copied | log.written_uncounted() | log.in_memory_of(held),
     )
 
 

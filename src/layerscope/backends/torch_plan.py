@@ -37,6 +37,8 @@ class Plan:
 
     calls: tuple[Call, ...]
     functions: frozenset[Any]  #: those that are calls of the plan
+    met: frozenset[Any]  #: all that were called
+    with_kwargs: frozenset[int]  #: ids of modules that are given tensors by name
     sealed: frozenset[int]  #: ids of the modules whose functions are their own affair
     network: Network
     aliases: Mapping[str, str]
@@ -56,6 +58,7 @@ class Log:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.with_kwargs: set[int] = set()  #: ids of modules that were given tensors by name
         self._producers = Producers()
         self._storages: dict[str, int] = {}  #: of every value, whether it is kept or not
         self._shared: set[int] = set()  #: storages that others may write to uncounted
@@ -64,13 +67,26 @@ class Log:
         """Return the addresses of values whose memory may be written to without being counted."""
         return {address for address, held in self._storages.items() if held in self._shared}
 
+    def in_memory_of(self, tensors: Iterable[torch.Tensor]) -> set[str]:
+        """Return the addresses of values that share the memory of one of these."""
+        storages = set(map(functions.storage_of, tensors))
+        return {address for address, held in self._storages.items() if held in storages}
+
+    def received(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note what the network receives."""
+        self._producers.receive(tensors)
+
     def memory_given(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note that the memory of these may be written to uncounted from now on."""
         self._shared.update(map(functions.storage_of, tensors))
 
-    def module_ended(self, module: nn.Module, args: Any, result: Any, seen: Seen) -> None:
+    def module_ended(
+        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: Seen
+    ) -> None:
         """Note that a module has returned."""
-        self._note(weakref.ref(module), True, args, unpacked(result), seen)
+        if any(True for _ in functions.tensors_in(kwargs)):
+            self.with_kwargs.add(id(module))
+        self._note(weakref.ref(module), True, [*args, *kwargs.values()], unpacked(result), seen)
 
     def function_ended(self, func: Any, args: Any, result: Any, seen: Seen) -> None:
         """Note that a function has returned."""
@@ -109,7 +125,7 @@ class Log:
         renumbered = [
             Call(
                 call.what, call.is_module, call.returned, call.shapes, call.attention, call.marks,
-                tuple(numbers.get(source, -1) for source in call.sources),
+                tuple(numbers.get(source, min(source, -1)) for source in call.sources),
             )
             for call in kept
         ]  # fmt: skip
@@ -127,6 +143,11 @@ class Producers:
         self._calls: dict[int, int] = {}
         self._held: list[torch.Tensor] | None = [] if holding else None
         self._references: dict[int, weakref.ref[torch.Tensor]] = {}
+
+    def receive(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note the network's inputs, which come from no call."""
+        for i, tensor in enumerate(tensors):
+            self.note(tensor, -2 - i)
 
     def note(self, tensor: torch.Tensor, call: int) -> None:
         """Note that a call has returned this."""
@@ -162,7 +183,7 @@ class Producers:
 
     def _call(self, tensor: torch.Tensor) -> int:
         number = self._calls.get(id(tensor), -1)
-        if number >= 0 and self._held is None and self._references[id(tensor)]() is not tensor:
+        if number != -1 and self._held is None and self._references[id(tensor)]() is not tensor:
             return -1
         return number
 

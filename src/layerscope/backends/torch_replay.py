@@ -13,11 +13,12 @@ its version; it is copied at once from then on, and the pass is made once more.
 
 from __future__ import annotations
 
+import functools as tools
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -45,10 +46,9 @@ class Replay(TorchFunctionMode):
     ----------
     plan, choice
         What the pass is, and what to keep of it.
-    lasting
-        Ids of the tensors that the model holds: what shares their memory is copied.
-    guarded
-        Those among them that a pass is not known to write to, and of which no copy was made.
+    held
+        The tensors that the model holds: what shares their memory is copied, and of those that the
+        plan does not write to there are no copies.
     received
         The network's inputs, by name.
     """
@@ -57,8 +57,7 @@ class Replay(TorchFunctionMode):
         self,
         plan: Plan,
         choice: Choice,
-        lasting: frozenset[int],
-        guarded: frozenset[int],
+        held: Sequence[torch.Tensor],
         received: Mapping[str, torch.Tensor],
     ) -> None:
         super().__init__()
@@ -66,15 +65,19 @@ class Replay(TorchFunctionMode):
         self._plan = plan
         self._steps = choice.steps
         self._choice = choice
-        self._lasting = lasting
-        self._guarded = guarded
+        self._lasting = frozenset(map(id, held))
+        written = frozenset(plan.written)
+        self._guarded = [tensor for i, tensor in enumerate(held) if i not in written]
         self._versions: list[tuple[str, torch.Tensor, int]] = []
         self._handed: dict[str, tuple[Any, int]] = {
             name: (weakref.ref(value), value._version) for name, value in received.items()
         }
         self._producers = Producers(holding=choice.everything)
+        self._producers.receive(received.values())
         self._unsealed: list[nn.Module] = []
         self._cursor = 0
+        self._is_active = False
+        self.stopped = False  #: whether everything that was asked for was there before the end
         self._owner = threading.get_ident()
 
     def overwritten(self) -> set[str]:
@@ -86,26 +89,22 @@ class Replay(TorchFunctionMode):
         """See the calls of these modules, and of functions, for as long as this lasts."""
         # As ``register_forward_hook`` does it, without an object for each of thousands of hooks,
         # whose making and removing takes longer than what they do.
-        sealed, key = self._plan.sealed, -id(self)
-        seal, ended, sealed_ended = self._seal, self._ended, self._sealed_ended
+        plan, key = self._plan, -id(self)
         hooked: list[nn.Module] = []
-        handles: list[Any] = []
+        self._is_active = True
         try:
             for module in modules:
                 if isinstance(module, torch.jit.ScriptModule):
                     continue  # takes no hooks
-                if isinstance(module, nn.MultiheadAttention):
-                    hook = self._attention_ended
-                    handles.append(
-                        module.register_forward_hook(hook, with_kwargs=True, always_call=True)
-                    )
-                    continue
                 hooked.append(module)
-                if id(module) in sealed:
-                    module._forward_pre_hooks[key] = seal
-                    module._forward_hooks[key] = sealed_ended
-                else:
-                    module._forward_hooks[key] = ended
+                hook: Any = self._ended
+                if id(module) in plan.with_kwargs or isinstance(module, nn.MultiheadAttention):
+                    module._forward_hooks_with_kwargs[key] = True
+                    hook = self._ended_with_kwargs
+                elif id(module) in plan.sealed:
+                    module._forward_pre_hooks[key] = self._seal
+                    hook = self._sealed_ended
+                module._forward_hooks[key] = hook
                 module._forward_hooks_always_called[key] = True
             with self:
                 try:
@@ -113,12 +112,16 @@ class Replay(TorchFunctionMode):
                 finally:
                     self._unseal()
         finally:
-            for handle in handles:
-                handle.remove()
+            self._is_active = False
             for module in hooked:
                 module._forward_pre_hooks.pop(key, None)
                 module._forward_hooks.pop(key, None)
+                module._forward_hooks_with_kwargs.pop(key, None)
                 module._forward_hooks_always_called.pop(key, None)
+
+    def __deepcopy__(self, memo: Any) -> Replay:
+        # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
+        return self
 
     def ordered(self) -> dict[str, torch.Tensor]:
         """Return the values that were kept, in the order of the plan."""
@@ -127,11 +130,17 @@ class Replay(TorchFunctionMode):
     def finish(self) -> None:
         """Raise Diverged where not every call of the plan was made."""
         if self._cursor != len(self._steps):
-            raise Diverged
+            self._diverge()
+
+    def _diverge(self) -> NoReturn:
+        self._cursor = -1  # for good: the model's own code may catch what is raised here
+        raise Diverged
 
     def _seal(self, module: nn.Module, args: Any) -> None:
         # What PyTorch's own layers call is their affair, and need not pass by here.
-        if threading.get_ident() == self._owner and _is_innermost(self):
+        # Not where one is in training mode, and may write to its statistics.
+        mine = self._is_active and threading.get_ident() == self._owner
+        if mine and not module.training and _is_innermost(self):
             torch._C._pop_torch_function_stack()
             self._unsealed.append(module)
 
@@ -149,25 +158,28 @@ class Replay(TorchFunctionMode):
         else:
             self._ended(module, args, result)
 
-    def _attention_ended(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+    def _ended_with_kwargs(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         with torch._C.DisableTorchFunction():
             step = self._steps[self._cursor] if 0 <= self._cursor < len(self._steps) else None
-            if step is not None and step.weights is not None and result is not None:
-                self.values[step.weights] = attention.module_weights(module, args, kwargs)  # type: ignore[arg-type]
-            self._module_ended(module, args, result)
+            weights = None if step is None or result is None else step.weights
+            if weights is not None and isinstance(module, nn.MultiheadAttention):
+                self.values[weights] = attention.module_weights(module, args, kwargs)
+            self._module_ended(module, [*args, *kwargs.values()], result)
 
     def _ended(self, module: nn.Module, args: Any, result: Any) -> None:
         with torch._C.DisableTorchFunction():
             self._module_ended(module, args, result)
 
     def _module_ended(self, module: nn.Module, args: Any, result: Any) -> None:
+        if not self._is_active:
+            return
         if threading.get_ident() != self._owner:
             self._cursor = -1  # no pass that was planned calls modules in other threads
             return
         number = self._cursor
         step = self._steps[number] if 0 <= number < len(self._steps) else None
         if step is None or not step.is_module or step.what() is not module:
-            raise Diverged
+            self._diverge()
         self._follow(number, step, args, result)
 
     def __torch_function__(
@@ -176,38 +188,42 @@ class Replay(TorchFunctionMode):
         kinds = self._plan.kinds
         kind = kinds.get(func)
         if kind is None:
-            kind = kinds[func] = functions.kind(func, self._plan.functions)
+            kind = kinds[func] = functions.kind(func, self._plan.functions, self._plan.met)
         if kwargs is None:
             kwargs = {}
-        if kind == "plain" and "out" not in kwargs:
+        if kind == "plain" and "out" not in kwargs and not kwargs.get("inplace"):
             return func(*args, **kwargs)
-        if kind == "memory":
-            raise Diverged
-        if kind != "step":
+        if kind == "foreign":
+            self._diverge()
+        if kind != "step" or kwargs.get("inplace") or "out" in kwargs:
             self._guard(func, args, kwargs)
-            if kind != "writing step":
+            if kind not in ("writing step", "step"):
                 return func(*args, **kwargs)
         result = func(*args, **kwargs)
         number = self._cursor
         step = self._steps[number] if 0 <= number < len(self._steps) else None
         if step is None or step.is_module or step.what != func:
-            raise Diverged
+            self._diverge()
         if step.weights is not None:
             self.values[step.weights] = attention.FusedCall(args, kwargs).weights()
-        self._follow(number, step, args, result)
+        self._follow(number, step, [*args, *kwargs.values()] if kwargs else args, result)
         return result
 
     def _guard(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raise Diverged before something is written to that could not be put back."""
         for tensor in functions.written_by(func, args, kwargs):
-            base = tensor._base
-            if id(tensor) in self._guarded or (base is not None and id(base) in self._guarded):
-                raise Diverged
+            # By whatever name: a view, ``.data``, ``detach()``.
+            if functions.storage_of(tensor) in self._guarded_storages:
+                self._diverge()
+
+    @tools.cached_property
+    def _guarded_storages(self) -> frozenset[int]:
+        return frozenset(map(functions.storage_of, self._guarded))
 
     def _follow(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
         """Hold what a call was given and has returned against the plan; keep what is chosen."""
         if not self._producers.are(args, step.sources):
-            raise Diverged
+            self._diverge()
         self._cursor = number + 1
         if step.is_module and step.call.marks:  # a softmax that makes attention weights
             self._handed[str(step.call.attention)] = (weakref.ref(result), result._version)
@@ -216,7 +232,7 @@ class Replay(TorchFunctionMode):
         if step.shape is not None and type(result) is torch.Tensor:
             # The way that most calls go, without a further call for any of this.
             if result.shape != step.shape or result.is_inference():
-                raise Diverged
+                self._diverge()
             self._producers.note(result, number)
             if step.handed_on is not None:
                 self._check_handed_on(result, step.handed_on)
@@ -227,16 +243,17 @@ class Replay(TorchFunctionMode):
         elif step.call.returned:
             self._follow_parts(number, step, args, unpacked(result) if step.is_module else result)
         if number == self._choice.last:
+            self.stopped = True
             raise PassComplete
 
     def _follow_parts(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
         call = step.call
         parts = [value for _, value in named_parts(result)]
         if len(parts) != len(call.shapes):
-            raise Diverged
+            self._diverge()
         for part, shape, returned in zip(parts, call.shapes, call.returned, strict=True):
             if part.shape != shape or part.is_inference():
-                raise Diverged
+                self._diverge()
             self._producers.note(part, number)
             if returned.handed_on is not None:
                 self._check_handed_on(part, returned.handed_on)
@@ -248,7 +265,7 @@ class Replay(TorchFunctionMode):
     def _check_handed_on(self, value: torch.Tensor, address: str) -> None:
         reference, version = self._handed.get(address, (None, -1))
         if reference is None or reference() is not value or version != value._version:
-            raise Diverged
+            self._diverge()
 
     def _keep(self, address: str, value: torch.Tensor, scores: torch.Tensor | None) -> None:
         base = value._base

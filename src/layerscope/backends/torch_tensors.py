@@ -42,6 +42,7 @@ class Originals(TorchDispatchMode):
         """
         values[key] = tensor
         if tensor.layout is not torch.strided:
+            values[key] = tensor.clone()  # it has no one storage to be watched
             return tensor
         storage = _storage(tensor)
         if storage in self._given_away:

@@ -52,6 +52,8 @@ def is_sealed(module: nn.Module) -> bool:
     return (
         type(module).__module__.startswith("torch.nn.")
         and not module._modules
+        and not module._forward_hooks  # of the user's own, which may do anything
+        and not module._forward_pre_hooks
         and not isinstance(module, torch.jit.ScriptModule)
     )
 

@@ -93,13 +93,27 @@ class Writes:
     complete: bool = True  #: whether all of the model's objects were looked at
 
 
-def state_of(model: nn.Module) -> ObjectState:
-    """Note what is reachable from a model; its leaves are the tensors, and random generators."""
-    state = ObjectState(model, (torch.Tensor, torch.Generator), (nn.Module,))
+def state_of(model: nn.Module, others: Sequence[Any] = ()) -> ObjectState:
+    """Note what is reachable from a model; its leaves are the tensors, and random generators.
+
+    ``others`` are objects that it is given, and may write to.
+    """
+    root = (model, *others) if others else model
+    state = ObjectState(root, (torch.Tensor, torch.Generator), (nn.Module,))
     for module in model.modules():
         if isinstance(module, torch.jit.ScriptModule):  # its tensors are not among its attributes
             state.leaves += [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     return state
+
+
+def lazy_attributes(model: nn.Module) -> Iterator[Attributes]:
+    """Yield what a first call fills in of lazy modules, which can't be taken back."""
+    for module in model.modules():
+        lazy = any(map(nn.parameter.is_lazy, module.parameters(recurse=False)))
+        lazy = lazy or any(map(nn.parameter.is_lazy, module.buffers(recurse=False)))
+        if lazy:
+            yield vars(module)
+            yield from (held for held in vars(module).values() if isinstance(held, dict))
 
 
 @contextmanager
@@ -112,7 +126,10 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
     memory = [(t, t.detach()) for t in tensors.values() if _has_plain_memory(t)]
     before: dict[str, Any] = {}
     for name, tensor in tensors.items():
-        originals.watch(before, name, tensor)
+        if tensor.layout is torch.strided:
+            originals.watch(before, name, tensor)
+        else:
+            before[name] = tensor
     writes = Writes(tuple(tensors_of(state)), complete=state.complete)
     try:
         with _flags_kept(state), _gradients_kept(tensors.values(), writes):
@@ -207,6 +224,10 @@ def _has_plain_memory(tensor: torch.Tensor) -> bool:
 def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
     # A tensor made in inference mode may only be written to in it.
     with torch.inference_mode() if tensor.is_inference() else torch.no_grad():
+        strides = tensor.stride() if tensor.layout is torch.strided else ()
+        for axis, stride in enumerate(strides):
+            if stride == 0:  # the same memory again and again
+                tensor, values = tensor.narrow(axis, 0, 1), values.narrow(axis, 0, 1)
         tensor.copy_(values)
 
 

@@ -143,6 +143,7 @@ class Trace:
         self._version_of = version_of
         self.lineage = Lineage(parents_of, version_of)
         self._sees_everything = sees_everything
+        self.is_over = False  #: whether everything that was asked for was there before the end
         self.returned: tuple[Returned, ...] = ()  #: by the call that has ended last
         self._counts: dict[str, int] = {}
         self._frames: list[_Frame] = []
@@ -278,6 +279,7 @@ class Trace:
                 replaced[id(value)] = new
         self.returned = tuple(returned)
         if self._may_stop and self._selection.is_complete(self.values, len(self.layers) - 1):
+            self.is_over = True
             raise PassComplete
         return substituted(result, replaced) if replaced else result
 
