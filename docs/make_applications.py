@@ -26,8 +26,9 @@ def row(name: str) -> tuple[str, ...]:
     """The cells of one architecture."""
     from cases import applications
     from layerscope import describe, diagram
+    from layerscope.network import computing
 
-    network = describe(applications.build(name))
+    network, _ = computing(describe(applications.build(name)))
     boxes = len(diagram(network).header["boxes"])
     title = f"**{name}**" if name in applications.FAMILIES else name
     refused = (name in applications.REFUSED.get(backend, ()) for backend in BACKENDS)

@@ -186,7 +186,8 @@ def computing(
 ) -> tuple[Network, dict[str, str]]:
     """Return the network without its containers, and the other names of its layers.
 
-    A container's own name, and what stood under it, become names of the layer that it hands on.
+    A container's own name, and what stood under it, become names of the layer that it hands on,
+    which takes over its parameters.
     """
     handed_on = {row.address: row.inputs[0] for row in network if row.role == "container"}
 
@@ -195,7 +196,18 @@ def computing(
             address = handed_on[address]
         return address
 
-    rows = tuple(row for row in network if row.role != "container")
+    taken_over: dict[str, tuple[Parameter, ...]] = {}
+    for row in network:
+        if row.role == "container" and row.parameters:
+            layer = layer_of(row.address)
+            taken_over[layer] = (*taken_over.get(layer, ()), *row.parameters)
+    rows = tuple(
+        replace(row, parameters=(*row.parameters, *taken_over[row.address]))
+        if row.address in taken_over
+        else row
+        for row in network
+        if row.role != "container"
+    )
     names = {alias: layer_of(of) for alias, of in (aliases or {}).items()}
     names |= {container: layer_of(container) for container in handed_on}
     known = {row.address for row in rows}

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import ViewError
-from layerscope.network import Network, Shape
+from layerscope.network import Network, Shape, computing
 from layerscope.recording import Recording
 from layerscope.views.choose import check_recording
 from layerscope.views.diagram.blocks import (
@@ -89,6 +89,7 @@ def diagram(
     if not len(network):
         why = network.notes[0] if network.notes else "there is nothing to draw"
         raise ViewError(f"{network.name!r} has no layers: {why}.")
+    network, _ = computing(network)
     graph = graph_of(network, inputs)
     if len(network) > 1 and not graph.edges:
         raise ViewError(

@@ -156,7 +156,10 @@ class Thumbnails:
 
     def _drawn(self, item: Item) -> _Picture | None:
         boxes = item.boxes if isinstance(item, Block) else (item,)
-        known = (address for box in reversed(boxes) for address in _by_weight(box))
+        named = (address for box in reversed(boxes) for address in _by_weight(box))
+        # A value may stand under the name of the container that hands it on.
+        aliases = self.recording.aliases
+        known = (aliases.get(address, address) for address in named)
         recorded = {*self.recording, *self.recording.inputs}
         address = next((name for name in known if name in recorded), None)
         if address is None:
