@@ -322,6 +322,14 @@ def _no_unit(text: str, known: Collection[str]) -> AddressError | None:
     )
 
 
+def inside_loop(address: str) -> AddressError:
+    """The error for the address of a layer that was called in a loop, where no value is seen."""
+    return AddressError(
+        f"{address!r} runs inside a loop, and has no one value to show: ask for the layer that "
+        "loops."
+    )
+
+
 def unknown_address(address: str, known: Collection[str]) -> AddressError:
     """The error for an address that is not among those known; it suggests the nearest ones."""
     near = difflib.get_close_matches(address, list(known), n=3, cutoff=0.4)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from layerscope.attention import is_attention, masked, rolled_out
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError
-from layerscope.network import Network, Place, parse_place, unknown_address
+from layerscope.network import Network, Place, inside_loop, parse_place, unknown_address
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,6 +47,9 @@ class Recording(Mapping[str, "xr.DataArray"]):
     samples
         The names of the samples, such as file names; arrays with as many samples carry them as
         their coordinate ``sample``.
+    left_out
+        Addresses of layers that were called in a loop, where no value can be seen: asked for, they
+        are said to be.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         notes: tuple[str, ...] = (),
         digest: Callable[[], Mapping[str, str]] | None = None,
         samples: Sequence[str] = (),
+        left_out: Sequence[str] = (),
     ) -> None:
         self._arrays = arrays  # not copied: those of a store are read when they are asked for
         self._inputs: Mapping[str, NamedArray] = inputs or {}
@@ -70,6 +74,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         self.network = network
         self.notes = notes
         self.samples = tuple(samples)
+        self.left_out = tuple(left_out)
 
     def __getitem__(self, address: str) -> xr.DataArray:
         if not isinstance(address, str):
@@ -124,6 +129,8 @@ class Recording(Mapping[str, "xr.DataArray"]):
                 raise AddressError(
                     f"{layer!r} is in this network but was not recorded; recorded: {kept}."
                 ) from None
+            if layer in self.left_out:
+                raise inside_loop(layer) from None
             raise unknown_address(address, list(known)) from None
         layer = self._aliases.get(place.layer, place.layer)
         return Place(layer, place.unit, place.position)
@@ -153,6 +160,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
             notes=self.notes,
             digest=lambda: self.provenance,
             samples=self.samples,
+            left_out=self.left_out,
         )
 
     @property

@@ -111,3 +111,16 @@ def test_a_layer_that_runs_inside_a_loop(layers: Any) -> None:
         ls.activations(model, np.ones((2, 4, 3), np.float32), layers=layers)
     with pytest.raises(AddressError, match=r"There is no layer 'lstm/other'"):
         ls.activations(model, np.ones((2, 4, 3), np.float32), layers="lstm/other")
+
+
+@pytest.mark.parametrize("cell", ["lstm/cell", "lstm/cell:1"])
+def test_a_recording_says_of_a_layer_that_it_runs_inside_a_loop(cell: str) -> None:
+    lstm = L.RNN(L.LSTMCell(2, name="cell"), name="lstm")
+    model = keras.Sequential([keras.Input((4, 3)), lstm, L.Dense(1, name="head")])
+    x = np.ones((2, 4, 3), np.float32)
+    for acts in (ls.activations(model, x), ls.activations(model, x).at(None)):
+        with pytest.raises(AddressError, match=r"^'lstm/cell' runs inside a loop, and has no one"):
+            acts[cell]
+        assert cell not in acts
+    with pytest.raises(AddressError, match=r"There is no layer 'lstm/other'"):
+        ls.activations(model, x)["lstm/other"]

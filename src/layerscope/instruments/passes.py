@@ -15,7 +15,7 @@ from layerscope.axes import NamedArray
 from layerscope.backends import backend_for
 from layerscope.backends.base import Backend
 from layerscope.backends.origin import origin_of
-from layerscope.errors import AddressError, InputError, ModelError
+from layerscope.errors import InputError, ModelError
 from layerscope.inputs import (
     Batches,
     Files,
@@ -27,7 +27,7 @@ from layerscope.inputs import (
     prepare,
 )
 from layerscope.instruments.scaling import scaling_notes
-from layerscope.network import InputSpec, Network
+from layerscope.network import InputSpec, Network, inside_loop
 from layerscope.recording import Recording
 from layerscope.selection import Selection
 from layerscope.table import size_text
@@ -110,10 +110,7 @@ class Passes:
             run = replace(run, values={address: run.values[address] for address in kept})
         for name in sorted(selection.exact):
             if name in run.left_out and name not in run.values:
-                raise AddressError(
-                    f"{name!r} runs inside a loop, and has no one value to show: ask for the layer "
-                    "that loops."
-                )
+                raise inside_loop(name)
         selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
         said = (
             *run.network.notes,
@@ -128,6 +125,7 @@ class Passes:
             notes=(*prepared.notes, *said),
             digest=lambda: _digests(self.backend, run.inputs),
             samples=prepared.samples,
+            left_out=run.left_out,
         )
 
 
@@ -158,6 +156,7 @@ def joined(passes: Passes) -> Recording:
         notes=notes,
         digest=lambda: _digests(passes.backend, inputs),
         samples=[name for part in parts for name in part.samples],
+        left_out=first.left_out,
     )
 
 
