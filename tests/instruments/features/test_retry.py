@@ -422,3 +422,37 @@ def test_an_input_of_whole_numbers_is_named_as_what_stops_the_gradient(scaled: A
     model = keras.Model(pixels, keras.layers.Conv2D(2, 3, name="conv")(x))
     (grade,) = ls.features(model, "conv:1", steps=2, progress=False).grades
     assert "no gradient reaches the image: the model's input is uint8" in grade.note
+
+
+def _dense(units: int, weight: float, name: str) -> Any:
+    kernel = keras.initializers.Constant(weight)
+    return keras.layers.Dense(units, dtype="mixed_float16", kernel_initializer=kernel, name=name)
+
+
+def test_a_gradient_too_small_for_float16_is_not_said_to_be_cut() -> None:
+    layers = [_dense(3, 5e-5, "hidden"), _dense(2, 5e-5, "out")]
+    model = keras.Sequential([keras.Input((64,)), *layers])
+    (grade,) = ls.features(model, "out:1", steps=2, input_range=(0, 255), progress=False).grades
+    assert grade.note.startswith(
+        "no gradient reaches the image: on its way it gets too small for float16, in which the "
+        "network computes"
+    )
+
+
+@pytest.mark.parametrize("objective", ["relu:0", "relu", "out:0"])
+def test_a_layer_that_float16_silences_is_said_to_compute_in_it(objective: str) -> None:
+    layers = [_dense(4, 1e-5, "small"), _dense(2, 1e-4, "tiny"), keras.layers.ReLU(name="relu")]
+    model = keras.Sequential([keras.Input((4,)), *layers, _dense(1, 0.5, "out")])
+    (grade,) = ls.features(model, objective, steps=2, progress=False).grades
+    assert (
+        "; 'tiny' computes in float16, where what is below 6e-08 becomes 0, and the largest value "
+        "that it gets is "
+    ) in grade.note
+
+
+def test_a_layer_that_is_silent_for_another_reason_is_not_said_to_be_so_by_its_type() -> None:
+    layers = [_dense(4, 0.1, "small"), _dense(2, 0.0, "none"), keras.layers.ReLU(name="relu")]
+    model = keras.Sequential([keras.Input((4,)), *layers, _dense(1, 0.5, "out")])
+    (grade,) = ls.features(model, "out:0", steps=2, progress=False).grades
+    assert "'none'" in grade.note
+    assert "float16" not in grade.note

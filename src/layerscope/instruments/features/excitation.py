@@ -28,6 +28,9 @@ _PART = 4  #: of the recipe's steps, the part that is made before the activation
 _LEAST_STEPS = 10
 _LARGER = 4  #: how many times the step size
 _NOISES = ("normal", "uniform", "normal", "uniform")
+#: By how much a score is multiplied, to see whether its gradient is only too small for its type:
+#: float16 ends at 6e-8 and at 65,504, so one of them is likely to be within.
+_MAGNIFIED = (2.0**8, 2.0**16, 2.0**24)
 
 
 def exciting(task: Task) -> Task | None:
@@ -85,15 +88,27 @@ def is_cut(task: Task, images: Sequence[int]) -> dict[int, bool]:
     read = exciting(task) or task
     found: dict[int, bool] = {}
     for batch in task.batches_of(images):
-        scores, slopes = [], []
-        for seed, kind in enumerate(_NOISES):
-            seeds = range(seed * len(batch), (seed + 1) * len(batch))
-            noise = start_images(kind, seeds, task.ascent.canvas.shape)
-            score, slope = _slopes(read, noise, batch)
-            scores.append(score)
-            slopes.append(slope)
+        on_noise = [_slopes(read, noise, batch) for noise in _noise(task, batch)]
+        scores, slopes = zip(*on_noise, strict=True)
         cut = (np.ptp(scores, axis=0) > 0) & ~np.any(slopes, axis=0)
         found.update(zip(batch, cut.tolist(), strict=True))
+    return found
+
+
+def underflows(task: Task, images: Sequence[int]) -> dict[int, bool]:
+    """Whether a gradient that does not reach the image does so when it is multiplied.
+
+    Then nothing cuts it: on its way it gets too small for the type that the network computes in.
+    """
+    read = exciting(task) or task
+    found: dict[int, bool] = {}
+    for batch in task.batches_of(images):
+        slopes = [
+            _slopes(read, noise, batch, by)[1]
+            for noise in _noise(task, batch)[:2]
+            for by in _MAGNIFIED
+        ]
+        found.update(zip(batch, np.any(slopes, axis=0).tolist(), strict=True))
     return found
 
 
@@ -145,10 +160,25 @@ def _scored_by(task: Task, scorer: Scorer) -> Task:
     return replace(task, program=program, ascent=replace(task.ascent, scorer=scorer))
 
 
-def _slopes(task: Task, made: Array, images: Sequence[int]) -> tuple[Array, Array]:
-    """Scores of the network for one batch, and whether each has any gradient."""
+def _noise(task: Task, batch: Sequence[int]) -> list[Array]:
+    """Unit images of noise for a batch, of several kinds."""
+    count = len(batch)
+    return [
+        start_images(kind, range(i * count, (i + 1) * count), task.ascent.canvas.shape)
+        for i, kind in enumerate(_NOISES)
+    ]
+
+
+def _slopes(
+    task: Task, made: Array, images: Sequence[int], times: float = 1.0
+) -> tuple[Array, Array]:
+    """Scores of the network for one batch, so many times, and whether each has a finite slope."""
     numpy = task.backend.ops.convert_to_numpy
     x = task.ascent.plain(made)
-    scores, gradient = task.ascent.network_gradient(x.shape[1:])(x, task.arrays(images))
+    arrays = {
+        name: array * np.float32(times) if name.endswith(".weight") else array
+        for name, array in task.arrays(images).items()
+    }
+    scores, gradient = task.ascent.network_gradient(x.shape[1:])(x, arrays)
     moved = np.asarray(numpy(gradient)).reshape(len(images), -1)
-    return np.asarray(numpy(scores), float), np.any(moved, axis=1)
+    return np.asarray(numpy(scores), float), np.any((moved != 0) & np.isfinite(moved), axis=1)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Tap
-from layerscope.instruments.features.excitation import is_cut, softmax_of
+from layerscope.instruments.features.excitation import is_cut, softmax_of, underflows
 from layerscope.instruments.features.looking import Looked, look
 from layerscope.instruments.features.outcome import Outcome
 from layerscope.instruments.features.penalties import Penalty
@@ -32,6 +32,7 @@ from layerscope.instruments.features.unit_path import (
 
 Array = npt.NDArray[Any]
 
+_LEAST_NORMAL = float(np.finfo(np.float16).smallest_normal)
 _FLAT = 1e-6  #: a range of an activation function's values that is hardly one
 #: What to do where a unit fires on something else than its image.
 _FIRES = {
@@ -46,6 +47,10 @@ _CUT = (
 _WHOLE = (
     "no gradient reaches the image: the model's input is {0}, so what comes in is made whole "
     "numbers first; build it with an input of float32 and the same weights"
+)
+_UNDERFLOW = (
+    "no gradient reaches the image: on its way it gets too small for {0}, in which the network "
+    "computes, and becomes 0; build the model in float32 with the same weights"
 )
 _OF_SOFTMAX = (
     "the mean of the softmax {0!r} is always 1 over the number of its units: pass one of these, as "
@@ -66,6 +71,7 @@ def reasons(
     if softmax is not None:
         return dict.fromkeys(images, _OF_SOFTMAX.format(softmax))
     cut = is_cut(task, [i for i in images if not np.any(outcome.slopes[i])])
+    vanishing = underflows(task, [image for image in images if cut.get(image)])
     layers = ancestors(task.network, [tap.layer for tap in task.program.scorer.taps])
     term = _unit_term(task)
     path = None if term is None else unit_path(task.network, *task.program.scorer.taps)
@@ -77,7 +83,7 @@ def reasons(
     for row, image in enumerate(images):
         still = not np.any(outcome.slopes[image])
         if cut.get(image):
-            said[image] = _cut_by(task)
+            said[image] = _cut_by(task, layers, vanishing[image])
             continue
         if term is None or path is None:
             said[image] = _of_objective(task, looked, layers, still)
@@ -97,7 +103,10 @@ def _of_objective(task: Task, looked: Looked, layers: Sequence[str], still: bool
         return "it did not rise"
     head = "it did not rise: its gradient was 0 in every step"
     silent = _first_silent(looked, layers, [tap.layer for tap in task.program.scorer.taps])
-    return head if silent is None else f"{head}; the first silent layer on the way is {silent!r}"
+    if silent is None:
+        return head
+    small = _too_small(task, looked, silent)
+    return f"{head}; the first silent layer on the way is {silent!r}{small}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,8 @@ class _Finding:
         before = self._path.owner_inputs if self._path.owner else (self._path.layer,)
         silent = _first_silent(self._looked, self._layers, before) if still else None
         if silent is not None:
-            return f"nothing gets to it: the first silent layer on the way is {silent!r}"
+            said = f"nothing gets to it: the first silent layer on the way is {silent!r}"
+            return f"{said}{_too_small(self._task, self._looked, silent)}"
         return self._blocked() or (self._saturated() if still else "")
 
     def _whose(self) -> str:
@@ -157,9 +167,10 @@ class _Finding:
             largest = self._looked.most(gate.before, self._unit)
             if not largest <= 0:
                 continue
+            small = "" if largest else _too_small(self._task, self._looked, gate.before.layer)
             return self._dead_by_bias(gate) or (
                 f"blocked by {self._gate_text(gate)}: the largest value before it is "
-                f"{largest:.3g}, on {self._looked.sources_text}"
+                f"{largest:.3g}, on {self._looked.sources_text}{small}"
             )
         return ""
 
@@ -241,8 +252,41 @@ def _weights(task: Task, path: UnitPath) -> tuple[Array | None, Array | None]:
     return kernel.presented().values, bias
 
 
-def _cut_by(task: Task) -> str:
+def _too_small(task: Task, looked: Looked, silent: str) -> str:
+    """What to say of a layer that is silent where what it gets is too small for float16."""
+    received = [Tap(name) for name in task.network[silent].inputs]
+    sizes = [
+        float(np.abs(seen[tap]).max())
+        for of in (looked.most_of, looked.least_of)
+        for seen in of.values()
+        for tap in received
+        if tap in seen
+    ]
+    most = max(sizes, default=0.0)
+    if not 0 < most < _LEAST_NORMAL or _half(task, [silent]) != "float16":
+        return ""
+    return (
+        f"; {silent!r} computes in float16, where what is below 6e-08 becomes 0, and the largest "
+        f"value that it gets is {most:.3g}: build the model in float32 with the same weights"
+    )
+
+
+def _half(task: Task, layers: Sequence[str]) -> str | None:
+    """The type of 16 bits that one of these layers computes in; None for none."""
+    canvas = task.ascent.canvas
+    if canvas.embedding is not None:
+        return None
+    gray = np.zeros((1, *canvas.shape), np.float32)
+    x = canvas.to_model(canvas.received(gray))
+    values = task.backend.run(x, task.backend.select(list(layers))).values
+    types = {str(array.attrs.get("dtype", array.values.dtype)) for array in values.values()}
+    return next((name for name in ("float16", "bfloat16") if name in types), None)
+
+
+def _cut_by(task: Task, layers: Sequence[str], vanishing: bool) -> str:
     """What stops the gradient."""
+    if vanishing:
+        return _UNDERFLOW.format(_half(task, layers) or "the type")
     spec = next(iter(task.backend.inputs()), None)
     whole = spec is not None and spec.dtype.startswith(("int", "uint", "bool"))
     return _WHOLE.format(spec.dtype) if whole and spec is not None else _CUT
