@@ -130,6 +130,13 @@ def test_what_holds_no_numbers_is_refused(x):
         prepare(x, [InputSpec("x", (None, 2))])
 
 
+@pytest.mark.parametrize("rows", [[[1, 2, 3], [4]], [[1, 2], [3, 4]]])
+def test_a_ragged_tensor_is_to_be_padded(rows):
+    ragged = pytest.importorskip("tensorflow").ragged.constant(rows)
+    with pytest.raises(InputError, match=r"rows of different lengths: pad them to one length"):
+        prepare(ragged, [TOKENS])
+
+
 def test_complex_numbers_are_refused():
     with pytest.raises(InputError, match="x holds complex numbers; the model expects float32"):
         prepare(np.zeros((1, 2), complex), [InputSpec("x", (None, 2))])

@@ -57,7 +57,7 @@ def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
         missing = max(len(spec.shape or ()), 1) - array.ndim
         return array.reshape(array.shape + (1,) * missing), []
     if array.dtype.kind not in "biufc" and not array.dtype.name.startswith(("bfloat", "float")):
-        if _is_ragged(array):
+        if _is_ragged(array) or hasattr(x, "row_lengths"):  # that of TensorFlow's RaggedTensor
             raise InputError(
                 f"{label} ({type(x).__name__}) holds rows of different lengths: pad them to one "
                 "length, or pass them one at a time."
