@@ -72,3 +72,18 @@ def test_activations_of_another_network_are_refused() -> None:
     acts = ls.activations(nn.Sequential(nn.Linear(4, 2)), torch.rand(1, 4))
     with pytest.raises(ViewError, match="which has other parameters than 'Pooled'"):
         ls.diagram(Pooled(), acts)
+
+
+def test_a_module_that_only_holds_parameters_has_nothing_to_draw() -> None:
+    class Holds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2))
+
+        def forward(self, x: Any) -> Any:
+            return x
+
+    network = ls.describe(Holds(), torch.rand(1, 2))
+    assert [p.key for layer in network for p in layer.parameters] == ["weight"]
+    with pytest.raises(ViewError, match="has no layers"):
+        ls.diagram(network)

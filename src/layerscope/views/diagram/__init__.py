@@ -86,10 +86,10 @@ def diagram(
         check_recording(recording)
         recording = recording.at(step)
         inputs = {name: _shape(array) for name, array in recording.inputs.items()}
+    network, _ = computing(network)
     if not len(network):
         why = network.notes[0] if network.notes else "there is nothing to draw"
         raise ViewError(f"{network.name!r} has no layers: {why}.")
-    network, _ = computing(network)
     graph = graph_of(network, inputs)
     if len(network) > 1 and not graph.edges:
         raise ViewError(
