@@ -187,9 +187,14 @@ def computing(
     """Return the network without its containers, and the other names of its layers.
 
     A container's own name, and what stood under it, become names of the layer that it hands on,
-    which takes over its parameters.
+    which takes over its parameters. One that hands on the network's input stays.
     """
-    handed_on = {row.address: row.inputs[0] for row in network if row.role == "container"}
+    addresses = {row.address for row in network}
+    handed_on = {
+        row.address: row.inputs[0]
+        for row in network
+        if row.role == "container" and row.inputs[0] in addresses
+    }
 
     def layer_of(address: str) -> str:
         while address in handed_on:
@@ -198,7 +203,7 @@ def computing(
 
     taken_over: dict[str, tuple[Parameter, ...]] = {}
     for row in network:
-        if row.role == "container" and row.parameters:
+        if row.address in handed_on and row.parameters:
             layer = layer_of(row.address)
             taken_over[layer] = (*taken_over.get(layer, ()), *row.parameters)
     rows = tuple(
@@ -206,7 +211,7 @@ def computing(
         if row.address in taken_over
         else row
         for row in network
-        if row.role != "container"
+        if row.address not in handed_on
     )
     names = {alias: layer_of(of) for alias, of in (aliases or {}).items()}
     names |= {container: layer_of(container) for container in handed_on}
