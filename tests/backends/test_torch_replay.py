@@ -493,3 +493,30 @@ def test_objects_that_are_given_are_as_before() -> None:
         acts = ls.activations(model, {"x": x, "cache": cache})
         np.testing.assert_allclose(acts["output"].values, right, rtol=1e-5)
         assert (cache.items, cache.sum.tolist()) == ([], [0, 0, 0, 0])
+
+
+def test_one_backend_that_looks_again_and_again_sees_the_model_as_it_is() -> None:
+    """As a recorder's does, at every step of a training."""
+
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.n, self.log = nn.Linear(4, 4), 0, []
+
+        def forward(self, x: Any) -> Any:
+            self.n += 1
+            self.log.append(self.n)
+            return self.a(x) + self.n
+
+    model, x = Counts(), torch.rand(2, 4)
+    looks = backend.TorchBackend(model)
+    selection = looks.select(None)
+    for step in range(4):
+        run = looks.run(x, selection)
+        right = model.a(x).detach().numpy() + step + 1
+        np.testing.assert_allclose(run.values["output"].values, right, rtol=1e-6)
+        assert (model.n, len(model.log)) == (step, step)  # the owner's calls are not undone
+        model.train()
+        model(x)
+        if step == 1:
+            model.a = nn.Linear(4, 4)

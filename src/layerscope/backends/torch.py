@@ -132,9 +132,9 @@ class TorchBackend:
     def _memory(self) -> Memory:
         return _MEMORY.setdefault(self._model, Memory())
 
-    @functools.cached_property
+    @property
     def _known(self) -> Known:
-        """The model as it is when it is first asked of this backend, which is made for one look."""
+        """The model as it is now: a recorder asks the same backend at every step of a training."""
         return self._memory.known(self._model)
 
     @torch.inference_mode(False)

@@ -13,7 +13,7 @@ its version; it is copied at once from then on, and the pass is made once more.
 
 from __future__ import annotations
 
-import functools as tools
+import functools
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -216,7 +216,7 @@ class Replay(TorchFunctionMode):
             if functions.storage_of(tensor) in self._guarded_storages:
                 self._diverge()
 
-    @tools.cached_property
+    @functools.cached_property
     def _guarded_storages(self) -> frozenset[int]:
         return frozenset(map(functions.storage_of, self._guarded))
 
