@@ -86,23 +86,23 @@ def intercepted(
         entered.pop()
         # Even a look at a tensor's shape is a function to a function mode.
         with torch._C.DisableTorchFunction():
-            weights, marks = None, False
+            weights = marks = None
             if isinstance(module, nn.MultiheadAttention) and result is not None:
                 weights = _attend_in(module, args, kwargs, trace)
-            elif isinstance(module, nn.Softmax) and seen.is_attention(args, {"dim": module.dim}):
-                compute = functools.partial(attention.marking(args[0]), result)
-                weights = trace.attend(result.shape, args[:1], compute, value=result, around=True)
-                marks = weights is not None
+            elif isinstance(module, nn.Softmax) and functions_seen.is_attention(
+                args, {"dim": module.dim}
+            ):
+                weights = marks = _attend_by(args[0], result, trace)
             try:
                 trace.leave([args, kwargs], unpacked(result))
             finally:  # also where the pass ends with it
                 if log is not None:
                     log.module_ended(
-                        module, args, kwargs, result, Seen(trace.returned, weights, marks)
+                        module, args, kwargs, result, Seen(trace.returned, weights, bool(marks))
                     )
 
     addresses = {subject.address for subject in subjects.values()}
-    seen = _Functions(trace, prefix_of, addresses, originals, log, sealed)
+    functions_seen = _Functions(trace, prefix_of, addresses, originals, log, sealed)
     with ExitStack() as stack:
         for module in subjects:
             if isinstance(module, torch.jit.ScriptModule):
@@ -111,7 +111,7 @@ def intercepted(
             stack.callback(enter.remove)
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
             stack.callback(leave.remove)
-        stack.enter_context(seen)
+        stack.enter_context(functions_seen)
         yield
 
 
@@ -121,6 +121,12 @@ def _attend_in(module: nn.MultiheadAttention, args: Any, kwargs: Any, trace: Tra
         return None
     shape, sources = known
     return trace.attend(shape, sources, lambda: attention.module_weights(module, args, kwargs))
+
+
+def _attend_by(scores: torch.Tensor, weights: torch.Tensor, trace: Trace) -> str | None:
+    """Note what a softmax that is a module has made, for the module around it."""
+    compute = functools.partial(attention.marking(scores), weights)
+    return trace.attend(weights.shape, [scores], compute, value=weights, around=True)
 
 
 class _Functions(TorchFunctionMode):
