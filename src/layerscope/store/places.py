@@ -77,6 +77,7 @@ class Folder:
         self.path = path
         self._sync = sync
         self._claim: int | None = None
+        self._folder: os.stat_result | None = None
         self._token = b""
 
     def get(self, key: str) -> bytes | None:
@@ -152,15 +153,33 @@ class Folder:
         self._token = uuid.uuid4().bytes
         os.write(file, self._token)
         self._claim = file
+        self._folder = self.path.stat()
 
     def check_claim(self) -> None:
+        if self._claim is None:
+            raise OutputError(f"{self.name}: this writer was closed.")
+        mine = os.fstat(self._claim)
+        if not _is_same(self.path, self._folder):
+            raise OutputError(self._gone())
+        if not _is_same(self.path / CLAIM, mine):
+            newer = (self.path / CLAIM).exists()
+            raise _taken(self.name) if newer else OutputError(f"{self.name}: {CLAIM} was removed.")
         # Within one process a lock stops nobody: a newer writer leaves its own token.
-        if self._claim is not None:
-            there = os.fstat(self._claim).st_nlink > 0
-            os.lseek(self._claim, 0, os.SEEK_SET)
-            if there and os.read(self._claim, 16) == self._token:
-                return
-        raise _taken(self.name)
+        os.lseek(self._claim, 0, os.SEEK_SET)
+        if os.read(self._claim, 16) != self._token:
+            raise _taken(self.name)
+
+    def _gone(self) -> str:
+        """Say what became of the folder that this writer began with."""
+        instead = "something else has taken its place" if self.path.exists() else "it is gone"
+        text = f"{self.name} was moved or removed while it was recorded into: {instead}"
+        try:  # Linux knows the name of a file that is open
+            now = Path(f"/proc/self/fd/{self._claim}").readlink()
+        except OSError:
+            return f"{text}."
+        if now.exists():
+            return f"{text}, and what is recorded is at {str(now.parent.parent)!r}."
+        return f"{text}."
 
     def release(self) -> None:
         if self._claim is not None:
@@ -235,6 +254,14 @@ class Remote:
         self._token = b""
 
 
+def _is_same(path: Path, known: os.stat_result | None) -> bool:
+    """Whether this is still the file or the folder that it was."""
+    try:
+        return known is not None and os.path.samestat(path.stat(), known)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _sync_folder(folder: Path) -> None:
     """Have the disk keep the names of new files, too."""
     if os.name == "nt":  # Windows opens no folders
@@ -261,7 +288,7 @@ def _locked(file: int) -> bool:
 
 
 def _taken(name: str) -> OutputError:
-    return OutputError(f"{name}: another recorder has taken it over, or this one was closed.")
+    return OutputError(f"{name}: another recorder has taken it over.")
 
 
 @contextmanager

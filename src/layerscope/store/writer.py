@@ -150,7 +150,7 @@ class Writer:
         numbers = {"step": step, "epoch": math.nan if epoch is None else epoch}
         numbers |= {"wall_time": wall_time}
         numbers |= {metric(name).path: value for name, value in (metrics or {}).items()}
-        with _said(self._where.name):
+        with _said(self._where.name, "; the steps before are whole"):
             self._check_open()
             written = self._describe_metrics(metrics or {}) + self._widen(arrays)
             written += self._put(len(self._steps), arrays, numbers)
@@ -267,14 +267,23 @@ class Writer:
         root = self._documents.root(at + 1)
         try:
             written = self._chunks.put(at, arrays, numbers)
+            self._where.check_claim()  # the folder may have been moved, or replaced, meanwhile
             self._where.put("zarr.json", root)
         except BaseException:
             # The error may have come after the document was replaced: then the step stands.
-            if self._where.get("zarr.json") != root:
+            if self._is_claimed() and self._where.get("zarr.json") != root:
                 self._where.sweep()
                 self._chunks.undo(at)
             raise
         return written + len(root)
+
+    def _is_claimed(self) -> bool:
+        """Whether what is there is still this writer's, to tidy up."""
+        try:
+            self._where.check_claim()
+        except (LayerscopeError, OSError):
+            return False
+        return True
 
     def _check_open(self) -> None:
         if not self._open:
@@ -329,11 +338,11 @@ def _ours(where: Folder | Remote) -> bool:
 
 
 @contextmanager
-def _said(name: str) -> Iterator[None]:
+def _said(name: str, so: str = "") -> Iterator[None]:
     """Say in a sentence what the system refuses."""
     try:
         yield
     except LayerscopeError:
         raise
     except OSError as error:
-        raise OutputError(f"{name} can't be written: {first_line(error)}.") from error
+        raise OutputError(f"{name} can't be written: {first_line(error)}{so}.") from error

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import OutputError
 from layerscope.instruments.record.plan import Plan
+
+if TYPE_CHECKING:
+    from layerscope.store.reader import Reader
 
 
 def kept_json(plan: Plan, dtype: str) -> dict[str, Any]:
@@ -43,21 +46,20 @@ def as_before(plan: Plan, kept: Mapping[str, Any], dtype: str) -> Plan:
 
 
 def check_probe(
-    url: str, inputs: Mapping[str, npt.NDArray[Any]], provenance: Mapping[str, str]
+    url: str,
+    before: Reader,
+    inputs: Mapping[str, npt.NDArray[Any]],
+    provenance: Mapping[str, str],
 ) -> None:
     """Raise OutputError where the recording that is there looked at other inputs than these.
 
     ``inputs`` are those of the samples that are stored; the digest in ``provenance`` is of the
     whole probe, which the statistics are of.
     """
-    from layerscope.store.reader import Reader
-
-    reader = Reader.open(url)
-    before = reader.schema.attrs.get("provenance", {}).get("input")
-    now = provenance.get("input")
-    other = before is not None and now is not None and before != now
+    then, now = before.schema.attrs.get("provenance", {}).get("input"), provenance.get("input")
+    other = then is not None and now is not None and then != now
     for name, values in inputs.items():
-        there = reader.read("input", name, "values")
+        there = before.read("input", name, "values")
         other = other or not np.array_equal(there, values, equal_nan=values.dtype.kind == "f")
     if other:
         raise OutputError(

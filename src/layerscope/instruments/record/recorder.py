@@ -139,6 +139,7 @@ class Recorder(KerasHooks):
         self._reported: dict[str, None] = {}
         self._session: Session | None = None
         self._closed = False
+        self._process = os.getpid()
         self._shift = 0
         self._late = False
         self._fits = ExitStack()
@@ -213,7 +214,8 @@ class Recorder(KerasHooks):
         self._fits.close()
         if already:
             return
-        if self._records and self._last is None:
+        mine = self._process == os.getpid()  # and not a process that was forked from it
+        if mine and self._records and self._last is None:
             report(f"nothing was recorded at {self._settings.url!r}: no step came that was to be")
         if self._session is not None:
             self._session.close()
@@ -374,3 +376,5 @@ class Recorder(KerasHooks):
                 f"The recording {self._settings.url!r} is closed: a new Recorder with resume=True "
                 "goes on with it."
             )
+        if self._session is not None:
+            self._session.check_here()

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from layerscope.errors import LayerscopeError, OutputError
+from layerscope.errors import OutputError
 from layerscope.instruments.record.budget import Spending, chosen_samples, free_on_disk
 from layerscope.instruments.record.described import as_before, check_probe, kept_json
+from layerscope.instruments.record.endings import end_those_at
 from layerscope.instruments.record.layout import (
     Encoder,
     Key,
@@ -27,8 +28,9 @@ from layerscope.instruments.record.layout import (
 from layerscope.instruments.record.plan import Plan, check_limit, thinned
 from layerscope.instruments.record.probabilities import probabilities
 from layerscope.instruments.record.probe import Look, Probe
-from layerscope.instruments.record.worker import Worker, end_those_at
+from layerscope.instruments.record.worker import Worker
 from layerscope.network import to_json
+from layerscope.store.header import begun
 from layerscope.store.places import place, same_place
 from layerscope.store.schema import Schema
 
@@ -142,7 +144,10 @@ class Session:
         """End the writing. Raises OutputError when something could not be written."""
         self._finish.detach()
         self._worker.end()
-        self._worker.wait()
+
+    def check_here(self) -> None:
+        """Raise InputError in a process that was forked from the one that records."""
+        self._worker.check_here()
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about how the training ended."""
@@ -162,6 +167,9 @@ class _Append:
     wall_time: float
     metrics: Mapping[str, float]
     look: Look
+
+    def __str__(self) -> str:
+        return f"step {self.step}"
 
     def __call__(self) -> None:
         arrays = self.encoder.arrays(self.look, self.writer.is_wide)
@@ -252,22 +260,23 @@ def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
 
 
 def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[Plan, Writer]:
-    """The recording that is there, which goes on keeping what it has kept so far."""
+    """The recording that is there, which goes on keeping what it has kept so far.
+
+    It is only read until it is certain that it is of this network and this probe.
+    """
+    from layerscope.store.reader import Reader
     from layerscope.store.writer import Writer as StoreWriter
 
-    writer = StoreWriter.resume(settings.url)
-    try:
-        plan = as_before(plan, writer.schema.attrs.get("kept", {}), settings.dtype)
-        other = writer.schema.difference(_schema(settings, probe, look, plan))
-        if other is not None:
-            raise OutputError(f"The recording {settings.url!r} can't be gone on with: {other}.")
-        inputs = {name: a.values for name, a in stored_inputs(probe.inputs, plan).items()}
-        check_probe(settings.url, inputs, probe.provenance)
-        check_limit(plan, settings.budget)
-    except LayerscopeError:
-        writer.close()
-        raise
-    return plan, writer
+    before = Reader.open(settings.url)
+    plan = as_before(plan, before.schema.attrs.get("kept", {}), settings.dtype)
+    schema = _schema(settings, probe, look, plan)
+    other = before.schema.difference(schema)
+    if other is not None:
+        raise OutputError(f"The recording {settings.url!r} can't be gone on with: {other}.")
+    inputs = {name: a.values for name, a in stored_inputs(probe.inputs, plan).items()}
+    check_probe(settings.url, before, inputs, probe.provenance)
+    check_limit(plan, settings.budget)
+    return plan, StoreWriter.resume(settings.url, schema)
 
 
 def check_budget(settings: Settings, probe: Probe) -> None:
@@ -289,9 +298,10 @@ def check_place(settings: Settings) -> bool:
     """Whether a recording is to be gone on with.
 
     Raises OutputError, before anything is trained, where something is there that nobody allowed to
-    be replaced.
+    be replaced. What a process left that was killed while it began a recording is nobody's.
     """
-    there = not place(settings.url).empty()
+    where = place(settings.url)
+    there = not where.empty() and not begun(where)
     if there and not settings.resume and not settings.overwrite:
         raise OutputError(
             f"There is something at {settings.url!r} already: pass resume=True to go on with it, "

@@ -1,82 +1,113 @@
-"""Writing beside the training: one thread, and no more in its queue than fits a bound."""
+"""Writing beside the training: one thread, and no more before it than fits two bounds."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-import weakref
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
-from layerscope.errors import LayerscopeError, OutputError
+from layerscope.errors import InputError, LayerscopeError, OutputError
+from layerscope.instruments.record import endings
 
-#: Recordings that may have steps to write when the interpreter ends.
-_OPEN: weakref.WeakSet[Worker] = weakref.WeakSet()
+#: How many jobs may wait or run: as many steps are lost, at most, by a process that is killed.
+JOBS = 2
+
+Job = Callable[[], object]
 
 
 class Worker:
     """Runs jobs one after another in a thread of its own.
 
-    Each job has a size in bytes. Where those that are waiting or running would exceed ``bound``,
-    :meth:`put` waits; a job larger than that is taken when no other is there. After a job that
-    failed no other runs, and what it raised comes out of the next :meth:`put` or :meth:`wait`.
-    ``at_end`` is called when all have run, unless one failed. ``place`` is where it writes, as
-    ``store.places.same_place`` tells places apart: see :func:`end_those_at`.
+    Each job has a size in bytes, and ``str`` of a job is what it writes. Where there would be more
+    than ``JOBS`` of them, or more than ``bound`` bytes, :meth:`put` waits; a job larger than that
+    is taken when no other is there. A job that failed is kept, with what waits behind it, and
+    tried again whenever a :meth:`put` or a :meth:`wait` comes, which raises when it fails again:
+    once there is room on the disk, nothing is missing.
+
+    ``at_end`` is called when all have run, or failed for good. ``place`` is where it writes, as
+    ``store.places.same_place`` tells places apart: see ``endings.end_those_at``.
+
+    In a process that was forked from the one that made it, nothing is written, and nothing waited
+    for: its thread is not there.
     """
 
-    def __init__(
-        self, bound: int, at_end: Callable[[], object] = lambda: None, place: str = ""
-    ) -> None:
+    def __init__(self, bound: int, at_end: Job = lambda: None, place: str = "") -> None:
         self.place = place
+        self._process = os.getpid()
         self._bound = bound
         self._at_end = at_end
-        self._ended = False
-        self._pool = ThreadPoolExecutor(1, "layerscope-recorder")
+        self._jobs: deque[tuple[Job, int]] = deque()  #: the first one is running, or failed
         self._changed = threading.Condition()
-        self._held = 0
         self._error: BaseException | None = None
-        _OPEN.add(self)
+        self._lost: BaseException | None = None  #: why some were never written
+        self._ending = False
+        self._ended = False
+        self._says_lost = False
+        # As a daemon it would be stopped amid a write; where nobody can end it in time, it must be.
+        self._thread = threading.Thread(
+            target=self._run,
+            name="layerscope-recorder",
+            daemon=not hasattr(threading, "_register_atexit"),
+        )
+        self._thread.start()
+        endings.opened(self)
 
     @property
     def failed(self) -> bool:
-        """Whether a job failed."""
+        """Whether the last attempt to write failed."""
         return self._error is not None
 
-    def put(self, job: Callable[[], object], nbytes: int) -> None:
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is another process, from which this one was forked, that it belongs to."""
+        return os.getpid() != self._process
+
+    def put(self, job: Job, nbytes: int) -> None:
         """Hand over a job, and wait while too much is waiting.
 
-        Raises OutputError when an earlier one could not be written, or :meth:`end` was called.
+        Raises OutputError when an earlier one can't be written, or :meth:`end` was called.
         """
+        self.check_here()
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._held == 0 or self._held + nbytes <= self._bound or self.failed
-            )
-            self._check()
-            if self._ended:
+            if self.failed:
+                self._write_again()
+            self._changed.wait_for(lambda: self.failed or self._ending or self._has_room(nbytes))
+            self._raise_failed()
+            if self._ending:
                 raise OutputError(
                     "This recorder has ended, with every step it had: another one has gone on with "
                     "its recording, or replaced it."
                 )
-            self._held += nbytes
-            future = self._pool.submit(self._run, job)
-        future.add_done_callback(lambda done: self._done(done, nbytes))
+            self._jobs.append((job, nbytes))
+            self._changed.notify_all()
 
     def wait(self) -> None:
-        """Return when every job has run. Raises OutputError when one could not be written."""
+        """Return when every job has run. Raises OutputError when one can't be written."""
+        self.check_here()
         with self._changed:
-            self._changed.wait_for(lambda: self._held == 0)
-            self._check()
+            self._write_again()
+            self._raise_failed()
 
     def end(self) -> None:
-        """Return when every job has run, and ``at_end`` after them; raises what that raises."""
+        """Return when every job has run, and ``at_end`` after them.
+
+        What could not be written by now is lost. Raises OutputError then, once.
+        """
+        if self.elsewhere:
+            return
         with self._changed:
-            self._ended = True
-        self._pool.shutdown(wait=True)
-        if self in _OPEN:
-            _OPEN.discard(self)
-            if not self.failed:
-                self._at_end()
+            self._end()
+            here = threading.current_thread() is self._thread
+            if here and not self._ended:  # its last owner was collected amid the writing
+                self._says_lost = True
+                return
+            self._changed.wait_for(lambda: self._ended)
+            lost, self._lost = self._lost, None
+        endings.ended(self)
+        if lost is not None:
+            raise self._in_words(lost)
 
     def end_unasked(self) -> None:
         """The same, where nobody is there to catch an error: it is said on stderr."""
@@ -85,47 +116,94 @@ class Worker:
         except (LayerscopeError, OSError) as error:
             print(f"layerscope: {error}", file=sys.stderr)  # noqa: T201
 
-    def _run(self, job: Callable[[], object]) -> None:
-        if not self.failed:
-            job()
+    def drain(self, seconds: float, *, end: bool) -> str:
+        """Write what there is, for so many seconds; with ``end``, end then.
 
-    def _done(self, done: Future[None], nbytes: int) -> None:
+        Returns what was not written.
+        """
         with self._changed:
-            self._held -= nbytes
-            self._error = self._error or done.exception()
-            self._changed.notify_all()
+            if end:
+                self._end()
+                done = self._changed.wait_for(lambda: self._ended, seconds)
+            else:
+                done = self._write_again(seconds)
+            return "" if done and not self._jobs else self._waiting()
 
-    def _check(self) -> None:
-        if isinstance(self._error, LayerscopeError):
-            raise self._error
-        if isinstance(self._error, OSError):
-            reason = self._error.strerror or " ".join(str(self._error).split())
-            raise OutputError(
-                f"The recording can't be written any more ({reason}): the steps written so far "
-                "are whole, and open."
-            ) from self._error
+    def check_here(self) -> None:
+        """Raise InputError in a process that was forked from the one that made it."""
+        if self.elsewhere:
+            raise InputError(
+                "This process was forked from the one that records: only that one can add steps. "
+                "Make the Recorder in the process that trains."
+            )
+
+    def _has_room(self, nbytes: int) -> bool:
+        held = sum(size for _, size in self._jobs)
+        return not self._jobs or (len(self._jobs) < JOBS and held + nbytes <= self._bound)
+
+    def _write_again(self, seconds: float | None = None) -> bool:
+        """Wait until all is written, or an attempt has failed; whether that took no longer."""
+        if not self._ended:
+            self._error = None
+        self._changed.notify_all()
+        return self._changed.wait_for(lambda: self.failed or self._ended or not self._jobs, seconds)
+
+    def _end(self) -> None:
+        self._ending = True
+        if not self._ended:
+            self._error = None
+        self._changed.notify_all()
+
+    def _waiting(self) -> str:
+        return " and ".join(str(job) for job, _ in self._jobs)
+
+    def _raise_failed(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._in_words(self._error)
 
+    def _in_words(self, error: BaseException) -> BaseException:
+        """Return what failed as a sentence, with what follows from it."""
+        if not isinstance(error, LayerscopeError | OSError):
+            return error
+        why = str(error).rstrip(".")
+        if not isinstance(error, LayerscopeError):
+            reason = error.strerror or " ".join(str(error).split())
+            why = f"The recording can't be written ({reason})"
+        so = "will be tried again"
+        if self._ended:
+            so = "were lost" if len(self._jobs) > 1 else "was lost"
+        what = self._waiting() or "how the training ended"
+        sentence = OutputError(f"{why}. Of this recording {what} {so}.")
+        sentence.__cause__ = error
+        return sentence
 
-def end_those_at(place: str) -> None:
-    """End the workers that still write there: a notebook's, say, whose training was interrupted.
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            error: BaseException | None = None
+            try:
+                job()
+            except BaseException as failed:  # noqa: BLE001  (raised where the caller is)
+                error = failed
+            del job  # what it holds is large
+            with self._changed:
+                self._error = error
+                if error is None:
+                    self._jobs.popleft()
+                self._changed.notify_all()
+        error = self._error
+        try:
+            self._at_end()
+        except BaseException as failed:  # noqa: BLE001  (raised where the caller is)
+            error = error or failed
+        with self._changed:
+            self._lost, self._ended = error, True
+            self._changed.notify_all()
+        if self._says_lost:
+            self.end_unasked()
 
-    What they had taken is written when this returns.
-    """
-    for worker in list(_OPEN):
-        if worker.place == place:
-            worker.end_unasked()
-
-
-def _write_the_rest() -> None:
-    for worker in list(_OPEN):
-        worker.end_unasked()
-
-
-# A script that ends in an error, or without closing its recording, still has its last steps
-# written. ``atexit`` comes too late for that: threads can't be started any more by then, and the
-# store starts some.
-_before_threads_end: Any = getattr(threading, "_register_atexit", None)
-if _before_threads_end is not None:
-    _before_threads_end(_write_the_rest)
+    def _next(self) -> Job | None:
+        """Wait for the job to run next; None when it is time to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ending or (self._jobs and not self.failed))
+            # One that fails while it is ended is not tried for ever.
+            return self._jobs[0][0] if self._jobs and not self.failed else None
