@@ -37,6 +37,12 @@ SIDE_BY_SIDE = (
     "tests/interfaces/cli/test_features.py",
     "tests/instruments/features/test_silence.py",
 )
+#: Tests that try a sample of what ``nox -s full`` tries.
+FULL = (
+    "tests/store/test_killed.py",
+    "tests/backends/test_torch_processes.py",
+    "tests/backends/test_keras_processes.py",
+)
 BACKENDS = ("jax", "tensorflow", "torch")  #: of Keras
 
 
@@ -122,6 +128,13 @@ def applications(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def full(session: nox.Session) -> None:
+    """What is drawn by chance, by the hundred and the thousand: kills, and files of strangers."""
+    _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
+    _pytest(session, *FULL, keras="jax", LAYERSCOPE_FULL="1")
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios; ``nox -s bench -- drawing`` runs one of them."""
     _install(session, "torch", "keras-jax", "keras-tensorflow")
@@ -143,10 +156,14 @@ def _keras(session: nox.Session, backend: str) -> None:
 
 
 def _pytest(
-    session: nox.Session, *tests: str, without: tuple[str, ...] = (), keras: str | None = None
+    session: nox.Session,
+    *tests: str,
+    without: tuple[str, ...] = (),
+    keras: str | None = None,
+    **env: str,
 ) -> None:
     ignored = [f"--ignore={path}" for pattern in without for path in sorted(Path().glob(pattern))]
-    env = {} if keras is None else {"KERAS_BACKEND": keras}
+    env |= {} if keras is None else {"KERAS_BACKEND": keras}
     session.run("pytest", *tests, *ignored, "--durations=5", *session.posargs, env=env)
 
 

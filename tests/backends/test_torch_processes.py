@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("zarr")
 
+from cases.amounts import amount
 from layerscope.run import open_recording
+
+KILLER = Path(__file__).parents[1] / "cases" / "killed_recorder.py"
+KILLS = amount(6, full=100)
 
 #: Four epochs of two batches; the recording is begun before the workers are, or after.
 SCRIPT = """
@@ -91,3 +96,16 @@ def test_the_workers_of_a_loader_leave_a_recording_alone(
     assert done.stdout == ""
     first = 0 if begins == "begun" else 1
     assert open_recording(place).steps.tolist() == list(range(first, 9))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, for speed")
+@pytest.mark.timeout(120 + 10 * KILLS)
+@pytest.mark.parametrize("how", [[], ["exact"]], ids=["at random times", "within each operation"])
+def test_a_training_that_is_killed_goes_on_when_it_is_started_again(
+    how: list[str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-W", "ignore", str(KILLER), str(tmp_path)]
+    command += [str(KILLS), "1", "torch", *how]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count('"kill"') == KILLS

@@ -1,6 +1,6 @@
 """Whatever ends a writer, every finished step is there, bit for bit.
 
-``LAYERSCOPE_KILLS=200`` kills that many times; docs/store.md has the result.
+``nox -s full`` kills 200 times each way; docs/store.md has the result.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from cases import killed_writer
+from cases.amounts import amount
+from cases.disks import small_disk
 from layerscope.errors import OutputError
 from layerscope.store import Group, Reader, Schema, Variable, Writer
 
-KILLS = int(os.environ.get("LAYERSCOPE_KILLS", "12"))
+KILLS = amount(12, full=200)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, for speed")
@@ -45,21 +47,10 @@ NOISE = Schema(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", SIZE) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def noise(step: int) -> np.ndarray:
@@ -71,9 +62,9 @@ def fill(writer: Writer, steps: range) -> None:
         writer.append(step, wall_time=step, metrics={"n": step}, arrays={FILL: noise(step)})
 
 
-def test_a_full_disk_costs_only_the_step_that_did_not_fit(small_disk: Path) -> None:
-    run = small_disk / "run.zarr"
-    other = small_disk / "other"
+def test_a_full_disk_costs_only_the_step_that_did_not_fit(disk: Path) -> None:
+    run = disk / "run.zarr"
+    other = disk / "other"
     other.write_bytes(bytes(1_000_000))
     writer = Writer.create(run, NOISE)
     with pytest.raises(OutputError, match=f"can't be written: {os.strerror(errno.ENOSPC)}"):
@@ -90,8 +81,8 @@ def test_a_full_disk_costs_only_the_step_that_did_not_fit(small_disk: Path) -> N
 
     holds(finished)
     # To the last byte: every write there is fails somewhere in its middle.
-    free = os.statvfs(small_disk)
-    with (small_disk / "rest").open("wb") as rest:
+    free = os.statvfs(disk)
+    with (disk / "rest").open("wb") as rest:
         rest.write(bytes(free.f_bavail * free.f_frsize))
     for _ in range(3):
         with pytest.raises(OutputError, match="can't be written"):
@@ -104,10 +95,10 @@ def test_a_full_disk_costs_only_the_step_that_did_not_fit(small_disk: Path) -> N
     holds(finished + 2)
 
 
-def test_a_disk_too_small_for_the_beginning_is_said(small_disk: Path) -> None:
-    free = os.statvfs(small_disk)
-    (small_disk / "rest").write_bytes(bytes(free.f_bavail * free.f_frsize))
+def test_a_disk_too_small_for_the_beginning_is_said(disk: Path) -> None:
+    free = os.statvfs(disk)
+    (disk / "rest").write_bytes(bytes(free.f_bavail * free.f_frsize))
     with pytest.raises(OutputError, match=os.strerror(errno.ENOSPC)):
-        Writer.create(small_disk / "run.zarr", NOISE)
-    (small_disk / "rest").unlink()
-    Writer.create(small_disk / "run.zarr", NOISE).close()
+        Writer.create(disk / "run.zarr", NOISE)
+    (disk / "rest").unlink()
+    Writer.create(disk / "run.zarr", NOISE).close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 import time
@@ -252,6 +254,14 @@ def test_a_disk_that_fails_leaves_what_was_there_and_may_be_mended(
     with pytest.raises(ZeroDivisionError) as raised:  # what went wrong first
         trains()
     assert "step 0 was lost" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_it_stays_in_its_process(tmp_path: Path, model: Any, copied: Any) -> None:
+    with recorder(tmp_path / "run.zarr", model) as rec:
+        with pytest.raises(TypeError, match="it stays in the process that made it"):
+            copied(rec)
+        rec.snap(0)
 
 
 def test_a_script_that_ends_in_an_error_keeps_its_steps(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_an_error_at_the_end_is_said() -> None:
 
     worker = Worker(10, at_end=fails)
     worker.put(lambda: None, 1)
-    with pytest.raises(OutputError, match=r"Input/output error\)\. .* how the training ended"):
+    with pytest.raises(OutputError, match=r"\(Input/output error\)\.$"):
         worker.end()
     assert worker.elsewhere is False
 
@@ -174,10 +174,7 @@ def test_another_ends_those_at_its_place(capsys: pytest.CaptureFixture[str]) -> 
     here.put(lambda: time.sleep(0.1) or ran.append(1), 1)
     end_those_at("a")
     assert ran == [1, -1]
-    assert capsys.readouterr().err == (
-        "layerscope: a: another recorder has taken it over. Of this recording how the training "
-        "ended was lost.\n"
-    )
+    assert capsys.readouterr().err == "layerscope: a: another recorder has taken it over.\n"
     with pytest.raises(OutputError, match="This recorder has ended, with every step it had"):
         here.put(lambda: None, 1)
     here.end()

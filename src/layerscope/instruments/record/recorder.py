@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from layerscope.backends import training
 from layerscope.backends.processes import is_first_process
@@ -147,6 +147,12 @@ class Recorder(KerasHooks):
         self._records = is_first_process()
         self._callback = Callback(self, self._every)
         self._prepare()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A Recorder can't be pickled or copied: it stays in the process that made it. Leave it "
+            "out of what is sent to another process."
+        )
 
     @property
     def plan(self) -> str:

@@ -169,11 +169,11 @@ class Worker:
         if not isinstance(error, LayerscopeError):
             reason = error.strerror or " ".join(str(error).split())
             why = f"The recording can't be written ({reason})"
-        so = "will be tried again"
-        if self._ended:
-            so = "were lost" if len(self._jobs) > 1 else "was lost"
-        what = self._waiting() or "how the training ended"
-        sentence = OutputError(f"{why}. Of this recording {what} {so}.")
+        if self._jobs:
+            lost = "were lost" if len(self._jobs) > 1 else "was lost"
+            so = lost if self._ended else "will be tried again"
+            why = f"{why}. Of this recording {self._waiting()} {so}"
+        sentence = OutputError(f"{why}.")
         sentence.__cause__ = error
         return sentence
 
