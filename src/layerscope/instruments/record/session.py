@@ -109,8 +109,8 @@ class Session:
         self._spending = Spending(self.plan)
         end = _End(self._writer, self._encoder, self._spending)
         self._worker = Worker(_waiting(look.nbytes), end, same_place(settings.url))
-        # Also where it is dropped, or the interpreter ends, without having been closed.
-        self._finish = weakref.finalize(self, self._worker.end_unasked)
+        # Also where it is dropped without having been closed.
+        self._finish = weakref.finalize(self, self._worker.end_soon)
 
     @property
     def notes(self) -> tuple[str, ...]:

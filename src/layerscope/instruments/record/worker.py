@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from layerscope.errors import InputError, LayerscopeError, OutputError
 from layerscope.instruments.record import endings
@@ -40,6 +41,7 @@ class Worker:
         self._at_end = at_end
         self._jobs: deque[tuple[Job, int]] = deque()  #: the first one is running, or failed
         self._changed = threading.Condition()
+        self._wake: SimpleQueue[None] = SimpleQueue()  #: something for the thread to look at
         self._error: BaseException | None = None
         self._lost: BaseException | None = None  #: why some were never written
         self._ending = False
@@ -81,7 +83,7 @@ class Worker:
                     "its recording, or replaced it."
                 )
             self._jobs.append((job, nbytes))
-            self._changed.notify_all()
+            self._wake.put(None)
 
     def wait(self) -> None:
         """Return when every job has run. Raises OutputError when one can't be written."""
@@ -99,10 +101,6 @@ class Worker:
             return
         with self._changed:
             self._end()
-            here = threading.current_thread() is self._thread
-            if here and not self._ended:  # its last owner was collected amid the writing
-                self._says_lost = True
-                return
             self._changed.wait_for(lambda: self._ended)
             lost, self._lost = self._lost, None
         endings.ended(self)
@@ -115,6 +113,16 @@ class Worker:
             self.end()
         except (LayerscopeError, OSError) as error:
             print(f"layerscope: {error}", file=sys.stderr)  # noqa: T201
+
+    def end_soon(self) -> None:
+        """The same, without waiting for it: for a finalizer.
+
+        It may run in any thread, amid anything: in the one that writes, or in one that that waits
+        for. So it takes no lock.
+        """
+        self._says_lost = self._ending = True
+        self._error = None
+        self._wake.put(None)
 
     def drain(self, seconds: float, *, end: bool) -> str:
         """Write what there is, for so many seconds; with ``end``, end then.
@@ -143,16 +151,17 @@ class Worker:
 
     def _write_again(self, seconds: float | None = None) -> bool:
         """Wait until all is written, or an attempt has failed; whether that took no longer."""
-        if not self._ended:
-            self._error = None
-        self._changed.notify_all()
+        self._try_again()
         return self._changed.wait_for(lambda: self.failed or self._ended or not self._jobs, seconds)
 
     def _end(self) -> None:
         self._ending = True
+        self._try_again()
+
+    def _try_again(self) -> None:
         if not self._ended:
             self._error = None
-        self._changed.notify_all()
+        self._wake.put(None)
 
     def _waiting(self) -> str:
         return " and ".join(str(job) for job, _ in self._jobs)
@@ -198,12 +207,15 @@ class Worker:
         with self._changed:
             self._lost, self._ended = error, True
             self._changed.notify_all()
-        if self._says_lost:
+        if self._says_lost:  # nobody else would
             self.end_unasked()
 
     def _next(self) -> Job | None:
         """Wait for the job to run next; None when it is time to end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ending or (self._jobs and not self.failed))
-            # One that fails while it is ended is not tried for ever.
-            return self._jobs[0][0] if self._jobs and not self.failed else None
+        while True:
+            with self._changed:
+                if self._jobs and not self.failed:
+                    return self._jobs[0][0]
+                if self._ending:  # one that fails while it is ended is not tried for ever
+                    return None
+            self._wake.get()
