@@ -118,7 +118,7 @@ def there(place: Path) -> int:
         raise
     steps = run.steps.tolist()
     assert steps == list(range(len(steps))), steps
-    relu = run[next(name for name in run if "relu" in name or name == "1")]
+    relu = run[next(name for name in run if name in ("1", "re_lu"))]
     weights = run.weights[next(iter(run.weights))]
     for step in steps:
         stored = np.sort(np.asarray(weights[step]).ravel())
@@ -157,7 +157,7 @@ def main(folder: Path, kills: int, seed: int, exact: bool) -> None:
         if (number % 3 == 0 if exact else number % 4 == 0) or finished == STEPS:
             shutil.rmtree(place, ignore_errors=True)
             finished = 0
-        operation = number if kills >= 100 else chance.randrange(100)
+        operation = number if kills >= 100 else chance.randrange(200)
         status = kill_one(place, log, None if exact else chance.uniform(0, 1), operation)
         lines = log.read_text().split("\n")
         reported = [int(line) for line in lines if line.isdigit()]
