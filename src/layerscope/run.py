@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from layerscope.store.schema import Group
 
 _SHOWN = 6  #: steps that a message names
+#: Statistics: of each unit, and of a parameter as a whole.
+_FIGURES = frozenset({"mean", "std", "min", "max", "zeros"})
+_NUMBERS = frozenset({"norm", "change"})
 
 
 def open_recording(url: str | os.PathLike[str]) -> Run:
@@ -53,7 +56,14 @@ def open_recording(url: str | os.PathLike[str]) -> Run:
 
     if not isinstance(url, str | os.PathLike) or not os.fspath(url):
         raise InputError(f"url={url!r}: pass where a recording is kept, such as 'run.zarr'.")
-    return Run(Reader.open(os.fspath(url)))
+    reader = Reader.open(os.fspath(url))
+    for group in reader.schema.groups:
+        if not _has_plain_statistics(group):
+            raise InputError(
+                f"{os.fspath(url)} is no recording of a training: the statistics of "
+                f"{group.address[:60]!r} are not one number for each unit."
+            )
+    return Run(reader)
 
 
 class Run(Recording):
@@ -70,16 +80,18 @@ class Run(Recording):
         self._kind = kind
         self._reader = reader
         self._described = {g.address: g for g in reader.schema.groups if g.kind == kind}
-        known = [a for a, group in self._described.items() if "values" in group.variables]
+        known = dict.fromkeys(a for a, g in self._described.items() if "values" in g.variables)
         inputs = [group.address for group in reader.schema.groups if group.kind == "input"]
-        aliases = attrs.get("aliases", {})
+        aliases = attrs.get("aliases") or {}
         super().__init__(
-            _Stored(reader, kind, known, slice(None)),
-            network=from_json(attrs["network"]) if "network" in attrs else Network("run", "?", ()),
+            _Stored(reader, kind, list(known), slice(None)),
+            network=from_json(attrs["network"])
+            if attrs.get("network") is not None
+            else Network("run", "?", ()),
             inputs=_Stored(reader, "input", inputs, None),
             aliases={name: address for name, address in aliases.items() if address in known},
             notes=_notes(reader),
-            digest=lambda: dict(attrs.get("provenance", {})),
+            digest=lambda: dict(attrs.get("provenance") or {}),
             samples=reader.schema.samples,
         )
         self._epochs: npt.NDArray[np.float64] | None = None
@@ -308,16 +320,24 @@ class _Stored(Mapping[str, NamedArray]):
 def _read(
     reader: Reader, kind: str, address: str, step: int | slice | None, **where: slice
 ) -> NamedArray:
-    group = next(g for g in reader.schema.groups if (g.kind, g.address) == (kind, address))
+    group = reader.schema.by_address[kind, address]
     values = reader.read(kind, address, "values", step, **where)
     steps = ("step",) if isinstance(step, slice) else ()
     attrs = {name: _frozen(value) for name, value in group.attrs.items()}
     return NamedArray(values, (*steps, *group.variables["values"].dims), attrs)
 
 
+def _has_plain_statistics(group: Group) -> bool:
+    """Whether each statistic has one number for each unit, or for the whole parameter."""
+    shapes = {name: variable.shape for name, variable in group.variables.items()}
+    figures = {shape for name, shape in shapes.items() if name in _FIGURES}
+    numbers = {shape for name, shape in shapes.items() if name in _NUMBERS}
+    return len(figures) <= 1 and all(len(shape) == 1 for shape in figures) and numbers <= {()}
+
+
 def _notes(reader: Reader) -> tuple[str, ...]:
     """What was said when it began, and what came to be said since."""
-    return tuple(dict.fromkeys((*reader.schema.attrs.get("notes", ()), *reader.notes)))
+    return tuple(dict.fromkeys((*(reader.schema.attrs.get("notes") or ()), *reader.notes)))
 
 
 def _frozen(value: Any) -> Any:

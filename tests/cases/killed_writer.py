@@ -117,10 +117,10 @@ def die_at(count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         sync_there(file)
 
-    def replace(*paths: str) -> None:
+    def replace(*paths: str, **folders: int | None) -> None:
         if due():
             os.kill(os.getpid(), signal.SIGKILL)
-        replace_there(*paths)
+        replace_there(*paths, **folders)
 
     os.write, os.fsync, os.replace = write, sync, replace  # type: ignore[assignment]
 

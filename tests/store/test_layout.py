@@ -44,8 +44,8 @@ def test_all_that_has_at_most_one_axis_lies_together() -> None:
     assert layout.slots["activations", ODD, "mean"].part == slice(0, 9)
     assert layout.slots["activations", "dense", "mean"].part == slice(9, 16)
     assert layout.slots["weights", "bias", "norm"].part == 1
-    assert layout.labels["weights/address"] == ("address", ["kernel", "bias"])
-    assert layout.labels["activations/place_unit"][1] == [*range(9), *range(7)]
+    assert layout.labels["weights/address"][1]() == ["kernel", "bias"]
+    assert layout.labels["activations/place_unit"][1]() == [*range(9), *range(7)]
 
 
 def test_a_name_with_and_without_an_axis_has_two_arrays() -> None:

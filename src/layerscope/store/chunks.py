@@ -6,6 +6,7 @@ each), and into the file that a reader may have open. Chunks are compressed in t
 
 from __future__ import annotations
 
+import math
 import struct
 from itertools import product
 from typing import Any
@@ -25,18 +26,58 @@ except ImportError as error:  # both come with zarr
 
 #: Measured in benchmarks/bench_store.py; shuffled bytes or bits gain nothing on maps with zeros.
 ZSTD_LEVEL = 1
+_ZSTD = b"\x28\xb5\x2f\xfd"
+#: Of a shard's index: how many bytes a chunk's place takes, and the checksum after all of them.
+INDEX_ENTRY, INDEX_CHECKSUM = 16, 4
+ABSENT = 2**64 - 1  #: where a chunk that is not there begins
 _BLOCK = 512  # pixels transposed at once: what the cache holds
 
 
 def encode_chunk(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> bytes:
     """One chunk: little-endian, in C order, compressed."""
-    return bytes(Zstd(level=ZSTD_LEVEL).encode(_little(values, dtype)))
+    return bytes(Zstd(level=ZSTD_LEVEL, checksum=True).encode(_little(values, dtype)))
 
 
 def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """What ``encode_chunk`` was given. Raises ValueError or RuntimeError where it is damaged."""
-    decoded = np.frombuffer(Zstd().decode(data), dtype.newbyteorder("<"))
-    return decoded.reshape(shape)
+    """What ``encode_chunk`` was given; takes no memory beyond its shape, whatever the bytes say.
+
+    Raises ValueError or RuntimeError where it is damaged.
+    """
+    nbytes = math.prod(shape) * dtype.itemsize
+    if content_size(data) != nbytes:
+        raise ValueError(f"it is no chunk of {nbytes} bytes")
+    decoded = np.empty(nbytes, np.uint8)
+    Zstd().decode(data, decoded)
+    if dtype.kind == "b":
+        return np.asarray(decoded != 0).reshape(shape)
+    return decoded.view(dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+
+
+def content_size(data: bytes) -> int | None:
+    """How many bytes a frame of zstd says that it holds (RFC 8878, 3.1.1); None where it doesn't.
+
+    Decoders take as much memory as a frame asks for.
+    """
+    if len(data) < 5 or data[:4] != _ZSTD:
+        return None
+    descriptor = data[4]
+    is_single, flag = descriptor >> 5 & 1, descriptor >> 6
+    at = 5 + (not is_single) + (0, 1, 2, 4)[descriptor & 3]
+    length = (is_single, 2, 4, 8)[flag]
+    field = data[at : at + length]
+    if not length or len(field) < length:
+        return None
+    return int.from_bytes(field, "little") + (256 if flag == 1 else 0)
+
+
+def shard_index(data: bytes) -> npt.NDArray[np.uint64]:
+    """Where each chunk of a shard begins and how long it is, from the shard's last bytes.
+
+    Raises ValueError where it is damaged.
+    """
+    if len(data) < 4 or struct.pack("<I", crc32c(data[:-4])) != data[-4:]:
+        raise ValueError("its index is damaged")
+    return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
 
 
 def encode_shard(

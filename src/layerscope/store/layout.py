@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,33 @@ from layerscope.store.names import group_name, safe_name
 from layerscope.store.quantize import NAN, map_axes
 from layerscope.store.schema import Group, Schema, Variable
 
+#: Parts of the format: a reader goes by them, not by what an array's own document says.
 #: Bytes. A chunk of many steps is rewritten with every step, so it is small; a chunk within a
 #: shard is what one reads at least, and large enough to compress and to be worth a read.
 STEPS_CHUNK = 32 * 1024
 INNER_LEAST = 16 * 1024
 INNER_MOST = 1024 * 1024
 _MOST_STEPS = 1024
+#: Of what is written once: a chunk is whole samples of about so many bytes.
+_CONSTANT = 4 * 2**20
 
 Key = tuple[str, str, str]  # kind, address, variable
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How an array lies in files: the shape of what is in one of them, and of chunks within."""
+
+    path: str
+    dtype: np.dtype[Any]
+    fill: float  #: what stands for a chunk that is not there
+    outer: tuple[int, ...]
+    inner: tuple[int, ...] | None  #: where a file is a shard
+    optional: bool  #: whether a chunk may be missing
+
+    def key(self, numbers: Iterable[int]) -> str:
+        """The key of a file, by the number of its chunk along each axis."""
+        return f"{self.path}/{'.'.join(['c', *map(str, numbers)])}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +54,7 @@ class Stored:
     dtype: np.dtype[Any]
     fill: float
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    late: bool = False  #: it may have come after the first step
 
     @property
     def steps(self) -> int:
@@ -59,6 +80,18 @@ class Stored:
     @property
     def sharded(self) -> bool:
         return self.inner != self.shape
+
+    @property
+    def grid(self) -> Grid:
+        """How it lies in files, the steps first."""
+        # Only what can be NaN may be left out of a step; a chunk of many steps is always written.
+        optional = self.late or (self.steps == 1 and (self.dtype.kind == "f" or self.fill == NAN))
+        inner = tuple(max(1, size) for size in self.inner)
+        outer, within = (self.steps, *inner), None
+        if self.sharded:
+            whole = (-(-n // c) * c for n, c in zip(self.shape, inner, strict=True))
+            outer, within = (1, *whole), (1, *inner)
+        return Grid(self.path, self.dtype, self.fill, outer, within, optional)
 
     def chunk_key(self, step: int) -> str:
         """The key of the chunk that holds this step, counted from 0."""
@@ -86,7 +119,11 @@ class Layout:
     arrays: dict[str, Stored]
     slots: dict[Key, Slot]
     groups: dict[str, dict[str, Any]]
-    labels: dict[str, tuple[str, list[Any]]]  #: coordinates: by path, their axis and values
+    #: Coordinates by path: their axis, and what makes their values. A stranger's schema may claim
+    #: any number of them.
+    labels: dict[str, tuple[str, Callable[[], list[Any]]]]
+    #: Arrays that are written once: what the network received.
+    constants: dict[str, Grid] = field(default_factory=dict)
 
 
 def plan(schema: Schema) -> Layout:
@@ -95,12 +132,15 @@ def plan(schema: Schema) -> Layout:
     for name in ("step", "epoch", "wall_time"):
         layout.arrays[name] = coordinate(name)
     if schema.samples:
-        layout.labels["sample"] = ("sample", list(schema.samples))
+        layout.labels["sample"] = ("sample", partial(list, schema.samples))
     for group in schema.groups:
         name = group_name(group.kind, group.address)
         if group.kind == "input" or any(len(v.dims) > 1 for v in group.variables.values()):
             layout.groups[name] = {**group.attrs, "kind": group.kind, "address": group.address}
         if group.kind == "input":
+            for variable, described in group.variables.items():
+                path, dtype = f"{name}/{variable}", np.dtype(described.dtype)
+                layout.constants[path] = constant_grid(path, described.shape, dtype)
             continue
         for variable, described in group.variables.items():
             if len(described.dims) > 1:
@@ -121,10 +161,22 @@ def coordinate(name: str) -> Stored:
     return Stored(name, (), (), np.dtype(np.float64), math.nan, attrs)
 
 
+def constant_grid(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Grid:
+    """How an array that is written once lies in files: in chunks of whole samples."""
+    outer: tuple[int, ...] = ()
+    if shape:
+        nbytes = math.prod(shape) * dtype.itemsize
+        one = max(1, nbytes // max(1, shape[0]))
+        first = max(1, min(shape[0], _CONSTANT // one))
+        outer = (first, *(max(1, size) for size in shape[1:]))
+    return Grid(path, dtype, 0, outer, None, True)  # a chunk of zeros is not written
+
+
 def metric(name: str) -> Stored:
     """The array of a metric."""
     nan = math.nan
-    return Stored(f"metrics/{safe_name(name)}", (), (), np.dtype(np.float64), nan, {"name": name})
+    path, dtype = f"metrics/{safe_name(name)}", np.dtype(np.float64)
+    return Stored(path, (), (), dtype, nan, {"name": name}, late=True)
 
 
 def stored_dims(schema: Schema, dims: tuple[str, ...], shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -188,13 +240,19 @@ def _shared(layout: Layout, groups: list[Group], kind: str) -> None:
         dims = ("place",) if rank else ("address",)
         layout.arrays[path] = Stored(path, dims, shape, dtype, _fill(dtype))
     if addresses:
-        layout.labels[f"{kind}/address"] = ("address", addresses)
+        layout.labels[f"{kind}/address"] = ("address", partial(list, addresses))
     if end:
-        of = [a for a, place in places.items() for _ in range(place.start, place.stop)]
-        unit = [i for place in places.values() for i in range(place.stop - place.start)]
-        layout.labels[f"{kind}/place_address"] = ("place", of)
-        layout.labels[f"{kind}/place_unit"] = ("place", unit)
+        layout.labels[f"{kind}/place_address"] = ("place", partial(_owners, places))
+        layout.labels[f"{kind}/place_unit"] = ("place", partial(_units, places))
         layout.groups[kind]["coordinates"] = "place_address place_unit"
+
+
+def _owners(places: Mapping[str, slice]) -> list[str]:
+    return [a for a, place in places.items() for _ in range(place.start, place.stop)]
+
+
+def _units(places: Mapping[str, slice]) -> list[int]:
+    return [i for place in places.values() for i in range(place.stop - place.start)]
 
 
 def _shared_path(kind: str, name: str, rank: int, both: set[str]) -> str:

@@ -18,13 +18,12 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from layerscope.store.chunks import ZSTD_LEVEL
-from layerscope.store.layout import Layout, Stored
+from layerscope.store.header import FORMAT
+from layerscope.store.layout import Layout, Stored, constant_grid
 
-#: Of the layout on disk. A reader opens this one and older ones.
-FORMAT = 2
 #: Those that this version can go on with.
 WRITABLE = (1, 2)
-_CODEC = ZstdCodec(level=ZSTD_LEVEL, checksum=False)
+_CODEC = ZstdCodec(level=ZSTD_LEVEL, checksum=True)  # a byte that has changed is noticed
 _FLAT_KEYS: dict[str, Any] = {"name": "default", "separator": "."}
 
 
@@ -99,7 +98,7 @@ def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> 
         name=path,
         shape=values.shape,
         dtype="str" if text else values.dtype,
-        chunks=_pieces(values),
+        chunks=constant_grid(path, values.shape, values.dtype).outer,
         compressors=[_CODEC],
         dimension_names=dims,
         chunk_key_encoding=_FLAT_KEYS,
@@ -110,26 +109,15 @@ def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> 
     return {key: data.to_bytes() for key, data in store.items() if key.startswith(f"{path}/")}
 
 
-def _pieces(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
-    """Chunks of some megabytes, of whole samples."""
-    if not values.ndim:
-        return ()
-    one = max(1, values.nbytes // max(1, len(values)))
-    first = max(1, min(len(values), (4 * 2**20) // one))
-    return (first, *(max(1, size) for size in values.shape[1:]))
-
-
 def _array(stored: Stored) -> dict[str, Any]:
     store: dict[str, Any] = {}
-    inner = tuple(max(1, size) for size in stored.inner)
-    sharded = stored.sharded
-    whole = tuple(-(-n // c) * c for n, c in zip(stored.shape, inner, strict=True))
+    grid = stored.grid
     zarr.create_array(
         MemoryStore(store),
         shape=(0, *stored.shape),
         dtype=stored.dtype,
-        chunks=(1, *inner) if sharded else (stored.steps, *inner),
-        shards=(1, *whole) if sharded else None,
+        chunks=grid.inner or grid.outer,
+        shards=grid.outer if grid.inner else None,
         compressors=[_CODEC],
         filters=None,
         fill_value=stored.fill,

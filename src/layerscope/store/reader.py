@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import AddressError, InputError
+from layerscope.errors import AddressError
+from layerscope.store.arrays import read_array
 from layerscope.store.header import Header, read_header
-from layerscope.store.layout import Layout, Slot, coordinate, metric, plan
+from layerscope.store.layout import Slot, coordinate, metric
+from layerscope.store.limits import Ledger
 from layerscope.store.names import group_name
-from layerscope.store.places import Folder, Remote, first_line, place
+from layerscope.store.places import Folder, Remote, place
 from layerscope.store.quantize import dequantize, map_axes
 from layerscope.store.schema import Schema, Variable
-from layerscope.store.tails import read_numbers
-from layerscope.store.wide import SUFFIX, widened
+from layerscope.store.tails import read_numbers, read_steps
+from layerscope.store.wide import wide
 
 if TYPE_CHECKING:
     import xarray as xr
-    import zarr
 
 Index = int | slice
+_LATEST = 9e12  #: seconds: what 64 bits hold in microseconds
 
 
 class Reader:
@@ -33,8 +34,6 @@ class Reader:
 
     def __init__(self, where: Folder | Remote, header: Header) -> None:
         self._where = where
-        self._layout: Layout = plan(header.schema)
-        self._group: zarr.Group | None = None
         self._take(header)
 
     @classmethod
@@ -51,7 +50,7 @@ class Reader:
 
     def refresh(self) -> bool:
         """See what has been written since; returns whether there is any."""
-        header = read_header(self._where, self._header.schema)
+        header = read_header(self._where, self._header)
         if header.root == self._header.root:
             return False
         self._take(header)
@@ -85,9 +84,9 @@ class Reader:
     @property
     def metrics(self) -> dict[str, npt.NDArray[np.float64]]:
         """The training's metrics by name, one number per step; NaN where it was not given."""
-        arrays = {name: metric(name).path for name in self._header.metrics()}
-        count = len(self._steps)
-        return {name: self._load(path, (slice(0, count),)) for name, path in arrays.items()}
+        ledger, steps = Ledger(self._where.name), (slice(0, len(self._steps), 1),)
+        grids = {name: metric(name).grid for name in self._header.metrics}
+        return {n: read_array(self._where, grid, steps, ledger) for n, grid in grids.items()}
 
     def read(
         self,
@@ -143,7 +142,7 @@ class Reader:
         coords: dict[str, Any] = {}
         if "step" in dims:
             times = self.wall_times
-            known = np.isfinite(times)
+            known = np.abs(times) < _LATEST
             stamps = np.full(len(times), np.datetime64("NaT", "us"))
             stamps[known] = (times[known] * 1e6).astype("datetime64[us]")
             coords = {
@@ -169,9 +168,9 @@ class Reader:
     def _described(self, kind: str, address: str, variable: str) -> Variable:
         described = self.schema.variable(kind, address, variable)
         if described is None:
-            held = [g for g in self.schema.groups if (g.kind, g.address) == (kind, address)]
-            if held:
-                names = ", ".join(held[0].variables) or "nothing"
+            held = self.schema.by_address.get((kind, address))
+            if held is not None:
+                names = ", ".join(held.variables) or "nothing"
                 raise AddressError(f"{kind} of {address!r} have no {variable!r}, but {names}.")
             known = ", ".join([repr(g.address) for g in self.schema.groups if g.kind == kind][:5])
             raise AddressError(
@@ -188,10 +187,11 @@ class Reader:
         self, kind: str, address: str, name: str, described: Variable, index: tuple[slice, ...]
     ) -> npt.NDArray[Any]:
         if kind == "input":
-            return self._load(f"{group_name(kind, address)}/{name}", index)
-        slot: Slot = self._layout.slots[kind, address, name]
+            path = f"{group_name(kind, address)}/{name}"
+            return read_array(self._where, self._header.layout.constants[path], index)
+        slot: Slot = self._header.layout.slots[kind, address, name]
         if isinstance(slot.part, int):
-            at = slice(slot.part, slot.part + 1)
+            at = slice(slot.part, slot.part + 1, 1)
             return self._load_steps(slot.path, (*index, at))[..., 0]
         if slot.part is not None:
             start, stop, stride = index[1].start, index[1].stop, index[1].step
@@ -207,48 +207,32 @@ class Reader:
 
     def _load_steps(self, path: str, index: tuple[slice, ...]) -> npt.NDArray[Any]:
         """Of an array that grows with the steps, and may go on in another one."""
-        since = self._wide.get(path)
+        since = self._header.wide.get(path)
         steps, rest = index[0], index[1:]
         if since is None or steps.stop <= since:
             return self._load(path, index)
         if steps.start >= since:
-            return self._load(path + SUFFIX, index)
+            return self._load(path, index, since)
         before = range(steps.start, since, steps.step)
         after = slice(before[-1] + steps.step, steps.stop, steps.step)
         return np.concatenate(
             [
                 self._load(path, (slice(steps.start, since, steps.step), *rest)),
-                self._load(path + SUFFIX, (after, *rest)),
+                self._load(path, (after, *rest), since),
             ]
         )
 
-    def _load(self, path: str, index: tuple[slice, ...]) -> npt.NDArray[Any]:
-        with self._damage(path):
-            if path not in self._opened:
-                self._opened[path] = _open_array(self._zarr(), path)
-            return np.asarray(self._opened[path][index])
-
-    def _zarr(self) -> zarr.Group:
-        if self._group is None:
-            self._group = _open_group(self._where)
-        return self._group
+    def _load(
+        self, path: str, index: tuple[slice, ...], since: int | None = None
+    ) -> npt.NDArray[Any]:
+        """Of an array, or of the one that goes on with it from a step on."""
+        stored = self._header.layout.arrays[path]
+        grid = (stored if since is None else wide(stored, since)).grid
+        return read_array(self._where, grid, index)
 
     def _take(self, header: Header) -> None:
         self._header = header
-        self._group = None
-        self._opened: dict[str, Any] = {}
-        self._wide = widened(header.documents, self._layout)
-        self._steps = read_numbers(self._where, coordinate("step"), header.steps)
-
-    @contextlib.contextmanager
-    def _damage(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # each codec and file system has errors of its own
-            raise InputError(
-                f"{self._where.name}: {path} can't be read, it is damaged or out of reach "
-                f"({first_line(error)})."
-            ) from error
+        self._steps = read_steps(self._where, header.steps)
 
 
 def _bounds(index: Index, size: int, what: str) -> tuple[slice, Any]:
@@ -266,28 +250,3 @@ def _bounds(index: Index, size: int, what: str) -> tuple[slice, Any]:
         raise AddressError(f"{what} is {number}: there are {size}, counted from 0.")
     number %= size
     return slice(number, number + 1, 1), 0
-
-
-def _open_group(where: Folder | Remote) -> zarr.Group:
-    import zarr
-    from zarr.storage import FsspecStore, LocalStore
-
-    store = (
-        LocalStore(where.path, read_only=True)
-        if isinstance(where, Folder)
-        else FsspecStore.from_url(where.name, read_only=True)
-    )
-    return zarr.open_group(store, mode="r")
-
-
-def _open_array(group: zarr.Group, path: str) -> Any:
-    """An array that decodes with zarrs, where that is installed, and with zarr elsewhere."""
-    import zarr
-
-    pipeline = {}
-    with contextlib.suppress(ImportError):
-        import zarrs  # noqa: F401
-
-        pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-    with zarr.config.set(pipeline):
-        return group[path]

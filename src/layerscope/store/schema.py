@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from layerscope.errors import OutputError
+from layerscope.store.kept import check_attributes, check_group_attributes
+from layerscope.store.plain_json import Anything, Each, Size, UnexpectedError, expect
 
 KINDS = ("activations", "weights", "input")
 #: What the store itself calls arrays beside the variables.
 _TAKEN = re.compile(r"address|place_address|place_unit|.*_low|.*_high|.*_wide|.*_alone")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_STORED = frozenset(
+    {"bool", "float16", "float32", "float64"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+#: Names of arguments beside those that name an axis.
+_RESERVED = frozenset(
+    ["step", "steps", "epoch", "wall_time", "kind", "address", "variable", "layer", "self"]
+)
+_MOST_AXES = 30
+
+_VARIABLE = {"dims": [str], "shape": [Size], "dtype": str, "scaled": bool, "attrs": Each(Anything)}
+_GROUP = {"kind": str, "address": str, "variables": Each(_VARIABLE), "attrs": Each(Anything)}
+_SCHEMA = {"groups": [_GROUP], "samples": [str], "attrs": Each(Anything)}
 
 
 @dataclass(frozen=True)
@@ -82,12 +99,15 @@ class Schema:
                 raise OutputError(f"{group.kind} of {group.address!r} are described twice.")
             seen.add((group.kind, group.address))
 
+    @cached_property
+    def by_address(self) -> Mapping[tuple[str, str], Group]:
+        """The groups by kind and address."""
+        return {(group.kind, group.address): group for group in self.groups}
+
     def variable(self, kind: str, address: str, variable: str) -> Variable | None:
         """What is described under these names, or None."""
-        for group in self.groups:
-            if (group.kind, group.address) == (kind, address):
-                return group.variables.get(variable)
-        return None
+        group = self.by_address.get((kind, address))
+        return None if group is None else group.variables.get(variable)
 
     def to_json(self) -> dict[str, Any]:
         """The schema as numbers, strings, lists and dicts; ``from_json`` reads it back."""
@@ -110,18 +130,21 @@ class Schema:
             raise OutputError(f"an attribute of the recording is not JSON: {error}.") from None
 
     @classmethod
-    def from_json(cls, described: Mapping[str, Any]) -> Schema:
-        """What ``to_json`` wrote."""
-        groups = tuple(
-            Group(
-                group["kind"],
-                group["address"],
-                {name: _variable(variable) for name, variable in group["variables"].items()},
-                group["attrs"],
-            )
-            for group in described["groups"]
-        )
-        return cls(groups, tuple(described["samples"]), described["attrs"])
+    def from_json(cls, described: Any) -> Schema:
+        """What ``to_json`` wrote.
+
+        Raises
+        ------
+        UnexpectedError
+            When it is something else: a store may come from anyone.
+        """
+        expect(described, _SCHEMA, "the schema")
+        check_attributes(described["attrs"])
+        try:
+            groups = tuple(map(_group, described["groups"]))
+            return cls(groups, tuple(described["samples"]), described["attrs"])
+        except OutputError as error:
+            raise UnexpectedError(str(error).rstrip(".")) from None
 
     def difference(self, other: Schema) -> str | None:
         """A clause on the first thing that another schema stores otherwise; None where nothing."""
@@ -159,14 +182,25 @@ def _variable_json(variable: Variable) -> dict[str, Any]:
     }
 
 
-def _variable(described: Mapping[str, Any]) -> Variable:
-    return Variable(
-        tuple(described["dims"]),
-        tuple(described["shape"]),
-        described["dtype"],
-        described["scaled"],
-        described["attrs"],
-    )
+def _group(described: Mapping[str, Any]) -> Group:
+    where = f"{described['kind']!r} of {described['address'][:60]!r}"
+    check_group_attributes(described["attrs"], where)
+    named = described["variables"].items()
+    variables = {name: _variable(variable, f"{name!r} in {where}") for name, variable in named}
+    return Group(described["kind"], described["address"], variables, described["attrs"])
+
+
+def _variable(described: Mapping[str, Any], where: str) -> Variable:
+    dims, shape, dtype = described["dims"], described["shape"], described["dtype"]
+    if dtype not in _STORED:
+        raise UnexpectedError(f"{where} is of a type that is never stored")
+    if len(dims) > _MOST_AXES or not all(name.isprintable() and name for name in dims):
+        raise UnexpectedError(f"{where} has axes without a name")
+    if _RESERVED & set(dims):
+        raise UnexpectedError(f"{where} has an axis {min(_RESERVED & set(dims))!r}")
+    if math.prod(shape) * 8 >= 2**62:
+        raise UnexpectedError(f"{where} is larger than any file")
+    return Variable(tuple(dims), tuple(shape), dtype, described["scaled"], described["attrs"])
 
 
 def _alike(one: Variable, other: Variable) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import OutputError
+from layerscope.errors import InputError, OutputError
 from layerscope.store.chunks import encode_chunk, encode_shard
 from layerscope.store.layout import Key, Layout, Slot, Stored
+from layerscope.store.limits import most_compressed
 from layerscope.store.places import Folder, Remote
 from layerscope.store.quantize import quantize
 from layerscope.store.schema import Schema
@@ -164,8 +166,15 @@ class Steps:
         return self._key(stored.chunk_key(at), data)
 
     def _load(self, at: int, path: str) -> int:
-        chunk = self._where.get(self._arrays[path].chunk_key(at))
-        self._tails[path].load(chunk, at)
+        stored = self._arrays[path]
+        key, nbytes = stored.chunk_key(at), math.prod(stored.shape) * stored.dtype.itemsize
+        chunk = self._where.get(key, most_compressed(stored.steps * nbytes))
+        try:
+            self._tails[path].load(chunk, at)
+        except (ValueError, RuntimeError):
+            raise InputError(
+                f"{self._where.name} is a damaged recording: {key} can't be read."
+            ) from None
         return len(chunk or b"")
 
     def _remove(self, key: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from layerscope.errors import InputError
 from layerscope.store.chunks import decode_chunk, encode_chunk
-from layerscope.store.layout import Stored
+from layerscope.store.layout import Stored, coordinate
+from layerscope.store.limits import most_compressed
 from layerscope.store.places import Folder, Remote
 
 
@@ -48,13 +50,35 @@ def read_numbers(where: Folder | Remote, stored: Stored, count: int) -> npt.NDAr
     InputError
         When a chunk of them is absent or damaged.
     """
-    found = [np.empty(0, stored.dtype)]
-    for at in range(0, count, stored.steps):
-        chunk = where.get(stored.chunk_key(at))
-        try:
-            found.append(decode_chunk(chunk or b"", (stored.steps,), stored.dtype))
-        except (ValueError, RuntimeError):
+    return np.concatenate([np.empty(0, stored.dtype), *_chunks(where, stored, count)])[:count]
+
+
+def read_steps(where: Folder | Remote, count: int) -> npt.NDArray[np.int64]:
+    """The numbers of the first ``count`` steps.
+
+    Raises
+    ------
+    InputError
+        When a chunk of them is absent or damaged, or they do not rise.
+    """
+    stored = coordinate("step")
+    chunks = [np.empty(0, np.int64)]
+    for at, chunk in enumerate(_chunks(where, stored, count)):
+        # Each one before the next is read: a store may claim any number of steps.
+        chunks.append(chunk[: count - at * stored.steps])
+        numbers = np.concatenate([chunks[-2][-1:], chunks[-1]])
+        if (numbers[1:] <= numbers[:-1]).any():
             raise InputError(
-                f"{where.name} is a damaged recording: {stored.chunk_key(at)} can't be read."
-            ) from None
-    return np.concatenate(found)[:count]
+                f"{where.name} is a damaged recording: the numbers of its steps do not rise."
+            )
+    return np.concatenate(chunks)
+
+
+def _chunks(where: Folder | Remote, stored: Stored, count: int) -> Iterator[npt.NDArray[Any]]:
+    for at in range(0, count, stored.steps):
+        key = stored.chunk_key(at)
+        data = where.get(key, most_compressed(stored.steps * stored.dtype.itemsize))
+        try:
+            yield decode_chunk(data or b"", (stored.steps,), stored.dtype)
+        except (ValueError, RuntimeError):
+            raise InputError(f"{where.name} is a damaged recording: {key} can't be read.") from None

@@ -8,14 +8,13 @@ array's values are in it; before, it holds nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.store.layout import Layout, Stored
+from layerscope.store.layout import Stored
 
 SUFFIX = "_wide"
 SINCE = "from_position"  #: the attribute: at which step, counted from 0, it begins
@@ -51,13 +50,6 @@ def wide(stored: Stored, since: int) -> Stored:
     """The array that goes on with this one, from a step on."""
     attrs = {**stored.attrs, SINCE: since}
     dtype = np.dtype(np.float32)
-    return replace(stored, path=stored.path + SUFFIX, dtype=dtype, fill=math.nan, attrs=attrs)
-
-
-def widened(documents: Mapping[str, Mapping[str, Any]], layout: Layout) -> dict[str, int]:
-    """Which arrays of a store go on as float32, and from which step on, counted from 0."""
-    return {
-        path: int(documents[path + SUFFIX]["attributes"][SINCE])
-        for path in layout.arrays
-        if path + SUFFIX in documents
-    }
+    return replace(
+        stored, path=stored.path + SUFFIX, dtype=dtype, fill=math.nan, attrs=attrs, late=True
+    )

@@ -23,10 +23,11 @@ from layerscope.store.layout import Key, Layout, metric, plan, stored_dims
 from layerscope.store.metadata import WRITABLE, Documents, about, constant
 from layerscope.store.names import group_name
 from layerscope.store.places import Folder, Remote, first_line, place
+from layerscope.store.plain_json import UnexpectedError, expect, parse
 from layerscope.store.schema import Schema
 from layerscope.store.steps import Steps
-from layerscope.store.tails import read_numbers
-from layerscope.store.wide import SUFFIX, widened
+from layerscope.store.tails import read_steps
+from layerscope.store.wide import SUFFIX
 
 Constants = Mapping[str, npt.NDArray[Any]]
 
@@ -47,6 +48,8 @@ class Writer:
         self._steps: list[int] = []
         self._metrics: set[str] = set()
         self._open = True
+        #: What ``overwrite=True`` has found beside the run that was there, and left.
+        self.left: tuple[str, ...] = ()
 
     @classmethod
     def create(
@@ -63,7 +66,8 @@ class Writer:
         Parameters
         ----------
         overwrite
-            Replace the run that is there. What is not a run is never replaced.
+            Replace the run that is there. What is not a run is never replaced, and what layerscope
+            has not written stays: ``writer.left`` names it.
         constants
             The values of each group of kind ``input``, by address.
         sync
@@ -77,9 +81,10 @@ class Writer:
         """
         where = place(url, sync=sync)
         with _said(where.name):
-            _make_room(where, overwrite=overwrite)
+            left = _make_room(where, overwrite=overwrite)
             where.claim()
             writer = cls(where, schema, plan(schema))
+            writer.left = left
             with writer._stopped_if_it_fails():
                 writer._begin(constants or {})
         return writer
@@ -109,10 +114,10 @@ class Writer:
             raise OutputError(f"{where.name} can't be gone on with: {other}.")
         with _said(where.name):
             where.claim()
-            writer = cls(where, header.schema, plan(header.schema))
+            writer = cls(where, header.schema, header.layout)
             with writer._stopped_if_it_fails():
                 # Read again: another process may have written until it lost its claim.
-                writer._go_on(read_header(where, header.schema))
+                writer._go_on(read_header(where, header))
         return writer
 
     @property
@@ -195,7 +200,7 @@ class Writer:
         # First what tells an unfinished beginning from somebody else's folder.
         self._where.put("about/zarr.json", about(self.schema.to_json()))
         for path, (dim, labels) in self._layout.labels.items():
-            self._put_constant(path, (dim,), labels, {})
+            self._put_constant(path, (dim,), labels(), {})
         for group in self.schema.groups:
             if group.kind == "input":
                 if set(group.variables) != {"values"} or group.address not in constants:
@@ -222,16 +227,15 @@ class Writer:
 
     def _go_on(self, header: Header) -> None:
         self._documents.notes[:] = header.notes
-        for name in header.metrics():
+        for name in header.metrics:
             self._add_metric(name)
-        for path, since in widened(header.documents, self._layout).items():
+        for path, since in header.wide.items():
             self._documents.add(self._chunks.widen(path, since))
-        for path in header.documents.keys() - self._documents.paths():
-            self._documents.fix(path, header.documents[path])
+        for path, document in header.constants.items():
+            self._documents.fix(path, document)
         self._chunks.restore(header.steps)
         self._chunks.put_keys(self._documents.own(header.steps), sync=False)
-        steps = read_numbers(self._where, self._layout.arrays["step"], header.steps)
-        self._steps = [int(step) for step in steps]
+        self._steps = read_steps(self._where, header.steps).tolist()
 
     def _describe_metrics(self, metrics: Mapping[str, float]) -> int:
         """Add the metrics that come for the first time."""
@@ -306,14 +310,14 @@ class Writer:
 
 def holds_run(url: str | os.PathLike[str]) -> bool:
     """Whether a run is there, with any number of steps, that ``Writer.resume`` could look at."""
-    return place(url).get("zarr.json") is not None
+    return place(url).has("zarr.json")
 
 
-def _make_room(where: Folder | Remote, *, overwrite: bool) -> None:
-    """See that nothing is there that may not be replaced, and remove what may."""
-    if where.get("zarr.json") is None:
+def _make_room(where: Folder | Remote, *, overwrite: bool) -> tuple[str, ...]:
+    """See that nothing is there that may not be replaced, and remove what may; what is left."""
+    if not where.has("zarr.json"):
         if where.empty():
-            return
+            return ()
         if not begun(where):
             raise OutputError(f"{where.name} holds something else than a recording.")
     elif not _ours(where):
@@ -324,17 +328,19 @@ def _make_room(where: Folder | Remote, *, overwrite: bool) -> None:
             f"overwrite=True begins anew."
         )
     where.claim()
-    where.remove("zarr.json")
-    where.clear()
-    where.release()
+    try:
+        # What tells that a run was begun stays until that of the new one is put in its place.
+        return where.clear()
+    finally:
+        where.release()
 
 
 def _ours(where: Folder | Remote) -> bool:
     try:
-        attributes = json.loads(where.get("zarr.json") or b"")["attributes"]
-    except (ValueError, KeyError, TypeError):  # damaged: what lies beside it tells
-        return where.get("about/zarr.json") is not None
-    return "layerscope" in attributes
+        attributes = expect(parse(where.get("zarr.json") or b""), {"attributes": dict})
+    except UnexpectedError:  # damaged: what lies beside it tells
+        return where.has("about/zarr.json")
+    return "layerscope" in attributes["attributes"]
 
 
 @contextmanager
