@@ -42,6 +42,7 @@ FULL = (
     "tests/store/test_killed.py",
     "tests/backends/test_torch_processes.py",
     "tests/backends/test_keras_processes.py",
+    "tests/hostile/test_stores.py",
 )
 BACKENDS = ("jax", "tensorflow", "torch")  #: of Keras
 

@@ -44,6 +44,8 @@ def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> n
     Raises ValueError or RuntimeError where it is damaged.
     """
     nbytes = math.prod(shape) * dtype.itemsize
+    if not nbytes:
+        return np.empty(shape, dtype)
     if content_size(data) != nbytes:
         raise ValueError(f"it is no chunk of {nbytes} bytes")
     decoded = np.empty(nbytes, np.uint8)

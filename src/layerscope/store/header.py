@@ -143,8 +143,9 @@ def _check_arrays(documents: dict[str, dict[str, Any]], layout: Layout, steps: i
     """
     grids = {path: (stored.grid, (steps, *stored.shape)) for path, stored in layout.arrays.items()}
     for path, (grid, shape) in grids.items():
-        expect(documents.get(path), _ARRAY, "an array")
-        document = documents[path]
+        if path not in documents:
+            raise UnexpectedError("an array that the schema describes is missing")
+        document = expect(documents[path], _ARRAY, "an array")
         there = document["shape"], document["chunk_grid"]["configuration"]["chunk_shape"]
         if there != ([*shape], [*grid.outer]) or document["data_type"] != grid.dtype.name:
             raise UnexpectedError("an array is not as the schema describes it")
