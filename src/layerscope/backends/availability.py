@@ -24,7 +24,6 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "skops": "sklearn",
     "zarr": "record",
-    "zarrs": "record",
     "fsspec": "record",
 }
 _KERAS_BACKENDS = ("jax", "tensorflow", "torch")
