@@ -49,6 +49,25 @@ def test_it_says_what_it_will_take(
     assert open_recording(tmp_path / "run.zarr").network.name == model.name
 
 
+def test_it_says_what_overwriting_has_left(
+    tmp_path: Path, model: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run.zarr"
+    with recorder(run, model) as rec:
+        rec.snap(0)
+    for i in range(12):
+        (run / f"notes {i:02}\n.txt").write_text("mine")
+    capsys.readouterr()
+    with recorder(run, model, overwrite=True, quiet=False, steps=1) as rec:
+        rec.snap(0)
+    said = f"layerscope: left in {run}, which a recorder has not written: 'notes 00\\n.txt', 'notes"
+    assert said in capsys.readouterr().err
+    assert len(list(run.glob("notes*"))) == 12
+    with recorder(run, model, overwrite=True) as rec:
+        rec.snap(0)
+    assert capsys.readouterr().err == ""
+
+
 def test_steps(tmp_path: Path, model: Any) -> None:
     rec = recorder(tmp_path / "run.zarr", model, every=3)
     assert [rec.snap(step) for step in range(8)] == [True, False, False] * 2 + [True, False]

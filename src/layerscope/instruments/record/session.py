@@ -38,6 +38,8 @@ from layerscope.store.schema import Schema
 #: that is within these.
 _LEAST_WAITING, _MOST_WAITING = 32_000_000, 512_000_000
 
+_NAMED = 10  #: files that a message names
+
 #: Why something is not stored as float16.
 BEYOND_HALF = "since float16 is for numbers from 0.00006 to 65,504"
 
@@ -251,12 +253,20 @@ def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
 
     check_limit(plan, settings.budget)
     inputs = stored_inputs(probe.inputs, plan)
-    return StoreWriter.create(
+    writer = StoreWriter.create(
         settings.url,
         _schema(settings, probe, look, plan),
         overwrite=settings.overwrite,
         constants={name: array.values for name, array in inputs.items()},
     )
+    if writer.left and not settings.quiet:
+        names = ", ".join(map(repr, writer.left[:_NAMED]))
+        more = f" and {len(writer.left) - _NAMED:,} more" if len(writer.left) > _NAMED else ""
+        print(  # noqa: T201
+            f"layerscope: left in {settings.url}, which a recorder has not written: {names}{more}.",
+            file=sys.stderr,
+        )
+    return writer
 
 
 def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[Plan, Writer]:
