@@ -19,9 +19,11 @@ import numpy as np
 from cases.runs import MAPS, run_of
 from layerscope.errors import LayerscopeError
 from layerscope.findings import findings
+from layerscope.network import Layer, Network, Origin, Parameter
 from layerscope.run import Run, open_recording
 from layerscope.store import Group, Schema, Variable, Writer
 from layerscope.views.curves import curves
+from layerscope.views.diagram import diagram
 from layerscope.views.sheet import sheet
 from layerscope.views.timeline import timeline
 
@@ -49,6 +51,7 @@ def recording(path: Path) -> Path:
         weights={"conv/kernel": (("y", "x", "input", "channel"), rng.random((STEPS, 3, 3, 1, 4)))},
         image=rng.random((3, 8, 10, 1)).astype(np.float32),
         samples=("a.png", "b.png", "c.png"),
+        network=_network(),
         probed=3,
     )
     reader: Any = run._reader
@@ -73,6 +76,24 @@ def recording(path: Path) -> Path:
             writer.append(step, epoch=step, wall_time=1.7e9 + step, metrics=metrics, arrays=arrays)
         writer.note("it went well")
     return path
+
+
+def _network() -> Network:
+    """One of each role, with all that a layer can say."""
+    kernel = Parameter("conv/kernel", (3, 3, 1, 4), "float32", True, False, 144)
+    maps, vector = ("sample", "y", "x", "channel"), ("sample", "unit")
+    layers = (
+        Layer("input", "Input", "input", (None, 8, 10, 1), maps),
+        Layer("block", "Block", "container", (None, 40, 40, 4), maps, inputs=("conv",)),
+        Layer("conv", "Conv2D", "layer", (None, 40, 40, 4), maps,
+              {"kernel_size": (3, 3), "activation": "relu", "rate": 0.5}, (kernel,), ("input",)),
+        Layer("add", "add", "operation", (None, 40, 40, 4), maps, inputs=("conv", "block")),
+        Layer("dense", "Dense", "layer", (None, 10), vector, {"activation": "softmax"},
+              inputs=("add",)),
+        Layer("half", "Dense", "layer", (None, 5), vector, inputs=("dense",)),
+    )  # fmt: skip
+    origin = Origin("model.keras", "Keras", "Keras 3", ("nothing",))
+    return Network("net", "Keras", layers, (kernel,), ("a note",), origin)
 
 
 def mutated(source: Path, target: Path, seed: int) -> str:
@@ -182,7 +203,7 @@ def looked_at(path: Path, *, figures: bool = True) -> list[str]:
         run = open_recording(path)
     except LayerscopeError as error:
         return [_sentence(error)]
-    looks = [_numbers, _values, _statistics, _words, _pictures]
+    looks = [_numbers, _values, _statistics, _words, _pictures, _drawn]
     for look in (*looks, curves) if figures else looks:
         try:
             look(run)
@@ -243,6 +264,10 @@ def _words(run: Run) -> None:
     repr(run.weights), repr(run.network), run.provenance, run.nbytes, run.notes
     if len(run.steps):
         repr(run.at(None))
+
+
+def _drawn(run: Run) -> None:
+    diagram(run.network).svg()
 
 
 def _pictures(run: Run) -> None:
