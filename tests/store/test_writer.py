@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from cases.stored_runs import IMAGE, ODD, SAMPLES, SCHEMA, arrays_of, go_on, recorded
 from layerscope.errors import InputError, OutputError
@@ -36,6 +37,26 @@ def test_every_step_comes_back(tmp_path: Path) -> None:
         assert writer.steps == [10, 12, 14, 16]
         holds_exactly(tmp_path / "run.zarr", 4)
     holds_exactly(tmp_path / "run.zarr", 4)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m\u202e", "a\0", "caf\udce9.png", "\ud800", "\n\t"])
+def test_any_text_is_a_name(tmp_path: Path, name: str) -> None:
+    values = Variable(("sample", "unit"), (2, 3), "float32")
+    mean = Variable(("unit",), (3,), "float32")
+    group = Group("activations", name, {"values": values, "mean": mean})
+    arrays = {("activations", name, "values"): np.ones((2, 3)),
+              ("activations", name, "mean"): np.ones(3)}  # fmt: skip
+    with Writer.create(tmp_path, Schema((group,), (name, "b"), {"notes": [name]})) as writer:
+        writer.note(name)
+        writer.append(0, wall_time=0, metrics={name: 1.0}, arrays=arrays)
+    with Writer.resume(tmp_path) as writer:
+        writer.append(1, wall_time=1, arrays=arrays)
+    reader = Reader.open(tmp_path)
+    assert reader.schema.samples == (name, "b")
+    assert reader.notes == (name,)
+    assert list(reader.metrics) == [name]
+    assert reader.read("activations", name).sum() == 12
+    assert list(zarr.open_group(tmp_path, mode="r")["sample"][:])[1] == "b"
 
 
 def test_what_append_returns_is_the_number_of_bytes(tmp_path: Path) -> None:

@@ -90,8 +90,9 @@ def about(schema: Mapping[str, Any]) -> bytes:
 
 def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> dict[str, bytes]:
     """All keys of an array that is written once: its document and its chunks."""
-    values = np.asarray(values)
-    text = values.dtype.kind in "OSU"
+    text = isinstance(values, list) and any(isinstance(value, str) for value in values)
+    # The name of a file may be no text; the schema keeps it as it is.
+    values = np.array(list(map(_text, values)), object) if text else np.asarray(values)
     store: dict[str, Any] = {}
     array = zarr.create_array(
         MemoryStore(store),
@@ -105,8 +106,13 @@ def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> 
         attributes=dict(attributes),
         fill_value="" if text else 0,
     )
-    array[...] = values.astype(object) if text else values
+    array[...] = values
     return {key: data.to_bytes() for key, data in store.items() if key.startswith(f"{path}/")}
+
+
+def _text(name: str) -> str:
+    """A name that UTF-8 can hold."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _array(stored: Stored) -> dict[str, Any]:
