@@ -15,7 +15,7 @@ import zarr
 
 from cases.stored_runs import SCHEMA, arrays_of, go_on, recorded
 from layerscope.errors import InputError, LayerscopeError, OutputError
-from layerscope.store import Reader, Writer
+from layerscope.store import Reader, Writer, plain_files
 from layerscope.store.plain_files import Inside
 from layerscope.store.written import is_file, is_folder
 
@@ -240,6 +240,23 @@ def test_overwriting_that_ends_midway_is_in_nobody_s_way(
                 recorded(run, 1, overwrite=count % 2 == 0 or (run / "zarr.json").exists()).close()
     assert count > 20
     assert (run / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("key", ["step", "activations.scaled/values", "zarr.json", "step/claim"])
+def test_links_are_refused_where_the_system_opens_nothing_by_descriptors(
+    run: Path, home: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(plain_files, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(plain_files, "_NOFOLLOW", 0)
+    monkeypatch.setattr(plain_files, "_ALWAYS", 0)
+    recorded(run.parent / "new.zarr", 2).close()
+    written_on(run.parent / "new.zarr")
+    recorded(run.parent / "new.zarr", 1, overwrite=True).close()
+    assert Reader.open(run.parent / "new.zarr").steps.tolist() == [10]
+    linked(run, home, key, lambda there, path: path.symlink_to(there))
+    before = contents(home)
+    everything(run)
+    assert contents(home) == before
 
 
 def test_overwriting_never_follows_a_link(run: Path, tmp_path: Path) -> None:

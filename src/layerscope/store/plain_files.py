@@ -7,6 +7,7 @@ could lead astray. Only the recording's folder itself may be a link: that is the
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -134,8 +135,8 @@ def _below(here: Inside, name: str, make: bool) -> Inside:
         raise NotPlainError(f"{name} is a link")
     path = here.path / name
     if here.descriptor is None:
-        if not path.is_dir():
-            raise NotADirectoryError(20, "Not a directory", str(path))
+        if not stat.S_ISDIR(path.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         return Inside(path, None)
     # The system refuses a link that has come since.
     return Inside(path, _open_folder(name, here.descriptor))
