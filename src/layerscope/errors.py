@@ -5,6 +5,8 @@ Every message is one sentence or two: what was passed, and what would work.
 
 from __future__ import annotations
 
+from layerscope.text import message
+
 
 class LayerscopeError(Exception):
     """Base of every error that is about what the user passed, not about a fault of layerscope.
@@ -19,7 +21,8 @@ class LayerscopeError(Exception):
 
     def __str__(self) -> str:
         # KeyError would print the repr of its message.
-        return str(self.args[0]) if self.args else ""
+        # It quotes names and other programs' words: what could steer a terminal is escaped.
+        return message(str(self.args[0])) if self.args else ""
 
 
 class ModelError(LayerscopeError, TypeError):

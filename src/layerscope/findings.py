@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from layerscope.rectifiers import rectified
 from layerscope.run import Run
+from layerscope.text import message
 
 Kind = Literal["never", "silent", "woke", "not finite", "still", "best"]
 Figures = npt.NDArray[np.float64]
@@ -42,7 +43,7 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return self.text
+        return message(self.text)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal, overload
 from layerscope.axes import Layout
 from layerscope.errors import AddressError
 from layerscope.table import setting_text, shape_text, size_text, text_table
+from layerscope.text import message
 
 Shape = tuple[int | None, ...]
 
@@ -79,7 +80,8 @@ class Origin:
     def __str__(self) -> str:
         writer = f", written by {self.written_by}" if self.written_by else ""
         lines = [f"Opened from {self.path} ({self.format}{writer})"]
-        return "\n".join([*lines, *(f"Repaired: {repair}" for repair in self.repairs)])
+        lines += [f"Repaired: {repair}" for repair in self.repairs]
+        return "\n".join(map(message, lines))
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,12 @@ class Network:
         columns = ("layer", "type", "output shape", "settings", "weights", "biases", "trainable")
         return "\n".join(
             [
-                f"{self.name} ({self.framework})",
+                message(f"{self.name} ({self.framework})"),
                 *([str(self.origin)] if self.origin else []),
                 text_table(columns, rows, right=("weights", "biases")),
                 f"Parameters: {self.total:,} ({size_text(self.nbytes)}), "
                 f"{self.trainable:,} trainable, {self.non_trainable:,} non-trainable",
-                *(f"Note: {note}" for note in self.notes),
+                *(message(f"Note: {note}") for note in self.notes),
             ]
         )
 

@@ -14,6 +14,8 @@ from layerscope.attention import is_attention, masked, rolled_out
 from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError
 from layerscope.network import Network, Place, inside_loop, parse_place, unknown_address
+from layerscope.table import padded
+from layerscope.text import message
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -277,15 +279,14 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return sum(array.values.nbytes for array in self._arrays.values())
 
     def __repr__(self) -> str:
-        width = max(map(len, self._arrays), default=0)
         lines = [f"<layerscope.Recording of {self.network.name!r}: {len(self)} arrays>"]
-        for address, array in self._arrays.items():
+        for name, array in zip(padded(self._arrays), self._arrays.values(), strict=True):
             shown = array.presented()
             axes = ", ".join(
                 f"{a}: {n}" for a, n in zip(shown.axes, shown.values.shape, strict=True)
             )
-            lines.append(f"  {address:<{width}}  ({axes}) {shown.values.dtype}")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+            lines.append(f"  {name}  ({axes}) {shown.values.dtype}")
+        return "\n".join([*lines, *(f"  note: {message(note)}" for note in self.notes)])
 
     def _first_input(self) -> str:
         for name in self._inputs:

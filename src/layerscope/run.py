@@ -18,6 +18,8 @@ from layerscope.axes import NamedArray
 from layerscope.errors import AddressError, InputError
 from layerscope.network import Network, from_json, unknown_address
 from layerscope.recording import Recording
+from layerscope.table import padded
+from layerscope.text import message
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -256,7 +258,7 @@ class Run(Recording):
         count = len(self.steps)
         head = f"<layerscope.Run of {self.network.name!r}: {count} steps, {len(self)} arrays>"
         listing = _listing(self._reader, self._kind, list(self._arrays), count)
-        return "\n".join([head, *listing, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([head, *listing, *(f"  note: {message(note)}" for note in self.notes)])
 
     def _group(self, address: str) -> Group:
         if address not in self._described:
@@ -347,7 +349,7 @@ def _frozen(value: Any) -> Any:
 
 def _listing(reader: Reader, kind: str, addresses: list[str], steps: int | None) -> list[str]:
     """A line for each array: its address, axes and type."""
-    width = max(map(len, addresses), default=0)
+    names = dict(zip(addresses, padded(addresses), strict=True))
     lines = []
     for group in reader.schema.groups:
         if group.kind == kind and "values" in group.variables:
@@ -355,5 +357,5 @@ def _listing(reader: Reader, kind: str, addresses: list[str], steps: int | None)
             sizes = [] if steps is None else [("step", steps)]
             sizes += zip(variable.dims, variable.shape, strict=True)
             axes = ", ".join(f"{axis}: {n}" for axis, n in sizes)
-            lines.append(f"  {group.address:<{width}}  ({axes}) {variable.handed_out}")
+            lines.append(f"  {names[group.address]}  ({axes}) {variable.handed_out}")
     return lines

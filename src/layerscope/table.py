@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-import io
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from layerscope.text import printable, shortened
+
+_LONGEST = 200  #: characters of a cell; the middle of a longer one is left out
+_GAP = "   "
 
 
 def text_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
 ) -> str:
-    """Rows under their headings; the columns named in ``right`` are flush right."""
+    """Return rows under their headings, aligned by how wide a terminal shows their cells.
+
+    The columns named in ``right`` are flush right. What can't be seen is escaped, and a cell of
+    more than 200 characters is shortened in its middle: no row is as wide as somebody's longest
+    name.
+    """
+    width_of = _cell_widths()
+    lines = [[_cell(cell) for cell in line] for line in (columns, *rows)]
+    wide = [[width_of(cell) for cell in line] for line in lines]
+    widths = [max(column) for column in zip(*wide, strict=True)]
+    flush = [name in right for name in columns]
+
+    def written(cells: Sequence[str], own: Sequence[int]) -> str:
+        parts = []
+        for cell, is_right, width, room in zip(cells, flush, own, widths, strict=True):
+            blanks = " " * (room - width)
+            parts.append(blanks + cell if is_right else cell + blanks)
+        return _GAP.join(parts).rstrip()
+
+    head, *body = (written(cells, own) for cells, own in zip(lines, wide, strict=True))
+    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    return "\n".join([head, rule, *body])
+
+
+def _cell(text: str) -> str:
+    return shortened(printable(text), _LONGEST)
+
+
+def _cell_widths() -> Callable[[str], int]:
+    """Return what tells how many columns of a terminal a text takes."""
     state = random.getstate()  # Rich draws a number when it is imported
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich.cells import cell_len
 
     random.setstate(state)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        table.add_column(Text(name), justify="right" if name in right else "left", no_wrap=True)
-    for row in rows:
-        # As text: brackets and colons are parts of addresses.
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    text = io.StringIO()
-    Console(file=text, width=100_000, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    return lambda text: len(text) if text.isascii() else cell_len(text)
 
 
-def printable(text: str) -> str:
-    """The text with a sign in place of each character that can't be shown."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def padded(names: Iterable[str]) -> list[str]:
+    """Return names as the first column of a list: harmless, and of one width on a terminal."""
+    width_of = _cell_widths()
+    cells = [_cell(name) for name in names]
+    widths = [width_of(cell) for cell in cells]
+    room = max(widths, default=0)
+    return [cell + " " * (room - width) for cell, width in zip(cells, widths, strict=True)]
 
 
 def a_kind(value: object) -> str:

@@ -14,6 +14,7 @@ from layerscope.errors import AddressError
 from layerscope.network import Network, Place
 from layerscope.recording import Recording
 from layerscope.table import setting_text
+from layerscope.text import message
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +45,7 @@ class Grade:
             said += f", {_times(self.ratio)} × the samples' largest ({_number(self.samples)})"
         elif self.samples is not None:
             said += f", the samples' largest is {_number(self.samples)}"
-        return f"{said}; {self.note}" if self.note else said
+        return message(f"{said}; {self.note}" if self.note else said)
 
 
 class Visualization(Recording):
@@ -225,13 +226,13 @@ class Visualization(Recording):
         lines = [f"{named} {len(self)} array{'s' * (len(self) != 1)}>", *listing[: len(self)]]
         if self.settings:
             told = (f"{name} {_setting(value)}" for name, value in self.settings.items())
-            lines.append("  settings: " + ", ".join(told))
+            lines.append("  settings: " + message(", ".join(told)))
         if self.interrupted:
             lines.append(f"  interrupted after {max(0, len(self._history) - 1)} steps")
         lines += [f"  {grade}" for grade in self.grades[:_LISTED]]
         if len(self.grades) > _LISTED:
             lines.append(f"  and {len(self.grades) - _LISTED} more")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  note: {message(note)}" for note in self.notes)])
 
     def _listing(self) -> str:
         """What there are images of."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from layerscope.errors import ViewError
 from layerscope.files import check_free, whole
 from layerscope.recording import Recording
-from layerscope.table import printable
+from layerscope.text import printable
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import check_recording, check_shape

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.table import printable
+from layerscope.text import printable
 from layerscope.views.palette import GROUND, INK
 
 Mask = npt.NDArray[np.uint8]

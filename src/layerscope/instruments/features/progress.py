@@ -6,6 +6,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from layerscope.text import message
+
 
 class Bar:
     """A bar with the objective's current value, for as long as the ``with`` lasts.
@@ -31,7 +33,7 @@ class Bar:
             )
 
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[value]}"),
@@ -39,7 +41,7 @@ class Bar:
             )
             console = None if _in_notebook() else Console(stderr=True)
             self._progress = Progress(*columns, console=console, transient=True)
-            self._task = self._progress.add_task(self._what, total=self._steps, value="")
+            self._task = self._progress.add_task(message(self._what), total=self._steps, value="")
             self._progress.start()
         return self
 

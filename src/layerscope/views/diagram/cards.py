@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from layerscope.network import Layer, whole_layers
-from layerscope.table import printable, setting_text, shape_text
+from layerscope.table import setting_text, shape_text
+from layerscope.text import printable
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
 from layerscope.views.diagram.kinds import OTHER, kind_of

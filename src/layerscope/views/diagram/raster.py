@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.table import printable
+from layerscope.text import printable
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.palette import table
 from layerscope.views.text import font

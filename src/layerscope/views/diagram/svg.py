@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from layerscope.table import printable
+from layerscope.text import printable
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.palette import table
 

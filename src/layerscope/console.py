@@ -1,0 +1,29 @@
+"""The one way of words to a terminal: whatever goes there is harmless to it.
+
+A test holds the rest of the package to it: nothing else prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from layerscope.text import one_line, printable
+
+
+def say(*lines: str) -> None:
+    """Print lines on stdout, each argument on one."""
+    _write(sys.stdout, [printable(line) for line in lines])
+
+
+def report(sentence: str) -> None:
+    """Print a sentence on stderr, at once: also where that is a file which somebody follows."""
+    _write(sys.stderr, [one_line(sentence)])
+    sys.stderr.flush()
+
+
+def _write(stream: TextIO, lines: list[str]) -> None:
+    """Write lines, with escapes for letters that the stream's encoding does not have."""
+    text = "".join(f"{line}\n" for line in lines)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
