@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import layerscope
+from layerscope.console import report
 from layerscope.errors import LayerscopeError
 from layerscope.interfaces.cli import (
     demo,
@@ -50,11 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.command(args)
         sys.stdout.flush()
     except LayerscopeError as error:
-        _say(f"layerscope: error: {' '.join(str(error).split())}")
+        report(f"layerscope: error: {error}")
         return _FAILED
     except KeyboardInterrupt as stopped:
         # A command that knows how to go on says so in the exception.
-        _say(f"layerscope: {str(stopped) or 'stopped; the files written so far are complete.'}")
+        report(f"layerscope: {str(stopped) or 'stopped; the files written so far are complete.'}")
         return _STOPPED
     except BrokenPipeError:
         # Python would complain as it flushes stdout at its end.
@@ -77,17 +78,14 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-
-
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, without a page of usage before it."""
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments") and " -" not in message:
             message += " (inputs stand together, before the options)"
-        self.exit(_FAILED, f"{self.prog}: error: {message}\n")
+        report(f"{self.prog}: error: {message}")
+        self.exit(_FAILED)
 
 
 def command_parser() -> argparse.ArgumentParser:

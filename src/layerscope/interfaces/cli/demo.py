@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.look import Look, look
-from layerscope.interfaces.cli.output import Output, say, status
+from layerscope.interfaces.cli.output import Output, status
 
 if TYPE_CHECKING:
     import numpy as np

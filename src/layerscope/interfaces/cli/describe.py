@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from layerscope.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
-from layerscope.interfaces.cli.output import say
 
 
 def add(commands: Any) -> None:
@@ -35,4 +35,4 @@ def _run(args: argparse.Namespace) -> None:
     else:
         _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
         network = acts.network
-    say(str(network))
+    say(*str(network).split("\n"))

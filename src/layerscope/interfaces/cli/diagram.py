@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from layerscope.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
-from layerscope.interfaces.cli.output import claim_file, safe, say, status
+from layerscope.interfaces.cli.output import claim_file, safe, status
 
 
 def add(commands: Any) -> None:

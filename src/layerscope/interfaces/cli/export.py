@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from layerscope.console import say
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.output import Output, say
+from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.recorded import add_run, bar, opened_run
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.console import say
 from layerscope.errors import ViewError
-from layerscope.interfaces.cli.output import Output, progress, say
+from layerscope.interfaces.cli.output import Output, progress
 
 if TYPE_CHECKING:
     from layerscope.instruments.features.task import Task

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from layerscope.console import say
 from layerscope.errors import InputError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.feature_pictures import (
@@ -21,7 +22,7 @@ from layerscope.interfaces.cli.feature_pictures import (
     write_film,
 )
 from layerscope.interfaces.cli.model import in_one_sentence, opened
-from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe, say
+from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe
 from layerscope.interfaces.cli.recipes import Making, add_recipe
 
 _UNIT = re.compile(r"(?P<layer>.+):(?P<unit>[0-9]+)")

@@ -6,9 +6,10 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from layerscope.console import say
 from layerscope.errors import ViewError
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.output import claim_file, safe, say
+from layerscope.interfaces.cli.output import claim_file, safe
 from layerscope.interfaces.cli.recorded import (
     add_run,
     add_sample,

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from layerscope.console import say
 from layerscope.errors import InputError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, in_one_sentence, opened, passes_of, ran
-from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say, status
+from layerscope.interfaces.cli.output import Output, file_name, progress, safe, status
 from layerscope.interfaces.cli.recorded import is_run, only, opened_run
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
@@ -174,7 +175,7 @@ def shown(
     say(
         *(f"Note: {note}" for note in acts.notes),
         *(f"Advice: {line}" for line in advice()),
-        summary_table(rows),
+        *summary_table(rows),
         f"Minimum, mean, maximum and blank channels are {scope(acts, sample)}.",
         *left_out,
     )

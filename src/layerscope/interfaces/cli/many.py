@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from layerscope.console import say
 from layerscope.errors import InputError
 from layerscope.interfaces.cli.look import Look, advised, write_pictures
 from layerscope.interfaces.cli.model import in_one_sentence
-from layerscope.interfaces.cli.output import Output, say
+from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _write(seen: _Seen, files: Batches, output: Output) -> None:
     say(
         *(f"Note: {note}" for note in files.notes),
         *seen.notes,
-        summary_table(rows),
+        *summary_table(rows),
         f"Minimum, mean, maximum and blank channels are for {over}.",
         *seen.left_out,
     )

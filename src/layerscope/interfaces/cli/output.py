@@ -124,8 +124,3 @@ def status(what: str) -> AbstractContextManager[object]:
     from rich.console import Console
 
     return Console(stderr=True).status(what)
-
-
-def say(*lines: str) -> None:
-    """Print lines on stdout."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from layerscope.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, in_one_sentence
-from layerscope.interfaces.cli.output import say
 from layerscope.interfaces.cli.recorded import bar
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layerscope.table import shape_text, text_table
+from layerscope.text import spreadsheet_cell
 
 if TYPE_CHECKING:
     from layerscope.instruments.summary import Row
@@ -19,8 +20,8 @@ _RIGHT = ("min", "mean", "max", "blank", "constant", "not finite")
 _FIELDS = ("address", "type", "shape", "min", "mean", "max", "units", "blank")
 
 
-def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> str:
-    """A line for each layer; the shares of blank and of constant channels in percent."""
+def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> list[str]:
+    """Return the lines of a table, one for each layer; shares of channels in percent."""
     columns = ["layer", "type", "shape", "min", "mean", "max"] + ["blank"] * blanks
     steady = blanks and any(row.constant for row in rows)
     columns += ["constant"] * steady
@@ -34,11 +35,11 @@ def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> str:
         line += [f"{row.constant / row.units:.0%}" if row.constant else ""] * steady
         line += [f"{row.nonfinite:,}" if row.nonfinite else ""] * marked
         lines.append(line)
-    return text_table(columns, lines, right=_RIGHT)
+    return text_table(columns, lines, right=_RIGHT).split("\n")
 
 
 def summary_csv(rows: Sequence[Row]) -> str:
-    """The same as comma-separated values, in full precision."""
+    """The same as comma-separated values, in full precision; no cell is a spreadsheet's formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_FIELDS, "blank_share", "nonfinite", "constant"])
@@ -46,7 +47,8 @@ def summary_csv(rows: Sequence[Row]) -> str:
         shape = "x".join(map(str, row.shape))
         figures = (row.min, row.mean, row.max, row.units, row.blank, row.blank_share)
         counts = (row.nonfinite, row.constant)
-        writer.writerow([row.address, row.type, shape, *figures, *counts])
+        cells = (row.address, row.type, shape, *figures, *counts)
+        writer.writerow(map(spreadsheet_cell, cells))
     return text.getvalue()
 
 
@@ -78,7 +80,7 @@ def over_time(run: Run) -> list[str]:
             if values is not None
         ]
         if rows:
-            lines += ["", text_table((title, *titles), rows, right=titles)]
+            lines += ["", *text_table((title, *titles), rows, right=titles).split("\n")]
         if silent:
             rest = "the other " if rows else ""
             layers = f"{rest}{len(silent)} layer{'s' * (len(silent) != 1)}"

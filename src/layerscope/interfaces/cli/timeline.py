@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.console import say
 from layerscope.errors import ViewError
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.output import claim_file, safe, say, status
+from layerscope.interfaces.cli.output import claim_file, safe, status
 from layerscope.interfaces.cli.recorded import (
     add_run,
     add_sample,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from layerscope.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import opened
-from layerscope.interfaces.cli.output import Output, file_name, progress, safe, say
+from layerscope.interfaces.cli.output import Output, file_name, progress, safe
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 
@@ -53,4 +54,4 @@ def _run(args: argparse.Namespace) -> None:
         output.write(file_name(number, len(kernels), key), panel.save)
     rows = summary(recording)
     output.write_text("summary.csv", summary_csv(rows))
-    say(summary_table(rows, blanks=False), *left_out, f"Written to {output.folder}/")
+    say(*summary_table(rows, blanks=False), *left_out, f"Written to {output.folder}/")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.axes import NamedArray, presented
+from layerscope.console import report, say
 from layerscope.instruments.features.sites import Site
 from layerscope.instruments.features.task import Task
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
 from layerscope.interfaces.cli.model import in_one_sentence
-from layerscope.interfaces.cli.output import Output, safe, say
+from layerscope.interfaces.cli.output import Output, safe
 from layerscope.interfaces.cli.recipes import Making, samples_text
 from layerscope.interfaces.cli.unit_files import Settings, Unit, UnitFiles
 from layerscope.visualization import Visualization
@@ -105,7 +105,7 @@ def _make_missing(
                 one = Unit.of(made, layer, position, how.batch)
                 files.write(unit, one)
                 units[unit] = one
-            _tell(f"{layer}: {len(units)} of {files.count} units")
+            report(f"{layer}: {len(units)} of {files.count} units")
     except KeyboardInterrupt:
         return [unit for unit in begun if unit not in units]
     return None
@@ -235,9 +235,3 @@ def _names(layers: Sequence[str]) -> dict[str, str]:
 
 def _digest(values: Array) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-
-
-def _tell(line: str) -> None:
-    """A line on stderr, at once: also where that is a file which somebody follows."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
