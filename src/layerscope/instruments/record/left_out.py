@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from layerscope import console
 from layerscope.axes import NamedArray
 from layerscope.backends import training
 from layerscope.backends.base import Run
@@ -55,7 +55,7 @@ def came_later(names: Iterable[str]) -> str:
 
 def report(sentence: str) -> None:
     """Say on stderr what a recording lacks, also where its size is not to be said."""
-    print(f"layerscope: {sentence}.", file=sys.stderr)  # noqa: T201
+    console.report(f"layerscope: {sentence}.")
 
 
 def _names(names: list[str]) -> str:

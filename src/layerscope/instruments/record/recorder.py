@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NoReturn
 
+from layerscope import console
 from layerscope.backends import training
 from layerscope.backends.processes import is_first_process
 from layerscope.errors import InputError, ModelError, OutputError
@@ -370,7 +370,7 @@ class Recorder(KerasHooks):
         if self._every.epochs and not self._session.from_before:
             self._shift = -1
         if not self._quiet:
-            print(f"layerscope records {self._session.plan}.", file=sys.stderr)  # noqa: T201
+            console.report(f"layerscope records {self._session.plan}.")
         for sentence in self._session.probe.left_out or ():
             report(sentence)
         for sentence in self._reported:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from layerscope.console import report
 from layerscope.errors import OutputError
 from layerscope.instruments.record.budget import Spending, chosen_samples, free_on_disk
 from layerscope.instruments.record.described import as_before, check_probe, kept_json
@@ -196,7 +196,7 @@ class _Append:
         self.spending.notes.append(sentence)
         self.writer.note(sentence)
         if not self.quiet:
-            print(f"layerscope: {sentence}.", file=sys.stderr)  # noqa: T201
+            report(f"layerscope: {sentence}.")
 
 
 @dataclass(frozen=True)

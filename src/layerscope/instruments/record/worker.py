@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from layerscope.console import report
 from layerscope.errors import InputError, LayerscopeError, OutputError
 from layerscope.instruments.record import endings
 
@@ -112,7 +112,7 @@ class Worker:
         try:
             self.end()
         except (LayerscopeError, OSError) as error:
-            print(f"layerscope: {error}", file=sys.stderr)  # noqa: T201
+            report(f"layerscope: {error}")
 
     def end_soon(self) -> None:
         """The same, without waiting for it: for a finalizer.
