@@ -42,6 +42,7 @@ JOINER = "\u200d"
         ("\U000e0041\uffff\ue000", r"\U000e0041\uffff\ue000"),
         ("\u3164\u115f", r"\u3164\u115f"),
         ("a\u200d", r"a\u200d"),
+        ("e" + "\u0301" * 10, "e" + "\u0301" * 8 + r"\u0301\u0301"),
     ],
 )
 def test_what_cannot_be_seen_is_shown_as_an_escape(text: str, shown: str) -> None:

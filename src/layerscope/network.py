@@ -168,7 +168,7 @@ class Network:
 
 
 #: How a further value of a call is addressed: ``lstm[1]``.
-PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]")
+PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]", re.DOTALL)
 
 
 def whole_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -291,7 +291,7 @@ class Place:
         return self.layer + unit + position
 
 
-_PLACE = re.compile(r"(?P<layer>.+):(?P<unit>\d+)(?:@(?P<position>\d+(?:,\d+)*))?")
+_PLACE = re.compile(r"(?P<layer>.+):(?P<unit>\d+)(?:@(?P<position>\d+(?:,\d+)*))?", re.DOTALL)
 
 
 def parse_place(text: str, known: Collection[str]) -> Place:

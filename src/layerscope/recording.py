@@ -15,7 +15,7 @@ from layerscope.axes import UNIT_AXES, NamedArray
 from layerscope.errors import AddressError
 from layerscope.network import Network, Place, inside_loop, parse_place, unknown_address
 from layerscope.table import padded
-from layerscope.text import message
+from layerscope.text import message, quoted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -120,7 +120,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
             if colon and layer in known:
                 raise AddressError(
                     f"{address!r}: {unit!r} is no unit; after the colon comes its number, as in "
-                    f"'{layer}:3', or with a position '{layer}:3@7,3'."
+                    f"{layer + ':3'!r}, or with a position {layer + ':3@7,3'!r}."
                 ) from None
             own = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
             if own and layer in self.network:
@@ -279,7 +279,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return sum(array.values.nbytes for array in self._arrays.values())
 
     def __repr__(self) -> str:
-        lines = [f"<layerscope.Recording of {self.network.name!r}: {len(self)} arrays>"]
+        lines = [f"<layerscope.Recording of {quoted(self.network.name)}: {len(self)} arrays>"]
         for name, array in zip(padded(self._arrays), self._arrays.values(), strict=True):
             shown = array.presented()
             axes = ", ".join(

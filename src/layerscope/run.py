@@ -19,7 +19,7 @@ from layerscope.errors import AddressError, InputError
 from layerscope.network import Network, from_json, unknown_address
 from layerscope.recording import Recording
 from layerscope.table import padded
-from layerscope.text import message
+from layerscope.text import message, quoted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -256,7 +256,7 @@ class Run(Recording):
 
     def __repr__(self) -> str:
         count = len(self.steps)
-        head = f"<layerscope.Run of {self.network.name!r}: {count} steps, {len(self)} arrays>"
+        head = f"<layerscope.Run of {quoted(self.network.name)}: {count} steps, {len(self)} arrays>"
         listing = _listing(self._reader, self._kind, list(self._arrays), count)
         return "\n".join([head, *listing, *(f"  note: {message(note)}" for note in self.notes)])
 
@@ -285,7 +285,7 @@ class _Moment(Recording):
         stored = self._arrays
         if not isinstance(stored, _Stored):
             return super().__repr__()
-        head = f"<layerscope.Recording of {self.network.name!r}: {len(self)} arrays>"
+        head = f"<layerscope.Recording of {quoted(self.network.name)}: {len(self)} arrays>"
         return "\n".join([head, *_listing(stored.reader, stored.kind, list(stored), None)])
 
 

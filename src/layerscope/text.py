@@ -26,6 +26,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
 _JOINER, _VARIATION = "\u200d", "\ufe0f"
 _ELLIPSIS = "…"
+_ACCENTS = 8  #: on one letter; languages have up to four
 _MESSAGE = 4_000
 
 
@@ -34,10 +35,11 @@ def printable(text: str, keep: str = "") -> str:
 
     An escape is written as Python writes it: ``\x1b``, ``\n``, ``\u202e``. That is for control
     characters, marks of direction, what has no width, line separators, surrogates and all that
-    Unicode has not assigned. Spaces of any width, letters of any script, accents and emoji stay;
-    and so do the characters of ``keep``. Applied twice it changes nothing more.
+    Unicode has not assigned; and for accents that pile up over other lines, more than eight on one
+    letter. Spaces of any width, letters of any script, accents and emoji stay; and so do the
+    characters of ``keep``. Applied twice it changes nothing more.
     """
-    if text.isprintable() and _UNSEEN.isdisjoint(text):
+    if _is_plain(text):
         return text
     return "".join(_shown(text, keep))
 
@@ -49,7 +51,7 @@ def printable_lines(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a message as one line, without colours, with escapes for what can't be seen."""
-    if text.isprintable() and _UNSEEN.isdisjoint(text):
+    if _is_plain(text):
         return text
     return printable(_BREAK.sub(" ", _COLOUR.sub("", text)).strip())
 
@@ -57,6 +59,16 @@ def one_line(text: str) -> str:
 def message(text: str) -> str:
     """Return an error's message as one line of no more than a screen."""
     return shortened(one_line(text), _MESSAGE)
+
+
+def shown_name(name: str, most: int = 120) -> str:
+    """Return a name as a picture writes it: harmless, and no wider than a picture may be."""
+    return shortened(printable(name), most)
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes, as the first line of a repr has it."""
+    return shown_name(repr(name), 200)
 
 
 def shortened(text: str, most: int) -> str:
@@ -110,10 +122,18 @@ def distinct_file_stem(name: str, otherwise: str, taken: Collection[str]) -> str
     return distinct
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def _shown(text: str, keep: str) -> Iterator[str]:
     """Yield the characters, those that can't be seen as escapes."""
+    accents = 0
     for i, character in enumerate(text):
-        if character in keep or _is_seen(character) or _joins(text, i):
+        accents = accents + 1 if unicodedata.combining(character) else 0
+        if accents > _ACCENTS:
+            yield character.encode("unicode_escape").decode("ascii")
+        elif character in keep or _is_seen(character) or _joins(text, i):
             yield character
         else:
             yield character.encode("unicode_escape").decode("ascii")

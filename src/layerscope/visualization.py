@@ -14,7 +14,7 @@ from layerscope.errors import AddressError
 from layerscope.network import Network, Place
 from layerscope.recording import Recording
 from layerscope.table import setting_text
-from layerscope.text import message
+from layerscope.text import message, quoted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -180,7 +180,7 @@ class Visualization(Recording):
         if place.unit is None and count > 1:
             units = array.attrs.get("units", range(count))
             raise AddressError(
-                f"{address!r} has {count} images: say which, as in '{address}:{units[0]}'."
+                f"{address!r} has {count} images: say which, as in {f'{address}:{units[0]}'!r}."
             )
         shown = moment[address]
         if "sample" in shown.dims:
@@ -222,7 +222,7 @@ class Visualization(Recording):
 
     def __repr__(self) -> str:
         _, *listing = super().__repr__().split("\n")
-        named = f"<layerscope.Visualization of {self.network.name!r}:"
+        named = f"<layerscope.Visualization of {quoted(self.network.name)}:"
         lines = [f"{named} {len(self)} array{'s' * (len(self) != 1)}>", *listing[: len(self)]]
         if self.settings:
             told = (f"{name} {_setting(value)}" for name, value in self.settings.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerscope.errors import ViewError
+from layerscope.text import shown_name
 from layerscope.views.lines import (
     HIGH,
     NAMED,
@@ -110,7 +111,7 @@ def _mark_octaves(ax: Axes, visualization: Visualization, count: int) -> None:
 
 def _title(visualization: Visualization, count: int) -> str:
     names = list(visualization)
-    what = names[0] if len(names) == 1 else f"{len(visualization.images)} images"
+    what = shown_name(names[0]) if len(names) == 1 else f"{len(visualization.images)} images"
     steps = max(0, count - 1)
     said = f"feature visualization of {what} over {steps} step{'s' * (steps != 1)}"
     return f"{said}, interrupted" if visualization.interrupted else said

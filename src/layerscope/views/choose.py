@@ -18,6 +18,7 @@ from layerscope.network import Place
 from layerscope.recording import Recording
 from layerscope.rectifiers import rectified
 from layerscope.table import a_kind
+from layerscope.text import shown_name
 from layerscope.views.features import feature_maps, image_shape, is_feature, reshaped
 from layerscope.visualization import Visualization
 
@@ -96,13 +97,13 @@ def choose(
         return _features(array, place, sample, reshape, colours)
     values, axes = _one(array, place, sample)
     summary = str(array.attrs.get("summary", ""))
-    title = f"{summary}{place} {shape_of(values.shape)}"
+    title = f"{summary}{called(place)} {shape_of(values.shape)}"
     if place.unit is not None:
         part = recording[str(place)]  # says what is wrong with the unit or the position
         addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample)[0]
         if place.position is not None:
             return _neuron(place, addressed)
-        title = f"{place} {_size(addressed)}"
+        title = f"{called(place)} {_size(addressed)}"
     kernel, attention = "input" in axes, is_attention(axes)
     counts = next((name for name in UNIT_AXES if name in axes), "")
     if reshape is not None or "input_shape" in array.attrs:
@@ -121,6 +122,11 @@ def choose(
     )  # fmt: skip
 
 
+def called(place: Place) -> str:
+    """Return a place as pictures write it."""
+    return shown_name(str(place))
+
+
 def shape_of(shape: tuple[int, ...]) -> str:
     """``(50, 50)``, as in a title."""
     return "(" + ", ".join(map(str, shape)) + ")"
@@ -137,7 +143,7 @@ def _features(
     if reshape is not None:
         array = reshaped(array, check_shape(reshape), place)
     maps, labels = feature_maps(array, place, sample, colours)
-    title = f"feature visualization of {place} {shape_of(image_shape(array))}"
+    title = f"feature visualization of {called(place)} {shape_of(image_shape(array))}"
     maps = np.ascontiguousarray(maps)
     return Chosen(str(place), title, maps, labels, feature=True, counts="channel")
 
@@ -149,7 +155,9 @@ def _together(each: list[Chosen]) -> Chosen:
     if len({one.maps.shape[1:] for one in each}) != 1:
         names = ", ".join(repr(one.address) for one in each[:5])
         raise ViewError(f"These images are not of one shape: name one of {names}.")
-    labels = [f"{one.address}:{n}" if n else one.address for one in each for n in one.labels]
+    labels = [
+        shown_name(f"{one.address}:{n}" if n else one.address) for one in each for n in one.labels
+    ]
     shape = each[0].title.rpartition(" (")[2]
     title = f"feature visualizations ({shape}"
     maps = np.concatenate([one.maps for one in each])
@@ -160,7 +168,12 @@ def _neuron(place: Place, values: Array) -> Chosen:
     """One value; or, of a kernel, one for each of its inputs."""
     maps = values.reshape(1, 1, values.size)
     return Chosen(
-        str(place), f"{place} {_size(values)}", maps, [""], vector=values.size > 1, counts="input"
+        str(place),
+        f"{called(place)} {_size(values)}",
+        maps,
+        [""],
+        vector=values.size > 1,
+        counts="input",
     )
 
 

@@ -13,6 +13,7 @@ from layerscope.findings import Series, best_position, findings, layer_series, s
 from layerscope.recording import Recording
 from layerscope.run import Run
 from layerscope.table import a_kind
+from layerscope.text import shown_name
 from layerscope.views.ascents import ascents
 from layerscope.views.lines import (
     HIGH,
@@ -155,7 +156,7 @@ def _of_run(run: Run) -> History:
     metrics = {name: np.asarray(own, np.float64) for name, own in run.metrics.items()}
     best = best_position(metrics)
     return History(
-        f"{run.network.name} over {count} steps",
+        f"{shown_name(run.network.name)} over {count} steps",
         x,
         "epoch" if by_epoch else "step",
         metrics,
@@ -176,7 +177,7 @@ def _of_history(given: Any, kept: Mapping[str, Any]) -> History:
     planned = params.get("epochs") if isinstance(params, Mapping) else None
     stopped = float(x[-1]) if isinstance(planned, int) and x[-1] + 1 < planned else None
     name = getattr(getattr(given, "model", None), "name", None) or "Training"
-    title = f"{name} over {count} epochs"
+    title = f"{shown_name(str(name))} over {count} epochs"
     where = None if best is None else float(x[best[1]])
     return History(title, x, "epoch", metrics, where, stopped)
 

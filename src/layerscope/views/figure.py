@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.views.lines import as_written
 from layerscope.views.palette import LEVELS, table
 from layerscope.views.png import compose
 
@@ -84,16 +85,16 @@ def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
     if len(tiles) == 1:
         _map_axes(ax, tiles[0], left, top)
         if header["axes"]:
-            ax.set_ylabel(header["axes"][0])
-            ax.set_xlabel(header["axes"][1])
+            ax.set_ylabel(header["axes"][0], parse_math=False)
+            ax.set_xlabel(header["axes"][1], parse_math=False)
         return
-    ax.set_xlabel(header["labels"])
+    ax.set_xlabel(header["labels"], parse_math=False)
     firsts = tiles[:columns]
     ax.set_xticks([t["box"][0] - left + t["box"][2] / 2 for t in firsts])
-    ax.set_xticklabels([t["label"] for t in firsts], fontsize=7)
+    ax.set_xticklabels([t["label"] for t in firsts], fontsize=7, parse_math=False)
     rows = tiles[::columns]
     ax.set_yticks([t["box"][1] - top + t["box"][3] / 2 for t in rows])
-    ax.set_yticklabels([t["label"] for t in rows], fontsize=7)
+    ax.set_yticklabels([t["label"] for t in rows], fontsize=7, parse_math=False)
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -110,7 +111,8 @@ def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
         every = max(1, round(count / 8))
         marks = np.arange(0, count, every)
         labels = [str(m) if names is None else names[m] for m in marks]
-        axis.set_ticks(start + (marks + 0.5) * length / count, labels=labels)
+        places = start + (marks + 0.5) * length / count
+        axis.set_ticks(places, labels=labels, parse_math=False)
 
 
 def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
@@ -131,9 +133,10 @@ def _legend(ax: Axes, header: Mapping[str, Any]) -> None:
     ]
     if patches:
         below = (1, -0.04)
-        ax.legend(
+        drawn = ax.legend(
             handles=patches, fontsize=7, loc="upper right", bbox_to_anchor=below, frameon=False
         )
+        as_written(drawn.get_texts())
 
 
 def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:
@@ -143,8 +146,9 @@ def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:
     scale = header["scale"]
     if scale["low"] is None:
         ax.annotate(
-            scale["text"], (0, 0), (0, -24), "axes fraction", "offset points", fontsize=7, va="top"
-        )
+            scale["text"], (0, 0), (0, -24), "axes fraction", "offset points", fontsize=7, va="top",
+            parse_math=False,
+        )  # fmt: skip
         return
     colours = ListedColormap(table(header["palette"], header["ground"])[:LEVELS] / 255)
     norm = Normalize(scale["low"], scale["high"])

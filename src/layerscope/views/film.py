@@ -13,7 +13,7 @@ import numpy.typing as npt
 from layerscope.errors import ViewError
 from layerscope.files import check_free, whole
 from layerscope.recording import Recording
-from layerscope.text import printable
+from layerscope.text import shown_name
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import check_recording, check_shape
@@ -26,6 +26,7 @@ from layerscope.views.panel import Panel
 from layerscope.views.scenes import Scene, layer_scene, passage_scene
 
 PASSAGE = "passage"  #: what is written in the place of an address for all layers at once
+_ABOUT = 4_000  #: characters of what a film says of itself
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _about(panel: Panel) -> str:
 
     told = [f"{key}: {value}" for key, value in panel.provenance().items()]
     words = [f"layerscope {__version__}", str(panel.header["title"]), *told]
-    return printable("; ".join(words))
+    return shown_name("; ".join(words), _ABOUT)
 
 
 def _frames(

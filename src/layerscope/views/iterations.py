@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layerscope.recording import Recording
+from layerscope.text import shown_name
 from layerscope.views.choose import Chosen, choose
 from layerscope.visualization import Visualization
 
@@ -47,7 +48,7 @@ class Iterations:
         if number >= len(history):
             return []
         return [
-            f"{name} {value:.3g}"
+            f"{shown_name(name)} {value:.3g}"
             for name, value in zip(self.held.images, history[number].tolist(), strict=True)
             if math.isfinite(value)
         ]

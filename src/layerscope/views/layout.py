@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import ViewError
+from layerscope.text import shown_name
 from layerscope.views import text
 from layerscope.views.palette import table
 from layerscope.views.panel import VERSION, Panel
@@ -20,6 +21,7 @@ TITLE, SMALL, LABEL = 15, 11, 9  #: sizes of text
 _BAR_WIDTH, _BAR_HEIGHT = 120, 10
 _WIDEST = 2600  #: how wide a picture gets before it takes fewer columns than 16
 _COLUMNS = 16
+_LONGEST = 250  #: characters of a line of the heading
 
 
 class Tile(NamedTuple):
@@ -88,6 +90,11 @@ def arrange(
         fitting = (_WIDEST - 2 * MARGIN + GAP) // (group * (max(widths) + GAP))
         columns = max(1, min(_COLUMNS // group or 1, fitting))
     across = min(columns * group, len(tiles))
+    heading = replace(
+        heading,
+        title=shown_name(heading.title, _LONGEST),
+        note=shown_name(heading.note, _LONGEST),
+    )
     parts, wide, high = _heading(heading)
     labelled = _label_height(tiles)
     placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + high, labelled)

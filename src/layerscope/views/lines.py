@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.text import shown_name
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 NAMED = 10  #: lines that the legend names
 WIDTH, HIGH = 9.0, 2.3  #: inches, of a figure and of each of its parts
 NOTES = 6  #: sentences below the figure
+_SENTENCE = 200  #: characters of each of them
 
 Values = npt.NDArray[np.float64]
 
@@ -27,12 +31,17 @@ def extremes(lines: Sequence[tuple[str, Values]]) -> set[str]:
 
 def legend(ax: Axes, handles: Any, labels: Sequence[str], title: str = "") -> None:
     """Names at the right of the axes, long ones without their middle."""
-    short = [name if len(name) <= 28 else f"{name[:13]}…{name[-14:]}" for name in labels]
+    short = [shown_name(name, 28) for name in labels]
     drawn = ax.legend(
         handles, short, title=title or None, fontsize=7, title_fontsize=7,
         loc="upper left", bbox_to_anchor=(1.005, 1), frameon=False,
     )  # fmt: skip
-    for text in drawn.get_texts():
+    as_written(drawn.get_texts())
+
+
+def as_written(texts: Iterable[Text]) -> None:
+    """Have texts drawn as they are: a dollar in a name begins no formula."""
+    for text in texts:
         text.set_parse_math(False)
 
 
@@ -44,5 +53,6 @@ def dots(values: Values) -> dict[str, Any]:
 def shortened(notes: Sequence[str], what: str) -> list[str]:
     """As many sentences as there is room for, and how many more there are."""
     if len(notes) <= NOTES:
-        return list(notes)
-    return [*notes[: NOTES - 1], f"and {len(notes) - NOTES + 1} more {what}"]
+        return [shown_name(note, _SENTENCE) for note in notes]
+    some = [shown_name(note, _SENTENCE) for note in notes[: NOTES - 1]]
+    return [*some, f"and {len(notes) - NOTES + 1} more {what}"]

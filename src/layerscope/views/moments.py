@@ -14,7 +14,8 @@ from layerscope.errors import ViewError
 from layerscope.network import Place
 from layerscope.recording import Recording
 from layerscope.run import Run
-from layerscope.views.choose import Chosen, check_recording, choose
+from layerscope.text import shown_name
+from layerscope.views.choose import Chosen, called, check_recording, choose
 from layerscope.views.iterations import Iterations
 from layerscope.visualization import Visualization
 
@@ -79,7 +80,7 @@ class Steps:
         if not _sample_count(self.run):
             return ""
         names = self.run.samples
-        name = f" ({names[self.sample]})" if self.sample < len(names) else ""
+        name = f" ({shown_name(names[self.sample])})" if self.sample < len(names) else ""
         return f"sample {self.sample}{name}"
 
     def label(self, index: int) -> str:
@@ -94,7 +95,7 @@ class Steps:
         """The metrics of the step that have a value."""
         position = self.positions[index]
         found = {name: float(own[position]) for name, own in self.run.metrics.items()}
-        return [f"{n} {v:.{_DIGITS}g}" for n, v in found.items() if not math.isnan(v)]
+        return [f"{shown_name(n)} {v:.{_DIGITS}g}" for n, v in found.items() if not math.isnan(v)]
 
     def recording(self, index: int) -> tuple[Recording, int]:
         """The run at the step."""
@@ -279,5 +280,5 @@ def _renamed(chosen: Chosen, place: Place, part: Place) -> Chosen:
     if place == part or place.unit is None:
         return chosen
     labels = [f"{place.unit}{label[1:]}" if label[:1] == "0" else label for label in chosen.labels]
-    title = chosen.title.replace(str(part), str(place), 1)
+    title = chosen.title.replace(called(part), called(place), 1)
     return replace(chosen, address=str(place), title=title, labels=labels)

@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.axes import NamedArray
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
+from layerscope.text import shown_name
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen, check_recording, check_shape, choose, shape_of
 from layerscope.views.features import check_passage
@@ -112,7 +113,7 @@ def _heading(recording: Recording, passage: Passage, page: int, count: int, note
     of = f", page {page + 1} of {count}" if count > 1 else ""
     network = passage.scale == "network"
     return Heading(
-        f"the passage through {recording.network.name}{of}",
+        f"the passage through {shown_name(recording.network.name)}{of}",
         "*",
         scaling.words("unit" if passage.scale == "layer" else passage.scale),
         str(passage.scale),

@@ -12,12 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import OutputError, ViewError
+from layerscope.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 VERSION = 1
+_KEYWORD = 79  #: characters of a keyword in a PNG file
+
+#: Where a header holds what is to be read; all else are numbers, or names as the model has them.
+_WORDS = ("title", "note", "labels")
+_WORDS_OF = {
+    "tiles": ("label",),
+    "lines": ("text",),
+    "legend": ("text",),
+    "texts": ("text",),
+    "boxes": ("about",),
+    "frames": ("title",),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +47,9 @@ class Panel:
     header: Mapping[str, Any]
     buffers: tuple[bytes, ...]
     provenance: Callable[[], Mapping[str, str]] = field(default=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", harmless(self.header))
 
     def __len__(self) -> int:
         return len(self.header["tiles"])
@@ -110,16 +126,41 @@ class Panel:
         from layerscope import __version__
 
         header = self.header
-        return {
+        about = {
             "Title": str(header["title"]),
             "Software": f"layerscope {__version__}",
             "layerscope:address": str(header["address"]),
             "layerscope:scale": str(header["scale"]["text"]),
             **{f"layerscope:{key}": value for key, value in self.provenance().items()},
         }
+        # A recording that somebody else wrote says what it likes of where it comes from.
+        return {_keyword(key): printable(str(value)) for key, value in about.items()}
 
     def _repr_png_(self) -> bytes:
         return self.png()
+
+
+def _keyword(text: str) -> str:
+    """Return a name that a field of a PNG file may have."""
+    return printable(text).encode("ascii", "backslashreplace").decode("ascii")[:_KEYWORD]
+
+
+def harmless(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the header with escapes for what can't be seen in the words that hosts draw."""
+    made: dict[str, Any] = {
+        name: printable(v) if name in _WORDS else v for name, v in header.items()
+    }
+    for name, keys in _WORDS_OF.items():
+        if name in made:
+            made[name] = [_written(entry, keys) for entry in made[name]]
+    return made
+
+
+def _written(entry: Mapping[str, Any], keys: tuple[str, ...]) -> Mapping[str, Any]:
+    """The entry with harmless words; a label's own line breaks stay."""
+    words = {key: entry[key] for key in keys if key in entry}
+    shown = {key: printable_lines(text) for key, text in words.items()}
+    return entry if shown == words else {**entry, **shown}
 
 
 class Pages(list[Panel]):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerscope.recording import Recording
+from layerscope.text import shown_name
 from layerscope.views import palette as palettes
 from layerscope.views import scaling, text
 from layerscope.views.choose import Chosen, choose, shape_of
@@ -48,7 +49,7 @@ class Passage:
             low, high = self.recording.extent(self.sample, layer)
             scale = (low, high) if low < high else "unit"
         extent = extent_of(self.recording, scale, self.sample)
-        title = name or f"{layer} {shape_of(chosen.maps.shape[1:3])}"
+        title = name or f"{shown_name(layer)} {shape_of(chosen.maps.shape[1:3])}"
         if chosen.colour:
             ranges, _ = colour_limits(chosen, scale, extent)
             return self._named(colour_tiles(chosen, self.side, ranges)[0], title)
@@ -60,9 +61,10 @@ class Passage:
         return self._named(index_tiles(chosen, result, self.side), title)
 
     def _named(self, tiles: list[Tile], name: str) -> list[Tile]:
+        written = shown_name(name)
         if len(tiles) == 1:
-            return [tiles[0]._replace(label=name)]
-        return [tile._replace(label=f"{name} {tile.label}") for tile in tiles]
+            return [tiles[0]._replace(label=written)]
+        return [tile._replace(label=f"{written} {tile.label}") for tile in tiles]
 
 
 def alike(tiles: Sequence[Tile], side: int) -> list[Tile]:

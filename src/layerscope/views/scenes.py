@@ -13,6 +13,7 @@ import numpy.typing as npt
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
 from layerscope.run import Run
+from layerscope.text import shown_name
 from layerscope.views import palette as palettes
 from layerscope.views import scaling
 from layerscope.views.choose import Chosen
@@ -95,7 +96,7 @@ def passage_scene(
             note = ", ".join(filter(None, (moments.beside, left_out, without_pattern(tiles))))
             limits = scale if isinstance(scale, tuple) else None
             heading = Heading(
-                f"the passage through {recording.network.name}",
+                f"the passage through {shown_name(recording.network.name)}",
                 "*",
                 _words(scale),
                 str(scale),

@@ -31,7 +31,7 @@ def font(size: float, bold: bool = False) -> Any:
 def length(text: str, size: int, bold: bool = False) -> float:
     """How long the text is in pixels, not rounded, as drawings that scale set it."""
     # Measured large, where hinting does not round.
-    return float(font(100, bold).getlength(text)) * size / 100
+    return float(font(100, bold).getlength(printable(text))) * size / 100
 
 
 def line_height(size: int) -> int:

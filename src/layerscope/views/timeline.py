@@ -10,6 +10,7 @@ import numpy as np
 
 from layerscope.errors import ViewError
 from layerscope.recording import Recording
+from layerscope.text import shown_name
 from layerscope.views import palette as palettes
 from layerscope.views import scaling, text
 from layerscope.views.choose import Chosen
@@ -121,8 +122,8 @@ def _gathered(moments: Moments, address: str, reshape: tuple[int, ...] | None) -
         if len(moment.maps) * len(moments) > _MOST:
             raise ViewError(
                 f"{address!r} at {len(moments)} steps would be {len(moment.maps) * len(moments):,} "
-                f"maps, and {_MOST:,} can be shown: name one, such as '{moment.address}:0', or "
-                "pass steps=."
+                f"maps, and {_MOST:,} can be shown: name one, such as "
+                f"{moment.address + ':0'!r}, or pass steps=."
             )
         chosen.append(moment)
     return chosen
@@ -223,7 +224,7 @@ def _label_words(first: Chosen, moments: Moments) -> str:
 
 def _title(first: Chosen, moments: Moments) -> str:
     alone = first.maps.shape[1:3] == (1, 1)  # its title says its value, which changes
-    return f"{first.address if alone else first.title} over {moments.span}"
+    return f"{shown_name(first.address) if alone else first.title} over {moments.span}"
 
 
 def _note(tiles: list[Tile], moments: Moments, first: Chosen, note: str) -> str:

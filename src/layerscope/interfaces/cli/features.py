@@ -25,7 +25,7 @@ from layerscope.interfaces.cli.model import in_one_sentence, opened
 from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe
 from layerscope.interfaces.cli.recipes import Making, add_recipe
 
-_UNIT = re.compile(r"(?P<layer>.+):(?P<unit>[0-9]+)")
+_UNIT = re.compile(r"(?P<layer>.+):(?P<unit>[0-9]+)", re.DOTALL)
 _FRAMES = 60  #: of a film, about, where --every does not say
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.errors import ViewError
 from layerscope.network import Network, Shape, computing
 from layerscope.recording import Recording
+from layerscope.text import shown_name
 from layerscope.views.choose import check_recording
 from layerscope.views.diagram.blocks import (
     Block,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 STYLES = ("vertical", "horizontal", "volume")
 _LINE = 110  #: characters in a line of the heading
+_NOTE = 1_000  #: characters of a note, which may take several lines
 _MOST = 260  #: boxes, before blocks are closed unasked
 #: Unless that would leave fewer than these, where all open are not more than those.
 _FEWEST, _AT_MOST = 12, 1500
@@ -188,7 +190,8 @@ def _picture(
     palette: str,
     ground: str,
 ) -> Diagram:
-    said = [line for text in network.notes for line in textwrap.wrap(text, _LINE)]
+    notes = [shown_name(note, _NOTE) for note in network.notes]
+    said = [line for note in notes for line in textwrap.wrap(note, _LINE)]
     texts = heading(network, note, thumbnails.note if thumbnails else "", *said)
     page = max(placed.size[0], *(text.width for text in texts)) + 2 * MARGIN
     dx, dy = (page - placed.size[0]) / 2, below(texts)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from layerscope.network import Layer, whole_layers
 from layerscope.table import setting_text, shape_text
-from layerscope.text import printable
+from layerscope.text import shown_name
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
 from layerscope.views.diagram.kinds import OTHER, kind_of
@@ -143,10 +143,7 @@ def frame_widths(block: Block) -> tuple[float, float]:
 @functools.lru_cache(maxsize=8192)
 def short(address: str) -> str:
     """The address, its middle left out where it is long."""
-    text = printable(address)
-    if len(text) <= _LONGEST:
-        return text
-    return f"{text[: _LONGEST // 2 - 1]}…{text[-_LONGEST // 2 :]}"
+    return shown_name(address, _LONGEST)
 
 
 def type_text(layer: Layer) -> str:
@@ -182,5 +179,9 @@ def _about(item: Item) -> str:
         settings = ", ".join(f"{name} {setting_text(v)}" for name, v in layer.settings.items())
         count = layer.weights + layer.biases
         parts = (layer.address, layer.type, shape_text(layer.shape), settings)
-        lines.append("; ".join([*filter(None, parts), *([f"{count:,} params"] if count else [])]))
-    return printable("\n".join(lines[:12]).replace("\n", " · ")) + (" · …" if lines[12:] else "")
+        lines.append(
+            "; ".join(
+                [*map(shown_name, filter(None, parts)), *([f"{count:,} params"] if count else [])]
+            )
+        )
+    return " · ".join(lines[:12]) + (" · …" if lines[12:] else "")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from layerscope.network import Network, whole_layers
+from layerscope.text import shown_name
 from layerscope.views.diagram.cards import SMALL, Text, short
 from layerscope.views.diagram.picture import MARGIN
 from layerscope.views.panel import VERSION
@@ -22,7 +23,7 @@ def heading(network: Network, *notes: str) -> list[Text]:
         Text(MARGIN, MARGIN + 14, short(network.name), 16, "name"),
         *(
             Text(MARGIN, MARGIN + 31 + i * _LINE, line, SMALL, "soft")
-            for i, line in enumerate(lines)
+            for i, line in enumerate(map(shown_name, lines))
         ),
     ]
 
@@ -39,7 +40,7 @@ def header_of(
     return {
         "version": VERSION,
         "kind": "diagram",
-        "title": f"{network.name}: architecture",
+        "title": f"{shown_name(network.name)}: architecture",
         "address": "",
         "note": "",
         "size": (round(size[0]), round(size[1])),
