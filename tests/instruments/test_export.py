@@ -13,6 +13,7 @@ from cases.runs import learner
 from layerscope import export
 from layerscope.errors import InputError, MissingDependencyError, OutputError
 from layerscope.instruments import export as module
+from layerscope.text import printable_lines
 
 RUN = [
     "activations-01-conv", "activations-02-dense", "weights-03-conv_kernel",
@@ -145,3 +146,35 @@ def test_statistics_have_the_axis_of_the_units_they_are_of(tmp_path: Path) -> No
 def test_what_is_no_folder(folder: object) -> None:
     with pytest.raises(InputError, match="pass the name of a folder"):
         export(learner(), folder)  # type: ignore[arg-type]
+
+
+HOSTILE = [
+    "a\x1b[31m",
+    "\ud800",
+    "nul",
+    "../../x",
+    "a/b",
+    "a_b",
+    "A_B",
+    "x" * 1_000,
+    "卷积",
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("form", ["npz", "json", "netcdf"])
+def test_names_of_strangers(tmp_path: Path, form: str) -> None:
+    if form == "netcdf":
+        pytest.importorskip("scipy")
+    acts = recording({name: maps(1, 2, 2, 1) for name in HOSTILE}, samples=["\ud800\x7f", "b"])
+    *written, about = export(acts, tmp_path / "out", format=form)
+    assert len({path.name.lower() for path in written}) == len(HOSTILE)
+    assert {path.parent for path in written} == {tmp_path / "out"}
+    assert all(len(path.name.encode()) < 120 for path in written)
+    text = about.read_text(encoding="utf-8")
+    assert printable_lines(text) == text
+    told = json.loads(text)
+    assert [file["address"] for file in told["files"]] == HOSTILE
+    assert told["samples"] == ["\ud800\x7f", "b"]
+    if form == "json":
+        assert [json.loads(path.read_text())["address"] for path in written] == HOSTILE

@@ -9,7 +9,6 @@ import importlib.util
 import io
 import json
 import os
-import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,11 +26,10 @@ from layerscope.network import to_json
 from layerscope.recording import Recording
 from layerscope.run import Run
 from layerscope.table import a_kind
+from layerscope.text import file_stem, json_text, printable
 
 FORMATS = ("npz", "json", "netcdf")
 _ENDINGS = {"npz": ".npz", "json": ".json", "netcdf": ".nc"}
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST = 80
 _STATISTICS = ("mean", "std", "min", "max", "zeros", "norm", "change")
 
 Array = npt.NDArray[Any]
@@ -105,7 +103,7 @@ def export(
     coordinates = _coordinates(recording)
     written, index = [], []
     for number, (kind, address, arrays) in enumerate(jobs, 1):
-        name = f"{kind}-{number:0{width}d}-{_safe(address)}{_ENDINGS[format]}"
+        name = f"{kind}-{number:0{width}d}-{file_stem(address, 'layer')}{_ENDINGS[format]}"
         with whole(target / name, overwrite=overwrite) as part:
             write(part, address, arrays, {} if kind == "input" else coordinates)
         written.append(target / name)
@@ -114,7 +112,7 @@ def export(
             progress(number, len(jobs))
     about = _about(recording, index)
     with whole(target / "recording.json", overwrite=overwrite) as part:
-        part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.write_text(json_text(about, indent=1), encoding="utf-8")
     return [*written, target / "recording.json"]
 
 
@@ -225,7 +223,7 @@ def _json(
     path: Path, address: str, arrays: list[Exported], coordinates: Mapping[str, Array]
 ) -> None:
     with path.open("w", encoding="utf-8") as file:
-        file.write(f'{{"address": {json.dumps(address)}')
+        file.write(f'{{"address": {json_text(address)}')
         for name, values in coordinates.items():
             file.write(f', "{name}": {json.dumps(_listed(values))}')
         for array in arrays:
@@ -277,7 +275,7 @@ def _netcdf(
         known = {name: ("step", own) for name, own in coordinates.items()}
     if "wall_time" in known:  # as readers of NetCDF turn into dates
         known["wall_time"] = (*known["wall_time"], {"units": "seconds since 1970-01-01"})
-    dataset = xr.Dataset(variables, coords=known, attrs={"address": address})
+    dataset = xr.Dataset(variables, coords=known, attrs={"address": printable(address)})
     dataset.to_netcdf(path, engine=engine)
 
 
@@ -319,7 +317,3 @@ def _about(recording: Recording, index: list[dict[str, Any]]) -> dict[str, Any]:
         "provenance": dict(recording.provenance),
         "network": to_json(recording.network),
     }
-
-
-def _safe(address: str) -> str:
-    return _UNSAFE.sub("_", address).strip("._")[:_LONGEST] or "layer"

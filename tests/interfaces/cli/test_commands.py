@@ -11,6 +11,7 @@ from layerscope.errors import InputError
 from layerscope.interfaces import cli
 from layerscope.interfaces.cli import describe as describe_command
 from layerscope.interfaces.cli.output import Output, file_name, safe
+from layerscope.interfaces.cli.whole_layers import _names
 
 
 def test_describe_prints_the_table(shell, tiny):
@@ -140,3 +141,24 @@ def test_mnist_without_a_network(shell, monkeypatch):
     assert code == 2
     assert "MNIST is not on this machine and can't be fetched (URL fetch failure on https" in err
     assert "try --dataset digits, which needs no network" in err
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.conv", "com1"])
+def test_no_file_is_called_as_a_device(name):
+    assert safe(name) == f"_{name}"
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["a", "a-curves"],
+        ["a-curves", "a"],
+        ["A", "a", "a/", "b/c", "b_c", "B_c"],
+        ["\x1b", "卷", "层"],
+    ],
+)
+def test_no_layer_s_files_are_another_s(layers):
+    names = _names(layers)
+    assert list(names) == layers
+    files = {f"{n}{end}".lower() for n in names.values() for end in ("", ".png", "-curves.png")}
+    assert len(files) == 3 * len(layers)

@@ -15,6 +15,7 @@ from layerscope.interfaces.cli.model import Reading, in_one_sentence, opened, pa
 from layerscope.interfaces.cli.output import Output, file_name, progress, safe, status
 from layerscope.interfaces.cli.recorded import is_run, only, opened_run
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
+from layerscope.text import distinct_file_stem
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
@@ -234,7 +235,10 @@ def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
 
     left_out = []
     inputs = list(acts.inputs)
-    names = ["00-input.png", *(f"00-input-{safe(name)}.png" for name in inputs[1:])]
+    stems: list[str] = []
+    for name in inputs[1:]:
+        stems.append(distinct_file_stem(name, "input", stems))
+    names = ["00-input.png", *(f"00-input-{stem}.png" for stem in stems)]
     jobs = [(name, address, how.reshape) for name, address in zip(names, inputs, strict=True)]
     jobs += [
         (file_name(number, len(acts), address), address, None)

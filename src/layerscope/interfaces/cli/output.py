@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from layerscope.errors import OutputError
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST = 80
+from layerscope.text import file_stem
 
 Item = TypeVar("Item")
 
@@ -103,8 +100,8 @@ def file_name(number: int, count: int, address: str) -> str:
 
 
 def safe(name: str) -> str:
-    """The name with what a file name or a URL can't have made ``_``."""
-    return _UNSAFE.sub("_", name).strip("._")[:_LONGEST] or "model"
+    """The name as a file may have it, or ``model``: see :func:`layerscope.text.file_stem`."""
+    return file_stem(name, "model")
 
 
 def progress(items: Sequence[Item], what: str) -> Iterable[Item]:

@@ -17,9 +17,10 @@ from layerscope.instruments.features.sites import Site
 from layerscope.instruments.features.task import Task
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
 from layerscope.interfaces.cli.model import in_one_sentence
-from layerscope.interfaces.cli.output import Output, safe
+from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.recipes import Making, samples_text
 from layerscope.interfaces.cli.unit_files import Settings, Unit, UnitFiles
+from layerscope.text import distinct_file_stem
 from layerscope.visualization import Visualization
 
 Array = npt.NDArray[Any]
@@ -223,13 +224,11 @@ def _settings(task: Task, layer: str, how: Making, samples: str) -> Settings:
 def _names(layers: Sequence[str]) -> dict[str, str]:
     """A name for the files of each layer, also where file systems take no capitals for others."""
     names: dict[str, str] = {}
+    taken: list[str] = []
     for layer in layers:
-        taken = {name.lower() for name in names.values()}
-        name, number = safe(layer), 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{safe(layer)}-{number}"
-        names[layer] = name
+        name = names[layer] = distinct_file_stem(layer, "layer", taken)
+        # Beside NAME/ and NAME.png there is NAME-curves.png.
+        taken += [name, f"{name}-curves", name.removesuffix("-curves")]
     return names
 
 
