@@ -64,7 +64,10 @@ class Backend(Protocol):
         """Every parameter, a snapshot; kernels as ``(y, x, input, channel)``, ``(input, unit)``."""
 
     def digest(self) -> str:
-        """A digest of the weights, in hexadecimal."""
+        """A digest of the weights, in hexadecimal; of the structure where there are none.
+
+        It is the same in each process.
+        """
 
 
 @dataclass(frozen=True, slots=True, order=True)

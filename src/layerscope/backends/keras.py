@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from layerscope.backends.keras_settings import settings_number
 from layerscope.backends.keras_sources import sources_of
 from layerscope.backends.keras_unreached import check_call
 from layerscope.backends.keras_weights import weights_of
+from layerscope.backends.structure import name_bytes, structure_digest
 from layerscope.backends.trace import guessed_note
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
@@ -137,12 +138,23 @@ class KerasBackend:
         return weights_of(self._model, self._engine)
 
     def digest(self) -> str:
-        """SHA-256 over the names and values of the parameters."""
-        digest = hashlib.sha256()
+        """SHA-256 over the names and values of the parameters; over the structure without any."""
+        digest, empty = hashlib.sha256(), True
         for owned in tree.owned_parameters(self._model, tree.addresses(self._model)):
-            digest.update(owned.parameter.key.encode())
+            digest.update(name_bytes(owned.parameter.key))
             digest.update(np.ascontiguousarray(self._engine.read(owned.variable.value)[0]).data)
-        return digest.hexdigest()
+            empty = False
+        return self._structure() if empty else digest.hexdigest()
+
+    def _structure(self) -> str:
+        """What tells a model without parameters from another."""
+        layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
+        own = [layer for layer in layers if type(layer).__module__.partition(".")[0] != "keras"]
+        functions = [type(layer).call for layer in own]
+        functions += [f for layer in layers if callable(f := getattr(layer, "function", None))]
+        details = [config for layer in layers if layer not in own for config in _plain(layer)]
+        kinds = [type(layer).__qualname__ for layer in layers]
+        return structure_digest(self.describe(), [kinds, details], functions)
 
     @property
     def ops(self) -> Any:
@@ -347,3 +359,12 @@ def _recent(
     while len(memory) > most:
         memory.popitem(last=False)
     return memory[key]
+
+
+def _plain(layer: Any) -> Iterator[tuple[str, Any]]:
+    """The numbers and words of a layer's configuration."""
+    if isinstance(layer, keras.Model):
+        return
+    for name, value in sorted(layer.get_config().items()):
+        if isinstance(value, bool | int | float | str | list | tuple | None):
+            yield name, value

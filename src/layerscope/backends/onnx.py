@@ -21,6 +21,7 @@ from layerscope.backends.onnx_axes import Axes
 from layerscope.backends.onnx_model import OnnxModel
 from layerscope.backends.onnx_tree import FRAMEWORK, Graph, analyse, graph_of, takes_one
 from layerscope.backends.onnx_weights import named
+from layerscope.backends.structure import name_bytes
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
 from layerscope.selection import Selection, select
@@ -107,11 +108,15 @@ class OnnxBackend:
         return arrays
 
     def digest(self) -> str:
-        """SHA-256 over the names and values of the weights."""
+        """SHA-256 over the names and values of the weights; over the graph without any."""
         digest = hashlib.sha256()
-        for key, array in self.weights().items():
-            digest.update(key.encode())
+        weights = self.weights()
+        for key, array in weights.items():
+            digest.update(name_bytes(key))
             digest.update(np.ascontiguousarray(array.values).data)
+        if not weights:
+            graph = self._graph.light.proto.graph
+            digest.update(graph.SerializeToString(deterministic=True))
         return digest.hexdigest()
 
     def _feeds(self, x: Any) -> dict[str, Array]:

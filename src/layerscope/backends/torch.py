@@ -19,6 +19,7 @@ from layerscope.axes import NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.parts import is_record
+from layerscope.backends.structure import name_bytes, structure_digest
 from layerscope.backends.torch_arguments import (
     arguments,
     arguments_copied,
@@ -262,14 +263,26 @@ class TorchBackend:
         return arrays
 
     def digest(self) -> str:
-        """SHA-256 over the names and values of the parameters and buffers."""
-        digest = hashlib.sha256()
+        """SHA-256 over the names and values of the parameters and buffers.
+
+        Where there are none, over the structure.
+        """
+        digest, empty = hashlib.sha256(), True
         for key, tensor, _ in tree.named_weights(self._model):
             if nn.parameter.is_lazy(tensor):
                 continue
-            digest.update(key.encode())
+            digest.update(name_bytes(key))
             digest.update(np.ascontiguousarray(read(tensor)[0]).data)
-        return digest.hexdigest()
+            empty = False
+        return self._structure() if empty else digest.hexdigest()
+
+    def _structure(self) -> str:
+        """What tells a model without parameters from another."""
+        network = tree.describe(self._model, self.framework)
+        modules = [module for module in self._model.modules() if not tree.is_library(module)]
+        kinds = [type(module).__qualname__ for module in modules]
+        functions = [type(module).forward for module in modules]
+        return structure_digest(network, [repr(self._model), kinds], functions)
 
     @property
     def ops(self) -> Any:

@@ -39,7 +39,7 @@ def made(name: str, spec: InputSpec, label: str, settings: Settings) -> Fitted:
             np.zeros(shape, _type(spec)), (f"{label}: zeros {shape_text(shape)}",), (name,)
         )
     # For each input its own, and the same in each run.
-    random = np.random.default_rng([_SEED, *spec.name.encode()])
+    random = np.random.default_rng([_SEED, *spec.name.encode("utf-8", "surrogatepass")])
     if spec.dtype == "bool":
         values = random.random(shape) < 0.5
         return Fitted(values, (f"{label}: noise {shape_text(shape)}",), (name,))

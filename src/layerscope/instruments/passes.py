@@ -241,6 +241,6 @@ def upcast_notes(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
 def _digests(backend: Backend, inputs: Mapping[str, NamedArray]) -> dict[str, str]:
     digest = hashlib.sha256()
     for name, array in inputs.items():
-        digest.update(name.encode())
+        digest.update(name.encode("utf-8", "surrogatepass"))
         digest.update(np.ascontiguousarray(array.values).data)
     return {"model": backend.digest(), "input": digest.hexdigest()}

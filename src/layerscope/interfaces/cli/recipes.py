@@ -193,7 +193,7 @@ def samples_text(samples: Sequence[str]) -> str:
 
     digest, count = hashlib.sha256(), 0
     for text in _each(samples):
-        digest.update(f"{Path(text).name}\n".encode())
+        digest.update(f"{Path(text).name}\n".encode("utf-8", "surrogatepass"))
         file = array_file(text)
         path = Path(text) if file is None else file.path
         try:
