@@ -20,6 +20,7 @@ from layerscope.text import (
     printable_lines,
     shortened,
     spreadsheet_cell,
+    uncoloured,
 )
 
 #: Any text at all, lone surrogates included.
@@ -166,13 +167,17 @@ def test_file_stems_are_distinct_whatever_the_file_system(names: list[str]) -> N
 @pytest.mark.parametrize("kind", [LayerscopeError, AddressError, InputError])
 def test_a_message_is_harmless_and_on_one_line(kind: type[LayerscopeError]) -> None:
     error = kind("model\x1b[31m\x1b]0;owned\x07 says\r\n  line two \u202e.")
-    assert str(error) == r"model\x1b]0;owned\x07 says line two \u202e."
+    assert str(error) == r"model\x1b[31m\x1b]0;owned\x07 says line two \u202e."
 
 
 def test_a_message_with_a_giant_name_keeps_what_would_work() -> None:
     error = InputError(f"There is no layer {'x' * 100_000!r}: did you mean 'conv'?")
     assert len(str(error)) <= 4_000
     assert str(error).endswith("did you mean 'conv'?")
+
+
+def test_colours_of_other_programs_are_left_out() -> None:
+    assert uncoloured("\x1b[1mwrong\x1b[0m: \x1b]0;x\x07") == "wrong: \x1b]0;x\x07"
 
 
 def test_random_numbers_are_left_alone() -> None:

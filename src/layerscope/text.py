@@ -50,10 +50,15 @@ def printable_lines(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a message as one line, without colours, with escapes for what can't be seen."""
+    """Return a message as one line, with escapes for what can't be seen."""
     if _is_plain(text):
         return text
-    return printable(_BREAK.sub(" ", _COLOUR.sub("", text)).strip())
+    return printable(_BREAK.sub(" ", text).strip())
+
+
+def uncoloured(text: str) -> str:
+    """Return another program's message without the colours that it has for a terminal."""
+    return _COLOUR.sub("", text)
 
 
 def message(text: str) -> str:

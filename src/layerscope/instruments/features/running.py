@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from layerscope.errors import InputError, LayerscopeError
+from layerscope.text import uncoloured
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NODE = re.compile(r"\{\{.*?\}\}\s*")  #: where in its graph TensorFlow was
 #: What Keras says first, before what went wrong.
 _WHERE = "Exception encountered when calling"
@@ -56,7 +56,7 @@ def _what(x: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    plain = _NODE.sub("", _COLOUR.sub("", str(error)))
+    plain = _NODE.sub("", uncoloured(str(error)))
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith(_WHERE):
         return lines[1]

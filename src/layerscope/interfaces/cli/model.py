@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import InputError, LayerscopeError
 from layerscope.interfaces.cli.output import status
+from layerscope.text import uncoloured
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
@@ -78,7 +79,7 @@ def in_one_sentence() -> Iterator[None]:
         raise
     # Somebody else's code, which may raise anything.
     except Exception as error:
-        said = " ".join(str(error).split())
+        said = " ".join(uncoloured(str(error)).split())
         raise InputError(
             f"The model can't be run on this input: {type(error).__name__}: {said}"
         ) from error
