@@ -18,8 +18,9 @@ def say(*lines: str) -> None:
 
 def report(sentence: str) -> None:
     """Print a sentence on stderr, at once: also where that is a file which somebody follows."""
-    _write(sys.stderr, [one_line(sentence)])
-    sys.stderr.flush()
+    if sys.stderr is not None:  # as in a program without a terminal
+        _write(sys.stderr, [one_line(sentence)])
+        sys.stderr.flush()
 
 
 def _write(stream: TextIO, lines: list[str]) -> None:

@@ -259,12 +259,11 @@ def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
         overwrite=settings.overwrite,
         constants={name: array.values for name, array in inputs.items()},
     )
-    if writer.left and not settings.quiet:
+    if writer.left:
         names = ", ".join(map(repr, writer.left[:_NAMED]))
         more = f" and {len(writer.left) - _NAMED:,} more" if len(writer.left) > _NAMED else ""
-        print(  # noqa: T201
-            f"layerscope: left in {settings.url}, which a recorder has not written: {names}{more}.",
-            file=sys.stderr,
+        report(
+            f"layerscope: left in {settings.url}, which a recorder has not written: {names}{more}."
         )
     return writer
 
