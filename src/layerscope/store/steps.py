@@ -64,8 +64,9 @@ class Steps:
             path = self._slots[key].path
             if self._arrays[path].dtype != np.float16 or path in self._wide:
                 continue
-            values = np.asarray(values)
-            if values.dtype != np.float16 and not fits_half(values):
+            if getattr(values, "dtype", None) == np.float16:
+                continue  # what is rounded when it is read need not be read for this
+            if not fits_half(np.asarray(values)):
                 found[path] = None
         return list(found)
 

@@ -16,30 +16,46 @@ from layerscope.store.places import Folder, Remote
 
 
 class Tail:
-    """The last chunk of an array. What it holds of committed steps never changes."""
+    """The last chunk of an array. What it holds of committed steps never changes.
+
+    In memory are the rows of the steps so far: a recording of thousands of layers has as many
+    tails, and whole chunks of all of them would take more than what is recorded.
+    """
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
-        self._rows = self._fresh()
+        self._rows = self._filled(0)
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self._rows.nbytes
 
     def load(self, chunk: bytes | None, at: int) -> None:
         """Take over the chunk in which step ``at``, counted from 0, is to be the next."""
-        self._rows = self._fresh()
+        count = at % self._stored.steps
+        self._rows = self._filled(count)
         if chunk is not None:
-            self._rows[:] = decode_chunk(chunk, self._rows.shape, self._stored.dtype)
-        self._rows[at % self._stored.steps :] = self._stored.fill
+            whole = (self._stored.steps, *self._stored.shape)
+            self._rows[:] = decode_chunk(chunk, whole, self._stored.dtype)[:count]
 
     def with_row(self, at: int, row: npt.NDArray[Any] | None) -> bytes:
         """The chunk with this row for step ``at``; without one, the step holds nothing."""
         within = at % self._stored.steps
         if within == 0:
-            self._rows = self._fresh()
+            self._rows = self._filled(0)
+        if within >= len(self._rows):
+            longer = self._filled(min(2 * within + 1, self._stored.steps))
+            longer[: len(self._rows)] = self._rows
+            self._rows = longer
         self._rows[within] = self._stored.fill if row is None else row
-        return encode_chunk(self._rows, self._stored.dtype)
+        whole = self._filled(self._stored.steps)
+        whole[: within + 1] = self._rows[: within + 1]
+        return encode_chunk(whole, self._stored.dtype)
 
-    def _fresh(self) -> npt.NDArray[Any]:
+    def _filled(self, count: int) -> npt.NDArray[Any]:
         stored = self._stored
-        return np.full((stored.steps, *stored.shape), stored.fill, stored.dtype)
+        return np.full((count, *stored.shape), stored.fill, stored.dtype)
 
 
 def read_numbers(where: Folder | Remote, stored: Stored, count: int) -> npt.NDArray[Any]:

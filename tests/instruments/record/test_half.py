@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.instruments.record.half import to_half
+from layerscope.instruments.record.half import Halved, to_half
 
 EVERY = np.arange(65_536, dtype=np.uint16).view(np.float16).astype(np.float32)
 
@@ -46,3 +46,13 @@ def test_a_view_that_is_not_contiguous() -> None:
     found = to_half(values)
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, values.astype(np.float16))
+
+
+def test_what_is_rounded_when_it_is_read_looks_like_an_array_of_float16() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    halved = Halved(values)
+    assert (np.shape(halved), halved.dtype, halved.size) == ((3, 4), np.float16, 12)
+    np.testing.assert_array_equal(np.asarray(halved), values.astype(np.float16))
+    whole = np.zeros((2, 3, 4), np.float32)
+    whole[1] = halved
+    np.testing.assert_array_equal(whole[1], values.astype(np.float16))

@@ -26,6 +26,28 @@ _REBIAS = np.uint32((112 << 23) - 0xFFF)
 _MAGIC = np.float32(0.5)
 
 
+class Halved:
+    """float32 values that are stored as float16: an array that is rounded when it is asked for.
+
+    So a step's values are rounded one layer after the other, each as it is written, and never lie
+    there a second time all at once.
+    """
+
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, values: npt.NDArray[np.float32]) -> None:
+        self._values = values
+        self.shape = values.shape
+        self.size = values.size
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        del copy  # it always is one
+        half = to_half(self._values)
+        return half if dtype is None else half.astype(dtype, copy=False)
+
+
 def to_half(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
     """The values as float16, in C order."""
     result = np.empty(values.shape, np.float16)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from layerscope.axes import NamedArray
 from layerscope.errors import AddressError, InputError
-from layerscope.instruments.record.half import to_half
+from layerscope.instruments.record.half import Halved
 from layerscope.instruments.record.plan import Array, Plan
 from layerscope.instruments.record.probe import Look
 from layerscope.instruments.record.statistics import NAMES, unit_statistics
@@ -23,6 +23,8 @@ from layerscope.store.wide import fits_half, half_holds
 Key = tuple[str, str, str]
 
 DTYPES = ("float16", "float32", "uint8")
+
+_PIECE = 65_536  #: values of a parameter that are squared at once
 
 #: A layer that comes this near to the end of float16 at the start is stored as float32.
 _NEAR = 1 / 8
@@ -140,13 +142,13 @@ class Encoder:
         self._before: Mapping[str, NamedArray] = {}
         self.missing: dict[str, None] = {}  #: layers that were not there, or of another shape
 
-    def arrays(self, look: Look, is_wide: Callable[[Key], bool]) -> dict[Key, npt.NDArray[Any]]:
-        """By kind of group, address and variable.
+    def arrays(self, look: Look, is_wide: Callable[[Key], bool]) -> dict[Key, Any]:
+        """By kind of group, address and variable; what becomes float16 is rounded when read.
 
         ``is_wide`` tells of what is to be stored as float16 whether the store has gone over to
         float32. Where float16 does not hold the values, the store is given them as they are.
         """
-        found: dict[Key, npt.NDArray[Any]] = {}
+        found: dict[Key, Any] = {}
         for array in self._plan.layers:
             value = look.values.get(array.address)
             if value is None or value.values.shape != array.shape:
@@ -179,11 +181,11 @@ class Encoder:
         return values[tuple(where)]
 
 
-def _cast(values: npt.NDArray[Any], array: Array, halved: bool) -> npt.NDArray[Any]:
+def _cast(values: npt.NDArray[Any], array: Array, halved: bool) -> Any:
     if array.scaled:  # the store finds the range of each map
         return values
     if halved and values.dtype == np.float32:
-        return to_half(values)
+        return Halved(values)
     dtype = "float32" if array.dtype == "float16" and not halved else array.dtype
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(values, dtype=dtype)
@@ -216,13 +218,22 @@ def _samples_of(array: NamedArray, samples: tuple[int, ...]) -> npt.NDArray[Any]
 
 
 def _norm(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    flat = np.ravel(_computable(values))
-    # In pieces: a sum over millions of float32 values loses digits.
-    pieces = [flat[i : i + 65_536] for i in range(0, flat.size, 65_536)]
+    flat = np.ravel(values, "K")  # in the order of memory: nothing is copied
+    return _root_of_squares(flat.size, lambda piece: _computable(flat[piece]))
+
+
+def _root_of_squares(size: int, piece_of: Callable[[slice], Any]) -> npt.NDArray[Any]:
+    """The root of the sum of squares of so many values.
+
+    In pieces: a sum over millions of float32 values loses digits, and one parameter may be most of
+    a network, of which no second copy is to be made.
+    """
+    pieces = [slice(i, i + _PIECE) for i in range(0, size, _PIECE)]
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = sum(float(np.dot(p, p)) for p in pieces)
+        squares = sum(float(np.dot(p, p)) for p in map(piece_of, pieces))
         if not squares or not math.isfinite(squares):  # of what is too small or large for float32
-            squares = sum(float(np.dot(p, p)) for p in (p.astype(np.float64) for p in pieces))
+            exact = (piece_of(piece).astype(np.float64) for piece in pieces)
+            squares = sum(float(np.dot(p, p)) for p in exact)
     return np.asarray(np.sqrt(squares), np.float64)
 
 
@@ -231,8 +242,11 @@ def _distance(value: NamedArray, before: NamedArray | None) -> npt.NDArray[Any]:
         return np.asarray(np.nan)
     if value.values.dtype.kind == "b":
         return np.asarray(float(np.count_nonzero(value.values != before.values)) ** 0.5)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite weights
-        return _norm(_computable(value.values) - _computable(before.values))
+    order: Any = "K" if value.values.strides == before.values.strides else "C"
+    now, then = np.ravel(value.values, order), np.ravel(before.values, order)
+    return _root_of_squares(
+        now.size, lambda piece: _computable(now[piece]) - _computable(then[piece])
+    )
 
 
 def _computable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
