@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from layerscope.errors import InputError, ModelError
+from layerscope.instruments.activations import activations
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.run import open_recording
 
@@ -182,3 +184,24 @@ def test_a_probe_that_does_not_fit_is_said_before_it_trains(tmp_path: Path) -> N
     ):
         mlp.fit(X, Y)
     assert not hasattr(mlp, "loss_")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "uint8"])
+def test_many_layers_take_little_more_than_their_activations(tmp_path: Path, dtype: str) -> None:
+    mlp = MLPClassifier((24,) * 100, max_iter=1).fit(X[:, :24], Y)
+    probe = np.tile(X[:, :24], (12, 1))
+    look = activations(mlp, probe).nbytes
+    assert look > 40_000_000  # of which there is one at once
+    with Recorder(tmp_path / "warm.zarr", mlp, probe=probe[:2], steps=1, quiet=True) as recorder:
+        recorder.snap(0)  # imports
+    tracemalloc.start()
+    try:
+        with Recorder(
+            tmp_path / "run.zarr", mlp, probe=probe, steps=5, dtype=dtype, quiet=True
+        ) as recorder:
+            for step in range(5):
+                recorder.snap(step)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2 * look, most / look

@@ -45,6 +45,22 @@ def test_past_the_bound_the_caller_waits() -> None:
     worker.end()
 
 
+def test_room_is_there_when_what_was_taken_has_run() -> None:
+    gate = threading.Event()
+    worker = Worker(10)
+    worker.put(gate.wait, 6)
+    worker.make_room(4)
+    waiting = threading.Thread(target=worker.make_room, args=(6,))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    gate.set()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    worker.make_room(1000)
+    worker.end()
+
+
 class Disk:
     """Jobs that write to a disk which may be full."""
 

@@ -316,6 +316,7 @@ class Recorder(KerasHooks):
                 "what was before the first step is not there: the training made the weights"
             )
         self._late = False
+        session.make_room()
         session.add(step, epoch, numbers, session.probe.look())
         if session.probe.late:
             self._note(came_later(session.probe.late))

@@ -34,9 +34,9 @@ from layerscope.store.header import begun
 from layerscope.store.places import place, same_place
 from layerscope.store.schema import Schema
 
-#: How many bytes may wait to be written before the training waits for them: two looks, as long as
-#: that is within these.
-_LEAST_WAITING, _MOST_WAITING = 32_000_000, 512_000_000
+#: How many bytes of looks there may be at once, the one that is being taken among them; of looks
+#: larger than that, there is one.
+_WAITING = 32_000_000
 
 _NAMED = 10  #: files that a message names
 
@@ -110,7 +110,8 @@ class Session:
         self._encoder = Encoder(self.plan)
         self._spending = Spending(self.plan)
         end = _End(self._writer, self._encoder, self._spending)
-        self._worker = Worker(_waiting(look.nbytes), end, same_place(settings.url))
+        self._worker = Worker(_WAITING, end, same_place(settings.url))
+        self._look_bytes = look.nbytes
         # Also where it is dropped without having been closed.
         self._finish = weakref.finalize(self, self._worker.end_soon)
 
@@ -118,6 +119,13 @@ class Session:
     def notes(self) -> tuple[str, ...]:
         """What was left out while it was made."""
         return _notes(self._encoder, self._spending)
+
+    def make_room(self) -> None:
+        """Wait until there is room for another look, which is to be taken after that.
+
+        Raises OutputError when an earlier one could not be written.
+        """
+        self._worker.make_room(self._look_bytes)
 
     def add(self, step: int, epoch: float | None, metrics: Mapping[str, float], look: Look) -> None:
         """Hand a look over to be written, and wait where too much is waiting.
@@ -219,10 +227,6 @@ def _notes(encoder: Encoder, spending: Spending) -> tuple[str, ...]:
         for address in encoder.missing
     ]
     return (*spending.notes, *missing)
-
-
-def _waiting(nbytes: int) -> int:
-    return min(max(2 * nbytes, _LEAST_WAITING), _MOST_WAITING)
 
 
 def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Plan:

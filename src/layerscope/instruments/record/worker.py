@@ -66,6 +66,15 @@ class Worker:
         """Whether it is another process, from which this one was forked, that it belongs to."""
         return os.getpid() != self._process
 
+    def make_room(self, nbytes: int) -> None:
+        """Wait until a job of this size would be taken at once.
+
+        Raises OutputError when an earlier one can't be written, or :meth:`end` was called.
+        """
+        self.check_here()
+        with self._changed:
+            self._wait_for_room(nbytes)
+
     def put(self, job: Job, nbytes: int) -> None:
         """Hand over a job, and wait while too much is waiting.
 
@@ -73,15 +82,7 @@ class Worker:
         """
         self.check_here()
         with self._changed:
-            if self.failed:
-                self._write_again()
-            self._changed.wait_for(lambda: self.failed or self._ending or self._has_room(nbytes))
-            self._raise_failed()
-            if self._ending:
-                raise OutputError(
-                    "This recorder has ended, with every step it had: another one has gone on with "
-                    "its recording, or replaced it."
-                )
+            self._wait_for_room(nbytes)
             self._jobs.append((job, nbytes))
             self._wake.put(None)
 
@@ -143,6 +144,17 @@ class Worker:
             raise InputError(
                 "This process was forked from the one that records: only that one can add steps. "
                 "Make the Recorder in the process that trains."
+            )
+
+    def _wait_for_room(self, nbytes: int) -> None:
+        if self.failed:
+            self._write_again()
+        self._changed.wait_for(lambda: self.failed or self._ending or self._has_room(nbytes))
+        self._raise_failed()
+        if self._ending:
+            raise OutputError(
+                "This recorder has ended, with every step it had: another one has gone on with "
+                "its recording, or replaced it."
             )
 
     def _has_room(self, nbytes: int) -> bool:
