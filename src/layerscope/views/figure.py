@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 
+from layerscope.text import printable
 from layerscope.views.lines import as_written
-from layerscope.views.palette import LEVELS, table
+from layerscope.views.palette import CLEAR, LEVELS, table
 from layerscope.views.png import compose
 
 if TYPE_CHECKING:
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
     from layerscope.views.panel import Panel
 
 _DPI = 100
+_LONGEST = 9_000  #: pixels of a side of the figure, which a longer picture is shrunk to
+_LABEL = 7  #: points
+_TICKS = 63  #: so many labels a side, and one
+_RASTER = 8_000_000  #: pixels: a larger picture is kept in an SVG as the PNG that it is
 
 
 def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
@@ -27,12 +35,11 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
 
     header = panel.header
     if ax is None:
-        width, height = header["size"]
-        size = figsize or (max(4.0, width / _DPI + 1), max(2.5, height / _DPI + 0.5))
-        figure: Figure = ShownFigure(figsize=size, layout="constrained")
+        figure: Figure = ShownFigure(figsize=figsize or _size(header), layout="constrained")
         ax = figure.add_subplot()
     left, top, right, bottom = _content(header)
-    ax.imshow(_picture(panel)[top:bottom, left:right], interpolation="nearest", aspect="equal")
+    picture, colours = _picture(panel)
+    ax.imshow(picture[top:bottom, left:right], interpolation="nearest", aspect="equal", **colours)
     title = "\n".join(filter(None, (header["title"], header["note"])))
     _legend(ax, header)
     titled = header["labels"] == "title"
@@ -45,11 +52,24 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
     return ax.get_figure(root=True)  # type: ignore[return-value]
 
 
+def _size(header: Mapping[str, Any]) -> tuple[float, float]:
+    """Inches: a pixel of the picture is one of the figure, unless that makes it too large.
+
+    Matplotlib draws up to 65,536 pixels a side, at whatever resolution a figure is saved.
+    """
+    width, height = header["size"]
+    shrink = min(1.0, _LONGEST / max(width, height))
+    return max(4.0, shrink * width / _DPI + 1), max(2.5, shrink * height / _DPI + 0.5)
+
+
 def save(panel: Panel, path: Path, metadata: Mapping[str, str]) -> None:
     """Write the figure to an SVG or PDF file, its provenance in the fields that these have."""
     rest = [f"{key}: {value}" for key, value in metadata.items() if key.startswith("layerscope:")]
     told = "; ".join([metadata["Software"], *rest])
     fields = {"Title": metadata["Title"]}
+    if path.suffix.lower() == ".svg" and math.prod(panel.header["size"]) > _RASTER:
+        path.write_text(_embedded(panel, fields["Title"], told), encoding="utf-8")
+        return
     if path.suffix.lower() == ".svg":
         fields |= {"Description": told, "Creator": metadata["Software"]}
     else:
@@ -57,18 +77,41 @@ def save(panel: Panel, path: Path, metadata: Mapping[str, str]) -> None:
     draw(panel, None, None).savefig(path, metadata=fields)
 
 
-def _picture(panel: Panel) -> Any:
-    """The tiles in colour, what lies between them transparent."""
+def _embedded(panel: Panel, title: str, about: str) -> str:
+    """An SVG that shows the picture's PNG, with its own labels, and holds no other element."""
+    width, height = panel.header["size"]
+    picture = base64.b64encode(panel.png()).decode()
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">\n<title>{escape(printable(title))}</title>\n'
+        f"<desc>{escape(printable(about))}</desc>\n"
+        f'<image width="{width}" height="{height}" image-rendering="pixelated" '
+        f'href="data:image/png;base64,{picture}"/>\n</svg>\n'
+    )
+
+
+def _picture(panel: Panel) -> tuple[Any, dict[str, Any]]:
+    """The tiles in colour, what lies between them transparent; and how Matplotlib is to read that.
+
+    Palette indexes where it is large, which takes a quarter of the memory.
+    """
+    from matplotlib.colors import ListedColormap, NoNorm
+
     header = panel.header
-    canvas = compose(panel, annotate=False)
+    canvas = compose(panel, annotate=False, ground=CLEAR)
     if canvas.ndim == 2:
-        canvas = table(header["palette"], header["ground"])[canvas]
+        colours = np.full((256, 4), 255, np.uint8)
+        colours[:, :3] = table(header["palette"], header["ground"])
+        colours[CLEAR, 3] = 0
+        if canvas.size > _RASTER:
+            return canvas, {"cmap": ListedColormap(colours / 255), "norm": NoNorm()}
+        return colours[canvas], {}
     alpha = np.zeros((*canvas.shape[:2], 1), np.uint8)
     for tile in header["tiles"]:
         x, y, w, h = tile["box"]
         edge = 1 if tile["blank"] else 0
         alpha[y - edge : y + h + edge, x - edge : x + w + edge] = 255
-    return np.concatenate([canvas, alpha], axis=2)
+    return np.concatenate([canvas, alpha], axis=2), {}
 
 
 def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
@@ -89,15 +132,38 @@ def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
             ax.set_xlabel(header["axes"][1], parse_math=False)
         return
     ax.set_xlabel(header["labels"], parse_math=False)
+    wide, high = _room(ax, header)
     firsts = tiles[:columns]
+    firsts = firsts[:: _every(firsts, 0, max(len(t["label"]) for t in firsts) * 0.75 * wide)]
     ax.set_xticks([t["box"][0] - left + t["box"][2] / 2 for t in firsts])
-    ax.set_xticklabels([t["label"] for t in firsts], fontsize=7, parse_math=False)
+    ax.set_xticklabels([t["label"] for t in firsts], fontsize=_LABEL, parse_math=False)
     rows = tiles[::columns]
+    rows = rows[:: _every(rows, 1, 1.2 * high)]
     ax.set_yticks([t["box"][1] - top + t["box"][3] / 2 for t in rows])
-    ax.set_yticklabels([t["label"] for t in rows], fontsize=7, parse_math=False)
+    ax.set_yticklabels([t["label"] for t in rows], fontsize=_LABEL, parse_math=False)
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+def _room(ax: Axes, header: Mapping[str, Any]) -> tuple[float, float]:
+    """How many of the picture's pixels a label's height takes, across and down."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().size * figure.get_size_inches()
+    width, height = header["size"]
+    # The picture keeps its proportions: one of the two is filled.
+    each = max(width / inches[0], height / inches[1])
+    return each * _LABEL / 72, each * _LABEL / 72
+
+
+def _every(tiles: Sequence[Mapping[str, Any]], axis: int, room: float) -> int:
+    """Every how many tiles have a label, so that labels with so much room do not overlap."""
+    if len(tiles) < 2:
+        return 1
+    room = max(room, (tiles[-1]["box"][axis] - tiles[0]["box"][axis]) / _TICKS)
+    apart: float = (tiles[-1]["box"][axis] - tiles[0]["box"][axis]) / (len(tiles) - 1)
+    return max(1, math.ceil(room / max(1, apart)))
 
 
 def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:

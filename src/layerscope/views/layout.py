@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -22,6 +24,10 @@ _BAR_WIDTH, _BAR_HEIGHT = 120, 10
 _WIDEST = 2600  #: how wide a picture gets before it takes fewer columns than 16
 _COLUMNS = 16
 _LONGEST = 250  #: characters of a line of the heading
+_TALLEST = 16_384  #: how high one gets before it takes more columns than 16
+_MANY_PIXELS = 2**25  #: a picture of more pixels has its maps enlarged less
+#: What readers of PNG, and browsers, open without being asked twice.
+LONGEST, _MOST_PIXELS = 2**16 - 1, 2**28
 
 
 class Tile(NamedTuple):
@@ -81,6 +87,7 @@ def arrange(
         raise ViewError(f"{heading.address!r} has nothing to draw: its shape is empty.")
     table(palette, ground)  # says what is wrong with them
     columns = check_columns(columns)
+    tiles = _within(tiles)
     sizes = [tile.size for tile in tiles]
     widths = [
         max(width, *(text.width(line, LABEL) for line in tile.label.split("\n")))
@@ -89,6 +96,7 @@ def arrange(
     if columns is None:
         fitting = (_WIDEST - 2 * MARGIN + GAP) // (group * (max(widths) + GAP))
         columns = max(1, min(_COLUMNS // group or 1, fitting))
+        columns = max(columns, _squarer(tiles, max(widths), columns * group) // group)
     across = min(columns * group, len(tiles))
     heading = replace(
         heading,
@@ -121,8 +129,53 @@ def arrange(
         },
         "tiles": placed,
     }
+    _check_size(header["address"], header["size"])
     pixels = b"".join([tile.pixels.tobytes() for tile in tiles])
     return Panel(header, (pixels,), provenance)
+
+
+def _within(tiles: Sequence[Tile]) -> Sequence[Tile]:
+    """The tiles, enlarged less where they would make a picture of too many pixels.
+
+    Where values are written in the cells, these stay as large as that takes.
+    """
+    kinds = Counter((tile.pixels.shape[:2], tile.magnify) for tile in tiles if not tile.texts)
+    if not kinds:
+        return tiles
+    largest = most = max(magnify for _, magnify in kinds)
+    while most > 1 and sum(n * _area(*kind, most) for kind, n in kinds.items()) > _MANY_PIXELS:
+        most -= 1
+    if most == largest:
+        return tiles
+    return [
+        tile if tile.texts else tile._replace(magnify=min(tile.magnify, most)) for tile in tiles
+    ]
+
+
+def _area(shape: tuple[int, ...], magnify: int, most: int) -> int:
+    height, width = (length * min(magnify, most) + GAP for length in shape)
+    return width * (height + LABEL)
+
+
+def _squarer(tiles: Sequence[Tile], width: int, across: int) -> int:
+    """How many tiles to a row where so many would make a tower that nobody scrolls down.
+
+    About as many as make the picture as wide as it is high.
+    """
+    height = max(tile.size[1] for tile in tiles) + _label_height(tiles) + GAP
+    if -(-len(tiles) // across) * height <= _TALLEST:
+        return across
+    return max(across, math.ceil(math.sqrt(len(tiles) * height / (width + GAP))))
+
+
+def _check_size(address: str, size: Sequence[int]) -> None:
+    width, height = size
+    if max(size) > LONGEST or width * height > _MOST_PIXELS:
+        raise ViewError(
+            f"The picture of {address!r} would have {width:,} × {height:,} pixels; the most are "
+            f"{LONGEST:,} a side and {_MOST_PIXELS:,} in all: name a part of it, such as "
+            "'conv2d:0', or pass another number of columns."
+        )
 
 
 def _label_height(tiles: Sequence[Tile]) -> int:

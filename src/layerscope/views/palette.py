@@ -20,6 +20,7 @@ MASKED = 239
 NAN, POSITIVE_INFINITY, NEGATIVE_INFINITY, MARK = 240, 241, 242, 243
 GROUND, INK = 244, 251  #: the ends of a ramp of eight, for text with soft edges
 WHITE, BLACK = 252, 253  #: for text on colours
+CLEAR = 255  #: no palette uses it: what shows nothing
 
 #: The colours of what is no number: found in no palette that is offered by name.
 SPECIAL = {NAN: (255, 0, 160), POSITIVE_INFINITY: (255, 120, 0), NEGATIVE_INFINITY: (0, 110, 255)}

@@ -50,14 +50,15 @@ def _strategy(panel: Panel) -> int:
     return zlib.Z_DEFAULT_STRATEGY if enlarged else zlib.Z_RLE
 
 
-def compose(panel: Panel, *, annotate: bool = True) -> Canvas:
+def compose(panel: Panel, *, annotate: bool = True, ground: int = GROUND) -> Canvas:
     """The whole picture: palette indexes ``(height, width)``, or ``(height, width, 3)`` in colour.
 
-    ``annotate=False`` leaves out the heading and the labels.
+    ``annotate=False`` leaves out the heading and the labels; ``ground`` is the index of what lies
+    between the tiles.
     """
     header = panel.header
     width, height = header["size"]
-    canvas = np.full((height, width), GROUND, np.uint8)
+    canvas = np.full((height, width), ground, np.uint8)
     _paste(canvas, panel, "index")
     for i, tile in enumerate(header["tiles"]):
         if tile["texts"]:

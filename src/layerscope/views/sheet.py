@@ -161,7 +161,8 @@ def _range_of_layer(
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
     """How many maps to a row where their own order says it; None where it does not."""
     if chosen.vector:
-        return 1 if len(tiles) < chosen.maps.shape[2] else None
+        rows = len(tiles[0].pixels) == 1  # not blocks of them
+        return 1 if rows and len(tiles) < chosen.maps.shape[2] else None
     if chosen.feature and chosen.maps.shape[1] == 1:
         return 1
     unit = f"{chosen.labels[0].partition('·')[0]}·" if chosen.feature else "0·"

@@ -34,6 +34,7 @@ def length(text: str, size: int, bold: bool = False) -> float:
     return float(font(100, bold).getlength(printable(text))) * size / 100
 
 
+@functools.cache
 def line_height(size: int) -> int:
     """The height of a line of text in pixels."""
     ascent, descent = font(size).getmetrics()
@@ -54,7 +55,7 @@ def _glyph(character: str, size: int) -> Mask:
 @functools.lru_cache(maxsize=8192)
 def width(text: str, size: int) -> int:
     """How many pixels wide the text is."""
-    return int(mask(text, size).shape[1])
+    return sum(_glyph(character, size).shape[1] for character in printable(text))
 
 
 @functools.lru_cache(maxsize=8192)
@@ -66,11 +67,18 @@ def mask(text: str, size: int) -> Mask:
     return np.concatenate([_glyph(character, size) for character in text], axis=1)
 
 
+@functools.cache
+def _inked_glyph(character: str, size: int) -> Mask:
+    soft = (_glyph(character, size).astype(np.uint16) * (INK - GROUND) + 127) // 255
+    return (GROUND + soft).astype(np.uint8)
+
+
 @functools.lru_cache(maxsize=8192)
 def _inked(text: str, size: int) -> Mask:
     """The text as palette indexes, from the ground to the ink."""
-    soft = (mask(text, size).astype(np.uint16) * (INK - GROUND) + 127) // 255
-    return (GROUND + soft).astype(np.uint8)
+    if not text:
+        return mask(text, size)
+    return np.concatenate([_inked_glyph(c, size) for c in printable(text)], axis=1)
 
 
 def write(canvas: npt.NDArray[np.uint8], text: str, x: int, y: int, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,10 @@ from layerscope.views.palette import GROUND, MASKED, NAN, SPECIAL
 
 _CELLS = 128  #: up to so many units each get a cell and a label of their own
 _ROW = 64  #: longer vectors are drawn in rows of so many
+_ROWS = 64  #: and those of more rows in square blocks, of as many rows as columns
+_BLOCK = 128
+_CUT = 16_384  #: a map longer or wider than this is cut into pieces
+_PIECE = 2048
 _HEADS, _OF_HEADS = 32, 160  #: up to so many heads are drawn so large
 _WRITTEN = 1024  #: up to so many maps of a single value have it written in them
 _ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
@@ -32,6 +37,8 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
     if chosen.maps.size == 0:
         return []
     times = magnification(chosen.maps.shape[1:], side or _side(chosen))
+    if max(chosen.maps.shape[1:]) > _CUT:
+        return _pieces(chosen, result)
     masked = chosen.masked
     silent = blank(chosen.maps, chosen.rectified)
     each = zip(
@@ -51,6 +58,32 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
         # A single value has no pattern: its colour alone says nothing.
         return with_values(tiles, list(chosen.maps), ".3g")
     return tiles
+
+
+def _pieces(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
+    """Maps too long for a picture, a sequence of many positions say, cut and laid side by side."""
+    height, width = chosen.maps.shape[1:]
+    tiles = []
+    for i, (label, pixels) in enumerate(zip(chosen.labels, result.indexes, strict=True)):
+        low, high = float(result.low[i]), float(result.high[i])
+        if chosen.masked is not None:
+            pixels = np.where(chosen.masked[i], np.uint8(MASKED), pixels)
+        for (a, b), (c, d) in itertools.product(_cuts(height), _cuts(width)):
+            spans = [
+                _span(start, stop)
+                for start, stop, size in ((a, b, height), (c, d, width))
+                if size > _CUT
+            ]
+            name = " ".join(filter(None, [label, " × ".join(spans)]))
+            tiles.append(Tile(pixels[a:b, c:d], name, low, high))
+    return tiles
+
+
+def _cuts(length: int) -> list[tuple[int, int]]:
+    """Where the pieces of so many rows, or columns, begin and end."""
+    if length <= _CUT:
+        return [(0, length)]
+    return list(itertools.pairwise([*range(0, length, _PIECE), length]))
 
 
 def with_values(
@@ -170,7 +203,23 @@ def _vector(
             Tile(indexes[i : i + 1, None], str(i), low, high, is_blank, 32)
             for i, is_blank in enumerate(silent)
         ]
-    return [
-        Tile(indexes[None, i : i + _ROW], f"{i}–{min(i + _ROW, count) - 1}", low, high, False, 12)
-        for i in range(0, count, _ROW)
+    if count <= _ROW * _ROWS:
+        return [
+            Tile(indexes[None, i : i + _ROW], _span(i, min(i + _ROW, count)), low, high, False, 12)
+            for i in range(0, count, _ROW)
+        ]
+    # So many rows would be as many labels, and a tower: rows of a block lie close to each other.
+    whole = count // _BLOCK * _BLOCK
+    ends = [*range(0, whole, _BLOCK**2), whole]
+    blocks = [indexes[a:b].reshape(-1, _BLOCK) for a, b in itertools.pairwise(ends)]
+    tiles = [
+        Tile(block, _span(a, b), low, high, False, 2)
+        for block, (a, b) in zip(blocks, itertools.pairwise(ends), strict=True)
     ]
+    if whole < count:
+        tiles.append(Tile(indexes[None, whole:], _span(whole, count), low, high, False, 2))
+    return tiles
+
+
+def _span(start: int, stop: int) -> str:
+    return f"{start}–{stop - 1}"

@@ -1,0 +1,84 @@
+"""Layers of very many units, and very long ones: drawn whole, in a picture that opens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cases.recordings import MAPS, VECTOR, named, recording
+from layerscope import sheet
+from layerscope.errors import ViewError
+from layerscope.views.palette import LEVELS
+from layerscope.views.panel import Panel
+
+SEQUENCE = ("sample", "position", "channel")
+
+
+def drawn(values: np.ndarray, axes: tuple[str, ...]) -> Panel:
+    return sheet(recording({"l": named(values, axes)}), "l")
+
+
+def levels(values: np.ndarray) -> np.ndarray:
+    low, high = values.min(), values.max()
+    return ((values - low) * ((LEVELS - 1) / (high - low)) + 0.5).astype(np.uint8)
+
+
+def test_a_sheet_of_65536_channels_is_no_tower() -> None:
+    maps = np.arange(65_536 * 4, dtype=np.float32).reshape(1, 65_536, 2, 2)
+    panel = drawn(np.moveaxis(maps, 1, -1), MAPS)
+    assert len(panel) == 65_536
+    width, height = panel.header["size"]
+    assert max(width, height) < 1.2 * min(width, height)
+    assert width * height < 2**27
+    boxes = np.array([tile["box"] for tile in panel.header["tiles"]])
+    assert len(np.unique(boxes[:, :2], axis=0)) == 65_536
+    assert (np.abs(panel.pixels(65_535).astype(int) - (LEVELS - 1)) <= 1).all()
+
+
+@pytest.mark.parametrize("count", [4097, 16_384, 16_385, 50_000, 1_000_000])
+def test_long_vectors_are_blocks_with_every_unit(count: int) -> None:
+    values = np.random.default_rng(0).permutation(count).astype(np.float32)
+    panel = drawn(values[None], VECTOR)
+    cells = np.concatenate([panel.pixels(i).ravel() for i in range(len(panel))])
+    assert (np.abs(cells.astype(int) - levels(values)) <= 1).all()
+    for i, tile in enumerate(panel.header["tiles"]):
+        start, stop = map(int, tile["label"].split("–"))
+        assert stop - start + 1 == panel.pixels(i).size
+    assert max(panel.header["size"]) < 4000
+
+
+@pytest.mark.parametrize("shape", [(100_000, 8), (8, 100_000)])
+def test_long_sequences_are_cut_and_none_is_left_out(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).random(shape, np.float32)
+    panel = drawn(values[None], SEQUENCE)
+    parts = [panel.pixels(i) for i in range(len(panel))]
+    whole = np.concatenate(parts, axis=int(np.argmax(shape)))
+    assert (np.abs(whole.astype(int) - levels(values)) <= 1).all()
+    assert panel.header["tiles"][1]["label"] == "2048–4095"
+    assert max(panel.header["size"]) < 10_000
+
+
+def test_an_svg_of_a_large_picture_embeds_it(tmp_path: Path) -> None:
+    panel = drawn(np.ones((1, 1, 1, 65_536), np.float32), MAPS)
+    text = panel.save(tmp_path / "l.svg").read_text(encoding="utf-8")
+    assert re.findall(r"<(\w+)", text) == ["svg", "title", "desc", "image"]
+    assert len(text) < 2 * len(panel.png())
+
+
+def test_a_figure_of_a_large_picture_has_few_artists_and_a_size_that_can_be_drawn() -> None:
+    panel = drawn(np.ones((1, 1, 1, 65_536), np.float32), MAPS)
+    figure = panel.figure()
+    axes = figure.axes[0]
+    assert len(axes.images) == 1
+    assert len(axes.get_xticks()) <= 64
+    assert len(axes.get_yticks()) <= 64
+    assert max(figure.get_size_inches()) * 300 < 2**16
+
+
+def test_a_picture_that_nothing_would_open_is_refused_in_a_sentence() -> None:
+    maps = np.broadcast_to(np.float32(1), (1, 5000, 4000, 20))
+    with pytest.raises(ViewError, match=r"would have .* pixels; the most are 65,535 a side"):
+        drawn(maps, MAPS)
