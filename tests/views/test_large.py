@@ -61,8 +61,11 @@ def test_long_sequences_are_cut_and_none_is_left_out(shape: tuple[int, int]) -> 
     assert max(panel.header["size"]) < 10_000
 
 
-def test_an_svg_of_a_large_picture_embeds_it(tmp_path: Path) -> None:
-    panel = drawn(np.ones((1, 1, 1, 65_536), np.float32), MAPS)
+@pytest.mark.parametrize(("shape", "axes"), [((1, 1, 1, 65_536), MAPS), ((1, 1_000_000), VECTOR)])
+def test_an_svg_of_a_large_picture_embeds_it(
+    tmp_path: Path, shape: tuple[int, ...], axes: tuple[str, ...]
+) -> None:
+    panel = drawn(np.ones(shape, np.float32), axes)
     text = panel.save(tmp_path / "l.svg").read_text(encoding="utf-8")
     assert re.findall(r"<(\w+)", text) == ["svg", "title", "desc", "image"]
     assert len(text) < 2 * len(panel.png())

@@ -26,7 +26,7 @@ _DPI = 100
 _LONGEST = 9_000  #: pixels of a side of the figure, which a longer picture is shrunk to
 _LABEL = 7  #: points
 _TICKS = 63  #: so many labels a side, and one
-_RASTER = 8_000_000  #: pixels: a larger picture is kept in an SVG as the PNG that it is
+_RASTER = 2_000_000  #: pixels: a larger picture is kept in an SVG as the PNG that it is
 
 
 def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
