@@ -1,13 +1,9 @@
-"""Recordings from strangers: values that are right, or one sentence; nothing beyond their folder.
-
-``LAYERSCOPE_FULL=1`` draws 3,000 changes in place of a few.
-"""
+"""Recordings from strangers: right values or one sentence; nothing beyond their folder."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import struct
 import tracemalloc
@@ -24,13 +20,14 @@ pytest.importorskip("zarr")
 from google_crc32c import value as crc32c
 from numcodecs.zstd import Zstd
 
+from cases.amounts import amount
 from hostile.stores import looked_at, mutated, recording, values_of
 from layerscope.errors import InputError, LayerscopeError
 from layerscope.run import open_recording
 from layerscope.store import Reader, Writer, limits
 from layerscope.store.chunks import content_size, decode_chunk
 
-SEEDS = 3000 if os.environ.get("LAYERSCOPE_FULL") else 30
+SEEDS = amount(30, full=3000)
 Document = dict[str, Any]
 
 
