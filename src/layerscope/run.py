@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from layerscope.store.schema import Group
 
 _SHOWN = 6  #: steps that a message names
-#: Statistics: of each unit, and of a parameter as a whole.
-_FIGURES = frozenset({"mean", "std", "min", "max", "zeros"})
-_NUMBERS = frozenset({"norm", "change"})
 
 
 def open_recording(url: str | os.PathLike[str]) -> Run:
@@ -60,7 +57,7 @@ def open_recording(url: str | os.PathLike[str]) -> Run:
         raise InputError(f"url={url!r}: pass where a recording is kept, such as 'run.zarr'.")
     reader = Reader.open(os.fspath(url))
     for group in reader.schema.groups:
-        if not _has_plain_statistics(group):
+        if not group.has_plain_statistics:
             raise InputError(
                 f"{os.fspath(url)} is no recording of a training: the statistics of "
                 f"{group.address[:60]!r} are not one number for each unit."
@@ -327,14 +324,6 @@ def _read(
     steps = ("step",) if isinstance(step, slice) else ()
     attrs = {name: _frozen(value) for name, value in group.attrs.items()}
     return NamedArray(values, (*steps, *group.variables["values"].dims), attrs)
-
-
-def _has_plain_statistics(group: Group) -> bool:
-    """Whether each statistic has one number for each unit, or for the whole parameter."""
-    shapes = {name: variable.shape for name, variable in group.variables.items()}
-    figures = {shape for name, shape in shapes.items() if name in _FIGURES}
-    numbers = {shape for name, shape in shapes.items() if name in _NUMBERS}
-    return len(figures) <= 1 and all(len(shape) == 1 for shape in figures) and numbers <= {()}
 
 
 def _notes(reader: Reader) -> tuple[str, ...]:

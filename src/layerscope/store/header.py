@@ -62,19 +62,16 @@ def read_header(where: Folder | Remote, before: Header | None = None) -> Header:
         known = _attributes(document, where.name)
         documents = expect(document, _ROOT)["consolidated_metadata"]["metadata"]
         schema, layout = (before.schema, before.layout) if before else _described(where)
-        steps = expect(documents, {"step": {"shape": [Size]}})["step"]["shape"]
-        if len(steps) != 1:
-            raise UnexpectedError("the steps are no list of numbers")
-        wide = _wide(documents, layout, steps[0])
-        _check_arrays(documents, layout, steps[0])
+        steps = _committed(documents)
+        _check_arrays(documents, layout, steps)
         return Header(
             format=known["format"],
             schema=schema,
             layout=layout,
-            steps=steps[0],
+            steps=steps,
             root=root,
             metrics=_metrics(documents),
-            wide=wide,
+            wide=_wide(documents, layout, steps),
             constants={p: documents[p] for p in _constants(layout) if p in documents},
             notes=tuple(known.get("notes") or ()),
         )
@@ -110,6 +107,13 @@ def _described(where: Folder | Remote) -> tuple[Schema, Layout]:
     about = expect(parse(where.get("about/zarr.json") or b""), _ABOUT)
     schema = Schema.from_json(about["attributes"]["schema"])
     return schema, plan(schema)
+
+
+def _committed(documents: dict[str, dict[str, Any]]) -> int:
+    shape = expect(documents, {"step": {"shape": [Size]}})["step"]["shape"]
+    if len(shape) != 1:
+        raise UnexpectedError("the steps are no list of numbers")
+    return int(shape[0])
 
 
 def _metrics(documents: dict[str, dict[str, Any]]) -> tuple[str, ...]:

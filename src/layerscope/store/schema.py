@@ -29,6 +29,9 @@ _RESERVED = frozenset(
     ["step", "steps", "epoch", "wall_time", "kind", "address", "variable", "layer", "self"]
 )
 _MOST_AXES = 30
+#: Statistics: of each unit, and of a parameter as a whole.
+_FIGURES = frozenset({"mean", "std", "min", "max", "zeros"})
+_NUMBERS = frozenset({"norm", "change"})
 
 _VARIABLE = {"dims": [str], "shape": [Size], "dtype": str, "scaled": bool, "attrs": Each(Anything)}
 _GROUP = {"kind": str, "address": str, "variables": Each(_VARIABLE), "attrs": Each(Anything)}
@@ -82,6 +85,14 @@ class Group:
         for name in self.variables:
             if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
                 raise OutputError(f"variable {name!r}: its name is a word, such as 'values'.")
+
+    @property
+    def has_plain_statistics(self) -> bool:
+        """Whether each statistic has one number for each unit, or for the whole parameter."""
+        shapes = {name: variable.shape for name, variable in self.variables.items()}
+        figures = {shape for name, shape in shapes.items() if name in _FIGURES}
+        numbers = {shape for name, shape in shapes.items() if name in _NUMBERS}
+        return len(figures) <= 1 and all(len(shape) == 1 for shape in figures) and numbers <= {()}
 
 
 @dataclass(frozen=True)
