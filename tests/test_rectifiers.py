@@ -71,3 +71,12 @@ def test_inputs_and_parameters_are_never_silent() -> None:
     assert rectified(network, "image") is False
     assert rectified(network, "conv/kernel") is False
     assert rectified(network, "not a layer") is None
+
+
+@pytest.mark.parametrize("first", ["ReLU", "Dense", "Any"])
+def test_a_deep_network_and_one_of_many_paths_are_as_easy_as_others(first: str) -> None:
+    chain = [Layer(str(i), "add", inputs=(str(i - 1),) if i else ()) for i in range(5000)]
+    doubling = [Layer(str(i), "add", inputs=(str(max(i - 2, 0)), str(i - 1))) for i in range(1, 90)]
+    for rest in (chain[1:], doubling):
+        network = Network("n", "?", (Layer("0", first), *rest))
+        assert rectified(network, rest[-1].address) is rectified(network, "0")

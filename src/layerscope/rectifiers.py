@@ -35,23 +35,37 @@ def rectified(network: Network, address: str) -> bool | None:
     Where it is None, values of which none is negative, and which are exactly 0, tell enough. A
     parameter is never silent.
     """
-    if any(parameter.key == address for parameter in network.parameters):
+    layers = {layer.address: layer for layer in network}
+    keys = {parameter.key for parameter in network.parameters}
+    sources: set[bool | None] = set()  # of what comes through layers that hand on
+    seen, to_see = {address}, [address]
+    for name in to_see:  # grows; not by recursion: a network may be deep, and paths many
+        layer = layers.get(name)
+        if name in keys:
+            sources.add(False)
+        elif layer is not None and layer.inputs and _hands_on(layer):
+            to_see += [source for source in layer.inputs if source not in seen]
+            seen.update(layer.inputs)
+        else:
+            sources.add(None if layer is None else _by_type(layer))
+    if False in sources:
         return False
-    if address not in network:
-        return None
-    layer = network[address]
-    by_activation = _by_activation(layer)
-    if by_activation is not None:
-        return by_activation
+    return True if sources == {True} else None
+
+
+def _hands_on(layer: Layer) -> bool:
+    """Whether a layer's zeros are those of what it received."""
     name = _plain(layer.type)
-    if layer.role == "input" or _WEIGH.search(name):
+    is_own = _by_activation(layer) is not None or layer.role == "input" or _WEIGH.search(name)
+    return not is_own and _HAND_ON.search(name) is not None
+
+
+def _by_type(layer: Layer) -> bool | None:
+    """What a layer alone tells."""
+    by_activation = _by_activation(layer)
+    if by_activation is None and (layer.role == "input" or _WEIGH.search(_plain(layer.type))):
         return False
-    if not _HAND_ON.search(name):
-        return None
-    received = {rectified(network, source) for source in layer.inputs}
-    if False in received:
-        return False
-    return True if received == {True} else None
+    return by_activation
 
 
 def _by_activation(layer: Layer) -> bool | None:
