@@ -1,13 +1,41 @@
-"""A file that is there whole, or not at all."""
+"""Files: written whole or not at all, and read in bounds."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from layerscope.errors import OutputError
+
+#: A file below 10 MB may unpack to so much; a larger one to so many times its own size.
+_SMALL, _UNPACKED, _RATIO = 10_000_000, 256_000_000, 100
+
+
+def most_unpacked(size: int) -> int:
+    """How many bytes a file of this size may unpack to: what claims more is made to fill memory.
+
+    What is unpacked becomes arrays of wider types and copies of those on its way into a network, so
+    that a small file has to be bounded well below what memory there is.
+    """
+    return _UNPACKED if size < _SMALL else max(_UNPACKED, _RATIO * size)
+
+
+def kind_of(path: str | os.PathLike[str]) -> Literal["file", "folder", "device", None]:
+    """What a path leads to; ``device`` is whatever is no regular file, None what is not there.
+
+    Unlike ``Path.is_file`` it raises nothing for a name too long for the system.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "device"
 
 
 def check_free(path: Path, *, overwrite: bool = False) -> None:

@@ -86,6 +86,34 @@ def test_an_array_that_promises_more_than_it_holds_is_refused(tmp_path, shape):
         prepare(archive(tmp_path / "x.npz", header(shape) + bytes(16)), [])
 
 
+def of_type(dtype, shape):
+    """The header of an array of any type."""
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize("dtype", ["'|V0'", "'|S0'", "'<U0'", "[]"])
+def test_values_without_bytes_can_t_be_any_number(tmp_path, dtype):
+    (tmp_path / "x.npy").write_bytes(of_type(dtype, (10**12,)))
+    with pytest.raises(InputError, match=r"promises 1,000,000,000,000 values of .* holds 0 bytes"):
+        prepare(tmp_path / "x.npy", [])
+    with pytest.raises(InputError, match="promises 1,000,000,000,000 values of"):
+        prepare(archive(tmp_path / "x.npz", of_type(dtype, (10**12,))), [])
+
+
+def test_a_small_archive_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *args, **options: read.append(args))
+    path = archive(tmp_path / "x.npz", of_type("'|u1'", (300_000_000,)) + bytes(300_000_000))
+    with pytest.raises(
+        InputError,
+        match=r"has 29\d\.\d kB, and one of its arrays would unpack to "
+        r"300\.0 MB: save it as a \.npy file",
+    ):
+        prepare(path, [])
+    assert not read
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_more_than_there_is_memory_for_is_refused(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(array_files, "free_memory", lambda: 5_000)

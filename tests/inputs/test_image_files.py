@@ -1,6 +1,8 @@
 """Files of the kinds that people have, and what their pixels become."""
 
+import os
 import struct
+import subprocess
 import zlib
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 
 from layerscope.errors import InputError
-from layerscope.inputs import prepare
+from layerscope.inputs import files_of, prepare
 from layerscope.network import InputSpec
 
 RAMP = np.tile(np.linspace(0, 255, 8).round().astype(np.uint8), (6, 1))
@@ -129,3 +131,43 @@ def test_real_images(real, channels):
         values, note = read(path, channels)
         assert 0 <= values.min() < values.max() <= 1
         assert note.startswith(f"{path.name}: ")
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("name", ["x.eps", "x.ps", "x.png", "x.jpg"])
+def test_no_program_is_started_for_an_image(tmp_path, monkeypatch, name):
+    def started(*args, **options):
+        raise AssertionError(f"{args} was started")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr(os, "system", started)
+    (tmp_path / name).write_bytes(POSTSCRIPT)
+    with pytest.raises(InputError, match=r"is no image that opens: PNG, JPEG, GIF, WebP, .* do\.$"):
+        prepare(tmp_path / name, [])
+
+
+def test_a_folder_is_of_the_kinds_that_open(tmp_path):
+    Image.fromarray(COLOUR).save(tmp_path / "a.png")
+    (tmp_path / "b.eps").write_bytes(POSTSCRIPT)
+    files = files_of(tmp_path)
+    assert files.names == ("a.png",)
+    assert files.notes == (f"{tmp_path}: 1 other file is no image or array",)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.npy", "x.npz"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=r"' is no regular file\.$"):
+        prepare(tmp_path / name, [])
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"is no regular file\.$"):
+        prepare(tmp_path / name, [])
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(name)
+    with pytest.raises(InputError, match="There is no file"):
+        prepare(tmp_path / name, [])
+    with pytest.raises(InputError, match="There is no file"):
+        prepare("y" * 5000 + name, [])

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import InputError
+from layerscope.files import kind_of, most_unpacked
 from layerscope.inputs.memory import free_memory
 from layerscope.table import size_text
 
@@ -71,6 +72,8 @@ def load_array(file: ArrayFile, *, lazily: bool = False) -> Array:
         with file.path.open("rb") as stream:
             if stream.read(2) == b"PK":  # which np.load would open, whatever its name
                 raise ValueError("it is a .npz archive under another name")
+            stream.seek(0)
+            _check_promise(stream, file.path.stat().st_size)
         loaded: Array = np.load(file.path, mmap_mode="r", allow_pickle=False)
     except _DAMAGED as error:
         raise _unreadable(file.path, error) from error
@@ -104,7 +107,7 @@ def _member(file: ArrayFile, names: list[str]) -> str:
             return names[0]
         raise InputError(
             f"{str(file.path)!r} holds {len(names)} arrays, {_listed(names)}: name one, as in "
-            f"'{file.path}:{names[0]}'."
+            f"{f'{file.path}:{names[0]}'!r}."
         )
     if file.member not in names:
         raise InputError(
@@ -119,11 +122,9 @@ def _read_member(path: Path, name: str) -> Array:
         with zipfile.ZipFile(path) as archive:
             held = set(archive.namelist())
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in held else name)
+            _check_unpacked(path, info.file_size)
             with archive.open(info) as stream:
-                shape, dtype = _header(stream)
-                promised = math.prod(shape) * dtype.itemsize
-                if not dtype.hasobject and promised != info.file_size - stream.tell():
-                    raise ValueError(f"it promises {promised:,} bytes and does not hold them")
+                promised = _check_promise(stream, info.file_size)
                 _check_size(what, promised)
             with archive.open(info) as stream:
                 # read_array has no annotations of its own for a stream of a zip archive.
@@ -134,20 +135,41 @@ def _read_member(path: Path, name: str) -> Array:
         raise _unreadable(path, error) from error
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _check_promise(stream: IO[bytes], size: int) -> int:
+    """Read the header of an array, of so many bytes in all; returns how many its values take.
+
+    Raises ValueError unless the header says numbers, and as many of them as there are.
+    """
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     else:
         shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    return shape, dtype
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, and to read those can run any code")
+    # Of a type without bytes, a header could promise any number of values.
+    count, held = math.prod(shape), size - stream.tell()
+    promised = count * dtype.itemsize
+    if min(shape, default=0) < 0 or promised > held or (count and not promised):
+        raise ValueError(f"it promises {count:,} values of {dtype}, and holds {held:,} bytes")
+    return promised
 
 
 def _check_there(path: Path) -> None:
-    if not path.exists():
+    kind = kind_of(path)
+    if kind is None:
         raise InputError(f"There is no file {str(path)!r}.")
-    if not path.is_file():
+    if kind != "file":
         raise InputError(f"{str(path)!r} is no regular file.")
+
+
+def _check_unpacked(path: Path, nbytes: int) -> None:
+    size = path.stat().st_size
+    if nbytes > most_unpacked(size):
+        raise InputError(
+            f"{str(path)!r} has {size_text(size)}, and one of its arrays would unpack to "
+            f"{size_text(nbytes)}: save it as a .npy file, which is read as it is."
+        )
 
 
 def _check_size(what: str, nbytes: int) -> None:

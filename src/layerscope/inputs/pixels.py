@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import InputError
+from layerscope.files import kind_of
 from layerscope.inputs.settings import InputRange
 
 if TYPE_CHECKING:
@@ -19,8 +21,23 @@ if TYPE_CHECKING:
 #: What Pillow calls an image of so many channels.
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
+#: What Pillow opens by itself. Others start a program (EPS: Ghostscript) or need one, or are
+#: formats that nobody keeps photos in, each a reader written in C of its own.
+_FORMATS = frozenset({"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM",
+                      "SGI", "TGA", "TIFF", "WEBP"})  # fmt: skip
+KINDS = "PNG, JPEG, GIF, WebP, AVIF, BMP, TIFF, PPM, JPEG 2000, TGA, SGI, PCX and ICO do"
+
 #: The EXIF field that says which way up the camera was held.
 _ORIENTATION = 0x0112
+
+
+@functools.cache
+def formats() -> frozenset[str]:
+    """The kinds of images that are opened, as Pillow calls them."""
+    from PIL import Image
+
+    Image.init()
+    return _FORMATS & set(Image.OPEN)  # some are missing where Pillow was built without
 
 
 def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
@@ -37,22 +54,31 @@ def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
         try:
             if not isinstance(item, str | Path):
                 return _upright(item)
-            with Image.open(item) as image:
+            _check_there(item)
+            with Image.open(item, formats=tuple(formats())) as image:
                 return _upright(image)
-        except FileNotFoundError:
-            raise InputError(f"There is no file {str(item)!r}.") from None
-        except IsADirectoryError:
-            raise InputError(f"{str(item)!r} is a folder: pass the images in it.") from None
+        except InputError:
+            raise
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise InputError(
                 f"{label} has more pixels than Pillow opens in safety: make it smaller first."
             ) from error
         except UnidentifiedImageError:
-            raise InputError(f"{str(item)!r} is no image that Pillow can read.") from None
+            raise InputError(f"{str(item)!r} is no image that opens: {KINDS}.") from None
         # What Pillow's decoders raise for damaged files, format by format.
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError,
                 TypeError, AttributeError, MemoryError, struct.error) as error:  # fmt: skip
             raise InputError(f"{label} can't be read as an image ({error}).") from error
+
+
+def _check_there(path: str | Path) -> None:
+    kind = kind_of(path)
+    if kind is None:
+        raise InputError(f"There is no file {str(path)!r}.")
+    if kind == "folder":
+        raise InputError(f"{str(path)!r} is a folder: pass the images in it.")
+    if kind == "device":  # which Pillow would wait for, or read without end
+        raise InputError(f"{str(path)!r} is no regular file.")
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:

@@ -14,12 +14,10 @@ from typing import Any
 from layerscope.errors import InputError
 from layerscope.inputs.array_files import SUFFIXES, array_file, load_array
 from layerscope.inputs.named import is_named
+from layerscope.inputs.pixels import formats
 
 #: How many files are a batch, and how many are read at once.
 CHUNK = 32
-
-#: Pillow only knows these by name: it takes a handler of one's own to read them.
-_STUBS = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "WMF"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +136,11 @@ def _nothing_in(where: Path, others: int) -> str:
 
 @functools.cache
 def readable() -> frozenset[str]:
-    """The suffixes of images that Pillow opens, and of arrays."""
+    """The suffixes of images that are opened, and of arrays."""
     from PIL import Image
 
     known = Image.registered_extensions()
-    images = {suffix for suffix, kind in known.items() if kind in Image.OPEN and kind not in _STUBS}
+    images = {suffix for suffix, kind in known.items() if kind in formats()}
     return frozenset(images | set(SUFFIXES))
 
 

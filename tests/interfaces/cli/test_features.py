@@ -410,7 +410,7 @@ def test_units_are_counted_along_their_own_axis(shell, tmp_path):
         (("first:1", "--start", "gone.png"), "start=: There is no file 'gone.png'."),
         (
             ("first:1", "--start", "broken.png"),
-            "start=: 'broken.png' is no image that Pillow can read.",
+            "start=: 'broken.png' is no image that opens: PNG, JPEG",
         ),
         (("first:1", "--start", "normale"), "start='normale': did you mean 'normal'?"),
         (("first:1", "--samples", "gone.png"), "There is no file 'gone.png'."),

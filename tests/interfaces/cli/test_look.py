@@ -117,7 +117,7 @@ def test_an_output_that_cannot_be_written(shell, tiny, image):
     [
         (["MODEL", "IMAGE", "--layers", "frist"], "There is no layer 'frist': did you mean 'fir"),
         (["MODEL", "IMAGE", "--layers", "conv*"], "No layer matches"),
-        (["MODEL", "MODEL"], "is no image that Pillow can read."),
+        (["MODEL", "MODEL"], "is no image that opens: PNG, JPEG"),
         (["IMAGE", "IMAGE"], "is no known kind of model file: what opens is a file of Keras"),
         (["os:getcwd", "IMAGE"], "layerscope can't look into a str: pass a Keras 3 model"),
         (["MODEL", "SMALL"], "x has shape (1, 4), the model expects (None, 20, 20, 3)."),
