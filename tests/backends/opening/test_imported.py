@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from layerscope.backends.opening import load_model
+from layerscope.backends.opening.imported import imported, named
 from layerscope.errors import MissingDependencyError, ModelError
 
 
@@ -69,3 +70,24 @@ def test_a_name_that_gives_no_model(here, spec, message):
 def test_a_module_that_needs_what_is_not_installed(here):
     with pytest.raises(MissingDependencyError, match="'faulty' needs the module 'a_package_nobody"):
         load_model("faulty:build")
+
+
+@pytest.mark.parametrize(
+    "name", ["mynets:model", "mynets:build(5)", "os:mkdir('made')", "a:b", "mynets:", ":model"]
+)
+def test_a_file_that_is_there_is_a_file_whatever_its_name(here, name):
+    (here / name).write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"is no known kind of model file: what opens is"):
+        load_model(name)
+    for look in (imported, named):
+        with pytest.raises(ModelError, match="is a file, and its name is not imported: move it"):
+            look(name)
+    assert "mynets" not in sys.modules
+    assert not (here / "made").exists()
+
+
+def test_a_name_that_is_too_long_for_a_file_can_be_imported(here):
+    long = "x" * 5000
+    assert load_model(f"mynets:build(name='{long}')").name == long
+    with pytest.raises(ModelError, match="There is no file"):
+        load_model(long)

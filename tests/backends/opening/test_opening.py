@@ -1,5 +1,6 @@
 """Which module opens which file, and what is said of the others."""
 
+import os
 import sys
 
 import pytest
@@ -40,6 +41,25 @@ def test_folders_and_files_that_are_not_there(tmp_path):
         load_model(str(tmp_path / "digits"))
     with pytest.raises(ModelError, match="load_model takes a path, not a int"):
         load_model(3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["m.keras", "m.h5", "m.json", "m.pt", "m.safetensors", "m.onnx", "m.pkl", "m.skops", "m"],
+)
+def test_what_is_no_file_is_not_waited_for(tmp_path, name):
+    path = tmp_path / name
+    os.mkfifo(path)
+    with pytest.raises(ModelError, match=r"is no regular file\.$"):
+        load_model(path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match=r"is no regular file\.$"):
+        load_model(path)
+    path.unlink()
+    path.symlink_to(name)
+    with pytest.raises(ModelError, match="There is no file"):
+        load_model(path)
 
 
 def test_a_missing_framework_names_its_extra(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from typing import Any
 from layerscope.backends.opening.files import HDF5, Request, no_such_file, start_of
 from layerscope.backends.opening.imported import import_module, imported
 from layerscope.errors import ModelError
+from layerscope.files import kind_of
 
 #: Which module opens files of which names.
 _OPENERS = {
@@ -86,7 +87,8 @@ def load_model(
     file = Path(path)
     opener = _opener(file)
     module, colon, _ = str(path).partition(":")
-    if opener is None and (not colon or not module or os.sep in module):
+    # A file that is there is a file, whatever its name says.
+    if opener is None and (os.path.lexists(file) or not colon or not module or os.sep in module):
         raise ModelError(_unknown(file))
     if opener is None:
         for name in imports:
@@ -101,19 +103,21 @@ def load_model(
 
 def _opener(file: Path) -> str | None:
     """The module that opens this file; None for what is no file that layerscope opens."""
-    if (file / "saved_model.pb").is_file():
+    if kind_of(file / "saved_model.pb") == "file":
         return "keras_savedmodel"
     suffix = file.suffix.lower()
-    if file.is_file() and start_of(file).startswith(HDF5):
+    if kind_of(file) == "file" and start_of(file).startswith(HDF5):
         return "keras_hdf5"  # Keras wrote HDF5 under other names, too
     return next((opener for opener, suffixes in _OPENERS.items() if suffix in suffixes), None)
 
 
 def _unknown(file: Path) -> str:
     """What to say of a path that is neither a file that opens nor a name."""
-    if file.is_dir():
+    if kind_of(file) == "folder":
         return f"{str(file)!r} is a folder without a saved_model.pb: {_OPENS}."
-    if file.is_file():
+    if kind_of(file) == "file":
         what = _LATER.get(file.suffix.lower(), f"no known kind of model file: {_OPENS}")
         return f"{str(file)!r} is {what}."
+    if os.path.lexists(file):
+        start_of(file)  # says what else it is
     return no_such_file(file, f"{_OPENS}.")

@@ -10,9 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from layerscope.errors import ModelError
-
-#: An archive is refused that would unpack to more than this and to so many times its own size.
-_BOMB_BYTES, _BOMB_RATIO = 256_000_000, 100
+from layerscope.files import kind_of, most_unpacked
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -35,11 +33,12 @@ def start_of(path: Path, count: int = 64) -> bytes:
 
     Raises ModelError when there is none, it is a folder, it may not be read, or it is empty.
     """
-    if not path.exists():
+    kind = kind_of(path)
+    if kind is None:
         raise ModelError(no_such_file(path, "look at its name again."))
-    if path.is_dir():
+    if kind == "folder":
         raise ModelError(f"{str(path)!r} is a folder, not a {path.suffix or 'model'} file.")
-    if not path.is_file():
+    if kind == "device":
         raise ModelError(f"{str(path)!r} is no regular file.")
     if not os.access(path, os.R_OK):
         raise ModelError(f"{str(path)!r} can't be read: permission denied.")
@@ -52,7 +51,10 @@ def start_of(path: Path, count: int = 64) -> bytes:
 
 def no_such_file(path: Path, otherwise: str) -> str:
     """What to say of a file that is not there: a name in its folder like it, or ``otherwise``."""
-    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    try:
+        names = [other.name for other in path.parent.iterdir()]
+    except (OSError, ValueError):  # no folder, one that may not be read, or no name at all
+        names = []
     near = difflib.get_close_matches(path.name, names, n=1)
     hint = f"did you mean {str(path.parent / near[0])!r}?" if near else otherwise
     return f"There is no file {str(path)!r}: {hint}"
@@ -80,7 +82,7 @@ def check_archive(path: Path, kind: str) -> None:
                 "outside the folder that it is unpacked to."
             )
     unpacked = sum(member.file_size for member in members)
-    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * path.stat().st_size):
+    if unpacked > most_unpacked(path.stat().st_size):
         raise ModelError(
             f"{str(path)!r} is no {kind}: its {path.stat().st_size:,} bytes would unpack to "
             f"{unpacked:,}."

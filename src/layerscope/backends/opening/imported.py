@@ -6,6 +6,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ def imported(spec: str, backend: str | None = None) -> Any:
     MissingDependencyError
         When it needs a module that is not installed.
     """
+    _check_no_file(spec)
     module_name, _, expression = spec.partition(":")
     name, call = _parse(expression, module_name)
     # The module may import Keras: its backend has to be chosen before.
@@ -50,11 +52,21 @@ def named(spec: str) -> Any:
     MissingDependencyError
         When it needs a module that is not installed.
     """
+    _check_no_file(spec)
     module_name, _, expression = spec.partition(":")
     name, call = _parse(expression, module_name)
     if call is not None:
         raise ModelError(f"{spec!r} is a call: write the function's name, without brackets.")
     return _found(module_name, name)
+
+
+def _check_no_file(spec: str) -> None:
+    """Raise ModelError for the name of a file that is there, which nobody meant to be imported."""
+    if os.path.lexists(spec):
+        raise ModelError(
+            f"{spec!r} is a file, and its name is not imported: move it to another folder, or work "
+            "in another, to import what it is called after."
+        )
 
 
 def _found(module_name: str, name: str) -> Any:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from layerscope.backends.opening.keras_kernels import flipped, from_cudnn, is_cudnn
 from layerscope.errors import ModelError
+from layerscope.files import most_unpacked
 
 Shape = tuple[int, ...]
-_BOMB_BYTES, _BOMB_RATIO = 256_000_000, 100
 _TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
 
 
@@ -65,7 +65,7 @@ def check_datasets(file: Any, path: Path) -> int:
                     )
                 numbers += item.size or 0
                 size += (item.size or 0) * item.dtype.itemsize
-    if size > max(_BOMB_BYTES, _BOMB_RATIO * path.stat().st_size):
+    if size > most_unpacked(path.stat().st_size):
         raise ModelError(
             f"{str(path)!r} is damaged: its {path.stat().st_size:,} bytes claim to hold arrays of "
             f"{size:,}."
