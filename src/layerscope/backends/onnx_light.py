@@ -26,6 +26,7 @@ from layerscope.backends.onnx_data import (
     nbytes_of,
     node_tensors,
 )
+from layerscope.backends.onnx_functions import check_functions
 from layerscope.backends.onnx_model import OnnxModel
 from layerscope.backends.opening.files import first_sentence
 from layerscope.errors import ModelError
@@ -79,6 +80,7 @@ def lighten(model: OnnxModel) -> Light:
     for text in _texts(proto):
         if not isinstance(text, str):  # protobuf hands out bytes in place of what is no UTF-8
             raise ModelError(f"{model.label} is damaged: {text!r:.80} in it is no text.")
+    check_functions(proto, model.label)
     for tensor in (*all_tensors(proto.graph), *_function_tensors(proto)):
         check_tensor(tensor, model)
     tensors = {tensor.name: tensor for tensor in proto.graph.initializer}

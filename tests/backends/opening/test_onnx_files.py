@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import sys
@@ -336,3 +337,60 @@ def test_damaged_models_that_open_run_or_get_one_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stderr == ""  # ONNX Runtime's own complaints are not shown besides ours
+
+
+def calling(levels: int, width: int, last: str = "Relu") -> Any:
+    """A model of functions, each of which calls the next one ``width`` times."""
+    proto = model(
+        [node("F0", "x", "y", domain="own")], [value("x", ["n", 4])], [value("y", ["n", 4])],
+        domains=["own"],
+    )  # fmt: skip
+    opsets = [
+        onnx.helper.make_opsetid(domain, version) for domain, version in (("", 17), ("own", 1))
+    ]
+    for level in range(levels):
+        below = last if level == levels - 1 else f"F{level + 1}"
+        names = ["a", *(f"b{i}" for i in range(width - 1)), "c"]
+        domain = "" if below == "Relu" else "own"
+        calls = [node(below, a, b, domain=domain) for a, b in itertools.pairwise(names)]
+        proto.functions.append(
+            onnx.helper.make_function("own", f"F{level}", ["a"], ["c"], calls, opsets)
+        )
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("levels", "width", "last", "message"),
+    [
+        (30, 2, "Relu", r"with its functions written out it has 2,147,483,647 nodes, and up to"),
+        (3, 100, "Relu", r"written out it has 1,010,101 nodes, and up to 200,000 are followed"),
+        (2000, 1, "Relu", "its functions call each other 2000 deep, and 64 are followed"),
+        (3, 1, "F0", r"is damaged: its function 'F\d' calls itself, in a circle"),
+        (1, 1, "F0", "is damaged: its function 'F0' calls itself, in a circle"),
+    ],
+)
+def test_functions_that_grow_are_refused_before_anything_follows_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    levels: int,
+    width: int,
+    last: str,
+    message: str,
+) -> None:
+    def followed(*args: Any, **options: Any) -> Any:
+        raise AssertionError("the functions were written out")
+
+    monkeypatch.setattr(onnx.checker, "check_model", followed)
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", followed)
+    path = saved(calling(levels, width, last), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=message):
+        ls.load_model(path)
+
+
+def test_functions_as_people_write_them_open(tmp_path: Path) -> None:
+    opened = ls.load_model(saved(calling(4, 3), tmp_path / "m.onnx"))
+    (layer,) = ls.describe(opened).layers
+    assert layer.type == "F0"
+    np.testing.assert_array_equal(
+        ls.activations(opened, np.array([[-1, 0, 1, 2]], np.float32))[layer.address], [[0, 0, 1, 2]]
+    )
