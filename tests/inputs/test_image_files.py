@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from layerscope.errors import InputError
-from layerscope.inputs import files_of, prepare
+from layerscope.inputs import files_of, pixels, prepare
 from layerscope.network import InputSpec
 
 RAMP = np.tile(np.linspace(0, 255, 8).round().astype(np.uint8), (6, 1))
@@ -131,6 +131,14 @@ def test_real_images(real, channels):
         values, note = read(path, channels)
         assert 0 <= values.min() < values.max() <= 1
         assert note.startswith(f"{path.name}: ")
+
+
+def test_the_frames_of_a_tiff_are_counted_no_further_than_is_of_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(pixels, "_MOST_FRAMES", 4)
+    image = Image.fromarray(COLOUR)
+    for count, text in ((4, "its 4 frames"), (5, "more than 4 frames"), (9, "more than 4 frames")):
+        image.save(tmp_path / "x.tiff", save_all=True, append_images=[image] * (count - 1))
+        assert read(tmp_path / "x.tiff")[1].startswith(f"x.tiff: the first of {text}, ")
 
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"

@@ -27,6 +27,11 @@ _FORMATS = frozenset({"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "P
                       "SGI", "TGA", "TIFF", "WEBP"})  # fmt: skip
 KINDS = "PNG, JPEG, GIF, WebP, AVIF, BMP, TIFF, PPM, JPEG 2000, TGA, SGI, PCX and ICO do"
 
+#: A file of some kilobytes can hold so many; as numbers for a network they take 2 GB.
+_MOST_PIXELS = 64_000_000
+#: So many frames are counted, where counting takes longer the more there are.
+_MOST_FRAMES = 1000
+
 #: The EXIF field that says which way up the camera was held.
 _ORIENTATION = 0x0112
 
@@ -56,13 +61,12 @@ def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
                 return _upright(item)
             _check_there(item)
             with Image.open(item, formats=tuple(formats())) as image:
+                _check_size(image, label)
                 return _upright(image)
         except InputError:
             raise
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise InputError(
-                f"{label} has more pixels than Pillow opens in safety: make it smaller first."
-            ) from error
+            raise _too_large(label) from error
         except UnidentifiedImageError:
             raise InputError(f"{str(item)!r} is no image that opens: {KINDS}.") from None
         # What Pillow's decoders raise for damaged files, format by format.
@@ -81,18 +85,46 @@ def _check_there(path: str | Path) -> None:
         raise InputError(f"{str(path)!r} is no regular file.")
 
 
+def _check_size(image: Image.Image, label: str) -> None:
+    if image.width * image.height > _MOST_PIXELS:
+        raise _too_large(label)
+
+
+def _too_large(label: str) -> InputError:
+    return InputError(
+        f"{label} has more than {_MOST_PIXELS / 1e6:.0f} million pixels, which are not opened in "
+        "safety: make it smaller first, or pass it as an array."
+    )
+
+
 def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
     from PIL import ImageOps
 
     steps = []
-    frames = getattr(image, "n_frames", 1)
+    frames = _frames(image)
     if frames > 1:
-        steps.append(f"the first of its {frames} frames")
+        more = f"more than {_MOST_FRAMES:,}" if frames > _MOST_FRAMES else f"its {frames}"
+        steps.append(f"the first of {more} frames")
         image.seek(0)
     image.load()
     if image.getexif().get(_ORIENTATION, 1) == 1:
         return image.copy(), steps  # its pixels outlive the file
     return ImageOps.exif_transpose(image), [*steps, "turned as its EXIF data says"]
+
+
+def _frames(image: Image.Image) -> int:
+    """Count the frames; of a TIFF no further than is of use."""
+    if image.format != "TIFF":
+        return int(getattr(image, "n_frames", 1))
+    count = 1
+    try:
+        # Pillow compares each frame's place with those of all before it.
+        while count <= _MOST_FRAMES:
+            image.seek(count)
+            count += 1
+    except EOFError:
+        pass
+    return count
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -181,7 +213,8 @@ def in_range(
         return array, ["pixel values as they are"]
     low, high = input_range
     # Divided as people write it, v / 127.5 - 1, so that the numbers are the same to the last bit.
-    array = array / array.dtype.type(highest / (high - low))
+    # In place: of a large picture there is no room for another copy of so many bytes.
+    array /= array.dtype.type(highest / (high - low))
     if low:
-        array = array + array.dtype.type(low)
+        array += array.dtype.type(low)
     return array, [f"scaled to {low:g}..{high:g}"]
