@@ -215,6 +215,26 @@ def test_a_vocabulary_in_the_archive_opens_and_one_beside_it_does_not(tmp_path):
         load_model(path)
 
 
+@pytest.mark.parametrize("nonsense", [{}, [], {"a": []}, None, 3])
+@pytest.mark.parametrize("key", ["class_name", "registered_name", "module"])
+def test_nonsense_in_a_configuration_is_one_sentence(saved, tmp_path, key, nonsense):
+    with zipfile.ZipFile(saved) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["layers"][-1][key] = nonsense
+    path = altered(saved, tmp_path, config=lambda _: json.dumps(config).encode())
+    message = ""
+    try:
+        load_model(path)
+    except ModelError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
+def test_a_version_longer_than_a_number_may_be(saved, tmp_path):
+    metadata = json.dumps({"keras_version": "9" * 5000}).encode()
+    load_model(altered(saved, tmp_path, metadata=lambda _: metadata))
+
+
 def test_members_that_reach_out_of_the_archive(saved, tmp_path):
     path = tmp_path / "out.keras"
     path.write_bytes(saved.read_bytes())

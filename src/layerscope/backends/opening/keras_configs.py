@@ -86,7 +86,7 @@ def nodes(config: Any) -> Iterator[Config]:
 def major(version: str) -> int:
     """The first number of a version; 1 for what Keras 1 wrote, which did not say."""
     number = version.partition(".")[0]
-    return int(number) if number.isdigit() else 1
+    return int(number) if number.isdecimal() and len(number) < 10 else 1
 
 
 def without(config: Any, key: str) -> Any:
@@ -123,9 +123,9 @@ def _check_class(node: Mapping[str, Any], path: Path, known: Collection[str]) ->
             "model in Python and pass it as architecture=, to get its weights, or as "
             "package.module:name."
         )
-    names = {name, node.get("registered_name"), name.rpartition(">")[2]}
+    names = [name, node.get("registered_name"), name.rpartition(">")[2]]
     if name == "function":
-        names = {node.get("config"), node.get("registered_name")}
+        names = [node.get("config"), node.get("registered_name")]
     if any(isinstance(one, str) and one in known for one in names):
         return
     module = node.get("module")
