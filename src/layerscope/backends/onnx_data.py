@@ -18,6 +18,7 @@ from onnx import TensorProto
 
 from layerscope.backends.onnx_model import OnnxModel
 from layerscope.errors import ModelError
+from layerscope.files import kind_of
 
 #: The types of which several values share a byte, and how many bits each takes.
 _BITS = {
@@ -25,6 +26,9 @@ _BITS = {
     for name, bits in (("INT4", 4), ("UINT4", 4), ("FLOAT4E2M1", 4), ("INT2", 2), ("UINT2", 2))
     if hasattr(TensorProto, name)
 }
+
+
+_MOST_AXES = 32
 
 
 def all_tensors(graph: Any) -> Iterator[Any]:
@@ -84,6 +88,10 @@ def check_tensor(tensor: Any, model: OnnxModel) -> None:
         raise ModelError(f"{name} has no type that ONNX knows ({tensor.data_type}).")
     if any(length < 0 for length in tensor.dims):
         raise ModelError(f"{name} has a negative length, {list(tensor.dims)}.")
+    if len(tensor.dims) > _MOST_AXES:
+        raise ModelError(f"{name} has {len(tensor.dims):,} axes, and up to {_MOST_AXES} are read.")
+    if math.prod(length or 1 for length in tensor.dims) >= 2**59:  # also of an empty one
+        raise ModelError(f"{name} has the shape {list(tensor.dims)}, which no array can have.")
     if is_external(tensor):
         data_file(tensor, model)
         return
@@ -127,7 +135,7 @@ def data_file(tensor: Any, model: OnnxModel) -> tuple[Path, int]:
             f"{model.label} wants its {name} from {location!r}: only files in the model's own "
             "folder are read."
         )
-    if not file.is_file():
+    if kind_of(file) != "file":
         raise ModelError(
             f"{model.label} keeps its {name} in {location!r}, which is not there: put that file "
             "beside it."

@@ -394,3 +394,30 @@ def test_functions_as_people_write_them_open(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         ls.activations(opened, np.array([[-1, 0, 1, 2]], np.float32))[layer.address], [[0, 0, 1, 2]]
     )
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        ([2**62, 0], r"has the shape \[4611686018427387904, 0\], which no array can have"),
+        ([1] * 100, "has 100 axes, and up to 32 are read"),
+    ],
+)
+def test_shapes_that_no_array_has(
+    tmp_path: Path, beside: bool, dims: list[int], message: str
+) -> None:
+    path = tmp_path / "m.onnx"
+    proto = outside(path) if beside else wide()
+    tensor = proto.graph.initializer[0]
+    del tensor.dims[:]
+    tensor.dims.extend(dims)
+    with pytest.raises(ModelError, match=message):
+        ls.load_model(saved(proto, path))
+
+
+def test_the_name_of_a_data_file_may_be_longer_than_the_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    proto = outside(path, "w" * 5000)
+    with pytest.raises(ModelError, match="which is not there: put that file beside it"):
+        ls.load_model(saved(proto, path))
