@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from layerscope.errors import OutputError
 
@@ -22,6 +23,28 @@ def most_unpacked(size: int) -> int:
     that a small file has to be bounded well below what memory there is.
     """
     return _UNPACKED if size < _SMALL else max(_UNPACKED, _RATIO * size)
+
+
+def check_array(stream: IO[bytes], size: int) -> int:
+    """Read the header of a ``.npy`` file of so many bytes; returns how many its values take.
+
+    Raises ValueError unless it promises numbers, and as many of them as there are.
+    """
+    import numpy as np
+
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, and to read those can run any code")
+    # Of a type without bytes, a header could promise any number of values.
+    count, held = math.prod(shape), size - stream.tell()
+    promised = count * dtype.itemsize
+    if min(shape, default=0) < 0 or promised > held or (count and not promised):
+        raise ValueError(f"it promises {count:,} values of {dtype}, and holds {held:,} bytes")
+    return promised
 
 
 def kind_of(path: str | os.PathLike[str]) -> Literal["file", "folder", "device", None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 import tokenize
@@ -10,13 +9,13 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import InputError
-from layerscope.files import kind_of, most_unpacked
+from layerscope.files import check_array, kind_of, most_unpacked
 from layerscope.inputs.memory import free_memory
 from layerscope.table import size_text
 
@@ -73,7 +72,7 @@ def load_array(file: ArrayFile, *, lazily: bool = False) -> Array:
             if stream.read(2) == b"PK":  # which np.load would open, whatever its name
                 raise ValueError("it is a .npz archive under another name")
             stream.seek(0)
-            _check_promise(stream, file.path.stat().st_size)
+            check_array(stream, file.path.stat().st_size)
         loaded: Array = np.load(file.path, mmap_mode="r", allow_pickle=False)
     except _DAMAGED as error:
         raise _unreadable(file.path, error) from error
@@ -124,7 +123,7 @@ def _read_member(path: Path, name: str) -> Array:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in held else name)
             _check_unpacked(path, info.file_size)
             with archive.open(info) as stream:
-                promised = _check_promise(stream, info.file_size)
+                promised = check_array(stream, info.file_size)
                 _check_size(what, promised)
             with archive.open(info) as stream:
                 # read_array has no annotations of its own for a stream of a zip archive.
@@ -133,26 +132,6 @@ def _read_member(path: Path, name: str) -> Array:
         raise
     except _DAMAGED as error:
         raise _unreadable(path, error) from error
-
-
-def _check_promise(stream: IO[bytes], size: int) -> int:
-    """Read the header of an array, of so many bytes in all; returns how many its values take.
-
-    Raises ValueError unless the header says numbers, and as many of them as there are.
-    """
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, and to read those can run any code")
-    # Of a type without bytes, a header could promise any number of values.
-    count, held = math.prod(shape), size - stream.tell()
-    promised = count * dtype.itemsize
-    if min(shape, default=0) < 0 or promised > held or (count and not promised):
-        raise ValueError(f"it promises {count:,} values of {dtype}, and holds {held:,} bytes")
-    return promised
 
 
 def _check_there(path: Path) -> None:

@@ -176,6 +176,19 @@ def test_archives_that_would_do_harm(tmp_path: Path) -> None:
     assert "outside the folder" in refused(tmp_path / "path.skops")
 
 
+@pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6)])
+def test_an_array_in_a_skops_file_is_not_believed(
+    skops: Any, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    path = tmp_path / "m.skops"
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    claim = b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head
+    with zipfile.ZipFile(io.BytesIO(_whole(skops))) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, claim if name.endswith(".npy") else old.read(name))
+    assert "it promises 1,000,000,000,000 values of float64, and holds 0 bytes" in refused(path)
+
+
 def saved(model: Any, path: Path) -> Path:
     if path.suffix == ".joblib":
         pytest.importorskip("joblib").dump(model, path)

@@ -356,6 +356,25 @@ def test_archives_that_would_do_harm(here: Path) -> None:
     assert "is a zip archive, but no .pt file" in refused("other.pt")
 
 
+@pytest.mark.parametrize("module", ["__builtin__", "builtins"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_can_t_ask_for_memory(
+    here: Path, monkeypatch: pytest.MonkeyPatch, module: str, zipped: bool
+) -> None:
+    def read(*args: Any, **options: Any) -> Any:
+        raise AssertionError("the pickle was read")
+
+    monkeypatch.setattr(torch, "load", read)
+    # bytearray(2**41), which PyTorch's reader of weights would call.
+    code = f"\x80\x02c{module}\nbytearray\n(\x8a\x06\0\0\0\0\0\2tR.".encode("latin1")
+    if zipped:
+        with zipfile.ZipFile("w.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("w/data.pkl", code)
+    else:
+        (here / "w.pt").write_bytes(code)
+    assert "holds more than weights (builtins.bytearray)" in refused("w.pt")
+
+
 def tensors(header: dict[str, Any] | bytes, data: bytes = bytes(8), length: int = -1) -> bytes:
     """A .safetensors file with this header; ``length`` is what it says of the header's length."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from layerscope.backends.opening.files import Request, check_archive, first_sent
 from layerscope.backends.opening.imported import import_module, look_here
 from layerscope.backends.origin import remember
 from layerscope.errors import LayerscopeError, MissingDependencyError, ModelError
+from layerscope.files import check_array, most_unpacked
 from layerscope.network import Origin
 
 #: Of scikit-learn's own classes, those that a perceptron holds and skops does not know as safe.
@@ -94,9 +96,27 @@ def _pickle(path: Path) -> Any:
     return joblib.load(path)  # reads what pickle wrote, too
 
 
+def _check_arrays(archive: zipfile.ZipFile, most: int) -> None:
+    """Raise ValueError where an array in it promises more than it holds: NumPy would believe it."""
+    for member in archive.infolist():
+        with archive.open(member) as stream:
+            if member.filename.endswith(".npy"):
+                check_array(stream, member.file_size)
+            elif member.filename.endswith(".npz"):  # of a sparse matrix
+                with zipfile.ZipFile(stream) as inner:
+                    unpacked = sum(one.file_size for one in inner.infolist())
+                    if unpacked > most:
+                        raise ValueError(
+                            f"{member.filename} in it would unpack to {unpacked:,} bytes"
+                        )
+                    _check_arrays(inner, most)
+
+
 def _skops(path: Path, trust: bool) -> Any:
     import skops.io
 
+    with zipfile.ZipFile(path) as archive:
+        _check_arrays(archive, most_unpacked(path.stat().st_size))
     unknown = skops.io.get_untrusted_types(file=path)
     others = sorted(set(unknown) - _SAFE)
     if others and not trust:

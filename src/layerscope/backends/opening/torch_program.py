@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from layerscope.backends.opening.files import Request, first_sentence
+from layerscope.backends.opening.torch_pickles import check_pickles
 from layerscope.backends.opening.torch_program_check import untrusted
 from layerscope.backends.origin import remember
 from layerscope.errors import ModelError
@@ -49,6 +50,7 @@ def open_program(request: Request) -> Any:
                 f"{str(path)!r} holds {found}, which could run code when it is opened: pass "
                 "--trust if you made this file yourself."
             )
+        check_pickles(path)
     with _quietly(), _only_weights(not request.trust):
         try:
             program = torch.export.load(path)

@@ -15,6 +15,7 @@ from torch import nn
 
 from layerscope.backends.opening.files import Request, first_sentence, start_of
 from layerscope.backends.opening.torch_fitting import State, few, fitted
+from layerscope.backends.opening.torch_pickles import check_pickles, more_than_weights
 from layerscope.backends.origin import remember
 from layerscope.errors import MissingDependencyError, ModelError
 from layerscope.network import Origin
@@ -86,9 +87,13 @@ def _read(path: Path, trust: bool) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path, device="cpu")
+        if not trust:
+            check_pickles(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about how the file was written, long ago
             return torch.load(path, map_location="cpu", weights_only=not trust)
+    except ModelError:
+        raise
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{str(path)!r} needs the module {error.name!r}, which is not installed."
@@ -109,11 +114,7 @@ def _reason(path: Path, start: bytes, error: Exception) -> str:
         )
     what = _more_than_weights(text) if isinstance(error, pickle.UnpicklingError) else None
     if what is not None:
-        return (
-            f"{str(path)!r} holds more than weights{what}, and such a pickle can run any code when "
-            "it is opened: pass --trust if you made this file yourself, or save only the "
-            "state_dict."
-        )
+        return more_than_weights(path, what)
     if "legacy .tar format" in text:
         return (
             f"{str(path)!r} was written by a PyTorch before 0.1.10, whose files can run any code "
