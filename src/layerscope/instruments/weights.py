@@ -62,6 +62,8 @@ def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> di
     result = dict(arrays)
     layers = {layer.address: layer for layer in network}
     for layer in network:
+        if not layer.parameters:
+            continue  # to go back from every layer of a long chain would take its length squared
         flattened = _before_flatten(layer, layers)
         if flattened is None or flattened.shape is None or flattened.axes is None:
             continue
@@ -79,13 +81,13 @@ def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> di
 
 def _before_flatten(layer: Layer, layers: Mapping[str, Layer]) -> Layer | None:
     """What was flattened into a layer, found by going back through what moves no position."""
-    if not layer.inputs:
-        return None
-    before = layers.get(layer.inputs[0])
-    if before is None or before.shape is None:
-        return None
-    flattens = before.type.lower() in ("flatten", "reshape") and len(before.shape) == 2
-    if flattens:
-        return layers.get(before.inputs[0]) if before.inputs else None
-    keeps = before.type.lower() in _KEEPS
-    return _before_flatten(before, layers) if keeps else None
+    while layer.inputs:
+        before = layers.get(layer.inputs[0])
+        if before is None or before.shape is None:
+            return None
+        if before.type.lower() in ("flatten", "reshape") and len(before.shape) == 2:
+            return layers.get(before.inputs[0]) if before.inputs else None
+        if before.type.lower() not in _KEEPS:
+            return None
+        layer = before
+    return None
