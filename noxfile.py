@@ -2,7 +2,8 @@
 
 ``lint`` and ``types`` look at the code. Each framework has an environment of its own, in which no
 other is installed, so that a dependency between them shows; ``docs`` runs what the pages say.
-``bench`` measures, and runs only when asked for. What follows ``--`` goes to pytest.
+``full`` kills and opens hostile files by the thousand, ``bench`` measures: both run only when asked for.
+What follows ``--`` goes to pytest.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ SIDE_BY_SIDE = (
 #: Tests that try a sample of what ``nox -s full`` tries.
 FULL = (
     "tests/store/test_killed.py",
-    "tests/backends/test_torch_processes.py",
-    "tests/backends/test_keras_processes.py",
-    "tests/hostile/test_stores.py",
+    "tests/backends/test_*_processes.py",
+    "tests/hostile/test_*.py",
+    "tests/**/test_*hostile*.py",
 )
 BACKENDS = ("jax", "tensorflow", "torch")  #: of Keras
 
@@ -131,8 +132,9 @@ def applications(session: nox.Session) -> None:
 @nox.session(default=False)
 def full(session: nox.Session) -> None:
     """What is drawn by chance, by the hundred and the thousand: kills, and files of strangers."""
-    _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
-    _pytest(session, *FULL, keras="jax", LAYERSCOPE_FULL="1")
+    _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "tests")
+    files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
+    _pytest(session, *files, "-m", "full or not full", keras="jax", LAYERSCOPE_FULL="1")
 
 
 @nox.session(default=False)
