@@ -1,0 +1,26 @@
+"""Hostile files of Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("keras")
+
+from hostile.campaign import check
+
+# The libraries that write the files warn of what they will do one day.
+pytestmark = pytest.mark.filterwarnings("default")
+
+NAMES = ("keras", "hdf5", "savedmodel")
+
+
+def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
+    check(NAMES, 18, tmp_path, every=12)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(0)
+def test_thousands_of_hostile_files(tmp_path: Path) -> None:
+    check(NAMES, 1_600, tmp_path)
