@@ -176,6 +176,25 @@ def test_archives_that_would_do_harm(tmp_path: Path) -> None:
     assert "outside the folder" in refused(tmp_path / "path.skops")
 
 
+@pytest.mark.parametrize("change", ["missing", "fewer", "other", "swapped", "none"])
+def test_coefficients_that_do_not_fit_each_other(skops: Any, tmp_path: Path, change: str) -> None:
+    model = mlp()
+    if change == "missing":
+        del model.intercepts_
+    elif change == "fewer":
+        model.intercepts_ = model.intercepts_[:1]
+    elif change == "other":
+        model.coefs_[0] = model.coefs_[0].T
+    elif change == "swapped":
+        model.intercepts_ = model.intercepts_[::-1]
+    else:
+        model.coefs_ = None
+    path = tmp_path / "m.skops"
+    skops.dump(model, path)
+    message = refused(path)
+    assert "is damaged: the coefficients of its MLPClassifier do not fit each other" in message
+
+
 @pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6)])
 def test_an_array_in_a_skops_file_is_not_believed(
     skops: Any, tmp_path: Path, shape: tuple[int, ...]

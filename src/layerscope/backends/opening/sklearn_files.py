@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from layerscope.backends.availability import needs
 from layerscope.backends.opening.files import Request, check_archive, first_sentence, start_of
@@ -58,6 +61,7 @@ def open_file(request: Request) -> Any:
         raise ModelError(
             f"{str(path)!r} holds a {type(model).__name__}, no estimator of scikit-learn."
         )
+    _check_shapes(model, path)
     here = sklearn.__version__
     repairs = [
         f"saved by scikit-learn {was}, opened with {here}: its numbers may differ from then"
@@ -126,6 +130,26 @@ def _skops(path: Path, trust: bool) -> Any:
             f"{more}): pass --trust if you made this file yourself."
         )
     return skops.io.load(path, trusted=unknown)
+
+
+def _check_shapes(model: Any, path: Path) -> None:
+    """Raise ModelError where a perceptron's coefficients do not follow on each other."""
+    last = [step for _, step in getattr(model, "steps", [])][-1:] or [model]
+    if not hasattr(last[0], "coefs_"):
+        return
+    try:
+        kernels = [np.shape(kernel) for kernel in last[0].coefs_]
+        biases = [np.shape(bias) for bias in last[0].intercepts_]
+        fits = bool(kernels) and all(len(shape) == 2 for shape in kernels)
+        fits = fits and [(shape[1],) for shape in kernels] == biases
+        fits = fits and all(a[1] == b[0] for a, b in itertools.pairwise(kernels))
+    except (AttributeError, TypeError, ValueError):  # there are none, or they are no arrays
+        fits = False
+    if not fits:
+        raise ModelError(
+            f"{str(path)!r} is damaged: the coefficients of its {type(last[0]).__name__} do not "
+            "fit each other."
+        )
 
 
 def _completed(model: Any) -> list[str]:
