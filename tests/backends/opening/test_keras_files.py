@@ -230,6 +230,30 @@ def test_nonsense_in_a_configuration_is_one_sentence(saved, tmp_path, key, nonse
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("ends", [None, 3, [None], [["a"]], [["i", None, 0]], {"a": 3}])
+def test_nonsense_about_the_ends_of_an_old_model_is_one_sentence(tmp_path, ends):
+    layer = {
+        "class_name": "InputLayer", "name": "i", "inbound_nodes": [],
+        "config": {"batch_input_shape": [None, 4], "name": "i"},
+    }  # fmt: skip
+    config = {"name": "m", "layers": [layer], "input_layers": ends, "output_layers": ends}
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"class_name": "Functional", "config": config}))
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_chain_longer_than_keras_can_follow(tmp_path):
+    layers = [{"class_name": "Dense", "config": {"name": f"a{i}", "units": 3}} for i in range(3000)]
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"class_name": "Sequential", "config": {"layers": layers}}))
+    with pytest.raises(
+        ModelError, match="describes a chain of 3,000 layers, and Keras opens up to"
+    ):
+        load_model(path)
+
+
 def test_a_version_longer_than_a_number_may_be(saved, tmp_path):
     metadata = json.dumps({"keras_version": "9" * 5000}).encode()
     load_model(altered(saved, tmp_path, metadata=lambda _: metadata))

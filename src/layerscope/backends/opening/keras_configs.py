@@ -7,6 +7,7 @@ means harm would put its foot in: nothing that it names is imported, and nothing
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,14 @@ def check_safe(config: Config, path: Path, known: Collection[str]) -> None:
     """
     for node in nodes(config):
         _check_class(node, path, known)
+        layers = node.get("layers")
+        # Keras follows a chain recursively, after it has built it again for each of its layers.
+        longest = sys.getrecursionlimit()
+        if isinstance(layers, list) and len(layers) > longest and "input_layers" not in node:
+            raise ModelError(
+                f"{str(path)!r} describes a chain of {len(layers):,} layers, and Keras opens up to "
+                f"{longest:,}: build the model in Python and pass it as package.module:name."
+            )
         vocabulary = node.get("vocabulary")
         if isinstance(vocabulary, str):
             raise ModelError(

@@ -127,7 +127,16 @@ def translated(
     if new and "module" in config:
         return with_known_names(config, custom), []
     translation = Translation(path, not new, custom)
-    return translation.model(config), translation.done
+    try:
+        return translation.model(config), translation.done
+    except ModelError:
+        raise
+    # A description of nonsense: a list where a number should be, or nothing at all.
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{str(path)!r} is damaged: its description of the layers makes no sense "
+            f"({first_sentence(str(error))})."
+        ) from error
 
 
 def _filled(
