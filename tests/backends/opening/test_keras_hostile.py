@@ -17,7 +17,7 @@ NAMES = ("keras", "hdf5", "savedmodel")
 
 
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 18, tmp_path, every=12)
+    check(NAMES, 12, tmp_path, every=20)
 
 
 @pytest.mark.full

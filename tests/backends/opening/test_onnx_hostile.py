@@ -18,7 +18,7 @@ NAMES = ("onnx",)
 
 
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 16, tmp_path, every=6)
+    check(NAMES, 12, tmp_path, every=12)
 
 
 @pytest.mark.full

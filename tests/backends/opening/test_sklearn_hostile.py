@@ -18,7 +18,7 @@ NAMES = ("sklearn",)
 
 
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 10, tmp_path, every=6)
+    check(NAMES, 10, tmp_path, every=8)
 
 
 @pytest.mark.full
