@@ -489,6 +489,24 @@ def test_a_damaged_program_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("part", [b"weights/weight_0", b"sample_inputs/model.pt", b"models/model"])
+def test_a_name_or_a_record_that_is_damaged_in_storage(
+    program: Any, tmp_path: Path, part: bytes
+) -> None:
+    path = rewritten(program[2], tmp_path, lambda records: None)
+    content = path.read_bytes()
+    for at, byte in ((content.index(part) + 200, 0x55), (content.rindex(part), 0x8D)):
+        damaged = bytearray(content)
+        damaged[at] ^= byte
+        path.write_bytes(damaged)
+        message = ""
+        try:
+            load_model(path)
+        except ModelError as error:
+            message = str(error)
+        assert "\n" not in message
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(40)])
 def test_what_is_no_program(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.pt2"

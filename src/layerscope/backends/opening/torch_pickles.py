@@ -6,10 +6,11 @@ import io
 import mmap
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
-from layerscope.backends.opening.files import ZIP
+from layerscope.backends.opening.files import ZIP, first_sentence
 from layerscope.errors import ModelError
 
 #: ``bytearray``, as PyTorch lets a pickle name it: called with a number, it takes as much memory.
@@ -18,13 +19,17 @@ _BYTEARRAY = re.compile(rb"c(__builtin__|builtins)\nbytearray\n")
 
 def check_pickles(path: Path) -> None:
     """Raise ModelError where a file of ``torch.save`` could fill memory as its weights are read."""
-    with path.open("rb") as file:
-        if file.read(len(ZIP)) == ZIP:
-            with zipfile.ZipFile(path) as archive:
-                found = _in_archive(archive)
-        else:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                found = _BYTEARRAY.search(content) is not None
+    try:
+        with path.open("rb") as file:
+            if file.read(len(ZIP)) == ZIP:
+                with zipfile.ZipFile(path) as archive:
+                    found = _in_archive(archive)
+            else:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    found = _BYTEARRAY.search(content) is not None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError,
+            RuntimeError) as error:  # fmt: skip
+        raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
     if found:
         raise ModelError(more_than_weights(path, " (builtins.bytearray)"))
 

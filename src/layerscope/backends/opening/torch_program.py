@@ -78,8 +78,9 @@ def _records(path: Path) -> tuple[bytes, dict[str, bytes]]:
                 programs.append(reader.get_record(name))
             else:
                 others[name] = reader.get_record(name) if name.endswith(".json") else b""
-    # Raised by the reader, in C++, for archives that are damaged, and for old ones.
-    except RuntimeError as error:
+    # Raised by the reader, in C++, for archives that are damaged, and for old ones; and for names
+    # that are no text.
+    except (RuntimeError, UnicodeError) as error:
         damage = first_sentence(str(error))
     try:
         with zipfile.ZipFile(path) as archive:
