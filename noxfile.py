@@ -2,8 +2,8 @@
 
 ``lint`` and ``types`` look at the code. Each framework has an environment of its own, in which no
 other is installed, so that a dependency between them shows; ``docs`` runs what the pages say.
-``full`` kills and opens hostile files by the thousand, ``bench`` measures: both run only when asked for.
-What follows ``--`` goes to pytest.
+``full`` kills trainings and opens hostile files by the thousand, ``bench`` measures: both run only
+when asked for. What follows ``--`` goes to pytest.
 """
 
 from __future__ import annotations
