@@ -17,6 +17,7 @@ from layerscope.backends.availability import choose_keras_backend, installed, ne
 from layerscope.backends.opening.files import Request, first_sentence
 from layerscope.backends.opening.imported import import_module
 from layerscope.backends.opening.keras_repairs import FUNCTIONS
+from layerscope.backends.opening.keras_sequentials import built_once
 from layerscope.errors import LayerscopeError, ModelError
 
 
@@ -102,9 +103,12 @@ def _deferred() -> Iterator[None]:
 
 @contextmanager
 def said(path: Path) -> Iterator[None]:
-    """What Keras raises in here becomes one sentence; its warnings are not for the user."""
+    """What Keras raises in here becomes one sentence; its warnings are not for the user.
+
+    Sequentials are built once.
+    """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), built_once():
             warnings.simplefilter("ignore")
             yield
     except LayerscopeError:
