@@ -31,6 +31,7 @@ from layerscope.backends.keras_unreached import check_call
 from layerscope.backends.keras_weights import weights_of
 from layerscope.backends.structure import name_bytes, structure_digest
 from layerscope.backends.trace import guessed_note
+from layerscope.backends.turns import in_turn
 from layerscope.backends.untouched import random_state_kept
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
@@ -84,14 +85,17 @@ class KerasBackend:
         """``Keras 3.15.1 on JAX``."""
         return f"Keras {keras.__version__} on {self._engine.name}"
 
+    @in_turn
     def describe(self) -> Network:
         """The layers as far as they are known without running the model."""
         return tree.describe(self._model, self.framework)
 
+    @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
         """What the model expects; empty for a model that was never told."""
         return tree.input_specs(self._model)
 
+    @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``, Keras' own layer objects included."""
         if layers is None:
@@ -110,6 +114,7 @@ class KerasBackend:
         static = self.describe().layers if tree.is_exact(self._model) else executed
         return select(layers, address_of, static, inputs=names)
 
+    @in_turn
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode."""
         check_call(self._model)
@@ -133,10 +138,12 @@ class KerasBackend:
             seen.facts = outcome.facts
         return self._result(received, outcome)
 
+    @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
         """Every parameter, a snapshot, kernels as ``(y, x, input, channel)``, ``(input, unit)``."""
         return weights_of(self._model, self._engine)
 
+    @in_turn
     def digest(self) -> str:
         """SHA-256 over the names and values of the parameters; over the structure without any."""
         digest, empty = hashlib.sha256(), True
@@ -161,6 +168,7 @@ class KerasBackend:
         """``keras.ops``."""
         return keras.ops
 
+    @in_turn
     def values(
         self, taps: Sequence[Tap], embedding: str | None = None
     ) -> Callable[[Any], dict[Tap, Any]]:
@@ -171,6 +179,7 @@ class KerasBackend:
         """The function, made to return also the gradient with respect to its first argument."""
         return calculus().gradient(function)
 
+    @in_turn
     def compiled(
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:

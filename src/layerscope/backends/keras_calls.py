@@ -16,11 +16,6 @@ from layerscope.backends.keras_conversions import converted, inputs_followed
 from layerscope.backends.keras_messages import Complaints, plain_messages
 from layerscope.backends.trace import Subject, Trace
 
-#: One interception at a time: two threads that put a method back in another order than they
-#: replaced it would leave the wrong one behind.
-_ONE_AT_A_TIME = threading.RLock()
-
-
 #: Makes a call: given the method replaced, the operation and its arguments.
 Perform = Callable[[Any, Any, Any, Any], Any]
 
@@ -43,12 +38,14 @@ def intercepted(
 
     On every backend, layers are called through ``Layer.__call__``, and the operator nodes of
     functional models through ``Operation.__call__``; so these two methods are replaced for as long
-    as the pass lasts. Other threads pass through them untouched. ``perform`` is given the method
-    replaced, the operation and its arguments, and makes the call; ``on_symbols`` is for a pass
-    whose values are symbols. ``attention`` notes the weights of layers that attend.
+    as the pass lasts. Other threads pass through them untouched; those that look wait for their
+    turn (``turns.py``), so that methods are put back in the order in which they were replaced.
+    ``perform`` is given the method replaced, the operation and its arguments, and makes the call;
+    ``on_symbols`` is for a pass whose values are symbols. ``attention`` notes the weights of layers
+    that attend.
     """
     seen = _Seen(trace, subject_of, perform, on_symbols, attention)
-    with _ONE_AT_A_TIME, ExitStack() as stack:
+    with ExitStack() as stack:
         stack.enter_context(plain_messages())
         stack.enter_context(_watched(keras.Layer, seen))
         stack.enter_context(_watched(keras.Operation, seen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from layerscope.backends.keras_calculus import calculus
 from layerscope.backends.keras_call_order import CallOrder
 from layerscope.backends.keras_engines import Engine
 from layerscope.backends.keras_pass import watched
+from layerscope.backends.turns import in_turn
 from layerscope.backends.untouched import random_state_kept
 from layerscope.selection import Selection
 
@@ -53,6 +55,7 @@ def values_of(
     to_model = first is not None and first.layout == "channels_first"
     del listed, fused, table, model
 
+    @in_turn
     def run(x: Any) -> dict[Tap, Any]:
         model = held()
         values: dict[str, Any] = {}
@@ -115,9 +118,12 @@ def _before(owners: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
 
 
 def _noting(activation: Callable[[Any], Any], lists: list[list[Any]]) -> Callable[[Any], Any]:
+    owner = threading.get_ident()
+
     def noted(x: Any) -> Any:
-        for each in lists:
-            each.append(x)
+        if threading.get_ident() == owner:  # others may call the model meanwhile
+            for each in lists:
+                each.append(x)
         return x if activation is None else activation(x)
 
     return noted

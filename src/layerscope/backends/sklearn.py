@@ -21,6 +21,7 @@ from layerscope.axes import NamedArray
 from layerscope.backends.availability import needs
 from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.backends.turns import in_turn
 from layerscope.errors import ModelError
 from layerscope.network import InputSpec, Layer, Network, Parameter, unknown_address
 from layerscope.selection import Selection, select
@@ -71,19 +72,23 @@ class SklearnBackend:
         """``scikit-learn 1.9.1``."""
         return f"scikit-learn {sklearn.__version__}"
 
+    @in_turn
     def describe(self) -> Network:
         """The layers in order: they are all known."""
         x = np.zeros((1, self._features()))
         return self.run(x, Selection(everything=True)).network
 
+    @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
         """One vector of features for each sample."""
         return (InputSpec("input", (None, self._features()), str(self._dtype())),)
 
+    @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``; the layers are all known beforehand."""
         return select(layers, lambda _: None, None if layers is None else self.describe().layers)
 
+    @in_turn
     def run(self, x: Any, selection: Selection) -> Run:
         """The forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
         value = np.array(x, dtype=self._dtype())
@@ -118,6 +123,7 @@ class SklearnBackend:
             value if complete else None,
         )
 
+    @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
         """``coefs_0``, ``intercepts_0`` and so on, copies of the model's."""
         arrays = {}
@@ -127,6 +133,7 @@ class SklearnBackend:
             arrays[f"intercepts_{i}"] = NamedArray(bias.copy(), ("unit",))
         return arrays
 
+    @in_turn
     def digest(self) -> str:
         """SHA-256 over the names and values of the weights."""
         digest = hashlib.sha256()

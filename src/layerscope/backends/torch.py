@@ -28,7 +28,7 @@ from layerscope.backends.torch_arguments import (
     tensors_by_name,
 )
 from layerscope.backends.torch_calculus import differentiated, keras_on_torch, on_tensors
-from layerscope.backends.torch_calls import intercepted, unpacked
+from layerscope.backends.torch_calls import intercepted, looking, unpacked
 from layerscope.backends.torch_exported import example as exported_example
 from layerscope.backends.torch_exported import type_name
 from layerscope.backends.torch_gradients import ValuePass
@@ -78,6 +78,7 @@ class TorchBackend:
         """``PyTorch 2.13.0``."""
         return f"PyTorch {torch.__version__.partition('+')[0]}"
 
+    @looking
     def describe(self) -> Network:
         """The modules in the order of their definition: a module does not know its own order.
 
@@ -90,10 +91,12 @@ class TorchBackend:
                 return self.run(example, Selection(everything=True)).network
         return tree.describe(self._model, self.framework)
 
+    @looking
     def inputs(self) -> tuple[InputSpec, ...]:
         """What its first layers suggest; modules do not say what they expect."""
         return self._known.specs
 
+    @looking
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``, modules included."""
         if layers is None:
@@ -109,6 +112,7 @@ class TorchBackend:
 
         return select(layers, address_of, executed)
 
+    @looking
     @torch.inference_mode(False)  # whose tensors count no versions, and go through no gradients
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass in inference mode, without gradients."""
@@ -245,6 +249,7 @@ class TorchBackend:
             _to_arrays(output) if complete else None,
         )
 
+    @looking
     def weights(self) -> Mapping[str, NamedArray]:
         """Every parameter and floating buffer, a copy of each, by the names of ``state_dict``."""
         arrays = {}
@@ -262,6 +267,7 @@ class TorchBackend:
             )
         return arrays
 
+    @looking
     def digest(self) -> str:
         """SHA-256 over the names and values of the parameters and buffers.
 
@@ -289,6 +295,7 @@ class TorchBackend:
         """``keras.ops``, with Keras on PyTorch."""
         return keras_on_torch().ops
 
+    @looking
     def values(
         self, taps: Sequence[Tap], embedding: str | None = None
     ) -> Callable[[Any], dict[Tap, Any]]:

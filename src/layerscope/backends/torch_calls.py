@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -17,6 +17,75 @@ from layerscope.backends import torch_attention as attention
 from layerscope.backends import torch_functions as functions
 from layerscope.backends.torch_tensors import Originals
 from layerscope.backends.trace import PassComplete, Returned, Subject, Trace
+from layerscope.backends.turns import in_turn
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class Pass(TorchFunctionMode):
+    """One pass that is being seen: a function mode, and hooks that are of use while it is active.
+
+    A model's own code may look at a part of it. What such a look calls is no part of the pass
+    around it, which is set aside meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_active = False
+
+
+#: The passes that run now, the innermost last; used by the one thread whose turn it is.
+_RUNNING: list[Pass] = []
+
+
+@contextmanager
+def running(seen: Pass) -> Iterator[None]:
+    """Have a pass see what is called, for as long as this lasts."""
+    _RUNNING.append(seen)
+    seen.is_active = True
+    try:
+        yield
+    finally:
+        seen.is_active = False
+        _RUNNING.remove(seen)
+
+
+@contextmanager
+def outer_aside() -> Iterator[None]:
+    """Have the pass whose model looks, where there is one, see nothing of this look."""
+    outer = _RUNNING[-1] if _RUNNING else None
+    if outer is None or not outer.is_active:
+        yield
+        return
+    modes: list[Any] = []
+    while torch._C._len_torch_function_stack():
+        modes.insert(0, torch._C._pop_torch_function_stack())
+    outer.is_active = False
+    for mode in modes:
+        if mode is not outer:
+            torch._C._push_on_torch_function_stack(mode)
+    try:
+        yield
+    finally:
+        while torch._C._len_torch_function_stack():
+            torch._C._pop_torch_function_stack()
+        for mode in modes:
+            torch._C._push_on_torch_function_stack(mode)
+        outer.is_active = True
+
+
+def looking(method: _Method) -> _Method:
+    """Have a method run while no other look does, in another thread or around it."""
+
+    @in_turn
+    @functools.wraps(method)
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        if not _RUNNING:
+            return method(*args, **kwargs)
+        with outer_aside():
+            return method(*args, **kwargs)
+
+    return alone  # type: ignore[return-value]
 
 
 class CallLog(Protocol):
@@ -69,18 +138,23 @@ def intercepted(
     owner = threading.get_ident()
     entered: list[nn.Module] = []
 
-    def before(module: nn.Module, args: Any, kwargs: Any) -> None:
+    # Another thread may call a module while its hooks come and go, one entry after the other: then
+    # they are called as hooks that take no arguments by name.
+    def before(module: nn.Module, *_: Any) -> None:
+        if not functions_seen.is_active:
+            return  # for the length of a look of the model's own
         if threading.get_ident() == owner and module in subjects:
             entered.append(module)
             trace.enter(subjects[module])
 
-    def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
-        # Called with None where the module raised: then it leaves, and has returned nothing.
-        if module not in subjects:
+    def after(module: nn.Module, args: Any, *rest: Any) -> None:
+        if module not in subjects or not functions_seen.is_active:
             return  # a copy that the model has made of one of its own, hooks and all
         if threading.get_ident() != owner:
             trace.in_threads.setdefault(subjects[module].address)
             return
+        # The result is None where the module raised: then it leaves, and has returned nothing.
+        kwargs, result = rest
         if not entered or entered[-1] is not module:
             return  # a hook of the user's own has raised before ours was reached
         entered.pop()
@@ -112,6 +186,7 @@ def intercepted(
             leave = module.register_forward_hook(after, with_kwargs=True, always_call=True)
             stack.callback(leave.remove)
         stack.enter_context(functions_seen)
+        stack.enter_context(running(functions_seen))
         yield
 
 
@@ -129,7 +204,7 @@ def _attend_by(scores: torch.Tensor, weights: torch.Tensor, trace: Trace) -> str
     return trace.attend(weights.shape, [scores], compute, value=weights, around=True)
 
 
-class _Functions(TorchFunctionMode):
+class _Functions(Pass):
     """Reports the calls of functions such as ``F.relu`` and ``x + y``."""
 
     def __init__(

@@ -22,7 +22,7 @@ from layerscope.axes import presented
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run, Tap
 from layerscope.backends.parts import named_parts
-from layerscope.backends.torch_calls import unpacked
+from layerscope.backends.torch_calls import looking, unpacked
 from layerscope.backends.torch_forms import Axes, Form, forms, views
 from layerscope.backends.torch_tensors import Originals, is_value
 from layerscope.backends.torch_untouched import (
@@ -87,6 +87,7 @@ class ValuePass:
         if embedding is not None and _stem(embedding) not in self._modules:
             raise unknown_address(embedding, list(self._modules))
 
+    @looking
     def __call__(self, x: torch.Tensor) -> dict[Tap, torch.Tensor]:
         """The values by tap, presented, of float32, where x is."""
         if not self._taps:

@@ -125,7 +125,7 @@ def planned(
     ones, or were given other memory: what happened to them can't be seen without watching.
     """
     held = writes.tensors
-    unseen = trace.in_threads or writes.memory or writes.gradients
+    unseen = trace.only_in_threads() or writes.memory or writes.gradients
     followed = writes.complete and not unseen
     if not followed or not all(map(_counts_versions, held)):
         return None

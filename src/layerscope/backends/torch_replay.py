@@ -22,12 +22,11 @@ from typing import Any, NoReturn
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from layerscope.backends import torch_attention as attention
 from layerscope.backends import torch_functions as functions
 from layerscope.backends.parts import named_parts
-from layerscope.backends.torch_calls import unpacked
+from layerscope.backends.torch_calls import Pass, running, unpacked
 from layerscope.backends.torch_plan import Choice, Plan, Producers, Step
 from layerscope.backends.trace import PassComplete
 
@@ -39,7 +38,7 @@ class Diverged(BaseException):
     """
 
 
-class Replay(TorchFunctionMode):
+class Replay(Pass):
     """One pass that is to keep to a plan.
 
     Parameters
@@ -76,7 +75,6 @@ class Replay(TorchFunctionMode):
         self._producers.receive(received.values())
         self._unsealed: list[nn.Module] = []
         self._cursor = 0
-        self._is_active = False
         self.stopped = False  #: whether everything that was asked for was there before the end
         self._owner = threading.get_ident()
 
@@ -91,7 +89,6 @@ class Replay(TorchFunctionMode):
         # whose making and removing takes longer than what they do.
         plan, key = self._plan, -id(self)
         hooked: list[nn.Module] = []
-        self._is_active = True
         try:
             for module in modules:
                 if isinstance(module, torch.jit.ScriptModule):
@@ -106,13 +103,12 @@ class Replay(TorchFunctionMode):
                     hook = self._sealed_ended
                 module._forward_hooks[key] = hook
                 module._forward_hooks_always_called[key] = True
-            with self:
+            with running(self), self:
                 try:
                     yield
                 finally:
                     self._unseal()
         finally:
-            self._is_active = False
             for module in hooked:
                 module._forward_pre_hooks.pop(key, None)
                 module._forward_hooks.pop(key, None)
@@ -139,8 +135,7 @@ class Replay(TorchFunctionMode):
     def _seal(self, module: nn.Module, args: Any) -> None:
         # What PyTorch's own layers call is their affair, and need not pass by here.
         # Not where one is in training mode, and may write to its statistics.
-        mine = self._is_active and threading.get_ident() == self._owner
-        if mine and not module.training and _is_innermost(self):
+        if self._is_ours() and not module.training and _is_innermost(self):
             torch._C._pop_torch_function_stack()
             self._unsealed.append(module)
 
@@ -150,6 +145,8 @@ class Replay(TorchFunctionMode):
             torch._C._push_on_torch_function_stack(self)
 
     def _sealed_ended(self, module: nn.Module, args: Any, result: Any) -> None:
+        if not self._is_ours():
+            return
         if self._unsealed and self._unsealed[-1] is module:
             try:
                 self._module_ended(module, args, result)  # while functions are no affair of ours
@@ -158,7 +155,19 @@ class Replay(TorchFunctionMode):
         else:
             self._ended(module, args, result)
 
-    def _ended_with_kwargs(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+    def _is_ours(self) -> bool:
+        """Whether a call is one of this pass.
+
+        What other threads call is not: no pass that was planned calls modules in other threads, so
+        it is somebody else who uses the model meanwhile. They may call it while hooks come and go,
+        one entry after the other, and so with hooks that have ended, or without what they take.
+        """
+        return self.is_active and threading.get_ident() == self._owner
+
+    def _ended_with_kwargs(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if not self._is_ours():
+            return
+        kwargs, result = rest
         with torch._C.DisableTorchFunction():
             step = self._steps[self._cursor] if 0 <= self._cursor < len(self._steps) else None
             weights = None if step is None or result is None else step.weights
@@ -167,15 +176,12 @@ class Replay(TorchFunctionMode):
             self._module_ended(module, [*args, *kwargs.values()], result)
 
     def _ended(self, module: nn.Module, args: Any, result: Any) -> None:
+        if not self._is_ours():
+            return
         with torch._C.DisableTorchFunction():
             self._module_ended(module, args, result)
 
     def _module_ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        if not self._is_active:
-            return
-        if threading.get_ident() != self._owner:
-            self._cursor = -1  # no pass that was planned calls modules in other threads
-            return
         number = self._cursor
         step = self._steps[number] if 0 <= number < len(self._steps) else None
         if step is None or not step.is_module or step.what() is not module:
@@ -282,6 +288,6 @@ class Replay(TorchFunctionMode):
         self.values[address] = value
 
 
-def _is_innermost(mode: TorchFunctionMode) -> bool:
+def _is_innermost(mode: Pass) -> bool:
     depth = torch._C._len_torch_function_stack()
     return bool(depth) and torch._C._get_function_stack_at(depth - 1) is mode

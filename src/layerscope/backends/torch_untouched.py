@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ def inference(model: nn.Module, modules: Iterable[nn.Module] | None = None) -> I
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_switched(training))
+        if training:
+            stack.enter_context(_others_told(model))
         try:
             for module in training:
                 module.training = False
@@ -66,6 +70,32 @@ def _switched(training: Sequence[nn.Module]) -> Iterator[None]:
     finally:
         for module in reversed(switching):
             module.train()
+
+
+@contextmanager
+def _others_told(model: nn.Module) -> Iterator[None]:
+    """Warn where another thread calls a model while it is in evaluation mode for a look.
+
+    Its mode is the model's: a thread that trains it meanwhile can't be given another.
+    """
+    owner, calls = threading.get_ident(), []
+
+    def note(module: nn.Module, *_: Any) -> None:
+        if module is model and threading.get_ident() != owner:
+            calls.append(threading.get_ident())
+
+    handle = model.register_forward_pre_hook(note)
+    try:
+        yield
+    finally:
+        handle.remove()
+        if calls:
+            warnings.warn(
+                f"{type(model).__name__} was called by another thread while it was looked at, and "
+                "so in evaluation mode: a model is in one mode for all threads. Let its training "
+                "and the looks at it take turns.",
+                stacklevel=2,
+            )
 
 
 @contextmanager
@@ -166,8 +196,9 @@ def restored(state: ObjectState, written: Sequence[int]) -> Iterator[None]:
             _write(tensor, copy)
         if not changed <= known:
             raise ModelError(
-                "The model has written to its own weights in a way that could not be foreseen from "
-                "an earlier pass, and can't be taken back: load its weights again."
+                "The model's weights were written to while it was looked at: by another thread, "
+                "which is to train it before or after, or by itself, in a way that could not be "
+                "foreseen from an earlier pass and can't be taken back; then load them again."
             )
 
 

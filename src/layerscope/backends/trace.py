@@ -240,6 +240,15 @@ class Trace:
         """Whether the call that runs now was given anything that comes from layers or inputs."""
         return bool(self._frames and self._frames[-1].received)
 
+    def only_in_threads(self) -> set[str]:
+        """Return which layers only other threads have called: parts of this pass, then.
+
+        The others were called by whoever used the model meanwhile.
+        """
+        called = {layer.address.partition("#")[0] for layer in self.layers}
+        called |= {alias.partition("#")[0] for alias in self.aliases}
+        return self.in_threads.keys() - called
+
     def inside(self) -> Subject | None:
         """The layer that is running now."""
         return self._frames[-1].subject if self._frames else None
@@ -325,8 +334,9 @@ class Trace:
             names = list(self.left_out)
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes = (f"left out, because they run inside a loop: {shown}",)
-        if self.in_threads:
-            names = sorted(self.in_threads)  # threads end in any order
+        elsewhere = self.only_in_threads()
+        if elsewhere:
+            names = sorted(elsewhere)  # threads end in any order
             shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
             notes += (f"left out, because they ran in another thread: {shown}",)
         if self.scaled:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ import layerscope as ls
 from layerscope.backends import backend_for
 from layerscope.errors import AddressError, LayerscopeError
 from layerscope.testing import reference
+from layerscope.testing.threads import at_once
 
 Array = npt.NDArray[Any]
 
@@ -114,6 +118,74 @@ class BackendContract(ABC):
         assert self.state(model) == before
         # And the next look at another model works.
         self.test_activations_are_those_computed_by_hand()
+
+    def test_looks_from_many_threads_are_those_of_one(self) -> None:
+        model = self.mlp()
+        before = self.state(model)
+        xs = [reference.MLP_INPUT * i for i in range(8)]
+        expected = [ls.activations(model, x) for x in xs]
+        address = next(iter(expected[0]))
+        weights = {name: array.values.copy() for name, array in ls.weights(model).items()}
+
+        def look(number: int) -> None:
+            for turn in range(6):
+                i = (number + turn) % len(xs)
+                acts = ls.activations(model, xs[i], layers=address if turn == number % 6 else None)
+                assert set(acts) == ({address} if turn == number % 6 else set(expected[i]))
+                for name in acts:
+                    close(acts[name].values, expected[i][name].values, 1e-5)
+                for name, array in ls.weights(model).items():
+                    np.testing.assert_array_equal(array.values, weights[name])
+                assert ls.describe(model).total == 11
+
+        at_once([functools.partial(look, number) for number in range(8)])
+        assert self.state(model) == before
+
+    def test_what_other_threads_compute_meanwhile_is_no_part_of_a_look(self) -> None:
+        model, other = self.mlp(), self.mlp()
+        expected = ls.activations(model, reference.MLP_INPUT)
+        done = threading.Event()
+
+        def look() -> None:
+            try:
+                for _ in range(12):
+                    acts = ls.activations(model, reference.MLP_INPUT)
+                    assert (list(acts), acts.network, acts.notes) == (
+                        list(expected), expected.network, expected.notes
+                    )  # fmt: skip
+                    for name in acts:
+                        close(acts[name].values, expected[name].values, 1e-5)
+            finally:
+                done.set()
+
+        def compute(which: Any) -> None:
+            while not done.is_set():
+                outcome = self.predict(which, reference.MLP_INPUT)
+                np.testing.assert_array_equal(outcome, reference.MLP_ACTIVATIONS[-1])
+
+        at_once([look, functools.partial(compute, model), functools.partial(compute, other)])
+
+    def test_a_recorder_takes_its_steps_while_other_threads_look(self, tmp_path: Path) -> None:
+        model = self.mlp()
+        expected = ls.activations(model, reference.MLP_INPUT)
+        options: dict[str, Any] = {"probe": reference.MLP_INPUT, "steps": 5, "quiet": True}
+        options["dtype"] = "float32"
+
+        def record() -> None:
+            with ls.Recorder(str(tmp_path / "run.zarr"), model, **options) as recorder:
+                for _ in range(5):
+                    recorder.snap()
+
+        def look() -> None:
+            for _ in range(5):
+                ls.activations(model, reference.MLP_INPUT[:1])
+
+        at_once([record, look, look])
+        run = ls.open_recording(str(tmp_path / "run.zarr"))
+        assert len(run.steps) == 5
+        for step in run.steps:
+            for address in expected:
+                close(run.at(step)[address].values, expected[address].values, 1e-5)
 
     def test_arrays_can_not_be_written_to(self) -> None:
         model = self.mlp()

@@ -1,0 +1,101 @@
+"""Looks take turns: whatever threads they come from, one at a time looks into any model.
+
+A look switches modes, puts hooks on modules, replaces methods of Keras and puts random states back
+afterwards. All of that belongs to the process, and models share modules: so there is one lock for
+all models. It is re-entrant, since a model's own code may look at a part of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from types import FrameType
+from typing import Any, TypeVar
+
+from layerscope.errors import ModelError
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+#: Seconds after which a thread that waits asks whether it is itself being waited for.
+_PATIENCE = 0.5
+
+
+class _Turn:
+    """The lock, and which thread holds it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.holder: int | None = None
+
+
+_turn = _Turn()
+
+
+def _begin_anew() -> None:
+    """Forget, in a forked child, the turns of threads that it does not have.
+
+    A look of the thread that forked holds the lock that was, and gives that one back.
+    """
+    global _turn
+    _turn = _Turn()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+def in_turn(method: _Method) -> _Method:
+    """Have a method wait until no other thread looks, and others wait for as long as it runs.
+
+    It raises ModelError where that would be for ever: the look that is being waited for waits for
+    this thread.
+    """
+
+    @functools.wraps(method)
+    def waiting(*args: Any, **kwargs: Any) -> Any:
+        turn, me = _turn, threading.get_ident()
+        if turn.holder not in (None, me):
+            _await(turn)
+        with turn.lock:  # given back whatever comes, an interrupt too
+            before, turn.holder = turn.holder, me
+            try:
+                return method(*args, **kwargs)
+            finally:
+                turn.holder = before
+
+    return waiting  # type: ignore[return-value]
+
+
+def _await(turn: _Turn) -> None:
+    while not turn.lock.acquire(timeout=_PATIENCE):
+        if _waits_for_us(turn.holder):
+            raise ModelError(
+                "The code of a model that is being looked at has started this thread, waits for "
+                "it, and this thread looks, too: looks take turns, so neither would ever end. Look "
+                "in the thread that runs the model, or call the modules without looking."
+            )
+    turn.lock.release()
+
+
+def _waits_for_us(holder: int | None) -> bool:
+    """Whether a thread waits for the end of this one, or for a result that is computed in it."""
+    frame = sys._current_frames().get(holder or 0)
+    awaited = {id(value) for value in _owners(frame) if isinstance(value, threading.Thread)}
+    awaited |= {id(value) for value in _owners(frame) if isinstance(value, Future)}
+    mine = {id(threading.current_thread())}
+    # What a pool runs holds the future that it is to fulfil.
+    mine |= {id(getattr(value, "future", None)) for value in _owners(sys._getframe())}
+    return not awaited.isdisjoint(mine)
+
+
+def _owners(frame: FrameType | None) -> Iterator[Any]:
+    """Yield the objects whose methods a thread is in, from the innermost to the outermost."""
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if owner is not None:
+            yield owner
+        frame = frame.f_back
