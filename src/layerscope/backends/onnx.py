@@ -22,6 +22,7 @@ from layerscope.backends.onnx_model import OnnxModel
 from layerscope.backends.onnx_tree import FRAMEWORK, Graph, analyse, graph_of, takes_one
 from layerscope.backends.onnx_weights import named
 from layerscope.backends.structure import name_bytes
+from layerscope.backends.turns import in_turn
 from layerscope.errors import InputError, ModelError
 from layerscope.network import InputSpec, Layer, Network
 from layerscope.selection import Selection, select
@@ -45,14 +46,17 @@ class OnnxBackend:
         """``ONNX Runtime 1.31.1``."""
         return FRAMEWORK
 
+    @in_turn
     def describe(self) -> Network:
         """The layers in order; the graph knows them all, and most of their shapes."""
         return self._graph.described[0]
 
+    @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
         """What the model expects, without the weights that old models list among their inputs."""
         return self._graph.specs()
 
+    @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``; a value's own name in the graph serves as an address, too."""
         if layers is None:
@@ -62,6 +66,7 @@ class OnnxBackend:
         items = [aliases.get(item, item) if isinstance(item, str) else item for item in items]
         return select(items, lambda _: None, self._graph.described[0].layers)
 
+    @in_turn
     def run(self, x: Any, selection: Selection) -> Run:
         """One forward pass; none over what leads to no value that was selected."""
         graph = self._graph
@@ -96,6 +101,7 @@ class OnnxBackend:
             _output([found.get(n) for n in graph.outputs]) if selection.everything else None,
         )
 
+    @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
         """The initializers that are weights, a copy of each, by their names in the file."""
         graph = self._graph
@@ -107,6 +113,7 @@ class OnnxBackend:
             arrays[weight.name] = named(weight, graph.light, graph.parts, node, out)
         return arrays
 
+    @in_turn
     def digest(self) -> str:
         """SHA-256 over the names and values of the weights; over the graph without any."""
         digest = hashlib.sha256()

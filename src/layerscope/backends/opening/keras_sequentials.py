@@ -1,6 +1,6 @@
 """Sequentials that are built once as they are opened, and not anew with every layer.
 
-Keras builds a Sequential again whenever a layer is added: the time grows with the square of their number.
+Keras builds a Sequential again whenever a layer is added, in time that grows with their square.
 """
 
 from __future__ import annotations
