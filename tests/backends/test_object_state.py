@@ -200,3 +200,28 @@ def test_what_refers_to_the_root_is_told() -> None:
     assert not ObjectState(thing).refers_to_root
     thing.child.parent = thing
     assert ObjectState(thing).refers_to_root
+
+
+@pytest.mark.parametrize("kind", [dict, OrderedDict])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda held: held.update(b=[]),  # equal, and another list
+        lambda held: held.update(a=True),  # equal, and another number
+        lambda held: held.__setitem__("d", held.pop("c")),  # renamed
+        lambda held: held.__setitem__("b", held.pop("b")),  # moved to the end
+        lambda held: held.clear(),
+        lambda held: held.update(d=1),
+    ],
+)
+def test_a_dict_with_other_keys_or_other_objects_is_another(kind: Any, change: Any) -> None:
+    held = kind(a=1, b=[], c="text")
+    entries = list(held.items())
+    state = ObjectState([kind(x=0), held, kind(y=0)])
+    assert state.is_current()
+    change(held)
+    assert not state.is_current()
+    state.restore()
+    assert state.is_current()
+    assert [key for key, _ in entries] == list(held)
+    assert all(now is was for now, (_, was) in zip(held.values(), entries, strict=True))

@@ -270,3 +270,21 @@ def test_layers_in_other_threads_are_said_to_be() -> None:
         assert "out" in acts
         assert any("ran in another thread: a, b" in note for note in acts.notes)
         assert not any("not called" in note for note in acts.notes)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_numbers_that_numpy_draws_two_at_a_time_come_again(before: int) -> None:
+    """One normal number is kept for the next draw, and is part of the generator's state."""
+
+    class Draws(Base):
+        def forward(self, x: Any) -> Any:
+            return self.a(x) * float(np.random.randn())
+
+    model = Draws()
+    np.random.seed(0)
+    expected = np.random.randn(4).tolist()[before:]
+    np.random.seed(0)
+    np.random.randn(before)  # the second one of two is drawn by the model
+    for _ in range(3):
+        ls.activations(model, np.ones((2, 4), np.float32))
+    assert np.random.randn(4 - before).tolist() == expected

@@ -520,3 +520,18 @@ def test_one_backend_that_looks_again_and_again_sees_the_model_as_it_is() -> Non
         model(x)
         if step == 1:
             model.a = nn.Linear(4, 4)
+
+
+def test_what_the_model_expects_is_asked_of_it_as_it_is() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    look = lambda: ls.activations(model, "noise", size=(4, 4))  # noqa: E731
+    for _ in range(3):
+        assert look().input.sizes["channel"] == 3
+    model[0].in_channels = 1
+    model[0].weight = nn.Parameter(torch.rand(4, 1, 1, 1))
+    assert look().input.sizes["channel"] == 1
+    model[0] = nn.Conv2d(5, 4, 1)
+    for _ in range(2):
+        assert look().input.sizes["channel"] == 5
+    model.insert(0, nn.Conv2d(2, 5, 1))
+    assert look().input.sizes["channel"] == 2

@@ -14,10 +14,11 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import itertools
 import operator
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -49,6 +50,33 @@ _Restore = Callable[[], object]
 _MISSING = object()
 
 
+class DictSnapshot:
+    """What dicts of one class held, laid out in a row.
+
+    A model of a thousand layers has thousands of dicts, and is compared at every look: no code of
+    Python's own runs for each of them.
+    """
+
+    def __init__(
+        self, kind: type[dict[Any, Any]], pairs: Iterable[tuple[dict[Any, Any], Mapping[Any, Any]]]
+    ) -> None:
+        pairs = list(pairs)
+        self._values_of = kind.values
+        self._dicts = [held for held, _ in pairs]
+        self._lengths = [len(before) for _, before in pairs]
+        self._keys = list(itertools.chain.from_iterable(before for _, before in pairs))
+        self._values = [value for _, before in pairs for value in before.values()]
+
+    def is_current(self) -> bool:
+        """Whether each has the same keys in the same order, for the very same objects."""
+        dicts, rows = self._dicts, itertools.chain.from_iterable
+        return (
+            list(map(len, dicts)) == self._lengths
+            and all(map(operator.is_, rows(map(self._values_of, dicts)), self._values))
+            and list(rows(dicts)) == self._keys
+        )
+
+
 class ObjectState:
     """What is reachable from an object, as it is now.
 
@@ -73,6 +101,7 @@ class ObjectState:
         self._empty: list[dict[Any, Any]] = []
         self._odd: list[tuple[dict[Any, Any], dict[Any, Any]]] = []  #: of classes of their own
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+        self._snapshots: tuple[DictSnapshot, ...] | None = None  #: of these, made when first needed
         self._lists: list[tuple[list[Any] | deque[Any], list[Any]]] = []
         self._sets: list[tuple[set[Any], set[Any]]] = []
         self._slotted: list[tuple[Any, tuple[str, ...], dict[str, Any]]] = []
@@ -87,16 +116,11 @@ class ObjectState:
         """Whether everything is still as it was noted, so that it need not be noted again."""
         if self._others or any(self._empty):
             return False
-        # Asked at every look, of thousands of dicts: no call for each of them.
-        same = operator.is_
-        for held, before in self._dicts:
-            if (
-                len(held) != len(before)
-                or not all(map(same, held.values(), before.values()))
-                or not all(map(same, held, before))
-            ):
-                return False
-        return not (
+        if self._snapshots is None:
+            plain = [pair for pair in self._dicts if type(pair[0]) is dict]
+            ordered = [pair for pair in self._dicts if type(pair[0]) is not dict]
+            self._snapshots = DictSnapshot(dict, plain), DictSnapshot(OrderedDict, ordered)
+        return all(snapshot.is_current() for snapshot in self._snapshots) and not (
             any(_differs(held, before) for held, before in self._odd)
             or any(_items_differ(items, entries) for items, entries in self._lists)
             or any(members != elements for members, elements in self._sets)

@@ -94,7 +94,7 @@ class TorchBackend:
     @looking
     def inputs(self) -> tuple[InputSpec, ...]:
         """What its first layers suggest; modules do not say what they expect."""
-        return self._known.specs
+        return self._memory.specs(self._model)
 
     @looking
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
@@ -223,7 +223,7 @@ class TorchBackend:
             try:
                 with (
                     random_state_kept(),
-                    restored(model.state, plan.written),
+                    restored(model.state, model.tensors, model.generators, plan.written),
                     inference(self._model, modules),
                 ):
                     with replay.watching(modules), suppress(PassComplete):

@@ -13,11 +13,12 @@ from torch import nn
 
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run
-from layerscope.backends.object_state import ObjectState
+from layerscope.backends.object_state import DictSnapshot, ObjectState
 from layerscope.backends.torch_plan import Log, Plan
 from layerscope.backends.torch_sharded import awaits_first_call
 from layerscope.backends.torch_untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
+from layerscope.network import InputSpec
 
 _MOST_PLANS = 4
 _MOST_DIVERGED = 3  #: after so many in a row a model is taken to be another each time
@@ -41,6 +42,10 @@ class Known:
         )
         #: A floating parameter, which tells what type and device arrays are to have.
         self.like = next((p for p in model.parameters() if p.is_floating_point()), None)
+        self.generators = [g for g in self.state.leaves if isinstance(g, torch.Generator)]
+        telling = [vars(module) for module in tree.hints(model)]
+        telling += [module._modules for module in model.modules() if type(module._modules) is dict]
+        self._telling = DictSnapshot(dict, [(held, held.copy()) for held in telling])
         self._types = [(t.dtype, t.requires_grad, t.shape) for t in self.tensors]
         # Without the model itself, which goes when nobody else holds on to it.
         self._modules = [module for module in model.modules() if module is not model]
@@ -49,6 +54,10 @@ class Known:
         """Whether the model is still as it was found."""
         types = map(operator.attrgetter("dtype", "requires_grad", "shape"), self.tensors)
         return all(map(operator.eq, types, self._types)) and self.state.is_current()
+
+    def expects_the_same(self) -> bool:
+        """Whether what tells which inputs the model takes is as it was found."""
+        return self._telling.is_current()
 
     def modules(self, model: nn.Module) -> list[nn.Module]:
         """Return the model and the modules in it."""
@@ -72,6 +81,12 @@ class Memory:
         # What refers to the model would keep it alive.
         self._known = None if known.state.refers_to_root else known
         return known
+
+    def specs(self, model: nn.Module) -> tuple[InputSpec, ...]:
+        """Return what the model expects; asked before every look, and compared at less cost."""
+        if self._known is not None and self._known.expects_the_same():
+            return self._known.specs
+        return self.known(model).specs
 
     def plan(self, key: Hashable) -> Plan | None:
         """Return the plan for a kind of call, where there is one."""

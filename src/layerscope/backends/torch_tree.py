@@ -124,11 +124,16 @@ def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
     """
     if exported.is_exported(model):
         return exported.input_specs(model)
-    hints = [module for module in model.modules() if isinstance(module, _HINTS)]
-    images = [module for module in hints if isinstance(module, nn.Conv2d)]
-    if images and not isinstance(hints[0], nn.Embedding):
+    telling = hints(model)
+    images = [module for module in telling if isinstance(module, nn.Conv2d)]
+    if images and not isinstance(telling[0], nn.Embedding):
         return (_spec((None, _image_channels(images), None, None), "channels_first"),)
-    return (_hinted(hints[0]) if hints else _spec(None, "channels_first"),)
+    return (_hinted(telling[0]) if telling else _spec(None, "channels_first"),)
+
+
+def hints(model: nn.Module) -> list[nn.Module]:
+    """Return the modules that tell something about the input."""
+    return [module for module in model.modules() if isinstance(module, _HINTS)]
 
 
 #: Layers of which the first tells something about the network's input.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import threading
 import warnings
@@ -160,9 +161,11 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
             originals.watch(before, name, tensor)
         else:
             before[name] = tensor
+    generators = [leaf for leaf in state.leaves if isinstance(leaf, torch.Generator)]
+    every = [leaf for leaf in state.leaves if isinstance(leaf, torch.Tensor)]
     writes = Writes(tuple(tensors_of(state)), complete=state.complete)
     try:
-        with _flags_kept(state), _gradients_kept(tensors.values(), writes):
+        with _flags_kept(every, generators), _gradients_kept(tensors.values(), writes):
             yield writes
     finally:
         writes.objects += state.restore()
@@ -177,24 +180,28 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
 
 
 @contextmanager
-def restored(state: ObjectState, written: Sequence[int]) -> Iterator[None]:
+def restored(
+    state: ObjectState,
+    tensors: Sequence[torch.Tensor],
+    generators: Iterable[torch.Generator],
+    written: Sequence[int],
+) -> Iterator[None]:
     """What a pass writes to is taken back, where it is known which tensors these are.
 
     Raises ModelError where another one was written to: it can't be put back.
     """
-    tensors = tensors_of(state)
-    versions = [tensor._version for tensor in tensors]
+    versions = list(map(_version, tensors))
     copies = [(tensors[i], tensors[i].detach().clone()) for i in written]
     try:
-        with _flags_kept(state):
+        with _flags_kept(tensors, generators):
             yield
     finally:
         state.restore()
-        known = frozenset(written)
-        changed = {i for i, tensor in enumerate(tensors) if tensor._version != versions[i]}
+        now = list(map(_version, tensors))
+        changed = {i for i, version in enumerate(versions) if now[i] != version}
         for tensor, copy in copies:
             _write(tensor, copy)
-        if not changed <= known:
+        if not changed <= frozenset(written):
             raise ModelError(
                 "The model's weights were written to while it was looked at: by another thread, "
                 "which is to train it before or after, or by itself, in a way that could not be "
@@ -230,20 +237,27 @@ def _gradients_kept(tensors: Iterable[torch.Tensor], writes: Writes) -> Iterator
 
 
 @contextmanager
-def _flags_kept(state: ObjectState) -> Iterator[None]:
+def _flags_kept(
+    tensors: Sequence[torch.Tensor], generators: Iterable[torch.Generator]
+) -> Iterator[None]:
     """Put back which tensors want gradients, and the state of random generators."""
-    generators = [(g, g.get_state()) for g in state.leaves if isinstance(g, torch.Generator)]
-    flags = [
-        (t, t.requires_grad) for t in state.leaves if isinstance(t, torch.Tensor) and t.is_leaf
-    ]
+    states = [(generator, generator.get_state()) for generator in generators]
+    flags = list(map(_wants_gradient, tensors))
+    leaves = list(map(_is_leaf, tensors))
     try:
         yield
     finally:
-        for generator, random_state in generators:
+        for generator, random_state in states:
             generator.set_state(random_state)
-        for tensor, needed in flags:
-            if tensor.requires_grad is not needed:
-                tensor.requires_grad_(needed)
+        if list(map(_wants_gradient, tensors)) != flags:
+            for tensor, is_leaf, needed in zip(tensors, leaves, flags, strict=True):
+                if is_leaf and tensor.requires_grad is not needed:
+                    tensor.requires_grad_(needed)
+
+
+_version = operator.attrgetter("_version")
+_wants_gradient = operator.attrgetter("requires_grad")
+_is_leaf = operator.attrgetter("is_leaf")
 
 
 def _has_plain_memory(tensor: torch.Tensor) -> bool:

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ import numpy as np
 @contextmanager
 def random_state_kept() -> Iterator[None]:
     """Whatever the forward pass draws, the next draw after it is the one it would have been."""
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy = random.getstate(), np.random.get_state(legacy=False)
     torch = sys.modules.get("torch")
     state = torch.get_rng_state() if torch else None
     devices = torch.cuda.get_rng_state_all() if torch and torch.cuda.is_initialized() else None
@@ -21,8 +22,23 @@ def random_state_kept() -> Iterator[None]:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        if not _is_numpy_at(numpy):  # which is quicker than putting it back
+            np.random.set_state(numpy)
         if torch and state is not None:
             torch.set_rng_state(state)
         if torch and devices is not None:
             torch.cuda.set_rng_state_all(devices)
+
+
+def _is_numpy_at(before: dict[str, Any]) -> bool:
+    """Whether NumPy's own generator has drawn nothing since."""
+    now = np.random.get_state(legacy=False)
+    if before["bit_generator"] != "MT19937" or now["bit_generator"] != "MT19937":
+        return False
+    names = ("has_gauss", "gauss")
+    state, was = now["state"], before["state"]
+    return (
+        all(now[name] == before[name] for name in names)
+        and state["pos"] == was["pos"]
+        and np.array_equal(state["key"], was["key"])
+    )
