@@ -140,8 +140,8 @@ class Producers:
     """
 
     def __init__(self, *, holding: bool = False) -> None:
-        self._calls: dict[int, int] = {}
-        self._held: list[torch.Tensor] | None = [] if holding else None
+        self.calls: dict[int, int] = {}  #: by the identities of tensors
+        self.held: list[torch.Tensor] | None = [] if holding else None
         self._references: dict[int, weakref.ref[torch.Tensor]] = {}
 
     def receive(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -151,25 +151,11 @@ class Producers:
 
     def note(self, tensor: torch.Tensor, call: int) -> None:
         """Note that a call has returned this."""
-        self._calls[id(tensor)] = call
-        if self._held is not None:
-            self._held.append(tensor)
+        self.calls[id(tensor)] = call
+        if self.held is not None:
+            self.held.append(tensor)
         else:
             self._references[id(tensor)] = weakref.ref(tensor)
-
-    def are(self, args: Sequence[Any], expected: tuple[int, ...]) -> bool:
-        """Whether arguments come from these calls."""
-        if self._held is None:
-            return self.of(args) == expected
-        known, count, index = self._calls.get, len(expected), 0
-        for arg in args:
-            if isinstance(arg, torch.Tensor):
-                if index == count or known(id(arg), -1) != expected[index]:
-                    return False
-                index += 1
-            elif type(arg) is list or type(arg) is tuple:
-                return self.of(args) == expected
-        return index == count
 
     def of(self, args: Sequence[Any]) -> tuple[int, ...]:
         """Return the calls that arguments come from, also those in lists, one deep."""
@@ -182,8 +168,8 @@ class Producers:
         return tuple(sources)
 
     def _call(self, tensor: torch.Tensor) -> int:
-        number = self._calls.get(id(tensor), -1)
-        if number != -1 and self._held is None and self._references[id(tensor)]() is not tensor:
+        number = self.calls.get(id(tensor), -1)
+        if number != -1 and self.held is None and self._references[id(tensor)]() is not tensor:
             return -1
         return number
 
@@ -192,12 +178,13 @@ class Step:
     """One call of a plan, and what to keep of it: laid out to be read quickly."""
 
     __slots__ = (
-        "address", "call", "copies", "handed_on", "is_module", "is_origin", "kept", "shape",
-        "sources", "weights", "what",
+        "address", "call", "handed_on", "is_module", "is_origin", "is_simple", "keeps", "kept",
+        "number", "shape", "sources", "weights", "what",
     )  # fmt: skip
 
-    def __init__(self, plan: Plan, call: Call) -> None:
+    def __init__(self, plan: Plan, call: Call, number: int) -> None:
         self.call = call
+        self.number = number
         self.what = call.what
         self.is_module = call.is_module
         self.sources = call.sources
@@ -209,6 +196,15 @@ class Step:
         self.handed_on = call.returned[0].handed_on if single else None
         self.is_origin = single and call.returned[0].address in plan.handed_on
         self.address = call.returned[0].address if single else ""
+        self.is_simple = False
+        self.keeps: str | None = None  #: the address of a simple step's value, where it is kept
+
+    def settle(self) -> None:
+        """Note, now that it is known what is kept, whether nothing is to be done but that."""
+        is_plain = self.handed_on is None and not self.is_origin and not self.call.marks
+        has_one = self.shape is not None and len(self.kept) <= 1
+        self.is_simple = is_plain and has_one and self.weights is None
+        self.keeps = self.kept[0][1] if self.is_simple and self.kept else None
 
 
 @dataclass(slots=True)
@@ -239,12 +235,15 @@ def choose(plan: Plan, selection: Selection) -> Choice | None:
             _choose_part(plan, selection, part, place, kept, listed)
         if not call.is_module:
             _choose_weights(plan, selection, call, number, kept, rows)
-    choice = Choice([Step(plan, call) for call in plan.calls], tuple(kept), selection.everything)
+    steps = [Step(plan, call, number) for number, call in enumerate(plan.calls)]
+    choice = Choice(steps, tuple(kept), selection.everything)
     for address, (number, index) in kept.items():
         if index < 0:
             choice.steps[number].weights = address
         else:
             choice.steps[number].kept.append((index, address))
+    for step in steps:
+        step.settle()
     if not plan.complete and not selection.is_complete(kept, len(plan.network.layers) - 1):
         return None
     if plan.may_stop and not selection.everything:

@@ -14,10 +14,10 @@ its version; it is copied at once from then on, and the pass is made once more.
 from __future__ import annotations
 
 import functools
-import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, NoReturn
 
 import torch
@@ -64,6 +64,8 @@ class Replay(Pass):
         self._plan = plan
         self._steps = choice.steps
         self._choice = choice
+        self._last = choice.last
+        self._kinds, self._copied = plan.kinds, plan.copied
         self._lasting = frozenset(map(id, held))
         written = frozenset(plan.written)
         self._guarded = [tensor for i, tensor in enumerate(held) if i not in written]
@@ -73,10 +75,11 @@ class Replay(Pass):
         }
         self._producers = Producers(holding=choice.everything)
         self._producers.receive(received.values())
+        self._calls, self._held = self._producers.calls, self._producers.held
         self._unsealed: list[nn.Module] = []
         self._cursor = 0
         self.stopped = False  #: whether everything that was asked for was there before the end
-        self._owner = threading.get_ident()
+        self._owner = get_ident()
 
     def overwritten(self) -> set[str]:
         """Return the addresses whose values were written to since they were kept."""
@@ -135,7 +138,8 @@ class Replay(Pass):
     def _seal(self, module: nn.Module, args: Any) -> None:
         # What PyTorch's own layers call is their affair, and need not pass by here.
         # Not where one is in training mode, and may write to its statistics.
-        if self._is_ours() and not module.training and _is_innermost(self):
+        mine = self.is_active and get_ident() == self._owner
+        if mine and not module.training and _is_innermost(self):
             torch._C._pop_torch_function_stack()
             self._unsealed.append(module)
 
@@ -145,7 +149,7 @@ class Replay(Pass):
             torch._C._push_on_torch_function_stack(self)
 
     def _sealed_ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        if not self._is_ours():
+        if not self.is_active or get_ident() != self._owner:
             return
         if self._unsealed and self._unsealed[-1] is module:
             try:
@@ -155,17 +159,12 @@ class Replay(Pass):
         else:
             self._ended(module, args, result)
 
-    def _is_ours(self) -> bool:
-        """Whether a call is one of this pass.
-
-        What other threads call is not: no pass that was planned calls modules in other threads, so
-        it is somebody else who uses the model meanwhile. They may call it while hooks come and go,
-        one entry after the other, and so with hooks that have ended, or without what they take.
-        """
-        return self.is_active and threading.get_ident() == self._owner
+    # What other threads call is no call of this pass: none that was planned calls modules in other
+    # threads, so it is somebody else who uses the model meanwhile. They may call it while hooks
+    # come and go, one entry after the other: with hooks that have ended, or without what they take.
 
     def _ended_with_kwargs(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if not self._is_ours():
+        if not self.is_active or get_ident() != self._owner:
             return
         kwargs, result = rest
         with torch._C.DisableTorchFunction():
@@ -176,7 +175,7 @@ class Replay(Pass):
             self._module_ended(module, [*args, *kwargs.values()], result)
 
     def _ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        if not self._is_ours():
+        if not self.is_active or get_ident() != self._owner:
             return
         with torch._C.DisableTorchFunction():
             self._module_ended(module, args, result)
@@ -186,22 +185,24 @@ class Replay(Pass):
         step = self._steps[number] if 0 <= number < len(self._steps) else None
         if step is None or not step.is_module or step.what() is not module:
             self._diverge()
-        self._follow(number, step, args, result)
+        self._follow(step, args, result)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kinds = self._plan.kinds
-        kind = kinds.get(func)
+        kind = self._kinds.get(func)
+        if kind == "plain" and not kwargs:  # as most are
+            return func(*args)
         if kind is None:
-            kind = kinds[func] = functions.kind(func, self._plan.functions, self._plan.met)
-        if kwargs is None:
-            kwargs = {}
-        if kind == "plain" and "out" not in kwargs and not kwargs.get("inplace"):
+            kind = functions.kind(func, self._plan.functions, self._plan.met)
+            self._kinds[func] = kind
+        kwargs = kwargs or {}
+        in_place = "out" in kwargs or kwargs.get("inplace")
+        if kind == "plain" and not in_place:
             return func(*args, **kwargs)
         if kind == "foreign":
             self._diverge()
-        if kind != "step" or kwargs.get("inplace") or "out" in kwargs:
+        if kind != "step" or in_place:
             self._guard(func, args, kwargs)
             if kind not in ("writing step", "step"):
                 return func(*args, **kwargs)
@@ -212,7 +213,7 @@ class Replay(Pass):
             self._diverge()
         if step.weights is not None:
             self.values[step.weights] = attention.FusedCall(args, kwargs).weights()
-        self._follow(number, step, [*args, *kwargs.values()] if kwargs else args, result)
+        self._follow(step, [*args, *kwargs.values()] if kwargs else args, result)
         return result
 
     def _guard(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -226,17 +227,68 @@ class Replay(Pass):
     def _guarded_storages(self) -> frozenset[int]:
         return frozenset(map(functions.storage_of, self._guarded))
 
-    def _follow(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
+    def _follow(self, step: Step, args: Sequence[Any], result: Any) -> None:
         """Hold what a call was given and has returned against the plan; keep what is chosen."""
-        if not self._producers.are(args, step.sources):
+        self._check_sources(args, step.sources)
+        self._cursor = step.number + 1
+        if not step.is_simple or type(result) is not torch.Tensor:
+            self._follow_any(step, args, result)
+        else:
+            # The way that most calls go, without a further call for any of this.
+            if result.shape != step.shape:
+                self._diverge()
+            try:
+                version = result._version
+            except RuntimeError:  # made in inference mode, where none are counted
+                self._diverge()
+            address = step.keeps
+            if self._held is None:
+                self._producers.note(result, step.number)
+            else:
+                self._calls[id(result)] = step.number
+                self._held.append(result)
+            if address is not None:
+                base = result._base
+                if (
+                    address in self._copied
+                    or id(result) in self._lasting
+                    or (base is not None and id(base) in self._lasting)
+                ):
+                    result = result.clone()
+                else:
+                    self._versions.append((address, result, version))
+                self.values[address] = result
+        if step.number == self._last:
+            self.stopped = True
+            raise PassComplete
+
+    def _check_sources(self, args: Sequence[Any], expected: tuple[int, ...]) -> None:
+        """Raise Diverged where arguments do not come from these calls."""
+        if self._held is None:
+            if self._producers.of(args) != expected:
+                self._diverge()
+            return
+        known, count, index = self._calls.get, len(expected), 0
+        for arg in args:
+            if isinstance(arg, torch.Tensor):
+                if index == count or known(id(arg), -1) != expected[index]:
+                    self._diverge()
+                index += 1
+            elif type(arg) is list or type(arg) is tuple:
+                if self._producers.of(args) != expected:
+                    self._diverge()
+                return
+        if index != count:
             self._diverge()
-        self._cursor = number + 1
+
+    def _follow_any(self, step: Step, args: Sequence[Any], result: Any) -> None:
+        """Keep what is chosen of a call that attends, hands on, or returns something else."""
+        number = step.number
         if step.is_module and step.call.marks:  # a softmax that makes attention weights
             self._handed[str(step.call.attention)] = (weakref.ref(result), result._version)
             if step.weights is not None:
                 self.values[step.weights] = attention.marking(args[0])(result)
         if step.shape is not None and type(result) is torch.Tensor:
-            # The way that most calls go, without a further call for any of this.
             if result.shape != step.shape or result.is_inference():
                 self._diverge()
             self._producers.note(result, number)
@@ -248,9 +300,6 @@ class Replay(Pass):
                 self._keep(address, result, args[0] if step.call.marks else None)
         elif step.call.returned:
             self._follow_parts(number, step, args, unpacked(result) if step.is_module else result)
-        if number == self._choice.last:
-            self.stopped = True
-            raise PassComplete
 
     def _follow_parts(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
         call = step.call
@@ -278,7 +327,7 @@ class Replay(Pass):
         if scores is not None:
             value = attention.marking(scores)(value)
         elif (
-            address in self._plan.copied
+            address in self._copied
             or id(value) in self._lasting
             or (base is not None and id(base) in self._lasting)
         ):
