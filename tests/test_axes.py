@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.axes import ORDER, NamedArray, carried, named_axes, presented
+from layerscope.axes import ORDER, LazyArrays, NamedArray, carried, named_axes, presented
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,31 @@ def test_other_types_arrive_as_they_are(dtype: type) -> None:
     kept, was = carried(values)
     assert kept is values
     assert was is None
+
+
+def test_lazy_arrays_are_made_when_they_are_asked_for() -> None:
+    asked: list[str] = []
+
+    def make(address: str) -> NamedArray:
+        asked.append(address)
+        return NamedArray(np.full(2, len(asked)), ("unit",))
+
+    shown = NamedArray(np.zeros(2), ("unit",), {"dtype": "bfloat16"})
+    arrays = LazyArrays(["a", "b", "c"], make, {"b": shown})
+    assert (list(arrays), len(arrays), "c" in arrays, "d" in arrays) == (
+        ["a", "b", "c"],
+        3,
+        True,
+        False,
+    )
+    assert arrays.upcast == {"bfloat16"}
+    assert asked == []
+    assert arrays["b"] is shown
+    assert arrays["c"] is arrays["c"]
+    assert asked == ["c"]
+    with pytest.raises(KeyError):
+        arrays["d"]
+    copied = pickle.loads(pickle.dumps(arrays))
+    assert type(copied) is dict
+    assert list(copied) == ["a", "b", "c"]
+    assert asked == ["c", "a"]

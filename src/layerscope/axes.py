@@ -6,7 +6,7 @@ shown to everyone else in one order: ``sample`` first, ``channel`` or ``unit`` l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -81,6 +81,51 @@ class NamedArray:
         values = self.values.transpose([self.axes.index(name) for name in order])
         values.flags.writeable = False
         return NamedArray(values, order, self.attrs)
+
+
+class LazyArrays(Mapping[str, NamedArray]):
+    """Arrays by address, each made when it is first asked for.
+
+    A pass has hundreds of them, of which few are looked at.
+
+    Parameters
+    ----------
+    addresses
+        All of them, in order.
+    make
+        Makes the array of one.
+    made
+        Those that are there already.
+    """
+
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        make: Callable[[str], NamedArray],
+        made: Mapping[str, NamedArray],
+    ) -> None:
+        self._arrays: dict[str, NamedArray | None] = {a: made.get(a) for a in addresses}
+        self._make = make
+        #: The types of values that are shown in another; an array that is yet to be made has none.
+        self.upcast = frozenset(str(a.attrs["dtype"]) for a in made.values() if "dtype" in a.attrs)
+
+    def __getitem__(self, address: str) -> NamedArray:
+        array = self._arrays[address]
+        if array is None:
+            array = self._arrays[address] = self._make(address)
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._arrays
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, NamedArray]]]:
+        return dict, (dict(self.items()),)
 
 
 def carried(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str | None]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from layerscope.axes import NamedArray, named_axes
+from layerscope.axes import LazyArrays, NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
 from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.parts import is_record
@@ -37,7 +37,13 @@ from layerscope.backends.torch_misfits import explain
 from layerscope.backends.torch_plan import Log, Plan, choose
 from layerscope.backends.torch_replay import Diverged, Replay
 from layerscope.backends.torch_sharded import awaits_first_call, refuse_pass
-from layerscope.backends.torch_tensors import Originals, is_value, lasting_tensors, read
+from layerscope.backends.torch_tensors import (
+    Originals,
+    is_readable,
+    is_value,
+    lasting_tensors,
+    read,
+)
 from layerscope.backends.torch_untouched import (
     Writes,
     inference,
@@ -243,7 +249,7 @@ class TorchBackend:
             plan.copied.update(overwritten)
         return Run(
             plan.network,
-            {a: _array(v, plan.axes[a]) for a, v in replay.ordered().items()},
+            _arrays(replay.ordered(), plan.axes),
             {name: _array(v, plan.input_axes[name]) for name, v in given.received.items()},
             plan.aliases,
             _to_arrays(output) if complete else None,
@@ -399,7 +405,7 @@ class TorchBackend:
         axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
         return Run(
             network,
-            {address: _array(value, axes[address]) for address, value in trace.values.items()},
+            _arrays(trace.values, axes),
             {name: _array(v, trace.input_axes[name]) for name, v in given.received.items()},
             trace.aliases,
             _to_arrays(output) if complete else None,
@@ -440,6 +446,13 @@ class _Given:
 def _wants_gradients(error: Exception) -> bool:
     """Whether a forward pass failed because gradients are not tracked."""
     return isinstance(error, RuntimeError) and "does not require grad" in str(error)
+
+
+def _arrays(values: Mapping[str, Any], axes: Mapping[str, tuple[str, ...] | None]) -> LazyArrays:
+    """The values as arrays: at once where that takes work or frees memory, else when asked for."""
+    later = {address: value for address, value in values.items() if is_readable(value)}
+    made = {a: _array(value, axes[a]) for a, value in values.items() if a not in later}
+    return LazyArrays(values, lambda address: _array(later[address], axes[address]), made)
 
 
 def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:

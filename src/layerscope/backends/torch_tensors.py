@@ -182,18 +182,23 @@ _READABLE = frozenset({
 })  # fmt: skip
 
 
-def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
-    """The tensor's own memory where it is on the CPU, and the type it had where that changed.
-
-    Types that NumPy lacks become float32. Raises ModelError where it has no values.
-    """
-    if (
+def is_readable(tensor: torch.Tensor) -> bool:
+    """Whether NumPy can read a tensor's memory as it is, now and later on."""
+    return (
         type(tensor) is torch.Tensor
         and tensor.dtype in _READABLE
         and tensor.is_cpu
         and tensor.layout is torch.strided
         and not (tensor.requires_grad or tensor.is_conj() or tensor.is_neg() or tensor.is_nested)
-    ):
+    )
+
+
+def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
+    """The tensor's own memory where it is on the CPU, and the type it had where that changed.
+
+    Types that NumPy lacks become float32. Raises ModelError where it has no values.
+    """
+    if is_readable(tensor):
         return tensor.numpy(), None
     tensor = whole(tensor.detach())
     if tensor.is_meta:

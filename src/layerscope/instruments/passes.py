@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.axes import NamedArray
+from layerscope.axes import LazyArrays, NamedArray
 from layerscope.backends import backend_for
 from layerscope.backends.base import Backend
 from layerscope.backends.origin import origin_of
@@ -229,7 +229,10 @@ def _indices(network: Network) -> int | None:
 
 def upcast_notes(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
     """What to say of values that are shown in another type than they have."""
-    types = sorted({str(a.attrs["dtype"]) for a in values.values() if "dtype" in a.attrs})
+    if isinstance(values, LazyArrays):
+        types = sorted(values.upcast)
+    else:
+        types = sorted({str(a.attrs["dtype"]) for a in values.values() if "dtype" in a.attrs})
     quantized = [name for name in types if name.startswith(("qint", "quint"))]
     plain = [name for name in types if name not in quantized]
     notes = [f"{' and '.join(plain)} values are shown as float32"] if plain else []
