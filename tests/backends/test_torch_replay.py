@@ -535,3 +535,69 @@ def test_what_the_model_expects_is_asked_of_it_as_it_is() -> None:
         assert look().input.sizes["channel"] == 5
     model.insert(0, nn.Conv2d(2, 5, 1))
     assert look().input.sizes["channel"] == 2
+
+
+class Attends(nn.Module):
+    """Attention whose query and key somebody else may write to later on."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.q, self.k = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.register_buffer("cache", torch.rand(2, 1, 3, 4))
+        self.register_buffer("mask", torch.ones(3, 3).tril().bool())
+        self.memory = np.ones((2, 1, 3, 4), np.float32)
+
+    def forward(self, x: Any) -> Any:
+        x = x[:, None]
+        q, k, mask = self.q(x), self.k(x), None
+        if self.how == "cache":
+            k = self.cache[:, :, :3]
+        if self.how == "data":
+            k = self.cache.data
+        if self.how == "mask":
+            mask = self.mask
+        if self.how == "numpy":
+            self.memory[:] = k.float().numpy()
+            k = torch.as_tensor(self.memory)
+        if self.how == "shared":
+            k = torch.from_numpy(self.memory)
+        if self.how == "memory":
+            k = k.float()
+            self.memory = k.numpy()
+        y = F.scaled_dot_product_attention(q, k, x, mask)
+        if self.how == "written":
+            k.zero_()
+        return y
+
+    def disturb(self) -> None:
+        self.cache.zero_()
+        self.mask.zero_()
+        self.memory[:] = 0
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize(
+    "how", ["", "cache", "data", "mask", "numpy", "shared", "memory", "written"]
+)
+def test_attention_weights_are_those_of_the_pass_whenever_they_are_read(
+    how: str, autocast: bool, replays: list[Replay]
+) -> None:
+    torch.manual_seed(0)
+    model = Attends(how)
+    x = np.random.default_rng(0).random((2, 3, 4), np.float32)
+    begin = copy.deepcopy(model)
+    expected = None
+    for _ in range(4):
+        model.load_state_dict(begin.state_dict())
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            acts = ls.activations(model, x)
+        model.disturb()
+        with torch.inference_mode():
+            weights = acts["attention"].values.copy()
+        expected = weights if expected is None else expected
+        np.testing.assert_array_equal(weights, expected)
+        assert "masked" in acts["attention"].coords
+        assert acts["attention"].coords["masked"].values.any() == (how == "mask")
+    if how in ("", "mask"):
+        assert replays

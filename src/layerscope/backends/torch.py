@@ -27,6 +27,7 @@ from layerscope.backends.torch_arguments import (
     signature,
     tensors_by_name,
 )
+from layerscope.backends.torch_attention import FusedCall
 from layerscope.backends.torch_calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch_calls import intercepted, looking, unpacked
 from layerscope.backends.torch_exported import example as exported_example
@@ -449,10 +450,22 @@ def _wants_gradients(error: Exception) -> bool:
 
 
 def _arrays(values: Mapping[str, Any], axes: Mapping[str, tuple[str, ...] | None]) -> LazyArrays:
-    """The values as arrays: at once where that takes work or frees memory, else when asked for."""
-    later = {address: value for address, value in values.items() if is_readable(value)}
+    """The values as arrays: at once where that takes work or frees memory, else when asked for.
+
+    Attention weights are computed when they are asked for, where a pass has kept what they are
+    computed from.
+    """
+    later = {a: v for a, v in values.items() if isinstance(v, FusedCall) or is_readable(v)}
     made = {a: _array(value, axes[a]) for a, value in values.items() if a not in later}
-    return LazyArrays(values, lambda address: _array(later[address], axes[address]), made)
+
+    def make(address: str) -> NamedArray:
+        value = later[address]
+        if isinstance(value, FusedCall):
+            with torch.inference_mode(False), torch.no_grad():
+                value = value.weights()
+        return _array(value, axes[address])
+
+    return LazyArrays(values, make, made)
 
 
 def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:

@@ -36,6 +36,28 @@ class FusedCall:
         query, key = self.sources
         return (*query.shape[:-1], key.shape[-2])
 
+    def tensors(self) -> list[torch.Tensor]:
+        """Return the tensors that the weights are computed from."""
+        given = (self._given.get(name) for name in ("query", "key", "attn_mask"))
+        return [tensor for tensor in given if tensor is not None]
+
+    def later(self) -> FusedCall | None:
+        """Return what the weights can be computed from when somebody asks for them.
+
+        None where they are to be computed now: on another device, whose memory is to be free again,
+        and under autocast, which decides of types as they are computed.
+        """
+        tensors = self.tensors()
+        plain = all(type(tensor) is torch.Tensor and tensor.is_cpu for tensor in tensors)
+        if not plain or torch.is_autocast_enabled("cpu"):
+            return None
+        names = ("query", "key", "attn_mask", "is_causal", "scale", "enable_gqa")
+        given = {name: self._given[name] for name in names if name in self._given}
+        for name in ("query", "key", "attn_mask"):
+            if given.get(name) is not None and given[name].requires_grad:
+                given[name] = given[name].detach()
+        return FusedCall((), given)
+
     def weights(self) -> torch.Tensor:
         """Compute the weights, ``(sample, head, query, key)``."""
         query, key = (tensor.detach() for tensor in self.sources)

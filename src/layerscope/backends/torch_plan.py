@@ -200,10 +200,9 @@ class Step:
         self.keeps: str | None = None  #: the address of a simple step's value, where it is kept
 
     def settle(self) -> None:
-        """Note, now that it is known what is kept, whether nothing is to be done but that."""
-        is_plain = self.handed_on is None and not self.is_origin and not self.call.marks
+        """Note, now that it is known what is kept, whether it is one value and no attention."""
         has_one = self.shape is not None and len(self.kept) <= 1
-        self.is_simple = is_plain and has_one and self.weights is None
+        self.is_simple = has_one and self.weights is None and not self.call.marks
         self.keeps = self.kept[0][1] if self.is_simple and self.kept else None
 
 

@@ -60,7 +60,8 @@ class Replay(Pass):
         received: Mapping[str, torch.Tensor],
     ) -> None:
         super().__init__()
-        self.values: dict[str, torch.Tensor] = {}
+        #: The values kept; of attention weights, what they can be computed from.
+        self.values: dict[str, torch.Tensor | attention.FusedCall] = {}
         self._plan = plan
         self._steps = choice.steps
         self._choice = choice
@@ -76,6 +77,9 @@ class Replay(Pass):
         self._producers = Producers(holding=choice.everything)
         self._producers.receive(received.values())
         self._calls, self._held = self._producers.calls, self._producers.held
+        #: Values that nobody else writes to, or what they are views of; they are kept, so that no
+        #: other tensors take their identities.
+        self._own_memory: set[int] = set()
         self._unsealed: list[nn.Module] = []
         self._cursor = 0
         self.stopped = False  #: whether everything that was asked for was there before the end
@@ -91,38 +95,39 @@ class Replay(Pass):
         # As ``register_forward_hook`` does it, without an object for each of thousands of hooks,
         # whose making and removing takes longer than what they do.
         plan, key = self._plan, -id(self)
-        hooked: list[nn.Module] = []
+        entries: list[dict[int, Any]] = []  #: the dicts that hold something of ours
+
+        def put(held: dict[int, Any], value: Any) -> None:
+            entries.append(held)
+            held[key] = value
+
         try:
             for module in modules:
                 if isinstance(module, torch.jit.ScriptModule):
                     continue  # takes no hooks
-                hooked.append(module)
                 hook: Any = self._ended
                 if id(module) in plan.with_kwargs or isinstance(module, nn.MultiheadAttention):
-                    module._forward_hooks_with_kwargs[key] = True
+                    put(module._forward_hooks_with_kwargs, True)
                     hook = self._ended_with_kwargs
                 elif id(module) in plan.sealed:
-                    module._forward_pre_hooks[key] = self._seal
+                    put(module._forward_pre_hooks, self._seal)
                     hook = self._sealed_ended
-                module._forward_hooks[key] = hook
-                module._forward_hooks_always_called[key] = True
+                put(module._forward_hooks, hook)
+                put(module._forward_hooks_always_called, True)
             with running(self), self:
                 try:
                     yield
                 finally:
                     self._unseal()
         finally:
-            for module in hooked:
-                module._forward_pre_hooks.pop(key, None)
-                module._forward_hooks.pop(key, None)
-                module._forward_hooks_with_kwargs.pop(key, None)
-                module._forward_hooks_always_called.pop(key, None)
+            for held in entries:
+                held.pop(key, None)
 
     def __deepcopy__(self, memo: Any) -> Replay:
         # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
         return self
 
-    def ordered(self) -> dict[str, torch.Tensor]:
+    def ordered(self) -> dict[str, torch.Tensor | attention.FusedCall]:
         """Return the values that were kept, in the order of the plan."""
         return {a: self.values[a] for a in self._choice.addresses if a in self.values}
 
@@ -212,7 +217,7 @@ class Replay(Pass):
         if step is None or step.is_module or step.what != func:
             self._diverge()
         if step.weights is not None:
-            self.values[step.weights] = attention.FusedCall(args, kwargs).weights()
+            self._attend(step.weights, attention.FusedCall(args, kwargs))
         self._follow(step, [*args, *kwargs.values()] if kwargs else args, result)
         return result
 
@@ -224,6 +229,10 @@ class Replay(Pass):
                 self._diverge()
 
     @functools.cached_property
+    def _gives_memory(self) -> bool:
+        return any(map(functions.gives_memory, self._plan.functions))
+
+    @functools.cached_property
     def _guarded_storages(self) -> frozenset[int]:
         return frozenset(map(functions.storage_of, self._guarded))
 
@@ -231,6 +240,8 @@ class Replay(Pass):
         """Hold what a call was given and has returned against the plan; keep what is chosen."""
         self._check_sources(args, step.sources)
         self._cursor = step.number + 1
+        if type(result) is tuple and len(result) == 2 and result[1] is None:
+            result = result[0]  # as attention returns it without its weights
         if not step.is_simple or type(result) is not torch.Tensor:
             self._follow_any(step, args, result)
         else:
@@ -241,6 +252,12 @@ class Replay(Pass):
                 version = result._version
             except RuntimeError:  # made in inference mode, where none are counted
                 self._diverge()
+            if step.handed_on is not None:
+                reference, was = self._handed.get(step.handed_on, (None, -1))
+                if reference is None or reference() is not result or version != was:
+                    self._diverge()
+            elif step.is_origin:
+                self._handed[step.address] = (weakref.ref(result), version)
             address = step.keeps
             if self._held is None:
                 self._producers.note(result, step.number)
@@ -257,6 +274,7 @@ class Replay(Pass):
                     result = result.clone()
                 else:
                     self._versions.append((address, result, version))
+                    self._own_memory.add(id(result if base is None else base))
                 self.values[address] = result
         if step.number == self._last:
             self.stopped = True
@@ -288,17 +306,7 @@ class Replay(Pass):
             self._handed[str(step.call.attention)] = (weakref.ref(result), result._version)
             if step.weights is not None:
                 self.values[step.weights] = attention.marking(args[0])(result)
-        if step.shape is not None and type(result) is torch.Tensor:
-            if result.shape != step.shape or result.is_inference():
-                self._diverge()
-            self._producers.note(result, number)
-            if step.handed_on is not None:
-                self._check_handed_on(result, step.handed_on)
-            elif step.is_origin:
-                self._handed[step.address] = (weakref.ref(result), result._version)
-            for _, address in step.kept:
-                self._keep(address, result, args[0] if step.call.marks else None)
-        elif step.call.returned:
+        if step.call.returned:
             self._follow_parts(number, step, args, unpacked(result) if step.is_module else result)
 
     def _follow_parts(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
@@ -322,15 +330,34 @@ class Replay(Pass):
         if reference is None or reference() is not value or version != value._version:
             self._diverge()
 
-    def _keep(self, address: str, value: torch.Tensor, scores: torch.Tensor | None) -> None:
+    def _attend(self, address: str, call: attention.FusedCall) -> None:
+        """Keep the weights of a call, or what they are computed from when they are asked for."""
+        tensors = call.tensors()
+        later = None
+        if address not in self._copied and self._are_of_this_pass(tensors):
+            later = call.later()
+        if later is None:
+            self.values[address] = call.weights()
+            return
+        self.values[address] = later
+        self._versions += [(address, tensor, tensor._version) for tensor in tensors]
+
+    def _are_of_this_pass(self, tensors: Sequence[torch.Tensor]) -> bool:
+        """Whether these are values of this pass, or views of such, and known to nobody else."""
+        if self._held is None or self._gives_memory:
+            return False
+        bases = (tensor if tensor._base is None else tensor._base for tensor in tensors)
+        return all(id(base) in self._own_memory for base in bases)
+
+    def _is_lasting(self, value: torch.Tensor) -> bool:
+        """Whether a tensor is one that the model holds, or a view of one."""
         base = value._base
+        return id(value) in self._lasting or (base is not None and id(base) in self._lasting)
+
+    def _keep(self, address: str, value: torch.Tensor, scores: torch.Tensor | None) -> None:
         if scores is not None:
             value = attention.marking(scores)(value)
-        elif (
-            address in self._copied
-            or id(value) in self._lasting
-            or (base is not None and id(base) in self._lasting)
-        ):
+        elif address in self._copied or self._is_lasting(value):
             value = value.clone()
         else:
             self._versions.append((address, value, value._version))
