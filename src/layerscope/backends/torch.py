@@ -460,10 +460,11 @@ def _arrays(values: Mapping[str, Any], axes: Mapping[str, tuple[str, ...] | None
 
     def make(address: str) -> NamedArray:
         value = later[address]
-        if isinstance(value, FusedCall):
-            with torch.inference_mode(False), torch.no_grad():
-                value = value.weights()
-        return _array(value, axes[address])
+        with torch._C.DisableTorchFunction():  # where a model's own code reads what it looked at
+            if isinstance(value, FusedCall):
+                with torch.inference_mode(False), torch.no_grad():
+                    value = value.weights()
+            return _array(value, axes[address])
 
     return LazyArrays(values, make, made)
 
