@@ -258,6 +258,30 @@ def test_weights_that_another_thread_writes_meanwhile_are_said_to_be() -> None:
     assert torch.equal(model[0][0].weight, (weight + 1) + 1)
 
 
+@pytest.mark.parametrize("looks_before", [0, 1, 2])
+def test_an_interrupt_leaves_everything_as_it_was(looks_before: int) -> None:
+    for name in called(net()):
+        model = net()
+        interrupted = [False]
+
+        def interrupt(*_: Any, now: list[bool] = interrupted) -> None:
+            if now[0]:
+                raise KeyboardInterrupt
+
+        model.get_submodule(name).register_forward_hook(interrupt)
+        for _ in range(looks_before):
+            ls.activations(model, images(1)[0])
+        before = state(model)
+        interrupted[0] = True
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                ls.activations(model, images(1)[0])
+            assert same_state(state(model), before)
+            assert torch._C._len_torch_function_stack() == 0
+        interrupted[0] = False
+        at_once([lambda: ls.activations(model, images(1)[0])])  # noqa: B023
+
+
 class LooksAtItself(nn.Module):
     """A model whose own code looks at a part of it."""
 
