@@ -344,3 +344,39 @@ def test_sources_of_inputs_given_by_name() -> None:
     network = ls.activations(Named(), x).network
     assert network["out"].inputs == ("left", "right")
     assert network.notes == ()
+
+
+@keras.saving.register_keras_serializable("layerscope tests")
+class LooksAtItself(keras.Model):
+    """A model whose own code looks at a part of it, where values can be looked at."""
+
+    def __init__(self, layers: Any) -> None:
+        super().__init__()
+        self.part = keras.Sequential([keras.layers.Dense(4, activation="relu", name="a")])
+        self.end = keras.layers.Dense(2, name="end")
+        self.layers_of_part = layers
+        self.seen: list[Any] = []
+
+    def call(self, x: Any) -> Any:
+        if not isinstance(x, keras.KerasTensor):
+            acts = ls.activations(self.part, keras.ops.convert_to_numpy(x), self.layers_of_part)
+            self.seen.append(acts["a"].values)
+        return self.end(self.part(x))
+
+
+@pytest.mark.parametrize("inner", [None, "a"])
+def test_a_model_may_look_at_a_part_of_itself(inner: Any) -> None:
+    model = LooksAtItself(inner)
+    x = reference.MLP_INPUT
+    model(x)
+    hidden = keras.ops.convert_to_numpy(model.part(x))
+    everything = ls.activations(model, x)
+    part, end = everything
+    assert (part.rstrip("_0123456789"), end) == ("sequential", "end")
+    for outer in (None, part, "end", None):
+        acts = ls.activations(model, x, layers=outer)
+        assert list(acts) == ([part, end] if outer is None else [outer])
+        for address in acts:
+            np.testing.assert_allclose(acts[address], everything[address], rtol=1e-5)
+        np.testing.assert_allclose(model.seen[-1], hidden, rtol=1e-5)
+    np.testing.assert_allclose(everything[part], hidden, rtol=1e-5)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from keras.src.backend import nn as backend_nn
 from keras.src.ops.nn import DotProductAttention
 
 from layerscope.backends.trace import Trace
+from layerscope.backends.turns import here
 
 #: Layers that project a query and a key for each head.
 MULTI_HEADED = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
@@ -62,7 +62,7 @@ class AttentionWatch:
         self._trace = trace
         self._is_value = is_value
         self._stack: list[_Running] = []
-        self._owner = threading.get_ident()
+        self._owner = here()
 
     @contextmanager
     def running(self, operation: Any, args: Any, kwargs: Any) -> Iterator[None]:
@@ -138,7 +138,7 @@ class AttentionWatch:
         @functools.wraps(original)
         def attend(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
-            if threading.get_ident() == self._owner and self._is_value(result):
+            if here() == self._owner and self._is_value(result):
                 bound = signature.bind(*args, **kwargs)
                 bound.apply_defaults()
                 passed = bound.arguments
@@ -163,7 +163,7 @@ class AttentionWatch:
             outer = self._stack[-1] if self._stack else None
             if outer is None or outer.operation is not args[0]:
                 return result
-            if threading.get_ident() == self._owner and self._is_value(weights):
+            if here() == self._owner and self._is_value(weights):
                 mask = signature.bind(*args, **kwargs).arguments.get("scores_mask")
                 if mask is not None and len(mask.shape) == 2:
                     mask = ops.expand_dims(mask, -2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from layerscope.backends.keras_attention import AttentionWatch
 from layerscope.backends.keras_conversions import converted, inputs_followed
 from layerscope.backends.keras_messages import Complaints, plain_messages
 from layerscope.backends.trace import Subject, Trace
+from layerscope.backends.turns import here
 
 #: Makes a call: given the method replaced, the operation and its arguments.
 Perform = Callable[[Any, Any, Any, Any], Any]
@@ -72,14 +72,12 @@ def _watched(kind: Any, seen: _Seen) -> Iterator[None]:
     trace = seen.trace
     attention = seen.attention
     original = kind.__call__
-    owner = threading.get_ident()
+    owner = here()
 
     @functools.wraps(original)
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
         # A layer's call goes on to be an operation's, by then with its inputs cast: once is enough.
-        mine = threading.get_ident() == owner and (
-            kind is keras.Layer or not isinstance(operation, keras.Layer)
-        )
+        mine = here() == owner and (kind is keras.Layer or not isinstance(operation, keras.Layer))
         subject = seen.subject_of(operation) if mine else None
         if subject is None:
             return original(operation, *args, **kwargs)

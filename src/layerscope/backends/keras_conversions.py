@@ -8,7 +8,6 @@ which no layer returned. It is taken for what went in, so that the edges are tho
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 
 from layerscope.backends.trace import Trace
+from layerscope.backends.turns import here
 
 
 @contextmanager
@@ -55,12 +55,12 @@ def converted(trace: Trace, layer: Any, args: Any, kwargs: Any) -> tuple[Any, An
 def _followed(trace: Trace, name: str) -> Iterator[None]:
     """Follow what a method makes of a list of tensors, one by one."""
     original: Callable[[Any, Any], Any] = getattr(Functional, name)
-    owner = threading.get_ident()
+    owner = here()
 
     @functools.wraps(original)
     def method(model: Any, flat_inputs: Any) -> Any:
         outcome = original(model, flat_inputs)
-        if threading.get_ident() == owner:
+        if here() == owner:
             for given, new in zip(flat_inputs, outcome, strict=False):
                 if new is not given:
                     _follow(trace, given, new)

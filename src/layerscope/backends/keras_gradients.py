@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from layerscope.backends.keras_calculus import calculus
 from layerscope.backends.keras_call_order import CallOrder
 from layerscope.backends.keras_engines import Engine
 from layerscope.backends.keras_pass import watched
-from layerscope.backends.turns import in_turn
+from layerscope.backends.turns import here, in_turn
 from layerscope.backends.untouched import random_state_kept
 from layerscope.selection import Selection
 
@@ -118,10 +117,10 @@ def _before(owners: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
 
 
 def _noting(activation: Callable[[Any], Any], lists: list[list[Any]]) -> Callable[[Any], Any]:
-    owner = threading.get_ident()
+    owner = here()
 
     def noted(x: Any) -> Any:
-        if threading.get_ident() == owner:  # others may call the model meanwhile
+        if here() == owner:  # others may call the model meanwhile
             for each in lists:
                 each.append(x)
         return x if activation is None else activation(x)

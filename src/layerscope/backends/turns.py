@@ -25,11 +25,12 @@ _PATIENCE = 0.5
 
 
 class _Turn:
-    """The lock, and which thread holds it."""
+    """The lock, which thread holds it, and how many looks of its are around each other."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.holder: int | None = None
+        self.depth = 0
 
 
 _turn = _Turn()
@@ -62,12 +63,22 @@ def in_turn(method: _Method) -> _Method:
             _await(turn)
         with turn.lock:  # given back whatever comes, an interrupt too
             before, turn.holder = turn.holder, me
+            turn.depth += 1
             try:
                 return method(*args, **kwargs)
             finally:
+                turn.depth -= 1
                 turn.holder = before
 
     return waiting  # type: ignore[return-value]
+
+
+def here() -> tuple[int, int]:
+    """Return what is the same for all calls of one pass, and no others.
+
+    Another thread that uses the model is elsewhere, and so is a look that the model itself takes.
+    """
+    return threading.get_ident(), _turn.depth
 
 
 def _await(turn: _Turn) -> None:
