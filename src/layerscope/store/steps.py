@@ -24,6 +24,9 @@ from layerscope.store.wide import fits_half, wide
 
 Values = npt.NDArray[Any]
 _REMOTE_THREADS = 16  # they wait for the network, not for a processor
+#: Bytes of the last chunks of all arrays that are kept in memory. Where there are more in a folder,
+#: they are read again at each step.
+_KEPT = 8_000_000
 
 
 class Steps:
@@ -39,6 +42,7 @@ class Steps:
         self._arrays: dict[str, Stored] = {}
         self._slots = layout.slots
         self._tails: dict[str, Tail] = {}
+        self._tail_bytes = 0
         self._wide: dict[str, Stored] = {}  #: by the path of what they go on with
         for stored in layout.arrays.values():
             self.add(stored)
@@ -50,6 +54,7 @@ class Steps:
         self._arrays[stored.path] = stored
         if stored.steps > 1:
             self._tails[stored.path] = Tail(stored)
+            self._tail_bytes += stored.steps * math.prod(stored.shape) * stored.dtype.itemsize
 
     def widen(self, path: str, since: int) -> Stored:
         """Have an array go on as float32, from a step on; returns the new one."""
@@ -157,14 +162,31 @@ class Steps:
     def _put_row(self, at: int, path: str, row: Values | None) -> int:
         stored = self._arrays[path]
         if path in self._tails:
-            data = self._tails[path].with_row(at, row)
+            data = self._with_row(at, path, row)
         elif row is None:
             return 0
         elif stored.sharded:
             data = encode_shard(np.asarray(row), stored.inner, stored.dtype, stored.fill)
         else:
             data = encode_chunk(np.asarray(row), stored.dtype)
-        return self._key(stored.chunk_key(at), data)
+        written = self._key(stored.chunk_key(at), data)
+        if path in self._tails:
+            self._tails[path].begun = True
+        return written
+
+    def _with_row(self, at: int, path: str, row: Values | None) -> bytes:
+        """The last chunk of an array with one more row."""
+        tail = self._tails[path]
+        forgets = self._tail_bytes > _KEPT and isinstance(self._where, Folder)
+        if forgets and tail.begun and at % self._arrays[path].steps and not self._load(at, path):
+            raise OutputError(
+                f"{self._where.name}: {self._arrays[path].chunk_key(at)} was removed while it was "
+                "recorded into."
+            )
+        data = tail.with_row(at, row)
+        if forgets:
+            tail.forget()
+        return data
 
     def _load(self, at: int, path: str) -> int:
         stored = self._arrays[path]

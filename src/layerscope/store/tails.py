@@ -25,6 +25,7 @@ class Tail:
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
         self._rows = self._filled(0)
+        self.begun = False  #: whether there is such a chunk in the store
 
     @property
     def nbytes(self) -> int:
@@ -36,6 +37,7 @@ class Tail:
         count = at % self._stored.steps
         self._rows = self._filled(count)
         if chunk is not None:
+            self.begun = True
             whole = (self._stored.steps, *self._stored.shape)
             self._rows[:] = decode_chunk(chunk, whole, self._stored.dtype)[:count]
 
@@ -52,6 +54,10 @@ class Tail:
         whole = self._filled(self._stored.steps)
         whole[: within + 1] = self._rows[: within + 1]
         return encode_chunk(whole, self._stored.dtype)
+
+    def forget(self) -> None:
+        """Keep no rows: they are loaded again before the next one is added."""
+        self._rows = self._filled(0)
 
     def _filled(self, count: int) -> npt.NDArray[Any]:
         stored = self._stored
