@@ -230,6 +230,27 @@ def test_nonsense_in_a_configuration_is_one_sentence(saved, tmp_path, key, nonse
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("nonsense", [{"name": "x"}, "many", [1], -1.5])
+@pytest.mark.parametrize("setting", ["seed", "mean", "stddev"])
+def test_a_file_that_fails_leaves_the_next_one_alone(tmp_path, setting, nonsense):
+    layers = [keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="random_normal")]
+    text = keras.Sequential(layers).to_json()
+    config = json.loads(text)
+    config["config"]["layers"][1]["config"]["kernel_initializer"]["config"][setting] = nonsense
+    (tmp_path / "sound.json").write_text(text)
+    (tmp_path / "broken.json").write_text(json.dumps(config))
+    message = ""
+    try:
+        load_model(tmp_path / "broken.json")
+    except ModelError as error:
+        message = str(error)
+    assert "\n" not in message
+    load_model(tmp_path / "sound.json")
+    with keras.StatelessScope():
+        pass  # fills what waits to be filled
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+
+
 @pytest.mark.parametrize("ends", [None, 3, [None], [["a"]], [["i", None, 0]], {"a": 3}])
 def test_nonsense_about_the_ends_of_an_old_model_is_one_sentence(tmp_path, ends):
     layer = {

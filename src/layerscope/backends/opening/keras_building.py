@@ -64,9 +64,9 @@ def build(
         check(model)
         return model
 
-    with said(path):
+    with said(path), _forgotten_if_it_fails():
         try:
-            with _deferred():
+            with _forgotten_if_it_fails(), keras.StatelessScope(initialize_variables=False):
                 model = made()
         except ValueError as error:
             # Layers of the user's own may make variables from values, which can't be put off.
@@ -86,16 +86,17 @@ def build(
 
 
 @contextmanager
-def _deferred() -> Iterator[None]:
-    """Variables made in here get no memory; those of what fails are forgotten."""
-    import keras
+def _forgotten_if_it_fails() -> Iterator[None]:
+    """Variables that were to get memory later are forgotten where this fails.
+
+    They would get it in a later scope of anyone's, and fail there.
+    """
     from keras.src.backend.common import global_state
 
-    waiting = "uninitialized_variables"  # a later scope of anyone's would fill them
+    waiting = "uninitialized_variables"
     before = list(global_state.get_global_attribute(waiting, []) or [])
     try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
+        yield
     except BaseException:
         global_state.set_global_attribute(waiting, before)
         raise
