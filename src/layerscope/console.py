@@ -6,6 +6,7 @@ A test holds the rest of the package to it: nothing else prints.
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TextIO
 
 from layerscope.text import one_line, printable
@@ -21,6 +22,11 @@ def report(sentence: str) -> None:
     if sys.stderr is not None:  # as in a program without a terminal
         _write(sys.stderr, [one_line(sentence)])
         sys.stderr.flush()
+
+
+def warn(sentence: str, *, stacklevel: int = 1) -> None:
+    """Warn of what may have gone wrong, at the caller's line; who expects it may filter it."""
+    warnings.warn(one_line(sentence), stacklevel=stacklevel + 1)
 
 
 def _write(stream: TextIO, lines: list[str]) -> None:

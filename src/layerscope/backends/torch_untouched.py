@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import sys
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from torch import nn
 
 from layerscope.backends.object_state import ObjectState
 from layerscope.backends.torch_tensors import Originals
+from layerscope.console import warn
 from layerscope.errors import ModelError
 
 #: What a module keeps its parameters, its buffers or its other attributes in.
@@ -91,7 +91,7 @@ def _others_told(model: nn.Module) -> Iterator[None]:
     finally:
         handle.remove()
         if calls:
-            warnings.warn(
+            warn(
                 f"{type(model).__name__} was called by another thread while it was looked at, and "
                 "so in evaluation mode: a model is in one mode for all threads. Let its training "
                 "and the looks at it take turns.",
