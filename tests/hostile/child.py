@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from hostile.files import File, Report
-from hostile.guard import GIGABYTE, MOST_BYTES, MOST_SECONDS, Guard, at_most, memory, peak
+from hostile.guard import (
+    GIGABYTE,
+    MOST_BYTES,
+    MOST_SECONDS,
+    Guard,
+    at_most,
+    forget_peak,
+    memory,
+    peak,
+)
 from hostile.users import WAYS
 from layerscope.errors import LayerscopeError
 
@@ -51,6 +60,7 @@ def _warm_up() -> None:
 
 def report(file: File, guard: Guard) -> Report:
     """Open one file, and say what came of it."""
+    forget_peak()
     before, start = memory(), time.process_time()
     opened, message = True, ""
     faults: list[str] = []

@@ -141,9 +141,18 @@ def memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+def forget_peak() -> None:
+    """Have ``peak`` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak() -> int:
-    """The most bytes that this process ever had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most bytes that this process had in memory since ``forget_peak``.
+
+    What ``getrusage`` tells is at first that of the process which started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
 def _roots(paths: Sequence[Any]) -> tuple[str, ...]:
