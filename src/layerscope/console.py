@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from typing import TextIO
 
 from layerscope.text import one_line, printable
@@ -19,9 +20,12 @@ def say(*lines: str) -> None:
 
 def report(sentence: str) -> None:
     """Print a sentence on stderr, at once: also where that is a file which somebody follows."""
-    if sys.stderr is not None:  # as in a program without a terminal
-        _write(sys.stderr, [one_line(sentence)])
-        sys.stderr.flush()
+    # There may be none, as in a program without a terminal; it may be closed, or a pipe whose
+    # reader has gone: whoever reports goes on all the same.
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            _write(sys.stderr, [one_line(sentence)])
+            sys.stderr.flush()
 
 
 def warn(sentence: str, *, stacklevel: int = 1) -> None:

@@ -35,7 +35,7 @@ class Folder:
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self.name = str(path)
-        self.path = path
+        self.path = path.absolute()  # also where the process goes to another folder
         self._sync = sync
         self._claim: int | None = None
         self._folder: os.stat_result | None = None
@@ -104,6 +104,10 @@ class Folder:
                         home.remove_folder(name)
         return tuple(others)
 
+    def names(self) -> list[str]:
+        files = (path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())
+        return [path.relative_to(self.path).as_posix() for path in files]
+
     def empty(self) -> bool:
         if self.path.exists() and not self.path.is_dir():
             return False
@@ -125,9 +129,13 @@ class Folder:
             if os.fstat(file).st_nlink > 1:  # somebody else's file, too
                 file = _anew(home, file)
             self._token = uuid.uuid4().bytes
-            os.write(file, self._token)
+            try:
+                os.write(file, self._token)
+                self._folder = self._root_stat()
+            except BaseException:  # on a full disk: the lock is not to stay
+                os.close(file)
+                raise
             self._claim = file
-            self._folder = self._root_stat()
 
     def check_claim(self) -> None:
         if self._claim is None:

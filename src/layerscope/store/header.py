@@ -13,7 +13,7 @@ from layerscope.store.places import Folder, Remote
 from layerscope.store.plain_json import Each, Optional, Size, UnexpectedError, expect, parse
 from layerscope.store.schema import Schema
 from layerscope.store.wide import SINCE, SUFFIX
-from layerscope.store.written import BEGUN
+from layerscope.store.written import CLAIM, partial_name
 
 #: Of the layout on disk. A reader opens this one and older ones.
 FORMAT = 2
@@ -85,7 +85,22 @@ def begun(where: Folder | Remote) -> bool:
     """Whether a writer began here and did not come to describe the run."""
     if where.has("zarr.json"):
         return False
-    return any(map(where.has, BEGUN))
+    if where.has("about/zarr.json"):
+        return describes_run(where)
+    claim = where.get(CLAIM)
+    # Before that there is a claim alone, whose token may not have been written.
+    names = {CLAIM, f"step/{partial_name('about/zarr.json')}"}
+    return claim is not None and len(claim) in (0, 16) and names.issuperset(where.names())
+
+
+def describes_run(where: Folder | Remote) -> bool:
+    """Whether ``about`` is that of a recording, and not somebody else's array of that name."""
+    try:
+        document = expect(parse(where.get("about/zarr.json") or b""), {"attributes": dict})
+        expect(document["attributes"], {"format": int, "schema": dict})
+    except UnexpectedError:
+        return False
+    return True
 
 
 def _attributes(document: Any, name: str) -> dict[str, Any]:

@@ -56,6 +56,9 @@ class Place(Protocol):
         Raises OutputError, before anything is removed, where a link has such a name.
         """
 
+    def names(self) -> list[str]:
+        """The keys of all that is there, whoever put it."""
+
     def empty(self) -> bool:
         """Whether nothing is there."""
 

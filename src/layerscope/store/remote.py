@@ -62,15 +62,18 @@ class Remote:
                 return
 
     def clear(self) -> tuple[str, ...]:
-        with _said(self.name):
-            self._files.invalidate_cache()
-            above = self._path("")
-            keys = [path.removeprefix(above) for path in self._files.find(self._root)]
+        keys = self.names()
         # The root first: without it this is a run that was begun, and in nobody's way.
         for key in sorted(filter(is_file, keys), key=lambda key: "/" in key):
             if key not in BEGUN:
                 self.remove(key)
         return tuple(key for key in keys if not is_file(key))
+
+    def names(self) -> list[str]:
+        with _said(self.name):
+            self._files.invalidate_cache()
+            above = self._path("")
+            return [path.removeprefix(above) for path in self._files.find(self._root)]
 
     def empty(self) -> bool:
         with _said(self.name):
@@ -88,7 +91,10 @@ class Remote:
         self.put(CLAIM, self._token)
 
     def check_claim(self) -> None:
-        if self.get(CLAIM) != self._token:
+        there = self.get(CLAIM)
+        if there is None:
+            raise OutputError(f"{self.name} was moved or removed while it was recorded into.")
+        if there != self._token:
             raise taken_over(self.name)
 
     def release(self) -> None:

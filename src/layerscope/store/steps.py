@@ -143,6 +143,14 @@ class Steps:
         beginning = [s.chunk_key(at) for s in self._arrays.values() if at % s.steps == 0]
         self._all(partial(self._remove, key) for key in beginning)
 
+    def remove_before(self, stored: Stored, at: int) -> None:
+        """Remove what a writer that was killed left of an array that comes with step ``at``.
+
+        In the chunk that holds this step, the others are written anew.
+        """
+        chunks = [stored.chunk_key(i) for i in range(0, at, stored.steps)]
+        self._all(partial(self._remove, key) for key in chunks)
+
     def stop(self) -> None:
         """End the threads."""
         self._pool.shutdown()

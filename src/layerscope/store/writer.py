@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.errors import LayerscopeError, OutputError
-from layerscope.store.header import Header, begun, read_header
+from layerscope.store.header import Header, begun, describes_run, read_header
 from layerscope.store.layout import Key, Layout, metric, plan, stored_dims
 from layerscope.store.metadata import WRITABLE, Documents, about, constant
 from layerscope.store.names import group_name
@@ -82,10 +82,10 @@ class Writer:
         where = place(url, sync=sync)
         with _said(where.name):
             left = _make_room(where, overwrite=overwrite)
-            where.claim()
             writer = cls(where, schema, plan(schema))
             writer.left = left
             with writer._stopped_if_it_fails():
+                where.claim()
                 writer._begin(constants or {})
         return writer
 
@@ -113,9 +113,9 @@ class Writer:
         if other is not None:
             raise OutputError(f"{where.name} can't be gone on with: {other}.")
         with _said(where.name):
-            where.claim()
             writer = cls(where, header.schema, header.layout)
             with writer._stopped_if_it_fails():
+                where.claim()
                 # Read again: another process may have written until it lost its claim.
                 writer._go_on(read_header(where, header))
         return writer
@@ -244,6 +244,8 @@ class Writer:
             self._add_metric(name)
         if not new:
             return 0
+        for name in new:
+            self._chunks.remove_before(metric(name), len(self._steps))
         documents = self._documents.own(len(self._steps))
         keys = [f"{metric(name).path}/zarr.json" for name in new]
         return self._chunks.put_keys({key: documents[key] for key in keys})
@@ -339,7 +341,7 @@ def _ours(where: Folder | Remote) -> bool:
     try:
         attributes = expect(parse(where.get("zarr.json") or b""), {"attributes": dict})
     except UnexpectedError:  # damaged: what lies beside it tells
-        return where.has("about/zarr.json")
+        return describes_run(where)
     return "layerscope" in attributes["attributes"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
-import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,18 @@ class Spending:
         self._stride = plan.stride
         self._spent = 0.0
         self._mark = math.inf if plan.limit is None else plan.limit / 2
+        self._counted = 0.0  #: of the step that was allowed last
         self._asked = 0
         self._over = False
-        self._lock = threading.Lock()
+        self._written: deque[float] = deque()  #: no lock: a signal may come at any moment
         self.notes: list[str] = []
 
     def allows(self) -> bool:
         """Whether to record the step that comes now; if so, it counts as spent."""
         asked, self._asked = self._asked, self._asked + 1
-        with self._lock:
-            spent = self._spent
+        while self._written:
+            self._spent += self._written.popleft()
+        spent = self._spent
         self._thin(spent)
         if asked % self._stride or self._over:
             return False
@@ -57,19 +59,22 @@ class Spending:
                 "later ones are not recorded"
             )
             return False
-        with self._lock:
-            self._spent += self._step
+        self._counted = self._step
+        self._spent += self._counted
         return True
+
+    def give_back(self) -> None:
+        """Take back that the last step which was allowed counts as spent, and as asked for."""
+        self._asked -= 1
+        self._spent -= self._counted
 
     def grows(self, nbytes: int) -> None:
         """Note that each step takes so many bytes more from now on."""
-        with self._lock:
-            self._step += nbytes
+        self._step += nbytes
 
     def spent(self, nbytes: int) -> None:
         """Note what a step took when it was written."""
-        with self._lock:
-            self._spent += nbytes - self._step
+        self._written.append(nbytes - self._step)
 
     def _thin(self, spent: float) -> None:
         if not self._open_ended or self._limit is None:

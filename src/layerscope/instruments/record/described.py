@@ -34,6 +34,7 @@ def as_before(plan: Plan, kept: Mapping[str, Any], dtype: str) -> Plan:
     """
     # By size alone a layer is stored wider; whether it is was decided at the beginning.
     dtypes = kept.get("dtypes", {}) if kept.get("dtype") == dtype else {}
+    dtypes = {address: name for address, name in dtypes.items() if name in np.sctypeDict}
     layers = (replace(a, dtype=dtypes.get(a.address, a.dtype)) for a in plan.layers)
     weights = (replace(a, dtype=dtypes.get(a.address, a.dtype)) for a in plan.weights)
     return replace(
@@ -56,7 +57,7 @@ def check_probe(
     ``inputs`` are those of the samples that are stored; the digest in ``provenance`` is of the
     whole probe, which the statistics are of.
     """
-    then, now = before.schema.attrs.get("provenance", {}).get("input"), provenance.get("input")
+    then, now = (before.schema.attrs.get("provenance") or {}).get("input"), provenance.get("input")
     other = then is not None and now is not None and then != now
     for name, values in inputs.items():
         there = before.read("input", name, "values")

@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401  (its own end must be registered before ours)
+import concurrent.futures.thread  # its own end must be registered before ours
 import os
 import signal
 import threading
 import time
-import weakref
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Protocol
 
@@ -32,22 +32,28 @@ class Writing(Protocol):
 
     place: str
 
-    def end_unasked(self) -> None: ...
+    def end_unasked(self, because: str = "") -> None: ...
     def drain(self, seconds: float, *, end: bool) -> str: ...
 
 
-_OPEN: weakref.WeakSet[Any] = weakref.WeakSet()
+#: By identity. It is copied at one go, since threads change it, and signals come at any moment.
+_OPEN: dict[int, Writing] = {}
+
+_OVER = (
+    "The script has ended, and with it the recording: wait for the thread that trains, or close "
+    "the recorder in it."
+)
 
 
 def opened(writing: Writing) -> None:
     """See to it that what it takes is written, however this process ends."""
-    _OPEN.add(writing)
+    _OPEN[id(writing)] = writing
     _listen()
 
 
 def ended(writing: Writing) -> None:
     """It has nothing to write any more."""
-    _OPEN.discard(writing)
+    _OPEN.pop(id(writing), None)
     if not _OPEN:
         _stop_listening()
 
@@ -57,14 +63,15 @@ def end_those_at(place: str) -> None:
 
     What they had taken is written when this returns, or said on stderr.
     """
-    for writing in list(_OPEN):
+    for writing in tuple(_OPEN.values()):
         if writing.place == place:
             writing.end_unasked()
 
 
 def say_at_once(sentence: str) -> None:
     """Say it on stderr, also from within a signal, which may have come amid another sentence."""
-    os.write(2, f"layerscope: {sentence}\n".encode(errors="backslashreplace"))
+    with suppress(OSError):  # who reads it may have been ended before
+        os.write(2, f"layerscope: {sentence}\n".encode(errors="backslashreplace"))
 
 
 class _Handler:
@@ -75,22 +82,36 @@ class _Handler:
         self._process = os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        ends = self.previous is signal.SIG_DFL
-        if os.getpid() == self._process:
-            self._drain(number, ends)
-        if ends:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)  # so that whoever asks sees what ended it
-        else:
-            self.previous(number, frame)
+        # A handler that came after ours and hands on to it has work of its own to do after that.
+        ends = self.previous is signal.SIG_DFL and signal.getsignal(number) is self
+        try:
+            if os.getpid() == self._process:
+                _drain(f"of {signal.Signals(number).name}", ends)
+        finally:
+            if ends:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)  # so that whoever asks sees what ended it
+            elif callable(self.previous):
+                self.previous(number, frame)
 
-    def _drain(self, number: int, ends: bool) -> None:
-        until = time.monotonic() + SECONDS
-        for writing in list(_OPEN):
+
+#: Until when is written after a signal, while that is done: further ones give no more time.
+_until: float | None = None
+
+
+def _drain(since: str, ends: bool) -> None:
+    """Write what there is, for ``SECONDS`` at most, and say what could not be written."""
+    global _until
+    first, until = _until is None, _until or time.monotonic() + SECONDS
+    _until = until
+    try:
+        for writing in tuple(_OPEN.values()):
             left = writing.drain(max(0.0, until - time.monotonic()), end=ends)
             if left:
-                name = signal.Signals(number).name
-                say_at_once(f"{left} could not be written within {SECONDS:g} s of {name}.")
+                say_at_once(f"{left} could not be written within {SECONDS:g} s {since}.")
+    finally:
+        if first:
+            _until = None
 
 
 def _listen() -> None:
@@ -114,14 +135,32 @@ def _stop_listening() -> None:
 
 
 def _write_the_rest() -> None:
-    for writing in list(_OPEN):
-        writing.end_unasked()
+    """Have all written, when the main thread has come to its end."""
+    if _OPEN:
+        _wait_for_threads()
+    for writing in tuple(_OPEN.values()):
+        try:
+            writing.end_unasked(_OVER)
+        except KeyboardInterrupt:
+            _drain("after Ctrl-C", True)
+
+
+def _wait_for_threads() -> None:
+    """Wait for threads that may train, as Python would do after this.
+
+    Not for those of a pool: they end when the pool is told to, which is after this, too.
+    """
+    pools = getattr(concurrent.futures.thread, "_threads_queues", {})
+    for thread in threading.enumerate():
+        is_here = thread in (threading.current_thread(), threading.main_thread())
+        is_ours = thread.name.startswith("layerscope-")
+        if not (is_here or is_ours or thread.daemon or thread in pools):
+            thread.join()
 
 
 def _leave_alone() -> None:
     """In a process that was just forked: whoever is open is another process's."""
-    global _OPEN
-    _OPEN = weakref.WeakSet()
+    _OPEN.clear()
     _stop_listening()
 
 

@@ -141,6 +141,7 @@ class Encoder:
         self._stored = {array.address: array for array in plan.weights}
         self._before: Mapping[str, NamedArray] = {}
         self.missing: dict[str, None] = {}  #: layers that were not there, or of another shape
+        self.announced: set[Key] | None = None  #: what is known to be stored as float32 by now
 
     def arrays(self, look: Look, is_wide: Callable[[Key], bool]) -> dict[Key, Any]:
         """By kind of group, address and variable; what becomes float16 is rounded when read.
@@ -168,8 +169,11 @@ class Encoder:
                 array, at = self._stored[key], ("weights", key, "values")
                 halved = array.dtype == "float16" and not is_wide(at) and fits_half(value.values)
                 found[at] = _cast(value.values, array, halved)
-        self._before = look.weights
         return found
+
+    def written(self, look: Look) -> None:
+        """Note that a look is in the store: the next one's weights are compared with it."""
+        self._before = look.weights
 
     def _part(self, value: NamedArray, array: Array) -> npt.NDArray[Any]:
         """Of a layer's values, those that are stored."""

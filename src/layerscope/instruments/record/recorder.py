@@ -204,6 +204,7 @@ class Recorder(KerasHooks):
                 return False  # a training that goes on from a checkpoint before the last step
             raise InputError(f"step {number} does not come after the last one recorded, {last}.")
         if not self._every.wants(number):
+            self._check_written()
             return False
         if epoch is None and self._every.epochs:
             epoch = float(number)
@@ -308,19 +309,31 @@ class Recorder(KerasHooks):
 
     def _add(self, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> bool:
         session = self._session
-        if session is None or not session.allows():
+        if session is None:
             return False
         numbers = {name: read_number(name, value) for name, value in metrics.items()}
+        session.check()  # also where this step is left out
+        if not session.allows():
+            return False
         if self._late and step > 0:
             session.note(
                 "what was before the first step is not there: the training made the weights"
             )
         self._late = False
-        session.make_room()
-        session.add(step, epoch, numbers, session.probe.look())
+        try:
+            session.make_room()
+            session.add(step, epoch, numbers, session.probe.look())
+        except BaseException:
+            session.give_back()
+            raise
         if session.probe.late:
             self._note(came_later(session.probe.late))
         return True
+
+    def _check_written(self) -> None:
+        """Raise OutputError where an earlier step can't be written."""
+        if self._session is not None:
+            self._session.check()
 
     def _note(self, sentence: str) -> None:
         """Say at once, and in the result, what the recording lacks."""

@@ -105,7 +105,8 @@ class Session:
             self.plan, self._writer = _gone_on(settings, probe, look, plan)
         else:
             self.plan, self._writer = plan, _begun(settings, probe, look, plan)
-        self.from_before = FROM_BEFORE.items() <= self._writer.schema.attrs["settings"].items()
+        kept = self._writer.schema.attrs.get("settings") or {}
+        self.from_before = FROM_BEFORE.items() <= kept.items()
         self.last: int | None = max(self._writer.steps, default=None)
         self._encoder = Encoder(self.plan)
         self._spending = Spending(self.plan)
@@ -135,12 +136,20 @@ class Session:
         metrics = {**metrics, **probabilities(look.output, self._classes)}
         parts = (self._writer, self._encoder, self._spending, self._quiet)
         job = _Append(*parts, step, epoch, time.time(), metrics, look)
-        self.last = step
         self._worker.put(job, look.nbytes)
+        self.last = step
+
+    def check(self) -> None:
+        """Raise OutputError where an earlier step can't be written; it is tried again before."""
+        self._worker.check()
 
     def allows(self) -> bool:
-        """Whether the step that comes now is within the budget."""
+        """Whether the step that comes now is within the budget; if so, it counts as spent."""
         return self._spending.allows()
+
+    def give_back(self) -> None:
+        """Take back that the last step which was allowed counts: it was not taken."""
+        self._spending.give_back()
 
     def follow(self, probe: Probe) -> None:
         """Go on with another network, looked at in the same way."""
@@ -182,8 +191,12 @@ class _Append:
         return f"step {self.step}"
 
     def __call__(self) -> None:
+        """Write it. It may be tried again after any failure, also one that follows the commit."""
+        if self.writer.steps[-1:] == [self.step]:
+            return
         arrays = self.encoder.arrays(self.look, self.writer.is_wide)
-        before = {key for key in arrays if self.writer.is_wide(key)}
+        if self.encoder.announced is None:
+            self.encoder.announced = {key for key in arrays if self.writer.is_wide(key)}
         nbytes = self.writer.append(
             self.step,
             epoch=self.epoch,
@@ -191,9 +204,12 @@ class _Append:
             metrics=self.metrics,
             arrays=arrays,
         )
+        self.encoder.written(self.look)
         self.spending.spent(nbytes)
-        wider = [key for key in arrays if key not in before and self.writer.is_wide(key)]
+        announced = self.encoder.announced
+        wider = [key for key in arrays if key not in announced and self.writer.is_wide(key)]
         if wider:
+            announced.update(wider)
             self._say(wider, sum(2 * arrays[key].size for key in wider))
 
     def _say(self, wider: list[Key], nbytes: int) -> None:
@@ -281,7 +297,7 @@ def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[
     from layerscope.store.writer import Writer as StoreWriter
 
     before = Reader.open(settings.url)
-    plan = as_before(plan, before.schema.attrs.get("kept", {}), settings.dtype)
+    plan = as_before(plan, before.schema.attrs.get("kept") or {}, settings.dtype)
     schema = _schema(settings, probe, look, plan)
     other = before.schema.difference(schema)
     if other is not None:

@@ -17,6 +17,11 @@ JOBS = 2
 
 Job = Callable[[], object]
 
+_TAKEN_OVER = (
+    "This recorder has ended, with every step it had: another one has gone on with its recording, "
+    "or replaced it."
+)
+
 
 class Worker:
     """Runs jobs one after another in a thread of its own.
@@ -47,14 +52,20 @@ class Worker:
         self._ending = False
         self._ended = False
         self._says_lost = False
+        self._because = _TAKEN_OVER
         # As a daemon it would be stopped amid a write; where nobody can end it in time, it must be.
         self._thread = threading.Thread(
             target=self._run,
             name="layerscope-recorder",
             daemon=not hasattr(threading, "_register_atexit"),
         )
-        self._thread.start()
         endings.opened(self)
+        try:
+            self._thread.start()
+        except BaseException:  # interrupted: nobody would end it
+            endings.ended(self)
+            self.end_soon()
+            raise
 
     @property
     def failed(self) -> bool:
@@ -86,6 +97,11 @@ class Worker:
             self._jobs.append((job, nbytes))
             self._wake.put(None)
 
+    def check(self) -> None:
+        """Try again what failed. Raises OutputError when it fails again."""
+        if self.failed:
+            self.wait()
+
     def wait(self) -> None:
         """Return when every job has run. Raises OutputError when one can't be written."""
         self.check_here()
@@ -108,12 +124,16 @@ class Worker:
         if lost is not None:
             raise self._in_words(lost)
 
-    def end_unasked(self) -> None:
-        """The same, where nobody is there to catch an error: it is said on stderr."""
+    def end_unasked(self, because: str = "") -> None:
+        """The same, where nobody is there to catch an error: it is said on stderr.
+
+        ``because`` is what is said of it to who has more to record.
+        """
+        self._because = because or self._because
         try:
             self.end()
-        except (LayerscopeError, OSError) as error:
-            report(f"layerscope: {error}")
+        except Exception as error:  # noqa: BLE001  (one recorder's fault is not another's)
+            report(f"layerscope: {type(error).__name__ if not str(error) else error}")
 
     def end_soon(self) -> None:
         """The same, without waiting for it: for a finalizer.
@@ -152,10 +172,7 @@ class Worker:
         self._changed.wait_for(lambda: self.failed or self._ending or self._has_room(nbytes))
         self._raise_failed()
         if self._ending:
-            raise OutputError(
-                "This recorder has ended, with every step it had: another one has gone on with "
-                "its recording, or replaced it."
-            )
+            raise OutputError(self._because)
 
     def _has_room(self, nbytes: int) -> bool:
         held = sum(size for _, size in self._jobs)
