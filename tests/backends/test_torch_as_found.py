@@ -288,3 +288,41 @@ def test_numbers_that_numpy_draws_two_at_a_time_come_again(before: int) -> None:
     for _ in range(3):
         ls.activations(model, np.ones((2, 4), np.float32))
     assert np.random.randn(4 - before).tolist() == expected
+
+
+class Remembers(nn.Module):
+    """Keeps what it saw in a dict, by the very tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[Any, Any] = {}
+        self.part = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.clear()
+        self.seen[x] = True
+        return self.part(x)
+
+
+def test_a_dict_by_tensors_is_compared_by_what_they_are() -> None:
+    model = Remembers().eval()
+    for looked in range(3):
+        key = torch.ones(1, 2)
+        model.seen = {key: "mine", 1: "one"}
+        ls.activations(model, torch.full((1, 2), float(looked)))
+        assert [*model.seen.values()] == ["mine", "one"]
+        assert next(iter(model.seen)) is key
+
+
+def test_a_value_keeps_its_shape_when_the_model_s_own_hook_changes_that_of_the_tensor() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval()
+    kept: list[torch.Tensor] = []
+    model[0].register_forward_hook(lambda module, args, result: kept.append(result))
+    x = torch.randn(2, 4)
+    expected = ls.activations(model, x)["0"].values.copy()
+    for change in (lambda t: t.t_(), lambda t: t.unsqueeze_(0), lambda t: t.set_()):
+        recording = ls.activations(model, x)
+        with torch.no_grad():
+            change(kept[-1])
+        np.testing.assert_array_equal(recording["0"].values, expected)
+        assert recording["0"].dims == ("sample", "unit")

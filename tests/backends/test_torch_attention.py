@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -231,3 +234,65 @@ def test_a_softmax_that_is_a_module() -> None:
         if layers is None:
             assert acts.aliases["1.attend"] == "1/attention"
             assert list(acts).count("1.attend") == 0
+
+
+class Scaled(nn.Module):
+    """Attention whose scale is a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(0.5))
+        self.project = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.project(x)
+        return nn.functional.scaled_dot_product_attention(x, x, x, scale=self.scale)
+
+
+def _weights(recording: Any) -> np.ndarray:
+    return next(array for array in recording.values() if array.dims == WEIGHTS).values
+
+
+def test_weights_that_are_read_later_are_those_of_the_look() -> None:
+    torch.manual_seed(0)
+    model, x = Scaled().eval(), torch.randn(2, 3, 5, 8)
+    expected = _weights(ls.activations(model, x))
+    for change in (lambda: model.scale.fill_(3), lambda: model.project.weight.data.zero_()):
+        recording = ls.activations(model, x)
+        now = _weights(ls.activations(model, x))
+        change()
+        with torch.autocast("cpu"):
+            later = _weights(recording)
+        np.testing.assert_array_equal(later, now)
+        assert later.dtype == np.float32
+    np.testing.assert_array_equal(
+        _weights(ls.activations(Scaled().eval(), x)).shape, expected.shape
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked here")
+def test_a_forked_process_reads_weights() -> None:
+    script = """
+import os, torch
+from torch import nn
+import layerscope as ls
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.project = nn.Linear(64, 64)
+    def forward(self, x):
+        x = self.project(x).view(4, 512, 4, 16).transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(x, x, x)
+torch.set_num_threads(2)
+model, x = Attention().eval(), torch.randn(4, 512, 64)
+ls.activations(model, x)
+recording = ls.activations(model, x)
+name = "attention"
+if os.fork() == 0:
+    weights = recording[name]
+    os._exit(0 if weights.shape == (4, 4, 512, 512) and weights.values.any() else 1)
+assert os.wait()[1] == 0
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -313,3 +314,46 @@ def test_a_model_may_look_at_a_part_of_itself(inner: Any, outer: Any) -> None:
             np.testing.assert_allclose(acts["part.1"], hidden, rtol=1e-5)
     assert all(module.training for module in model.modules())
     assert all(count == 0 for count in state(model)[2])
+
+
+class InAThread(nn.Module):
+    """Calls a part once itself, and once in a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: list[torch.Tensor] = []
+        thread = threading.Thread(target=lambda: found.append(self.part(x + 1)))
+        thread.start()
+        here = self.part(x)
+        thread.join()
+        return here + found[0]
+
+
+def test_a_part_that_is_called_in_a_thread_of_the_pass_too_is_noted() -> None:
+    model = InAThread().eval()
+    for _ in range(3):
+        notes = ls.activations(model, torch.randn(2, 4)).notes
+        assert "left out, because they ran in another thread: part" in notes
+
+
+def test_a_thread_whose_method_looks_is_waited_for_by_nobody() -> None:
+    class Looking(threading.Thread):
+        def look(self) -> Any:
+            return ls.activations(slow, torch.ones(1, 2))
+
+        def run(self) -> None:
+            self.look()
+
+    class Slow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.8)  # longer than a look that waits is patient
+            return x + 1
+
+    slow = Slow()
+    thread = Looking()
+    thread.start()
+    assert len(thread.look()) == 1
+    thread.join()

@@ -85,3 +85,11 @@ def test_a_picture_that_nothing_would_open_is_refused_in_a_sentence() -> None:
     maps = np.broadcast_to(np.float32(1), (1, 5000, 4000, 20))
     with pytest.raises(ViewError, match=r"would have .* pixels; the most are 65,535 a side"):
         drawn(maps, MAPS)
+
+
+@pytest.mark.parametrize("length", [16_000, 17_000])
+def test_a_dead_map_is_marked_and_counted_once_also_where_it_is_cut(length: int) -> None:
+    maps = np.random.default_rng(0).random((1, length, 3, 4)).astype(np.float32)
+    maps[..., 2] = 0
+    panel = drawn(maps, MAPS)
+    assert "1 of 4 " in panel.header["note"]

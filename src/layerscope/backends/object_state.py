@@ -73,7 +73,8 @@ class DictSnapshot:
         return (
             list(map(len, dicts)) == self._lengths
             and all(map(operator.is_, rows(map(self._values_of, dicts)), self._values))
-            and list(rows(dicts)) == self._keys
+            # Not by equality: that of tensors, and of others' objects, is no truth value.
+            and all(map(_is_same_key, rows(dicts), self._keys))
         )
 
 
@@ -264,6 +265,10 @@ def _reach(opaque: list[Any], root: Any) -> bool:
 
 def _items_differ(items: Any, entries: list[Any]) -> bool:
     return len(items) != len(entries) or not all(map(operator.is_, items, entries))
+
+
+def _is_same_key(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is str and type(other) is str and one == other)
 
 
 def _differs(held: dict[Any, Any], before: dict[Any, Any]) -> bool:

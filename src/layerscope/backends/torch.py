@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils._python_dispatch import _disable_current_modes
 
 from layerscope.axes import LazyArrays, NamedArray, named_axes
 from layerscope.backends import torch_tree as tree
@@ -456,17 +458,39 @@ def _arrays(values: Mapping[str, Any], axes: Mapping[str, tuple[str, ...] | None
     computed from.
     """
     later = {a: v for a, v in values.items() if isinstance(v, FusedCall) or is_readable(v)}
+    # Of the same memory, with a shape of its own: the model's own hooks may keep the value, too.
+    later = {a: v if isinstance(v, FusedCall) else v.detach() for a, v in later.items()}
+    process = os.getpid()
     made = {a: _array(value, axes[a]) for a, value in values.items() if a not in later}
 
     def make(address: str) -> NamedArray:
         value = later[address]
         with torch._C.DisableTorchFunction():  # where a model's own code reads what it looked at
             if isinstance(value, FusedCall):
-                with torch.inference_mode(False), torch.no_grad():
+                with _as_at_the_look(process):
                     value = value.weights()
             return _array(value, axes[address])
 
     return LazyArrays(values, make, made)
+
+
+@contextmanager
+def _as_at_the_look(process: int) -> Iterator[None]:
+    """Compute as a look does, whatever the reader is in the midst of; in a forked process, too."""
+    threads = torch.get_num_threads()
+    if os.getpid() != process:
+        torch.set_num_threads(1)  # OpenMP's others were not forked, and would be waited for
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),
+            _disable_current_modes(),
+        ):
+            yield
+    finally:
+        if os.getpid() != process:
+            torch.set_num_threads(threads)
 
 
 def _array(value: Any, axes: tuple[str, ...] | None) -> NamedArray:

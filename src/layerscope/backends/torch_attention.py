@@ -54,8 +54,10 @@ class FusedCall:
         names = ("query", "key", "attn_mask", "is_causal", "scale", "enable_gqa")
         given = {name: self._given[name] for name in names if name in self._given}
         for name in ("query", "key", "attn_mask"):
-            if given.get(name) is not None and given[name].requires_grad:
+            if given.get(name) is not None:
                 given[name] = given[name].detach()
+        if given.get("scale") is not None:  # a tensor may change
+            given["scale"] = float(given["scale"])
         return FusedCall((), given)
 
     def weights(self) -> torch.Tensor:

@@ -151,7 +151,7 @@ def intercepted(
         if module not in subjects or not functions_seen.is_active:
             return  # a copy that the model has made of one of its own, hooks and all
         if threading.get_ident() != owner:
-            trace.in_threads.setdefault(subjects[module].address)
+            trace.note_in_thread(subjects[module].address)
             return
         # The result is None where the module raised: then it leaves, and has returned nothing.
         kwargs, result = rest

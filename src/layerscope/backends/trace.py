@@ -9,6 +9,7 @@ and when the pass may stop.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -130,7 +131,9 @@ class Trace:
         self.left_out: dict[str, None] = {}
         self.guessed: dict[str, None] = {}
         self.scaled: dict[str, None] = {}  #: functions that did arithmetic with plain numbers
-        self.in_threads: dict[str, None] = {}  #: called by another thread than the pass's own
+        #: Called by another thread than the pass's own, and whether the pass has started it.
+        self.in_threads: dict[str, bool] = {}
+        self._threads = frozenset(thread.ident for thread in threading.enumerate())
         self.too_large: dict[str, None] = {}  #: attention weights that nobody has asked for by name
         self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
         self.input_axes: dict[str, tuple[str, ...]] = {}
@@ -240,14 +243,20 @@ class Trace:
         """Whether the call that runs now was given anything that comes from layers or inputs."""
         return bool(self._frames and self._frames[-1].received)
 
-    def only_in_threads(self) -> set[str]:
-        """Return which layers only other threads have called: parts of this pass, then.
+    def note_in_thread(self, address: str) -> None:
+        """Note that another thread than the pass's own has called a layer."""
+        started = threading.get_ident() not in self._threads
+        self.in_threads[address] = self.in_threads.get(address, False) or started
 
-        The others were called by whoever used the model meanwhile.
+    def only_in_threads(self) -> set[str]:
+        """Return which layers other threads have called as parts of this pass.
+
+        They are threads that have come since it began, or no other thread has called the layer. The
+        rest was called by whoever used the model meanwhile.
         """
         called = {layer.address.partition("#")[0] for layer in self.layers}
         called |= {alias.partition("#")[0] for alias in self.aliases}
-        return self.in_threads.keys() - called
+        return {one for one, started in self.in_threads.items() if started or one not in called}
 
     def inside(self) -> Subject | None:
         """The layer that is running now."""

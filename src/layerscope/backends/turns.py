@@ -22,6 +22,11 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 #: Seconds after which a thread that waits asks whether it is itself being waited for.
 _PATIENCE = 0.5
+#: Seconds that a look may wait for other threads, at one place, while others wait for their turn.
+_LONGEST_WAIT = 30.0
+#: Modules in whose functions a thread waits, and methods that wait for one thread or result.
+_WAITING_MODULES = ("threading", "queue", "selectors", "concurrent.futures._base")
+_WAITS = ("join", "_wait_for_tstate_lock", "result", "exception")
 
 
 class _Turn:
@@ -82,31 +87,48 @@ def here() -> tuple[int, int]:
 
 
 def _await(turn: _Turn) -> None:
+    asked, place = 0, None
     while not turn.lock.acquire(timeout=_PATIENCE):
-        if _waits_for_us(turn.holder):
+        holder = turn.holder
+        now = _waiting_place(holder)
+        asked, place = (asked + 1, now) if now is not None and now == place else (0, now)
+        if _waits_for_us(holder) or asked * _PATIENCE >= _LONGEST_WAIT:
+            if turn.holder != holder:
+                continue
             raise ModelError(
-                "The code of a model that is being looked at has started this thread, waits for "
-                "it, and this thread looks, too: looks take turns, so neither would ever end. Look "
-                "in the thread that runs the model, or call the modules without looking."
+                "The code of a model that is being looked at waits for a thread, and this thread "
+                "looks, too: looks take turns, so neither would ever end. Look in the thread that "
+                "runs the model, or call the modules without looking."
             )
     turn.lock.release()
+
+
+def _waiting_place(holder: int | None) -> tuple[int, int] | None:
+    """Where a thread waits for another one, in whichever way; None where it does not."""
+    frame = sys._current_frames().get(holder or 0)
+    if frame is None or frame.f_globals.get("__name__") not in _WAITING_MODULES:
+        return None
+    return id(frame), frame.f_lasti
 
 
 def _waits_for_us(holder: int | None) -> bool:
     """Whether a thread waits for the end of this one, or for a result that is computed in it."""
     frame = sys._current_frames().get(holder or 0)
-    awaited = {id(value) for value in _owners(frame) if isinstance(value, threading.Thread)}
-    awaited |= {id(value) for value in _owners(frame) if isinstance(value, Future)}
+    awaited = {
+        id(value)
+        for value, method in _owners(frame)
+        if isinstance(value, threading.Thread | Future) and method in _WAITS
+    }
     mine = {id(threading.current_thread())}
     # What a pool runs holds the future that it is to fulfil.
-    mine |= {id(getattr(value, "future", None)) for value in _owners(sys._getframe())}
+    mine |= {id(getattr(value, "future", None)) for value, _ in _owners(sys._getframe())}
     return not awaited.isdisjoint(mine)
 
 
-def _owners(frame: FrameType | None) -> Iterator[Any]:
-    """Yield the objects whose methods a thread is in, from the innermost to the outermost."""
+def _owners(frame: FrameType | None) -> Iterator[tuple[Any, str]]:
+    """Yield the objects whose methods a thread is in, from the innermost out, and the methods."""
     while frame is not None:
         owner = frame.f_locals.get("self")
         if owner is not None:
-            yield owner
+            yield owner, frame.f_code.co_name
         frame = frame.f_back

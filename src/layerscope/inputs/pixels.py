@@ -28,7 +28,7 @@ _FORMATS = frozenset({"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "P
 KINDS = "PNG, JPEG, GIF, WebP, AVIF, BMP, TIFF, PPM, JPEG 2000, TGA, SGI, PCX and ICO do"
 
 #: A file of some kilobytes can hold so many; as numbers for a network they take 2 GB.
-_MOST_PIXELS = 64_000_000
+_MOST_PIXELS = 65_000_000
 #: So many frames are counted, where counting takes longer the more there are.
 _MOST_FRAMES = 1000
 

@@ -41,6 +41,7 @@ class Tile(NamedTuple):
     magnify: int = 1
     texts: tuple[str, ...] = ()
     constant: bool = False
+    piece: int = 0  #: which piece it is of a map that was cut
 
     @property
     def size(self) -> tuple[int, int]:
@@ -216,7 +217,7 @@ def _grid(
 
 
 def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
-    pixels, label, low, high, is_blank, _, texts, _ = tile
+    pixels, label, low, high, is_blank, _, texts, _, _ = tile
     rows, columns, *depth = pixels.shape
     return {
         "label": label,
@@ -260,9 +261,10 @@ def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
 
 def without_pattern(tiles: Sequence[Tile]) -> str:
     """How many tiles are blank, and how many constant: ``2 of 9 blank``; empty where none is."""
-    counts = {"blank": sum(t.blank for t in tiles), "constant": sum(t.constant for t in tiles)}
-    alone = len(tiles) == 1
-    said = [word if alone else f"{n} of {len(tiles)} {word}" for word, n in counts.items() if n]
+    maps = [tile for tile in tiles if tile.piece == 0]
+    counts = {"blank": sum(t.blank for t in maps), "constant": sum(t.constant for t in maps)}
+    alone = len(maps) == 1
+    said = [word if alone else f"{n} of {len(maps)} {word}" for word, n in counts.items() if n]
     return ", ".join(said)
 
 

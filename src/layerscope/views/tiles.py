@@ -64,18 +64,22 @@ def _pieces(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
     """Maps too long for a picture, a sequence of many positions say, cut and laid side by side."""
     height, width = chosen.maps.shape[1:]
     tiles = []
+    silent = blank(chosen.maps, chosen.rectified)
+    alike = constant(chosen.maps) & ~silent
     for i, (label, pixels) in enumerate(zip(chosen.labels, result.indexes, strict=True)):
         low, high = float(result.low[i]), float(result.high[i])
         if chosen.masked is not None:
             pixels = np.where(chosen.masked[i], np.uint8(MASKED), pixels)
-        for (a, b), (c, d) in itertools.product(_cuts(height), _cuts(width)):
+        cuts = itertools.product(_cuts(height), _cuts(width))
+        for number, ((a, b), (c, d)) in enumerate(cuts):
             spans = [
                 _span(start, stop)
                 for start, stop, size in ((a, b, height), (c, d, width))
                 if size > _CUT
             ]
             name = " ".join(filter(None, [label, " × ".join(spans)]))
-            tiles.append(Tile(pixels[a:b, c:d], name, low, high))
+            state: dict[str, Any] = {"blank": bool(silent[i]), "constant": bool(alike[i])}
+            tiles.append(Tile(pixels[a:b, c:d], name, low, high, piece=number, **state))
     return tiles
 
 
