@@ -140,7 +140,7 @@ def full(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios; ``nox -s bench -- drawing`` runs one of them."""
-    _install(session, "torch", "keras-jax", "keras-tensorflow")
+    _install(session, "torch", "keras-jax", "keras-tensorflow", "tests")
     for path in sorted(Path("benchmarks").glob("bench_*.py")):
         if not session.posargs or any(word in path.name for word in session.posargs):
             session.run("python", str(path))
