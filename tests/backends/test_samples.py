@@ -45,3 +45,9 @@ def test_without_scikit_learn(monkeypatch):
     monkeypatch.setattr(textbook, "installed", lambda package: False)
     with pytest.raises(MissingDependencyError, match="The digits come with scikit-learn, which is"):
         with_samples("digits:1")
+
+
+def test_a_file_that_is_there_is_no_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits:7").write_bytes(b"")
+    assert with_samples("digits:7") == "digits:7"

@@ -181,3 +181,9 @@ def test_a_damaged_file_is_read_or_refused(
         assert "\n" not in str(error)  # noqa: PT017
         return
     assert value.ndim == 2
+
+
+def test_a_file_that_is_there_is_no_array_in_another(tmp_path):
+    (tmp_path / "x.npz:name").write_bytes(b"")
+    assert array_files.array_file(tmp_path / "x.npz:name") is None
+    assert array_files.array_file(tmp_path / "y.npz:name") is not None

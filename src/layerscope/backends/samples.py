@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from layerscope.backends import textbook
@@ -35,7 +36,9 @@ def with_samples(x: Any) -> Any:
 
 
 def _is_sample(x: Any) -> bool:
-    return isinstance(x, str) and _NAME.fullmatch(x) is not None
+    if not isinstance(x, str) or _NAME.fullmatch(x) is None:
+        return False
+    return not Path(x).is_file()  # a file that is there is a file, whatever its name
 
 
 def _images(name: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import tokenize
@@ -51,7 +52,8 @@ def array_file(x: Any) -> ArrayFile | None:
         return None
     if Path(x).suffix.lower() in SUFFIXES:
         return ArrayFile(Path(x))
-    match = _MEMBER.fullmatch(str(x))
+    # A file that is there is a file, whatever its name.
+    match = None if os.path.isfile(x) else _MEMBER.fullmatch(str(x))  # noqa: PTH113
     return ArrayFile(Path(match["file"]), match["member"]) if match else None
 
 
