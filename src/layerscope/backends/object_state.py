@@ -73,8 +73,12 @@ class DictSnapshot:
         return (
             list(map(len, dicts)) == self._lengths
             and all(map(operator.is_, rows(map(self._values_of, dicts)), self._values))
-            # Not by equality: that of tensors, and of others' objects, is no truth value.
-            and all(map(_is_same_key, rows(dicts), self._keys))
+            # Not by equality: that of tensors, and of others' objects, is no truth value. Names of
+            # attributes are the same objects; others are compared one by one.
+            and (
+                all(map(operator.is_, rows(dicts), self._keys))
+                or all(map(_is_same_key, rows(dicts), self._keys))
+            )
         )
 
 

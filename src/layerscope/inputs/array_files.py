@@ -53,7 +53,7 @@ def array_file(x: Any) -> ArrayFile | None:
     if Path(x).suffix.lower() in SUFFIXES:
         return ArrayFile(Path(x))
     # A file that is there is a file, whatever its name.
-    match = None if os.path.isfile(x) else _MEMBER.fullmatch(str(x))  # noqa: PTH113
+    match = None if os.path.isfile(x) else _MEMBER.fullmatch(str(x))  # noqa: PTH113  (any text)
     return ArrayFile(Path(match["file"]), match["member"]) if match else None
 
 
