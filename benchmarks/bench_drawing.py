@@ -26,10 +26,10 @@ import numpy.typing as npt
 from PIL import Image
 
 import layerscope as ls
-from layerscope.axes import NamedArray
-from layerscope.network import Network
-from layerscope.recording import Recording
-from layerscope.views.palette import table
+from layerscope.core.axes import NamedArray
+from layerscope.core.network import Network
+from layerscope.recordings.recording import Recording
+from layerscope.views.render.palette import table
 
 SIZES = [
     (148, 32), (74, 32), (72, 64), (36, 64), (34, 128), (17, 128), (15, 128), (7, 128),

@@ -154,8 +154,8 @@ def _bare_torch(model: Any, x: np.ndarray) -> Callable[[], Any]:
 
 def steps(model: Any, recipe_name: str, **changes: Any) -> Iterator[Any]:
     """An ascent of ours, to be asked for one step after the other."""
-    from layerscope.instruments.features.recipes import recipe
-    from layerscope.instruments.features.task import task_of
+    from layerscope.instruments.features.ascent.task import task_of
+    from layerscope.instruments.features.image.recipes import recipe
 
     options = {"variants": changes.pop("batch", 1), "seed": changes.pop("seed", 0)}
     unit = changes.pop("unit", 42)

@@ -25,10 +25,10 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 import layerscope as ls
-from layerscope.network import Network, to_json
-from layerscope.store.schema import Group, Schema, Variable
-from layerscope.store.writer import Writer
-from layerscope.views import encoding
+from layerscope.core.network import Network, to_json
+from layerscope.recordings.store.schema import Group, Schema, Variable
+from layerscope.recordings.store.writer import Writer
+from layerscope.views.render import encoding
 
 SHAPE = (16, 26, 26, 64)
 MEMORY = """

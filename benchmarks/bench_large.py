@@ -103,9 +103,9 @@ def describe() -> None:
 def pictures() -> None:
     """Layers that are large, each in its own way."""
     import layerscope as ls
-    from layerscope.axes import NamedArray
-    from layerscope.network import Network
-    from layerscope.recording import Recording
+    from layerscope.core.axes import NamedArray
+    from layerscope.core.network import Network
+    from layerscope.recordings.recording import Recording
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:

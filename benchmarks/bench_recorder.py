@@ -87,7 +87,7 @@ def digits() -> None:
     """Epochs of the digits network, with and without a recorder, in turn."""
     import keras
 
-    from layerscope.backends import textbook
+    from layerscope.backends.keras import digits_network as textbook
     from layerscope.instruments.record.recorder import Recorder
 
     data = textbook.load("digits")
@@ -139,7 +139,7 @@ def memory() -> None:
 
 def peak(steps: int) -> dict[str, float]:
     """Record so many steps of the digits network; no training between them."""
-    from layerscope.backends import textbook
+    from layerscope.backends.keras import digits_network as textbook
     from layerscope.instruments.record.recorder import Recorder
 
     model = textbook.build()

@@ -91,8 +91,8 @@ def photographs(size: int = 150, count: int = 16) -> np.ndarray:
 
 
 def schema_of(maps: Maps, dtype: str) -> Any:
-    from layerscope.axes import named_axes
-    from layerscope.store import Group, Schema, Variable
+    from layerscope.core.axes import named_axes
+    from layerscope.recordings.store import Group, Schema, Variable
 
     return Schema(
         tuple(
@@ -113,7 +113,7 @@ def step_of(maps: Maps) -> dict[tuple[str, str, str], np.ndarray]:
 
 def write(folder: Path, repeats: int) -> None:
     """Seconds and bytes of one step, each way in turn."""
-    from layerscope.store import Writer
+    from layerscope.recordings.store import Writer
 
     maps = c1_maps(folder)
     total = sum(array.nbytes for array in maps.values())
@@ -216,7 +216,7 @@ def read(folder: Path, repeats: int, steps: int = 50, layer: str = "conv2d_1") -
     """The least time for one channel of one layer at every step."""
     import zarr
 
-    from layerscope.store import Reader, Writer
+    from layerscope.recordings.store import Reader, Writer
 
     maps = {layer: c1_maps(folder)[layer]}
     channel = maps[layer].shape[-1] // 2
@@ -282,7 +282,7 @@ def in_turn(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[
 
 def many_layers() -> tuple[Any, dict[tuple[str, str, str], np.ndarray]]:
     """Statistics of as many layers and parameters as InceptionV3 has."""
-    from layerscope.store import Group, Schema, Variable
+    from layerscope.recordings.store import Group, Schema, Variable
 
     statistics = dict.fromkeys(("mean", "std", "min", "max", "zeros"))
     unit = {name: Variable(("channel",), (200,), "float32") for name in statistics}
@@ -300,7 +300,7 @@ def many_layers() -> tuple[Any, dict[tuple[str, str, str], np.ndarray]]:
 
 def append(folder: Path, repeats: int) -> None:
     """Milliseconds to create a run of many layers, to append a step, to read what it says."""
-    from layerscope.store import Reader, Writer
+    from layerscope.recordings.store import Reader, Writer
 
     schema, arrays = many_layers()
     before = time.perf_counter()
@@ -346,7 +346,7 @@ def memory(folder: Path, repeats: int) -> None:
 
 def steps_of(folder: Path, steps: int) -> dict[str, float]:
     """Write that many steps of small maps; the peak, and the time of the last ten."""
-    from layerscope.store import Writer
+    from layerscope.recordings.store import Writer
 
     rng = np.random.default_rng(0)
     maps = {

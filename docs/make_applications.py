@@ -26,7 +26,7 @@ def row(name: str) -> tuple[str, ...]:
     """The cells of one architecture."""
     from cases import applications
     from layerscope import describe, diagram
-    from layerscope.network import computing
+    from layerscope.core.network import computing
 
     network, _ = computing(describe(applications.build(name)))
     boxes = len(diagram(network).header["boxes"])

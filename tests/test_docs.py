@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from layerscope.instruments.features.recipes import RECIPES, Recipe
+from layerscope.instruments.features.image.recipes import RECIPES, Recipe
 from layerscope.interfaces.cli import command_parser, main
 
 ROOT = Path(__file__).parents[1]

@@ -23,60 +23,38 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from layerscope._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from layerscope import objectives as objectives
     from layerscope import transforms as transforms
     from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.describe import describe as describe
-    from layerscope.instruments.export import export as export
     from layerscope.instruments.features.features import features as features
-    from layerscope.instruments.features.objectives import (
-        channel as channel,
-    )
-    from layerscope.instruments.features.objectives import (
-        direction as direction,
-    )
-    from layerscope.instruments.features.objectives import (
-        diversity as diversity,
-    )
-    from layerscope.instruments.features.objectives import (
-        function as function,
-    )
-    from layerscope.instruments.features.objectives import (
-        l1 as l1,
-    )
-    from layerscope.instruments.features.objectives import (
-        l2 as l2,
-    )
-    from layerscope.instruments.features.objectives import (
-        layer as layer,
-    )
-    from layerscope.instruments.features.objectives import (
-        logit as logit,
-    )
-    from layerscope.instruments.features.objectives import (
-        neuron as neuron,
-    )
-    from layerscope.instruments.features.objectives import (
-        probability as probability,
-    )
-    from layerscope.instruments.features.objectives import (
-        similarity as similarity,
-    )
-    from layerscope.instruments.features.objectives import (
+    from layerscope.instruments.features.objective.objectives import channel as channel
+    from layerscope.instruments.features.objective.objectives import direction as direction
+    from layerscope.instruments.features.objective.objectives import diversity as diversity
+    from layerscope.instruments.features.objective.objectives import function as function
+    from layerscope.instruments.features.objective.objectives import l1 as l1
+    from layerscope.instruments.features.objective.objectives import l2 as l2
+    from layerscope.instruments.features.objective.objectives import layer as layer
+    from layerscope.instruments.features.objective.objectives import logit as logit
+    from layerscope.instruments.features.objective.objectives import neuron as neuron
+    from layerscope.instruments.features.objective.objectives import probability as probability
+    from layerscope.instruments.features.objective.objectives import similarity as similarity
+    from layerscope.instruments.features.objective.objectives import (
         total_variation as total_variation,
     )
-    from layerscope.instruments.features.objectives import (
-        units as units,
-    )
+    from layerscope.instruments.features.objective.objectives import units as units
     from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.weights import weights as weights
-    from layerscope.interfaces.python import diagram as diagram
+    from layerscope.interfaces.api import diagram as diagram
     from layerscope.objectives import (
         blur as blur,
     )
-    from layerscope.run import open_recording as open_recording
+    from layerscope.recordings.export import export as export
+    from layerscope.recordings.run import open_recording as open_recording
     from layerscope.views.across import across as across
     from layerscope.views.curves import curves as curves
     from layerscope.views.film import film as film
@@ -84,23 +62,21 @@ if TYPE_CHECKING:
     from layerscope.views.sheet import sheet as sheet
     from layerscope.views.timeline import timeline as timeline
 
-__version__ = "0.1.0"
-
 _HOME = {
     "activations": "layerscope.instruments.activations",
     "load_model": "layerscope.backends.opening",
     "describe": "layerscope.instruments.describe",
     "features": "layerscope.instruments.features.features",
     "weights": "layerscope.instruments.weights",
-    "diagram": "layerscope.interfaces.python",
+    "diagram": "layerscope.interfaces.api",
     "across": "layerscope.views.across",
     "pages": "layerscope.views.pages",
     "sheet": "layerscope.views.sheet",
-    "open_recording": "layerscope.run",
+    "open_recording": "layerscope.recordings.run",
     "timeline": "layerscope.views.timeline",
     "film": "layerscope.views.film",
     "curves": "layerscope.views.curves",
-    "export": "layerscope.instruments.export",
+    "export": "layerscope.recordings.export",
     "Recorder": "layerscope.instruments.record.recorder",
 }
 

@@ -4,7 +4,7 @@
 >>> channel("mixed4", 42) + 0.5 * channel("mixed5", 7) - total_variation(0.1)
 """
 
-from layerscope.instruments.features.objectives import (
+from layerscope.instruments.features.objective.objectives import (
     Objective,
     blur,
     channel,

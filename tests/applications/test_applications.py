@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import layerscope as ls
-from layerscope.network import computing
+from layerscope.core.network import computing
 
 keras = pytest.importorskip("keras")
 
-from cases import applications  # noqa: E402
+from cases import applications
 
 PAGE = Path(__file__).parents[2] / "docs" / "applications.md"
 BACKEND = keras.config.backend()

@@ -9,7 +9,7 @@ import pytest
 
 from layerscope.backends import availability
 from layerscope.backends.availability import choose_keras_backend
-from layerscope.errors import ModelError
+from layerscope.core.errors import ModelError
 
 keras = pytest.importorskip("keras")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from layerscope.backends import turns
-from layerscope.errors import ModelError
+from layerscope.core.errors import ModelError
 from layerscope.testing.threads import at_once
 
 

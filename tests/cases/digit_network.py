@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cases.closed_form import ridge, values_of, wavelets
-from layerscope.backends.textbook import SIDE, Digits
+from layerscope.backends.keras.digits_network import SIDE, Digits
 
 
 def digit_network(digits: Digits) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.network import Network
+from layerscope.core.network import Network
 
 Rect = tuple[float, float, float, float]  #: left, top, right, bottom
 Point = tuple[float, float]

@@ -26,15 +26,15 @@ from killed_writer import die_at, forked
 
 import layerscope as ls
 import layerscope.instruments.record.recorder
-import layerscope.run
-import layerscope.store.reader
-import layerscope.store.writer
+import layerscope.recordings.run
+import layerscope.recordings.store.reader
+import layerscope.recordings.store.writer
 
 FRAMEWORK = sys.argv[4] if len(sys.argv) > 4 else "torch"
 if FRAMEWORK == "torch":
     import torch
 
-    import layerscope.backends.torch
+    import layerscope.backends.torch.backend
 
     torch.set_num_threads(1)
 else:

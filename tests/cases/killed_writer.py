@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-import layerscope.store.reader
-import layerscope.store.writer  # noqa: F401  (imported before forking, for speed)
-from layerscope.errors import InputError
-from layerscope.store import Group, Reader, Schema, Variable, Writer, holds_run
+import layerscope.recordings.store.reader
+import layerscope.recordings.store.writer  # noqa: F401  (imported before forking, for speed)
+from layerscope.core.errors import InputError
+from layerscope.recordings.store import Group, Reader, Schema, Variable, Writer, holds_run
 
 SCHEMA = Schema(
     (

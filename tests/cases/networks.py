@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from layerscope.network import Layer, Network, Parameter
+from layerscope.core.network import Layer, Network, Parameter
 
 TYPES = (
     "Conv2D", "BatchNormalization", "ReLU", "Dense", "Add", "Concatenate", "MaxPooling2D", "LSTM",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.axes import NamedArray
-from layerscope.network import Layer, Network, Parameter
-from layerscope.recording import Recording
+from layerscope.core.axes import NamedArray
+from layerscope.core.network import Layer, Network, Parameter
+from layerscope.recordings.recording import Recording
 
 MAPS = ("sample", "y", "x", "channel")
 VECTOR = ("sample", "unit")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from layerscope.network import Layer, Network, Parameter, to_json
-from layerscope.run import Run
-from layerscope.store.schema import Group, Schema, Variable
+from layerscope.core.network import Layer, Network, Parameter, to_json
+from layerscope.recordings.run import Run
+from layerscope.recordings.store.schema import Group, Schema, Variable
 
 MAPS = ("sample", "y", "x", "channel")
 STATISTICS = ("mean", "std", "min", "max", "zeros")

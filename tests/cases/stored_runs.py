@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.store import Group, Schema, Variable, Writer
+from layerscope.recordings.store import Group, Schema, Variable, Writer
 
 ODD = "Block/../層 2" + "x" * 300
 SAMPLES = ("cat.png", "ünï/2.png", "")

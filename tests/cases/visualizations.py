@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from cases.recordings import named
-from layerscope.axes import NamedArray
-from layerscope.network import Layer, Network
-from layerscope.visualization import Grade, Visualization
+from layerscope.core.axes import NamedArray
+from layerscope.core.network import Layer, Network
+from layerscope.recordings.visualization import Grade, Visualization
 
 IMAGES = ("y", "x", "input", "channel")
 UNITS = (3, 42, 57)

@@ -26,7 +26,7 @@ from hostile.guard import (
     peak,
 )
 from hostile.users import WAYS
-from layerscope.errors import LayerscopeError
+from layerscope.core.errors import LayerscopeError
 
 #: Above what it may take, so that what takes too much is seen to and not hidden by an error.
 _HARD_BYTES, _HARD_SECONDS = 3 * MOST_BYTES, 2 * MOST_SECONDS

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from cases.runs import MAPS, run_of
-from layerscope.errors import LayerscopeError
-from layerscope.findings import findings
-from layerscope.network import Layer, Network, Origin, Parameter
-from layerscope.run import Run, open_recording
-from layerscope.store import Group, Schema, Variable, Writer
+from layerscope.core.errors import LayerscopeError
+from layerscope.core.network import Layer, Network, Origin, Parameter
+from layerscope.recordings.findings import findings
+from layerscope.recordings.run import Run, open_recording
+from layerscope.recordings.store import Group, Schema, Variable, Writer
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.sheet import sheet

@@ -22,10 +22,10 @@ from numcodecs.zstd import Zstd
 
 from cases.amounts import amount
 from hostile.stores import looked_at, mutated, recording, values_of
-from layerscope.errors import InputError, LayerscopeError
-from layerscope.run import open_recording
-from layerscope.store import Reader, Writer, limits
-from layerscope.store.chunks import content_size, decode_chunk
+from layerscope.core.errors import InputError, LayerscopeError
+from layerscope.recordings.run import open_recording
+from layerscope.recordings.store import Reader, Writer, limits
+from layerscope.recordings.store.chunks import content_size, decode_chunk
 
 SEEDS = amount(30, full=3000)
 Document = dict[str, Any]

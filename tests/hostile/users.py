@@ -43,8 +43,8 @@ def here(file: File) -> None:
 
 def array(file: File) -> None:
     """Pass it as input to a network of vectors, to one of any input, and to one of images."""
+    from layerscope.core.network import InputSpec
     from layerscope.inputs import prepare
-    from layerscope.network import InputSpec
 
     _first_error(
         lambda: prepare(file.path, []),
@@ -55,9 +55,9 @@ def array(file: File) -> None:
 
 def image(file: File) -> None:
     """Pass it as input to a network of images, alone and as one of the files in its folder."""
-    from layerscope.errors import InputError
+    from layerscope.core.errors import InputError
+    from layerscope.core.network import InputSpec
     from layerscope.inputs import batches, files_of, prepare
-    from layerscope.network import InputSpec
 
     spec = InputSpec("x", (None, 8, 8, 3))
     prepare(file.path, [InputSpec("x", (None, None, None, 3))], input_range=(-1, 1))
@@ -89,7 +89,7 @@ def _run(arguments: list[str]) -> None:
     import contextlib
     import io
 
-    from layerscope.errors import LayerscopeError
+    from layerscope.core.errors import LayerscopeError
     from layerscope.interfaces.cli import main
 
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(said):
@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> None:
 
 def _first_error(*attempts: Callable[[], Any]) -> None:
     """All of them; raises the first error once all were made."""
-    from layerscope.errors import LayerscopeError
+    from layerscope.core.errors import LayerscopeError
 
     errors = []
     for attempt in attempts:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
-from layerscope.network import InputSpec
 
 ANY = InputSpec("input", None, "float32", "channels_first", certain=False)
 IMAGES = InputSpec("input", (None, 3, None, None), "float32", "channels_first", certain=False)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import array_files, prepare
-from layerscope.network import InputSpec
 
 ONE = [InputSpec("x", (None, 2))]
 TWO = [InputSpec("a", (None, 2)), InputSpec("b", (None, 3))]

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
-from layerscope.network import InputSpec
 
 DIGITS = InputSpec("digits", (None, 28, 28, 1))
 FLAT = InputSpec("digits", (None, 784))

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import Files, batches, files_of, listed
 from layerscope.inputs.sources import natural
-from layerscope.network import InputSpec
 
 SPEC = InputSpec("x", (None, 4, 4, 1))
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import files_of, pixels, prepare
-from layerscope.network import InputSpec
 
 RAMP = np.tile(np.linspace(0, 255, 8).round().astype(np.uint8), (6, 1))
 COLOUR = np.stack([RAMP, RAMP[:, ::-1], np.full_like(RAMP, 90)], axis=-1)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
-from layerscope.network import InputSpec
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "I;16", "F")
 

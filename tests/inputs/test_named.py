@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import Settings, prepare
-from layerscope.network import InputSpec
 
 IMAGE = InputSpec("x", (None, 4, 5, 3))
 

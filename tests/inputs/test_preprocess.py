@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
-from layerscope.network import InputSpec
 
 GREY = Image.fromarray(np.array([[0, 51], [102, 255]], np.uint8))
 SPEC = [InputSpec("x", (None, 2, 2, 1))]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import layerscope as ls
-from layerscope.errors import InputError, ModelError
+from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments import passes
 
 keras = pytest.importorskip("keras")

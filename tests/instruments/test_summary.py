@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from layerscope.axes import NamedArray
-from layerscope.errors import InputError
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import InputError
+from layerscope.core.network import Layer, Network, Parameter
 from layerscope.instruments.summary import Row, merged, scope, summary, tallies
-from layerscope.network import Layer, Network, Parameter
-from layerscope.recording import Recording
+from layerscope.recordings.recording import Recording
 
 MAPS = ("sample", "y", "x", "channel")
 

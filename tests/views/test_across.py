@@ -7,7 +7,7 @@ import pytest
 
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from layerscope import across, sheet
-from layerscope.errors import ViewError
+from layerscope.core.errors import ViewError
 
 SILENT = maps(8).values.copy()
 SILENT[..., 3] = 0

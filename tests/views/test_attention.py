@@ -5,8 +5,8 @@ import pytest
 
 from cases.attention import AXES, by_hand, weights
 from cases.recordings import named, recording
-from layerscope.errors import ViewError
-from layerscope.views.palette import LEVELS, MASKED, table
+from layerscope.core.errors import ViewError
+from layerscope.views.render.palette import LEVELS, MASKED, table
 from layerscope.views.sheet import sheet
 
 CLOSED = ~np.tri(6, dtype=bool)

@@ -8,7 +8,7 @@ import pytest
 
 from cases.runs import learner, run_of
 from layerscope import curves
-from layerscope.errors import ViewError
+from layerscope.core.errors import ViewError
 
 HISTORY = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0], "accuracy": [0.1, 0.5, 0.7]}
 

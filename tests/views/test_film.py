@@ -13,14 +13,14 @@ from PIL import Image, ImageSequence
 from cases.recordings import maps, recording
 from cases.runs import MAPS, changing_maps, learner, run_of
 from layerscope import film
-from layerscope.errors import AddressError, MissingDependencyError, OutputError, ViewError
-from layerscope.views import encoding
-from layerscope.views import text as texts
-from layerscope.views.frames import Stage
-from layerscope.views.layout import LABEL, MARGIN, SMALL
+from layerscope.core.errors import AddressError, MissingDependencyError, OutputError, ViewError
 from layerscope.views.moments import steps_of
-from layerscope.views.palette import table
-from layerscope.views.panel import Panel
+from layerscope.views.render import encoding
+from layerscope.views.render import text as texts
+from layerscope.views.render.frames import Stage
+from layerscope.views.render.grid import LABEL, MARGIN, SMALL
+from layerscope.views.render.palette import table
+from layerscope.views.render.panel import Panel
 from layerscope.views.scenes import layer_scene, passage_scene
 
 

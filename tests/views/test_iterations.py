@@ -10,7 +10,7 @@ from PIL import Image, ImageSequence
 from cases.recordings import named, recording
 from cases.visualizations import STEPS, UNITS, coloured, growing
 from layerscope import film, sheet, timeline
-from layerscope.errors import AddressError, LayerscopeError, ViewError
+from layerscope.core.errors import AddressError, LayerscopeError, ViewError
 from layerscope.views.moments import steps_of
 from layerscope.views.scenes import layer_scene
 

@@ -5,8 +5,8 @@ import pytest
 
 from cases.recordings import VECTOR, kernel, maps, named, recording, weights
 from layerscope import sheet
-from layerscope.errors import ViewError
-from layerscope.views.palette import LEVELS
+from layerscope.core.errors import ViewError
+from layerscope.views.render.palette import LEVELS
 
 ACTS = recording(
     {"conv": maps(4), "conv#2": maps(4), "deep": maps(6, 40, 40), "dense": named([[1.0]], VECTOR)}

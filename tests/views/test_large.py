@@ -10,9 +10,9 @@ import pytest
 
 from cases.recordings import MAPS, VECTOR, named, recording
 from layerscope import sheet
-from layerscope.errors import ViewError
-from layerscope.views.palette import LEVELS
-from layerscope.views.panel import Panel
+from layerscope.core.errors import ViewError
+from layerscope.views.render.palette import LEVELS
+from layerscope.views.render.panel import Panel
 
 SEQUENCE = ("sample", "position", "channel")
 

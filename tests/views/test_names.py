@@ -16,16 +16,16 @@ from PIL import Image
 
 from cases.recordings import MAPS, VECTOR, maps, named
 from cases.runs import run_of
-from layerscope.network import Layer, Network
-from layerscope.recording import Recording
-from layerscope.run import Run
-from layerscope.text import printable_lines
+from layerscope.core.network import Layer, Network
+from layerscope.core.text import printable_lines
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
 from layerscope.views.across import across
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.film import film
 from layerscope.views.pages import pages
-from layerscope.views.panel import Panel
+from layerscope.views.render.panel import Panel
 from layerscope.views.sheet import sheet
 from layerscope.views.timeline import timeline
 

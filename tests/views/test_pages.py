@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from layerscope import pages, sheet
-from layerscope.errors import ViewError
+from layerscope.core.errors import ViewError
 
 PATTERN = ("sample", "position", "channel")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from layerscope import sheet
-from layerscope.errors import AddressError, ViewError
-from layerscope.views import palette
+from layerscope.core.errors import AddressError, ViewError
+from layerscope.views.render import palette
 
 ACTS = recording(
     {

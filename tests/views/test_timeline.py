@@ -8,8 +8,8 @@ import pytest
 from cases.recordings import maps, recording
 from cases.runs import MAPS, changing_maps, learner, run_of
 from layerscope import timeline
-from layerscope.errors import AddressError, ViewError
-from layerscope.views.palette import LEVELS
+from layerscope.core.errors import AddressError, ViewError
+from layerscope.views.render.palette import LEVELS
 
 
 def labels(panel: Any) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from layerscope.backends.base import Backend
-from layerscope.errors import ModelError
+from layerscope.core.errors import ModelError
 
 
 def backend_for(model: Any) -> Backend:
@@ -27,19 +27,19 @@ def backend_for(model: Any) -> Backend:
     for kind in type(model).__mro__:
         root = kind.__module__.partition(".")[0]
         if root == "keras":
-            from layerscope.backends.keras import KerasBackend
+            from layerscope.backends.keras.backend import KerasBackend
 
             return KerasBackend(model)
         if root == "torch":
-            from layerscope.backends.torch import TorchBackend
+            from layerscope.backends.torch.backend import TorchBackend
 
             return TorchBackend(model)
         if root == "sklearn":
-            from layerscope.backends.sklearn import SklearnBackend
+            from layerscope.backends.sklearn.backend import SklearnBackend
 
             return SklearnBackend(model)
-        if root in ("onnx", "onnxruntime") or kind.__module__ == "layerscope.backends.onnx_model":
-            from layerscope.backends.onnx import OnnxBackend
+        if root in ("onnx", "onnxruntime") or kind.__module__ == "layerscope.backends.onnx.model":
+            from layerscope.backends.onnx.backend import OnnxBackend
 
             return OnnxBackend(model)
         if root in ("tf_keras", "tensorflow"):

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from layerscope.errors import MissingDependencyError, ModelError
+from layerscope.core.errors import MissingDependencyError, ModelError
 
 #: The extra that brings each package.
 EXTRAS = {

@@ -15,9 +15,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from layerscope.axes import NamedArray
-from layerscope.network import InputSpec, Layer, Network
-from layerscope.selection import Selection
+from layerscope.core.axes import NamedArray
+from layerscope.core.network import InputSpec, Layer, Network
+from layerscope.core.selection import Selection
 
 
 @dataclass(frozen=True)

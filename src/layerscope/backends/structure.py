@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
 from typing import Any
 
-from layerscope.network import Network
+from layerscope.core.network import Network
 
 #: Where in memory something is, as a repr says: another place in each process.
 _PLACE = re.compile(r" at 0x[0-9a-fA-F]+")

@@ -14,11 +14,11 @@ from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from layerscope.axes import Layout, named_axes
 from layerscope.backends.lineage import Lineage, Source
 from layerscope.backends.parts import leaves, named_parts, substituted
-from layerscope.network import Layer, Network, Parameter
-from layerscope.selection import Selection
+from layerscope.core.axes import Layout, named_axes
+from layerscope.core.network import Layer, Network, Parameter
+from layerscope.core.selection import Selection
 
 #: How many attention weights of a layer are kept unasked; they grow with the square of the length.
 MOST_WEIGHTS = 2**26

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from layerscope.errors import ModelError
+from layerscope.core.errors import ModelError
 
 OnBegin = Callable[[int], None]
 OnEpoch = Callable[[int, float, Mapping[str, float]], object]
@@ -37,7 +37,7 @@ def check_runs(model: Any) -> None:
     """Raise ModelError for a model that no input can be run through, trained or not."""
     root = root_of(model)
     if root == "keras":
-        from layerscope.backends.keras_unreached import check_call
+        from layerscope.backends.keras.unreached import check_call
 
         check_call(model)
     if root == "torch" and type(model).forward is sys.modules["torch"].nn.Module.forward:
@@ -55,11 +55,11 @@ def is_ready(model: Any) -> bool:
     """
     root = root_of(model)
     if root == "sklearn":
-        from layerscope.backends.sklearn_fit import is_fitted
+        from layerscope.backends.sklearn.fit import is_fitted
 
         return is_fitted(model)
     if root == "keras":
-        from layerscope.backends.keras_tree import is_exact
+        from layerscope.backends.keras.tree import is_exact
 
         layers = [model, *getattr(model, "_flatten_layers", list)()]
         return is_exact(model) or all(getattr(layer, "built", True) for layer in layers)
@@ -92,7 +92,7 @@ def uncalled(model: Any, called: Collection[str]) -> tuple[list[str], list[str]]
     """
     root = root_of(model)
     if root == "keras":
-        from layerscope.backends.keras_unreached import uncalled as uncalled_layers
+        from layerscope.backends.keras.unreached import uncalled as uncalled_layers
 
         return uncalled_layers(model, called)
     return [], sorted({key.rpartition(".")[0] for key in _lazy(model)}) if root == "torch" else []
@@ -109,7 +109,7 @@ def starts_over(model: Any) -> bool:
     """Whether each fit begins with new weights, rather than with those of the one before."""
     if root_of(model) != "sklearn":
         return False
-    from layerscope.backends.sklearn_fit import perceptron
+    from layerscope.backends.sklearn.fit import perceptron
 
     return not getattr(perceptron(model), "warm_start", False)
 
@@ -120,8 +120,8 @@ def watched(
     """A block in which each epoch of an ordinary scikit-learn ``fit`` is told of."""
     if root_of(model) != "sklearn":
         return nullcontext()
-    from layerscope.backends.sklearn_fit import perceptron
-    from layerscope.backends.sklearn_fit import watched as watched_fit
+    from layerscope.backends.sklearn.fit import perceptron
+    from layerscope.backends.sklearn.fit import watched as watched_fit
 
     if perceptron(model) is None:
         return nullcontext()

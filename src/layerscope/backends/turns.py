@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, TypeVar
 
-from layerscope.errors import ModelError
+from layerscope.core.errors import ModelError
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

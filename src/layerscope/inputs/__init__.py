@@ -18,7 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
+from layerscope.core.table import shape_text
 from layerscope.inputs.arguments import are_several, arguments, is_data, is_packed, takes_anything
 from layerscope.inputs.array_files import array_file, load_members, members
 from layerscope.inputs.arrays import is_array, is_numbers, is_table
@@ -29,8 +31,6 @@ from layerscope.inputs.memory import free_memory
 from layerscope.inputs.named import is_named
 from layerscope.inputs.settings import Fitted, InputRange, Settings
 from layerscope.inputs.sources import CHUNK, Files, files_of, listed
-from layerscope.network import InputSpec
-from layerscope.table import shape_text
 
 __all__ = [
     "Batches",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.core.network import InputSpec
 from layerscope.inputs.array_files import array_file
 from layerscope.inputs.arrays import is_array, is_numbers, is_table
 from layerscope.inputs.fitting import fit
@@ -19,7 +20,6 @@ from layerscope.inputs.images import is_image, takes_images
 from layerscope.inputs.named import is_named
 from layerscope.inputs.settings import Fitted, Settings
 from layerscope.inputs.sources import readable
-from layerscope.network import InputSpec
 
 
 def takes_anything(specs: Sequence[InputSpec]) -> bool:

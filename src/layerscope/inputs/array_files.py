@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError
-from layerscope.files import check_array, kind_of, most_unpacked
+from layerscope.core.errors import InputError
+from layerscope.core.files import check_array, kind_of, most_unpacked
+from layerscope.core.table import size_text
 from layerscope.inputs.memory import free_memory
-from layerscope.table import size_text
 
 Array = npt.NDArray[Any]
 

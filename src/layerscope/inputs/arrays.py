@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError
-from layerscope.network import InputSpec, Shape
-from layerscope.table import shape_text
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec, Shape
+from layerscope.core.table import shape_text
 
 
 def is_table(x: Any) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec
 from layerscope.inputs.array_files import array_file, load_array
 from layerscope.inputs.arrays import fit_array
 from layerscope.inputs.images import FitImage, fit_image, grouped, stacked
 from layerscope.inputs.settings import Fitted, Settings
 from layerscope.inputs.sources import CHUNK, Files
-from layerscope.network import InputSpec
 
 _FROM = re.compile(r"resized from \d+×\d+ to ")
 #: How many ways of being made to fit are told apart by the size that images came in.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from layerscope.core.network import InputSpec
 from layerscope.inputs.array_files import array_file, load_array
 from layerscope.inputs.arrays import fit_array
 from layerscope.inputs.images import fit_images, is_image
 from layerscope.inputs.named import is_named, made
 from layerscope.inputs.settings import Fitted, Settings
-from layerscope.network import InputSpec
 
 
 def fit(x: Any, spec: InputSpec, label: str, settings: Settings) -> Fitted:

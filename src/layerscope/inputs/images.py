@@ -11,7 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec, Shape
+from layerscope.core.table import shape_text
 from layerscope.inputs.array_files import array_file
 from layerscope.inputs.pixels import (
     MODES,
@@ -23,8 +25,6 @@ from layerscope.inputs.pixels import (
     opened,
 )
 from layerscope.inputs.settings import Fitted, Settings, preprocessed
-from layerscope.network import InputSpec, Shape
-from layerscope.table import shape_text
 
 __all__ = ["FitImage", "fit_image", "fit_images", "is_image", "stacked"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.network import InputSpec, Shape
+from layerscope.core.table import shape_text
 from layerscope.inputs.images import fixed_size, is_channels_first
 from layerscope.inputs.settings import Fitted, Settings, preprocessed
-from layerscope.network import InputSpec, Shape
-from layerscope.table import shape_text
 
 NAMES = ("noise", "zeros")
 _SEED = 0

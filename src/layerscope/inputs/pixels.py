@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError
-from layerscope.files import kind_of
+from layerscope.core.errors import InputError
+from layerscope.core.files import kind_of
 from layerscope.inputs.settings import InputRange
 
 if TYPE_CHECKING:

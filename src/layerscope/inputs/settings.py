@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 
 #: What black and white become; ``"raw"`` for the values as they are.
 InputRange = tuple[float, float] | str

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 from layerscope.inputs.array_files import SUFFIXES, array_file, load_array
 from layerscope.inputs.named import is_named
 from layerscope.inputs.pixels import formats

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from layerscope.instruments.passes import Passes, joined
-from layerscope.recording import Recording
+from layerscope.recordings.recording import Recording
 
 
 def activations(

@@ -7,8 +7,8 @@ from typing import Any
 
 from layerscope.backends import backend_for
 from layerscope.backends.origin import origin_of
-from layerscope.errors import ModelError
-from layerscope.network import Network
+from layerscope.core.errors import ModelError
+from layerscope.core.network import Network
 
 
 def describe(model: Any, x: Any = None) -> Network:

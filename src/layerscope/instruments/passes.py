@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.axes import LazyArrays, NamedArray
 from layerscope.backends import backend_for
 from layerscope.backends.base import Backend
 from layerscope.backends.origin import origin_of
-from layerscope.errors import InputError, ModelError
+from layerscope.core.addresses import inside_loop
+from layerscope.core.axes import LazyArrays, NamedArray
+from layerscope.core.errors import InputError, ModelError
+from layerscope.core.network import InputSpec, Network
+from layerscope.core.selection import Selection
+from layerscope.core.table import size_text
 from layerscope.inputs import (
     Batches,
     Files,
@@ -26,11 +30,8 @@ from layerscope.inputs import (
     free_memory,
     prepare,
 )
-from layerscope.instruments.scaling import scaling_notes
-from layerscope.network import InputSpec, Network, inside_loop
-from layerscope.recording import Recording
-from layerscope.selection import Selection
-from layerscope.table import size_text
+from layerscope.instruments.input_scaling import scaling_notes
+from layerscope.recordings.recording import Recording
 
 #: A chunk of samples is to take no more than this, where their size is known beforehand.
 _CHUNK_BYTES = 512_000_000
@@ -61,7 +62,7 @@ class Passes:
 
             preprocess = named(preprocess)
         if not _is_text(specs):
-            from layerscope.backends.samples import with_samples
+            from layerscope.backends.digits import with_samples
 
             x = with_samples(x)
         indices = _indices(backend.describe()) if _is_noise(x) else None

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import UNIT_AXES
-from layerscope.errors import InputError
-from layerscope.maps import blank, constant
-from layerscope.recording import Recording
-from layerscope.rectifiers import rectified
+from layerscope.core.axes import UNIT_AXES
+from layerscope.core.errors import InputError
+from layerscope.core.layer_kinds import rectified
+from layerscope.core.maps import blank, constant
+from layerscope.recordings.recording import Recording
 
 Array = npt.NDArray[Any]
 

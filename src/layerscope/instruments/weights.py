@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from layerscope.axes import NamedArray
 from layerscope.backends import backend_for
+from layerscope.core.axes import NamedArray
+from layerscope.core.network import Layer, Network
 from layerscope.instruments.describe import describe, outline
 from layerscope.instruments.passes import upcast_notes
-from layerscope.network import Layer, Network
-from layerscope.recording import Recording
+from layerscope.recordings.recording import Recording
 
 #: Types that move no position, in lower case.
 _KEEPS = ("dropout", "relu", "activation", "batchnormalization", "batchnorm1d")

@@ -17,7 +17,7 @@ import pytest
 
 import layerscope as ls
 from layerscope.backends import backend_for
-from layerscope.errors import AddressError, LayerscopeError
+from layerscope.core.errors import AddressError, LayerscopeError
 from layerscope.testing import reference
 from layerscope.testing.threads import at_once
 

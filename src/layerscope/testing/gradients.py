@@ -13,7 +13,7 @@ import pytest
 
 from layerscope.backends import backend_for
 from layerscope.backends.base import Tap
-from layerscope.errors import AddressError
+from layerscope.core.errors import AddressError
 from layerscope.testing.contract import close
 
 Array = npt.NDArray[Any]

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerscope.axes import NamedArray
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
-from layerscope.views.choose import check_recording, choose
-from layerscope.views.features import (
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import ViewError
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.visualization import Visualization
+from layerscope.views.passage import Passage
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.feature_maps import (
     extent_of,
     is_feature,
     no_such_unit,
     own_scale,
     units_of,
 )
-from layerscope.views.layout import Heading, Tile, arrange, check_columns, without_pattern
-from layerscope.views.panel import Panel
-from layerscope.views.passage import Passage
-from layerscope.visualization import Visualization
+from layerscope.views.render.grid import Heading, Tile, arrange, check_columns, without_pattern
+from layerscope.views.render.panel import Panel
+from layerscope.views.render.select_maps import check_recording, choose
 
 _SIDE = 160  #: the longer side of a map, where enlarging it in whole steps gets there
 _COLUMNS = 8

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from layerscope.attention import is_attention, mean_over_heads
-from layerscope.axes import NamedArray
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.views.choose import Chosen
-from layerscope.views.layout import Heading
-from layerscope.views.palette import MASKED
+from layerscope.core.attention import is_attention, mean_over_heads
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import ViewError
+from layerscope.recordings.recording import Recording
+from layerscope.views.render.grid import Heading
+from layerscope.views.render.palette import MASKED
+from layerscope.views.render.select_maps import Chosen
 
 SUMMARIES = ("mean", "rollout")  #: what heads are made one map by
 _SHOWN = 4  #: layers that a note names

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from layerscope.errors import ViewError
-from layerscope.table import a_kind
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
-from layerscope.views.choose import Chosen, choose
-from layerscope.views.layout import Heading, Tile, magnification
-from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles, joined_tiles
-from layerscope.visualization import Visualization
+from layerscope.core.errors import ViewError
+from layerscope.core.table import a_kind
+from layerscope.recordings.visualization import Visualization
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.grid import Heading, Tile, magnification
+from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles, joined_tiles
 
 
 @dataclass(frozen=True)

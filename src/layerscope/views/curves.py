@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope.errors import ViewError
-from layerscope.findings import Series, best_position, findings, layer_series, stopped_epoch
-from layerscope.recording import Recording
-from layerscope.run import Run
-from layerscope.table import a_kind
-from layerscope.text import shown_name
-from layerscope.views.ascents import ascents
-from layerscope.views.lines import (
+from layerscope.core.errors import ViewError
+from layerscope.core.table import a_kind
+from layerscope.core.text import shown_name
+from layerscope.recordings.findings import (
+    Series,
+    best_position,
+    findings,
+    layer_series,
+    stopped_epoch,
+)
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import Visualization
+from layerscope.views.objective_curves import ascents
+from layerscope.views.render.lines import (
     HIGH,
     NAMED,
     NOTES,
@@ -26,7 +33,6 @@ from layerscope.views.lines import (
     legend,
     shortened,
 )
-from layerscope.visualization import Visualization
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +63,8 @@ def curves(
 
     Of a run, below the losses and the scores, for each layer over the steps: the share of units
     that are zero on the whole probe, the mean activation, and by how much each step changed its
-    weights, as a share of their norm; and what :func:`layerscope.findings.findings` says in words.
+    weights, as a share of their norm; and what
+    :func:`layerscope.recordings.findings.findings` says in words.
     With many layers the lines are coloured by depth, and the five highest
     and the five lowest named. Of images made for units, the objective of each over the steps, where
     octaves begin, and what the samples reach. The best epoch, by the
@@ -79,7 +86,7 @@ def curves(
     ViewError
         When it is none of these, or holds nothing yet.
     """
-    from layerscope.views.shown import ShownFigure
+    from layerscope.views.render.shown import ShownFigure
 
     if isinstance(run_or_history, Visualization):
         return ascents(run_or_history, logarithmic, figsize)

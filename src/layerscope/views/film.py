@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import ViewError
-from layerscope.files import check_free, whole
-from layerscope.recording import Recording
-from layerscope.text import shown_name
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
-from layerscope.views.choose import check_recording, check_shape
-from layerscope.views.encoding import MIME, Reel, check_kind, write
-from layerscope.views.features import check_passage, own_scale
-from layerscope.views.frames import Stage
-from layerscope.views.layout import check_columns
+from layerscope.core.errors import ViewError
+from layerscope.core.files import check_free, whole
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
 from layerscope.views.moments import Moments, samples_of, steps_of
-from layerscope.views.panel import Panel
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.encoding import MIME, Reel, check_kind, write
+from layerscope.views.render.feature_maps import check_passage, own_scale
+from layerscope.views.render.frames import Stage
+from layerscope.views.render.grid import check_columns
+from layerscope.views.render.panel import Panel
+from layerscope.views.render.select_maps import check_recording, check_shape
 from layerscope.views.scenes import Scene, layer_scene, passage_scene
 
 PASSAGE = "passage"  #: what is written in the place of an address for all layers at once
@@ -193,7 +193,7 @@ def _check_scale(recording: Recording, scale: scaling.Scaling | None) -> scaling
 
 def _about(panel: Panel) -> str:
     """What is kept in the file, so that one knows later what it shows."""
-    from layerscope import __version__
+    from layerscope._version import __version__
 
     told = [f"{key}: {value}" for key, value in panel.provenance().items()]
     words = [f"layerscope {__version__}", str(panel.header["title"]), *told]

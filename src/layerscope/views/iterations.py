@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layerscope.recording import Recording
-from layerscope.text import shown_name
-from layerscope.views.choose import Chosen, choose
-from layerscope.visualization import Visualization
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.visualization import Visualization
+from layerscope.views.render.select_maps import Chosen, choose
 
 _NAMED = 4  #: images whose objective is told below a frame
 

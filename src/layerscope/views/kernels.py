@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
+from layerscope.core.errors import ViewError
+from layerscope.recordings.recording import Recording
 from layerscope.views.beside import Companions
-from layerscope.views.choose import Chosen, choose
-from layerscope.views.layout import Tile
-from layerscope.views.tiles import colour_tiles, joined
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.grid import Tile
+from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.tiles import colour_tiles, joined
 
 _SIDE = 64  #: a kernel is drawn no higher than this, however large the map
 

@@ -9,15 +9,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from layerscope.axes import UNIT_AXES, NamedArray
-from layerscope.errors import ViewError
-from layerscope.network import Place
-from layerscope.recording import Recording
-from layerscope.run import Run
-from layerscope.text import shown_name
-from layerscope.views.choose import Chosen, called, check_recording, choose
+from layerscope.core.addresses import Place
+from layerscope.core.axes import UNIT_AXES, NamedArray
+from layerscope.core.errors import ViewError
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import Visualization
 from layerscope.views.iterations import Iterations
-from layerscope.visualization import Visualization
+from layerscope.views.render.select_maps import Chosen, called, check_recording, choose
 
 _BLOCK = 32_000_000  #: bytes of values that are read at once
 _DIGITS = 3  #: of a metric

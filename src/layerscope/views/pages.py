@@ -8,16 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerscope.axes import NamedArray
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.text import shown_name
-from layerscope.views import scaling
-from layerscope.views.choose import Chosen, check_recording, check_shape, choose, shape_of
-from layerscope.views.features import check_passage
-from layerscope.views.layout import Heading, Tile, arrange, check_columns, without_pattern
-from layerscope.views.panel import Pages
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import ViewError
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
 from layerscope.views.passage import Passage, alike
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render.feature_maps import check_passage
+from layerscope.views.render.grid import Heading, Tile, arrange, check_columns, without_pattern
+from layerscope.views.render.panel import Pages
+from layerscope.views.render.select_maps import (
+    Chosen,
+    check_recording,
+    check_shape,
+    choose,
+    shape_of,
+)
 
 _SIDE = 240  #: the longer side of a picture, where enlarging it in whole steps gets there
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.recording import Recording
-from layerscope.text import shown_name
-from layerscope.views import palette as palettes
-from layerscope.views import scaling, text
-from layerscope.views.choose import Chosen, choose, shape_of
-from layerscope.views.features import extent_of
-from layerscope.views.layout import LABEL, Tile
-from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render import text
+from layerscope.views.render.feature_maps import extent_of
+from layerscope.views.render.grid import LABEL, Tile
+from layerscope.views.render.select_maps import Chosen, choose, shape_of
+from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.views import scaling
-from layerscope.views.choose import Chosen
-from layerscope.views.features import extent_of
 from layerscope.views.moments import Moments
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render.feature_maps import extent_of
+from layerscope.views.render.select_maps import Chosen
 
 
 def limits_of(chosen: Iterable[Chosen]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

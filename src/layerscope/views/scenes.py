@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.run import Run
-from layerscope.text import shown_name
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
-from layerscope.views.choose import Chosen
-from layerscope.views.layout import Heading, Tile, arrange, without_pattern
+from layerscope.core.errors import ViewError
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import Visualization
 from layerscope.views.moments import Moments
 from layerscope.views.pages import input_of, patterns_of
-from layerscope.views.panel import Panel
 from layerscope.views.passage import Passage, alike, fitted, wrapped
 from layerscope.views.ranges import extent_over, limits_of
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
+from layerscope.views.render.panel import Panel
+from layerscope.views.render.select_maps import Chosen
+from layerscope.views.render.tiles import colour_tiles
 from layerscope.views.sheet import APART, indexed, own_columns
-from layerscope.views.tiles import colour_tiles
-from layerscope.visualization import Visualization
 
 Scene = Callable[[], Iterator[Panel]]
 Limits = tuple[npt.NDArray[Any], npt.NDArray[Any]]

@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.run import Run
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
+from layerscope.core.errors import ViewError
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import Visualization
 from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
-from layerscope.views.choose import Chosen, check_recording, choose
-from layerscope.views.features import extent_of, own_scale
 from layerscope.views.kernels import kernels_of
-from layerscope.views.layout import Heading, Tile, arrange, for_values, without_pattern
-from layerscope.views.panel import Panel
-from layerscope.views.tiles import (
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.feature_maps import extent_of, own_scale
+from layerscope.views.render.grid import Heading, Tile, arrange, for_values, without_pattern
+from layerscope.views.render.panel import Panel
+from layerscope.views.render.select_maps import Chosen, check_recording, choose
+from layerscope.views.render.tiles import (
     colour_limits,
     colour_tiles,
     index_tiles,
     joined_tiles,
     with_values,
 )
-from layerscope.visualization import Visualization
 
 _ABREAST = 32  #: up to so many inputs of a kernel, or slices of a volume, stand side by side
 APART = 1024  #: kernels of more tiles than this put their inputs into one tile

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import ViewError
-from layerscope.recording import Recording
-from layerscope.text import shown_name
-from layerscope.views import palette as palettes
-from layerscope.views import scaling, text
-from layerscope.views.choose import Chosen
-from layerscope.views.features import own_scale
-from layerscope.views.layout import (
+from layerscope.core.errors import ViewError
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.views.moments import Moments, Steps, steps_of
+from layerscope.views.ranges import extent_over
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render import text
+from layerscope.views.render.feature_maps import own_scale
+from layerscope.views.render.grid import (
     GAP,
     LABEL,
     MARGIN,
@@ -26,10 +28,9 @@ from layerscope.views.layout import (
     magnification,
     without_pattern,
 )
-from layerscope.views.moments import Moments, Steps, steps_of
-from layerscope.views.panel import Panel
-from layerscope.views.ranges import extent_over
-from layerscope.views.tiles import colour_limits, colour_tiles, index_tiles
+from layerscope.views.render.panel import Panel
+from layerscope.views.render.select_maps import Chosen
+from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
 _SIDE = 96  #: how long a map's longer side is to be
 _SMALL = 48  #: the same where there are many maps

@@ -6,7 +6,7 @@ import pytest
 
 from layerscope.backends.opening import load_model
 from layerscope.backends.opening.imported import imported, named
-from layerscope.errors import MissingDependencyError, ModelError
+from layerscope.core.errors import MissingDependencyError, ModelError
 
 
 @pytest.fixture

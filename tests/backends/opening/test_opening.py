@@ -8,7 +8,7 @@ import pytest
 from layerscope.backends import availability
 from layerscope.backends.availability import choose_keras_backend
 from layerscope.backends.opening import load_model
-from layerscope.errors import MissingDependencyError, ModelError
+from layerscope.core.errors import MissingDependencyError, ModelError
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import layerscope as ls
 from cases.closed_form import draw_weights
 from layerscope import objectives
 from layerscope.backends import backend_for
-from layerscope.errors import InputError
-from layerscope.instruments.features.ascent import Ascent
-from layerscope.instruments.features.progress import Bar
-from layerscope.instruments.features.recipes import recipe
-from layerscope.instruments.features.task import task_of
+from layerscope.core.errors import InputError
+from layerscope.core.progress import Bar
+from layerscope.instruments.features.ascent.ascent import Ascent
+from layerscope.instruments.features.ascent.task import task_of
+from layerscope.instruments.features.image.recipes import recipe
 
 keras = pytest.importorskip("keras")
 

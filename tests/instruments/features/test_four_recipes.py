@@ -9,9 +9,9 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-import layerscope as ls  # noqa: E402
-from cases.closed_form import draw_weights  # noqa: E402
-from layerscope.errors import InputError  # noqa: E402
+import layerscope as ls
+from cases.closed_form import draw_weights
+from layerscope.core.errors import InputError
 
 layers = keras.layers
 RECIPES = ("lucid", "deepdream", "tutorial", "chollet")

@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-import layerscope as ls  # noqa: E402
-from layerscope.backends.torch import TorchBackend  # noqa: E402
-from layerscope.errors import AddressError, InputError  # noqa: E402
+import layerscope as ls
+from layerscope.backends.torch.backend import TorchBackend
+from layerscope.core.errors import AddressError, InputError
 
 pytestmark = pytest.mark.skipif(
     keras.config.backend() != "torch", reason="Keras runs on another framework"

@@ -33,8 +33,8 @@ from cases.textures import (
     texture_network,
     textures,
 )
-from layerscope.backends.textbook import Digits, load
-from layerscope.visualization import Visualization
+from layerscope.backends.keras.digits_network import Digits, load
+from layerscope.recordings.visualization import Visualization
 
 Array = npt.NDArray[Any]
 

@@ -13,9 +13,9 @@ pytest.importorskip("zarr")
 
 import keras
 
-from layerscope.errors import ModelError
+from layerscope.core.errors import ModelError
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.run import open_recording
+from layerscope.recordings.run import open_recording
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 

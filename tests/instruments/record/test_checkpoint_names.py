@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 from layerscope.instruments.record.checkpoint_names import in_order, read_name
 
 NAMES: list[tuple[str, float | None, int | None, dict[str, float]]] = [

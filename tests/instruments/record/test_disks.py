@@ -20,9 +20,9 @@ pytest.importorskip("keras")
 pytest.importorskip("zarr")
 
 from cases.disks import fill, small_disk
-from layerscope.errors import OutputError
+from layerscope.core.errors import OutputError
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.run import open_recording
+from layerscope.recordings.run import open_recording
 
 X = np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3)
 

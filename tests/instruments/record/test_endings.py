@@ -106,7 +106,7 @@ worker.end()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked here")
 def test_a_forked_process_can_add_nothing() -> None:
     script = """
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 process = os.fork()
 if process == 0:
     for call in (lambda: worker.put(Step(3), 1), worker.wait):

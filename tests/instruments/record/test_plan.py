@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 from layerscope.instruments.record.budget import (
     Spending,
     chosen_samples,

@@ -19,7 +19,7 @@ import keras
 from layerscope.instruments.activations import activations
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.instruments.weights import weights
-from layerscope.run import Run, open_recording
+from layerscope.recordings.run import Run, open_recording
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)

@@ -18,11 +18,11 @@ pytest.importorskip("zarr")
 
 import keras
 
-from layerscope.errors import InputError, LayerscopeError, ModelError, OutputError
+from layerscope.core.errors import InputError, LayerscopeError, ModelError, OutputError
 from layerscope.instruments.record.checkpoints import record_checkpoints
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.run import open_recording
-from layerscope.store.writer import Writer
+from layerscope.recordings.run import open_recording
+from layerscope.recordings.store.writer import Writer
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
@@ -310,7 +310,7 @@ def test_one_that_was_taken_over_ends_without_a_traceback(
     script = f"""
 import sys, keras, numpy as np
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.store.writer import Writer
+from layerscope.recordings.store.writer import Writer
 place, x = sys.argv[1], np.ones((1, 3), np.float32)
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 rec = Recorder(place, model, probe=x, quiet=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.axes import NamedArray
+from layerscope.core.axes import NamedArray
 from layerscope.instruments.record.statistics import NAMES, unit_statistics
 
 AXES = {

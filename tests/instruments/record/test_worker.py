@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from layerscope.errors import OutputError
+from layerscope.core.errors import OutputError
 from layerscope.instruments.record.endings import end_those_at
 from layerscope.instruments.record.worker import JOBS, Worker
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import layerscope
-from layerscope.backends import textbook
-from layerscope.errors import InputError
+from layerscope.backends.keras import digits_network as textbook
+from layerscope.core.errors import InputError
 from layerscope.interfaces import cli
 from layerscope.interfaces.cli import describe as describe_command
 from layerscope.interfaces.cli.output import Output, file_name, safe

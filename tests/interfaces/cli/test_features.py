@@ -15,7 +15,7 @@ from PIL import Image
 import layerscope as ls
 from layerscope.backends.opening import load_model
 from layerscope.instruments.features import features as instrument
-from layerscope.instruments.features.recipes import Recipe, recipe
+from layerscope.instruments.features.image.recipes import Recipe, recipe
 from layerscope.interfaces.cli import command_parser
 from layerscope.interfaces.cli.features import groups_of
 from layerscope.interfaces.cli.recipes import Making, samples_text

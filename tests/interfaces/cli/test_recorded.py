@@ -13,7 +13,7 @@ pytest.importorskip("zarr")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A recording on disk."""
-    from layerscope.store.writer import Writer
+    from layerscope.recordings.store.writer import Writer
 
     known = learner()
     url = str(tmp_path_factory.mktemp("recorded") / "run.zarr")

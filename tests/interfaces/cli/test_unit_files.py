@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layerscope.errors import OutputError
+from layerscope.core.errors import OutputError
 from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.unit_files import Unit, UnitFiles
-from layerscope.visualization import Grade
+from layerscope.recordings.visualization import Grade
 
 SETTINGS = {"model": "abc", "layer": "conv", "steps": "3"}
 TEXTS = ("axes", "grades", "notes", "settings")

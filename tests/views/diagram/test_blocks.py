@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.networks import networks, wired
-from layerscope.network import Network
+from layerscope.core.network import Network
 from layerscope.views.diagram.blocks import (
     Block,
     Item,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from cases.networks import network, networks, parameter, wired
-from layerscope.network import Layer, Network
+from layerscope.core.network import Layer, Network
 from layerscope.views.diagram.boxes import container, graph_of
 
 

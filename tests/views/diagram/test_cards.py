@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from cases.drawings import overlap, text_rect, within
 from cases.networks import HOSTILE, network, networks, parameter
-from layerscope.network import Layer, Network
-from layerscope.text import printable
+from layerscope.core.network import Layer, Network
+from layerscope.core.text import printable
 from layerscope.views.diagram.blocks import blocks_of, closed_below
 from layerscope.views.diagram.boxes import Box, graph_of
 from layerscope.views.diagram.cards import card, frame_widths, short, title, type_text

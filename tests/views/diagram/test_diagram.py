@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from cases.drawings import check, expected, joined
 from cases.networks import chain, network, networks, wired
 from cases.recordings import maps, recording
-from layerscope.errors import ViewError
-from layerscope.network import Layer, Network
-from layerscope.recording import Recording
+from layerscope.core.errors import ViewError
+from layerscope.core.network import Layer, Network
+from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import diagram
 
 styles = st.sampled_from(["vertical", "horizontal"])

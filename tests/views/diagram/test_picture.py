@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cases.drawings import sampled
 from cases.networks import chain, networks
-from layerscope.errors import OutputError, ViewError
-from layerscope.network import Network
+from layerscope.core.errors import OutputError, ViewError
+from layerscope.core.network import Network
 from layerscope.views.diagram import diagram
 from layerscope.views.diagram.picture import path_of
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.networks import chain, network, networks
-from layerscope.network import Layer, Network
+from layerscope.core.network import Layer, Network
 from layerscope.views.diagram.blocks import Block, blocks_of
 from layerscope.views.diagram.boxes import graph_of
 from layerscope.views.diagram.order import Order

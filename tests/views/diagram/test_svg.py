@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cases.networks import HOSTILE, chain, network, networks
 from cases.recordings import maps, recording
-from layerscope.network import Layer, Network
+from layerscope.core.network import Layer, Network
 from layerscope.views.diagram import diagram
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,13 +9,13 @@ from cases.networks import wired
 from cases.recordings import MAPS, VECTOR, maps, named, recording
 from cases.visualizations import IMAGES, growing, stripes, visualization
 from layerscope import sheet
-from layerscope.axes import NamedArray
-from layerscope.errors import ViewError
-from layerscope.network import Layer, Network
-from layerscope.recording import Recording
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import ViewError
+from layerscope.core.network import Layer, Network
+from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import diagram
 from layerscope.views.diagram.picture import Diagram
-from layerscope.views.palette import GROUND, LEVELS, NAN
+from layerscope.views.render.palette import GROUND, LEVELS, NAN
 
 
 def drawn(array: NamedArray, **options: Any) -> Diagram:

@@ -9,8 +9,8 @@ import pytest
 
 from cases.drawings import overlap, text_rect, within
 from cases.networks import chain, network
-from layerscope.errors import ViewError
-from layerscope.network import Layer, Network
+from layerscope.core.errors import ViewError
+from layerscope.core.network import Layer, Network
 from layerscope.views.diagram import diagram
 
 AXES = ("sample", "y", "x", "channel")

@@ -20,16 +20,16 @@ from typing import Any
 
 from layerscope.backends.opening.files import HDF5, Request, no_such_file, start_of
 from layerscope.backends.opening.imported import import_module, imported
-from layerscope.errors import ModelError
-from layerscope.files import kind_of
+from layerscope.core.errors import ModelError
+from layerscope.core.files import kind_of
 
 #: Which module opens files of which names.
 _OPENERS = {
-    "keras_files": (".keras",),
-    "keras_hdf5": (".h5", ".hdf5", ".json"),
-    "torch_files": (".pt", ".pth", ".bin", ".pt2", ".safetensors"),
-    "onnx_files": (".onnx",),
-    "sklearn_files": (".pkl", ".pickle", ".joblib", ".skops"),
+    "keras.files.archive": (".keras",),
+    "keras.files.hdf5": (".h5", ".hdf5", ".json"),
+    "torch.files.opening": (".pt", ".pth", ".bin", ".pt2", ".safetensors"),
+    "onnx.opening": (".onnx",),
+    "sklearn.opening": (".pkl", ".pickle", ".joblib", ".skops"),
 }
 _LATER = {
     ".tflite": "a TensorFlow Lite file: convert it to ONNX first, with tf2onnx",
@@ -97,17 +97,17 @@ def load_model(
     request = Request(
         file, architecture, dict(custom_objects or {}), tuple(imports), backend, trust
     )
-    module_name = f"layerscope.backends.opening.{opener}"
+    module_name = f"layerscope.backends.{opener}"
     return importlib.import_module(module_name).open_file(request)
 
 
 def _opener(file: Path) -> str | None:
     """The module that opens this file; None for what is no file that layerscope opens."""
     if kind_of(file / "saved_model.pb") == "file":
-        return "keras_savedmodel"
+        return "keras.files.savedmodel"
     suffix = file.suffix.lower()
     if kind_of(file) == "file" and start_of(file).startswith(HDF5):
-        return "keras_hdf5"  # Keras wrote HDF5 under other names, too
+        return "keras.files.hdf5"  # Keras wrote HDF5 under other names, too
     return next((opener for opener, suffixes in _OPENERS.items() if suffix in suffixes), None)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from layerscope.errors import ModelError
-from layerscope.files import kind_of, most_unpacked
+from layerscope.core.errors import ModelError
+from layerscope.core.files import kind_of, most_unpacked
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -87,17 +87,3 @@ def check_archive(path: Path, kind: str) -> None:
             f"{str(path)!r} is no {kind}: its {path.stat().st_size:,} bytes would unpack to "
             f"{unpacked:,}."
         )
-
-
-def one_line(error: BaseException) -> str:
-    """An error of somebody else's, in one line: its type and its message."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
-
-
-def first_sentence(text: str) -> str:
-    """The first line of a message, without its full stop."""
-    line = next((line for line in text.strip().splitlines() if line.strip()), "it does not say why")
-    line = line.strip()
-    if line[0] == line[-1] and line[0] in "\"'":  # a KeyError's message is quoted
-        line = line[1:-1]
-    return line.split(". ")[0].rstrip(".")[:300]

@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from layerscope.backends.availability import choose_keras_backend, needs
-from layerscope.backends.opening.files import one_line
-from layerscope.errors import LayerscopeError, MissingDependencyError, ModelError
+from layerscope.core.errors import LayerscopeError, MissingDependencyError, ModelError
+from layerscope.core.foreign_errors import one_line
 
 
 def imported(spec: str, backend: str | None = None) -> Any:

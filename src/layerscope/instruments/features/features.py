@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy.typing as npt
 
-from layerscope.errors import InputError
-from layerscope.instruments.features.grading import graded
-from layerscope.instruments.features.outcome import ascended
-from layerscope.instruments.features.recipes import Recipe
-from layerscope.instruments.features.recipes import recipe as recipe_of
-from layerscope.instruments.features.result import visualization
-from layerscope.instruments.features.retry import attempts
-from layerscope.instruments.features.sample_scores import best_of_samples
-from layerscope.instruments.features.starts import STARTS
-from layerscope.instruments.features.task import task_of
-from layerscope.instruments.features.transforms import Transform
-from layerscope.visualization import Visualization
+from layerscope.core.errors import InputError
+from layerscope.instruments.features.ascent.outcome import ascended
+from layerscope.instruments.features.ascent.result import visualization
+from layerscope.instruments.features.ascent.task import task_of
+from layerscope.instruments.features.diagnosis.grading import graded
+from layerscope.instruments.features.diagnosis.retry import attempts
+from layerscope.instruments.features.diagnosis.sample_scores import best_of_samples
+from layerscope.instruments.features.image.recipes import Recipe
+from layerscope.instruments.features.image.recipes import recipe as recipe_of
+from layerscope.instruments.features.image.starts import STARTS
+from layerscope.instruments.features.image.transforms import Transform
+from layerscope.recordings.visualization import Visualization
 
 Array = npt.NDArray[Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 
 #: Steps are stored as whole numbers of 64 bits.
 LAST_STEP = 2**63 - 1

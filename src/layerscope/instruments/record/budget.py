@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.table import size_text
 from layerscope.instruments.record.plan import Plan, counted, ordinal
-from layerscope.table import size_text
 
 #: How much of a disk a recording may fill.
 SHARE_OF_DISK = 0.9

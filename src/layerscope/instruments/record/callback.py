@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from layerscope.backends.training import attached, learning_rate, root_of
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 from layerscope.instruments.record.schedule import Every
 
 Logs = Mapping[str, Any] | None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from layerscope.backends.opening import load_model
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 from layerscope.instruments.record.checkpoint_names import Named, in_order
 from layerscope.instruments.record.recorder import Recorder
 

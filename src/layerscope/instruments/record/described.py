@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import OutputError
+from layerscope.core.errors import OutputError
 from layerscope.instruments.record.plan import Plan
 
 if TYPE_CHECKING:
-    from layerscope.store.reader import Reader
+    from layerscope.recordings.store.reader import Reader
 
 
 def kept_json(plan: Plan, dtype: str) -> dict[str, Any]:

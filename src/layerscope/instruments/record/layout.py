@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import NamedArray
-from layerscope.errors import AddressError, InputError
-from layerscope.instruments.record.half import Halved
+from layerscope.core.addresses import unknown_address
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import AddressError, InputError
 from layerscope.instruments.record.plan import Array, Plan
 from layerscope.instruments.record.probe import Look
 from layerscope.instruments.record.statistics import NAMES, unit_statistics
-from layerscope.network import unknown_address
-from layerscope.store.schema import Group, Variable
-from layerscope.store.wide import fits_half, half_holds
+from layerscope.recordings.store.half import Halved
+from layerscope.recordings.store.schema import Group, Variable
+from layerscope.recordings.store.wide import fits_half, half_holds
 
 Key = tuple[str, str, str]
 

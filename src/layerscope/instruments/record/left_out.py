@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from layerscope import console
-from layerscope.axes import NamedArray
 from layerscope.backends import training
 from layerscope.backends.base import Run
+from layerscope.core import console
+from layerscope.core.axes import NamedArray
 
 #: What can be kept of a value: numbers and truth values.
 _KINDS = "fiub"

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
+from layerscope.core.table import size_text
 from layerscope.instruments.record.statistics import NAMES, unit_axis, unit_count
-from layerscope.table import size_text
 
 #: How many steps are planned for where nobody knows how many there will be.
 ASSUMED = 100

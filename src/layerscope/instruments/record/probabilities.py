@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 
 
 def read_classes(classes: Any) -> tuple[str, ...]:

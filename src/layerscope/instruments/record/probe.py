@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import NamedArray
 from layerscope.backends.base import Backend, Run
-from layerscope.errors import InputError, ModelError
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import InputError, ModelError
+from layerscope.core.network import Network
+from layerscope.core.selection import Selection
+from layerscope.core.table import shape_text
 from layerscope.instruments.passes import Passes
 from layerscope.instruments.record.left_out import left_out, numeric
-from layerscope.network import Network
-from layerscope.recording import Recording
-from layerscope.selection import Selection
-from layerscope.table import shape_text
+from layerscope.recordings.recording import Recording
 
 Array = npt.NDArray[Any]
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NoReturn
 
-from layerscope import console
 from layerscope.backends import training
 from layerscope.backends.processes import is_first_process
-from layerscope.errors import InputError, ModelError, OutputError
+from layerscope.core import console
+from layerscope.core.errors import InputError, ModelError, OutputError
 from layerscope.instruments.record.arguments import (
     read_number,
     read_step,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from layerscope.console import report
-from layerscope.errors import OutputError
+from layerscope.core.console import report
+from layerscope.core.errors import OutputError
+from layerscope.core.network import to_json
 from layerscope.instruments.record.budget import Spending, chosen_samples, free_on_disk
 from layerscope.instruments.record.described import as_before, check_probe, kept_json
 from layerscope.instruments.record.endings import end_those_at
@@ -29,10 +30,9 @@ from layerscope.instruments.record.plan import Plan, check_limit, thinned
 from layerscope.instruments.record.probabilities import probabilities
 from layerscope.instruments.record.probe import Look, Probe
 from layerscope.instruments.record.worker import Worker
-from layerscope.network import to_json
-from layerscope.store.header import begun
-from layerscope.store.places import place, same_place
-from layerscope.store.schema import Schema
+from layerscope.recordings.store.header import begun
+from layerscope.recordings.store.places import place, same_place
+from layerscope.recordings.store.schema import Schema
 
 #: How many bytes of looks there may be at once, the one that is being taken among them; of looks
 #: larger than that, there is one.
@@ -269,7 +269,7 @@ def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Pl
 
 def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
     """A new recording."""
-    from layerscope.store.writer import Writer as StoreWriter
+    from layerscope.recordings.store.writer import Writer as StoreWriter
 
     check_limit(plan, settings.budget)
     inputs = stored_inputs(probe.inputs, plan)
@@ -293,8 +293,8 @@ def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[
 
     It is only read until it is certain that it is of this network and this probe.
     """
-    from layerscope.store.reader import Reader
-    from layerscope.store.writer import Writer as StoreWriter
+    from layerscope.recordings.store.reader import Reader
+    from layerscope.recordings.store.writer import Writer as StoreWriter
 
     before = Reader.open(settings.url)
     plan = as_before(plan, before.schema.attrs.get("kept") or {}, settings.dtype)

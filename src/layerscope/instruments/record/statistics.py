@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import UNIT_AXES, NamedArray
+from layerscope.core.axes import UNIT_AXES, NamedArray
 
 Array = npt.NDArray[Any]
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from layerscope.console import report
-from layerscope.errors import InputError, LayerscopeError, OutputError
+from layerscope.core.console import report
+from layerscope.core.errors import InputError, LayerscopeError, OutputError
 from layerscope.instruments.record import endings
 
 #: How many jobs may wait or run: as many steps are lost, at most, by a process that is killed.

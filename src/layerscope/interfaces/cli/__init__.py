@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-import layerscope
-from layerscope.console import report
-from layerscope.errors import LayerscopeError
+from layerscope._version import __version__
+from layerscope.core.console import report
+from layerscope.core.errors import LayerscopeError
 from layerscope.interfaces.cli import (
     demo,
     describe,
@@ -95,9 +95,7 @@ def command_parser() -> argparse.ArgumentParser:
         description="See inside neural networks: every channel of every layer.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--version", action="version", version=f"layerscope {layerscope.__version__}"
-    )
+    parser.add_argument("--version", action="version", version=f"layerscope {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in (
         look,

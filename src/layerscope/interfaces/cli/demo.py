@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.console import say
+from layerscope.core.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.look import Look, look
 from layerscope.interfaces.cli.output import Output, status
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from layerscope.recording import Recording
+    from layerscope.recordings.recording import Recording
 
 _FOLDER = "layerscope-demo"
 
@@ -42,8 +42,8 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     output = Output.claim(args.out or _FOLDER, force=args.force)
-    from layerscope.backends import textbook
     from layerscope.backends.availability import choose_keras_backend
+    from layerscope.backends.keras import digits_network as textbook
 
     choose_keras_backend(args.backend)
     digits = textbook.load(args.dataset)
@@ -117,7 +117,7 @@ def _write_extras(model: Any, acts: Recording, output: Output) -> None:
 
 def _write_learning(recording: Path, output: Output) -> None:
     """What the training did, as a film, a timeline and curves."""
-    from layerscope.run import open_recording
+    from layerscope.recordings.run import open_recording
     from layerscope.views.curves import curves
     from layerscope.views.film import film
     from layerscope.views.timeline import timeline

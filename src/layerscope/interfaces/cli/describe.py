@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.console import say
+from layerscope.core.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 

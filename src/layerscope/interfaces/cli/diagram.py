@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from layerscope.console import say
+from layerscope.core.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.output import claim_file, safe, status
@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.describe import describe
     from layerscope.views.diagram import diagram
-    from layerscope.views.palette import known
+    from layerscope.views.render.palette import known
 
     known(args.palette)  # before anything is run
     kinds = (".svg", ".png", ".pdf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.console import say
+from layerscope.core.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.recorded import add_run, bar, opened_run
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.instruments.export import export
+    from layerscope.recordings.export import export
 
     output = Output.claim(args.folder, force=args.force, option=None)
     run = opened_run(args.run)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.console import say
-from layerscope.errors import ViewError
+from layerscope.core.console import say
+from layerscope.core.errors import ViewError
 from layerscope.interfaces.cli.output import Output, progress
 
 if TYPE_CHECKING:
-    from layerscope.instruments.features.task import Task
-    from layerscope.visualization import Visualization
+    from layerscope.instruments.features.ascent.task import Task
+    from layerscope.recordings.visualization import Visualization
 
 
 @dataclass(frozen=True, slots=True)

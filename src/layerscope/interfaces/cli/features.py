@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from layerscope.console import say
-from layerscope.errors import InputError
+from layerscope.core.console import say
+from layerscope.core.errors import InputError
+from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.feature_pictures import (
     Drawing,
@@ -21,7 +22,7 @@ from layerscope.interfaces.cli.feature_pictures import (
     draw_curves,
     write_film,
 )
-from layerscope.interfaces.cli.model import in_one_sentence, opened
+from layerscope.interfaces.cli.model import opened
 from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe
 from layerscope.interfaces.cli.recipes import Making, add_recipe
 
@@ -45,7 +46,7 @@ class Group:
             return self.addresses
         if not self.units:
             return self.addresses[0]
-        from layerscope.instruments.features.objectives import units
+        from layerscope.instruments.features.objective.objectives import units
 
         return units(self.layer, self.units)
 
@@ -84,7 +85,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.describe import describe
-    from layerscope.views.palette import known
+    from layerscope.views.render.palette import known
 
     if args.palette is not None:
         known(args.palette)  # before anything is run
@@ -132,7 +133,7 @@ def _film_of(args: argparse.Namespace) -> Path | None:
     """The file of the film, where it may be written."""
     if args.film is None:
         return None
-    from layerscope.views.encoding import KINDS, check_kind
+    from layerscope.views.render.encoding import KINDS, check_kind
 
     path = claim_file(args.film, KINDS, force=args.force)
     check_kind(path, 8)

@@ -6,8 +6,8 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from layerscope.console import say
-from layerscope.errors import ViewError
+from layerscope.core.console import say
+from layerscope.core.errors import ViewError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import claim_file, safe
 from layerscope.interfaces.cli.recorded import (
@@ -20,7 +20,7 @@ from layerscope.interfaces.cli.recorded import (
 )
 
 if TYPE_CHECKING:
-    from layerscope.run import Run
+    from layerscope.recordings.run import Run
 
 
 def add(commands: Any) -> None:
@@ -63,8 +63,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.views.encoding import KINDS
     from layerscope.views.film import film
+    from layerscope.views.render.encoding import KINDS
 
     if args.step is not None and args.along != "sample":
         raise ViewError("--step is for a film over samples: pass --along sample too.")

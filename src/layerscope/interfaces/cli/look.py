@@ -8,20 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from layerscope.console import say
-from layerscope.errors import InputError
+from layerscope.core.console import say
+from layerscope.core.errors import InputError
+from layerscope.core.foreign_errors import in_one_sentence
+from layerscope.core.text import distinct_file_stem
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.model import Reading, in_one_sentence, opened, passes_of, ran
+from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.output import Output, file_name, progress, safe, status
 from layerscope.interfaces.cli.recorded import is_run, only, opened_run
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
-from layerscope.text import distinct_file_stem
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
     from layerscope.instruments.passes import Passes
-    from layerscope.recording import Recording
-    from layerscope.views.panel import Panel
+    from layerscope.recordings.recording import Recording
+    from layerscope.views.render.panel import Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.describe import outline
-    from layerscope.views.palette import known
+    from layerscope.views.render.palette import known
 
     known(args.palette)  # before anything is run
     how = Look(
@@ -184,8 +185,8 @@ def shown(
 
 def advised(passes: Passes, prepared: Prepared, acts: Recording) -> list[str]:
     """What may be wrong about the scaling of the input; nothing that a note says already."""
-    from layerscope.instruments.advice import advice_on
-    from layerscope.instruments.scaling import WIDER
+    from layerscope.instruments.input_advice import advice_on
+    from layerscope.instruments.input_scaling import WIDER
 
     if any(WIDER in note for note in acts.notes):
         return []
@@ -218,7 +219,7 @@ def write_pictures(acts: Recording, output: Output, how: Look) -> list[str]:
 
 def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
     """Write the inputs and a sheet per layer; returns a note for each that can't be drawn."""
-    from layerscope.errors import ViewError
+    from layerscope.core.errors import ViewError
     from layerscope.views.sheet import sheet
 
     def draw(address: str, reshape: tuple[int, int] | None) -> Panel:
@@ -256,7 +257,7 @@ def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
 
 def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
     """Write the pages of a 2-D pattern's passage; a note where no layer has one to show."""
-    from layerscope.errors import ViewError
+    from layerscope.core.errors import ViewError
     from layerscope.views.pages import pages
 
     try:
@@ -279,7 +280,7 @@ def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
 
 def _write_diagrams(acts: Recording, output: Output, how: Look) -> list[str]:
     """Write the architecture, by itself and with the pattern on its way through it."""
-    from layerscope.errors import ViewError
+    from layerscope.core.errors import ViewError
     from layerscope.views.diagram import diagram
 
     name = safe(acts.network.name)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from layerscope.console import say
-from layerscope.errors import InputError
+from layerscope.core.console import say
+from layerscope.core.errors import InputError
+from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.interfaces.cli.look import Look, advised, write_pictures
-from layerscope.interfaces.cli.model import in_one_sentence
 from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from layerscope.inputs import Batches
     from layerscope.instruments.passes import Passes
     from layerscope.instruments.summary import Tally
-    from layerscope.recording import Recording
+    from layerscope.recordings.recording import Recording
 
 
 @dataclass

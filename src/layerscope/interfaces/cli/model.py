@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import InputError, LayerscopeError
+from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.interfaces.cli.output import status
-from layerscope.text import uncoloured
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
     from layerscope.instruments.passes import Passes
-    from layerscope.recording import Recording
+    from layerscope.recordings.recording import Recording
 
 
 def opened(args: argparse.Namespace) -> Any:
@@ -68,21 +66,6 @@ def passes_of(
         # What the shell has made of photos/*.jpg is no other than photos/ itself.
         return Passes.on(model, listed(x), list(layers) or None, **options)
     return passes
-
-
-@contextmanager
-def in_one_sentence() -> Iterator[None]:
-    """Raises InputError when the model's own code raises: it is run on what it does not take."""
-    try:
-        yield
-    except LayerscopeError:
-        raise
-    # Somebody else's code, which may raise anything.
-    except Exception as error:
-        said = " ".join(uncoloured(str(error)).split())
-        raise InputError(
-            f"The model can't be run on this input: {type(error).__name__}: {said}"
-        ) from error
 
 
 def ran(passes: Passes) -> tuple[Prepared, Recording]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from layerscope.errors import OutputError
-from layerscope.text import file_stem
+from layerscope.core.errors import OutputError
+from layerscope.core.text import file_stem
 
 Item = TypeVar("Item")
 
@@ -100,7 +100,7 @@ def file_name(number: int, count: int, address: str) -> str:
 
 
 def safe(name: str) -> str:
-    """The name as a file may have it, or ``model``: see :func:`layerscope.text.file_stem`."""
+    """The name as a file may have it, or ``model``: see :func:`layerscope.core.text.file_stem`."""
     return file_stem(name, "model")
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import InputError
+from layerscope.core.errors import InputError
 from layerscope.interfaces.cli import options
 
 if TYPE_CHECKING:
-    from layerscope.instruments.features.recipes import Recipe
-    from layerscope.instruments.features.task import Task
+    from layerscope.instruments.features.ascent.task import Task
+    from layerscope.instruments.features.image.recipes import Recipe
 
 #: The options that are values of a recipe, by its own names for them.
 _VALUES = (
@@ -44,7 +44,7 @@ class Making:
         Raises InputError for a value that makes no sense.
         """
         from layerscope.instruments.features.features import usual_recipe
-        from layerscope.instruments.features.recipes import recipe
+        from layerscope.instruments.features.image.recipes import recipe
 
         changes = {name: getattr(args, name) for name in _VALUES}
         changes["transforms"] = _transforms(args)
@@ -67,7 +67,7 @@ class Making:
 
     def settled(self, model: Any, objective: Any) -> Task:
         """What is known before the first step; raises what is wrong, with nothing written yet."""
-        from layerscope.instruments.features.task import task_of
+        from layerscope.instruments.features.ascent.task import task_of
 
         return task_of(
             model,
@@ -152,7 +152,7 @@ def _transforms(args: argparse.Namespace) -> list[Any] | None:
     """
     if args.transforms is None:
         return None
-    from layerscope.instruments.features.transform_texts import parse_transforms
+    from layerscope.interfaces.cli.transform_texts import parse_transforms
 
     twice = next((name for name in _SHORT if getattr(args, name) is not None), None)
     if twice is not None:
@@ -170,7 +170,7 @@ def _values_of(samples: Sequence[str]) -> Any:
     """
     if len(samples) < 2:
         return samples[0] if samples else None
-    from layerscope.backends.samples import with_samples
+    from layerscope.backends.digits import with_samples
     from layerscope.inputs import listed
     from layerscope.inputs.named import is_named
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.console import say
+from layerscope.core.console import say
+from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.model import Reading, in_one_sentence
+from layerscope.interfaces.cli.model import Reading
 from layerscope.interfaces.cli.recorded import bar
 
 
@@ -59,9 +60,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.errors import OutputError
+    from layerscope.core.errors import OutputError
     from layerscope.instruments.record.checkpoints import record_checkpoints
-    from layerscope.store import holds_run
+    from layerscope.recordings.store import holds_run
 
     if not args.force and holds_run(args.out):
         raise OutputError(f"There is a recording {args.out!r} already: name another, or --force.")

@@ -13,8 +13,8 @@ from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import status
 
 if TYPE_CHECKING:
-    from layerscope.recording import Recording
-    from layerscope.run import Run
+    from layerscope.recordings.recording import Recording
+    from layerscope.recordings.run import Run
 
 RUN = "a recording: the folder that a Recorder has written, or its URL"
 
@@ -50,7 +50,7 @@ def is_run(name: str) -> bool:
 
 def opened_run(name: str) -> Run:
     """The recording of that name."""
-    from layerscope.run import open_recording
+    from layerscope.recordings.run import open_recording
 
     with status("Opening the recording"):
         return open_recording(name)
@@ -68,9 +68,9 @@ def only(moment: Recording, layers: Sequence[str]) -> Recording:
     """
     if not layers:
         return moment
-    from layerscope.network import Layer
-    from layerscope.recording import Recording
-    from layerscope.selection import select
+    from layerscope.core.network import Layer
+    from layerscope.core.selection import select
+    from layerscope.recordings.recording import Recording
 
     known = [moment.network[a] if a in moment.network else Layer(a, "?") for a in moment]
     selection = select(list(layers), lambda item: None, known)

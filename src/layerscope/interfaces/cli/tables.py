@@ -7,12 +7,12 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from layerscope.table import shape_text, text_table
-from layerscope.text import spreadsheet_cell
+from layerscope.core.table import shape_text, text_table
+from layerscope.core.text import spreadsheet_cell
 
 if TYPE_CHECKING:
     from layerscope.instruments.summary import Row
-    from layerscope.run import Run
+    from layerscope.recordings.run import Run
 
 _SILENT = "silent units"
 _MOMENTS = 8  #: columns of a table over time
@@ -56,7 +56,7 @@ def over_time(run: Run) -> list[str]:
     """Tables of a run: its metrics, and for each layer its figures at up to eight of its steps."""
     import numpy as np
 
-    from layerscope.findings import layer_series, moment_text
+    from layerscope.recordings.findings import layer_series, moment_text
 
     count = len(run.steps)
     lines = [f"{run.network.name}: {count} step{'s' * (count != 1)}, {len(run)} layers"]

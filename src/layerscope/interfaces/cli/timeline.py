@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.console import say
-from layerscope.errors import ViewError
+from layerscope.core.console import say
+from layerscope.core.errors import ViewError
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import claim_file, safe, status
 from layerscope.interfaces.cli.recorded import (
@@ -20,7 +20,7 @@ from layerscope.interfaces.cli.recorded import (
 from layerscope.interfaces.cli.tables import over_time
 
 if TYPE_CHECKING:
-    from layerscope.run import Run
+    from layerscope.recordings.run import Run
 
 _KINDS = (".png", ".svg", ".pdf")
 
@@ -80,13 +80,13 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _tell(run: Run, path: Path | None) -> None:
-    from layerscope.findings import findings
+    from layerscope.recordings.findings import findings
 
     first, *tables = over_time(run)
     said = [f"{finding}." for finding in findings(run)]
     say(first, *(f"Note: {note}" for note in run.notes), *said, *tables)
     if path is not None:
-        from layerscope.files import whole
+        from layerscope.core.files import whole
         from layerscope.views.curves import curves
 
         with status("Drawing"), whole(path, overwrite=True) as part:

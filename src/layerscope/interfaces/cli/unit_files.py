@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.errors import InputError, OutputError
+from layerscope.core.errors import InputError, OutputError
 from layerscope.inputs.array_files import load_members
 from layerscope.interfaces.cli.output import Output
-from layerscope.visualization import Grade, Visualization
+from layerscope.recordings.visualization import Grade, Visualization
 
 Array = npt.NDArray[Any]
 Settings = dict[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.console import say
+from layerscope.core.console import say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import opened
 from layerscope.interfaces.cli.output import Output, file_name, progress, safe
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.errors import ViewError
+    from layerscope.core.errors import ViewError
     from layerscope.instruments.summary import summary
     from layerscope.instruments.weights import weights
     from layerscope.views.sheet import sheet

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.axes import NamedArray, presented
-from layerscope.console import report, say
-from layerscope.instruments.features.sites import Site
-from layerscope.instruments.features.task import Task
+from layerscope.core.axes import NamedArray, presented
+from layerscope.core.console import report, say
+from layerscope.core.foreign_errors import in_one_sentence
+from layerscope.core.text import distinct_file_stem
+from layerscope.instruments.features.ascent.task import Task
+from layerscope.instruments.features.objective.sites import Site
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
-from layerscope.interfaces.cli.model import in_one_sentence
 from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.recipes import Making, samples_text
 from layerscope.interfaces.cli.unit_files import Settings, Unit, UnitFiles
-from layerscope.text import distinct_file_stem
-from layerscope.visualization import Visualization
+from layerscope.recordings.visualization import Visualization
 
 Array = npt.NDArray[Any]
 
@@ -73,7 +73,7 @@ def _how_to_go_on(layer: str, finished: int, count: int, begun: int) -> str:
 
 
 def _task(model: Any, layer: str, how: Making) -> Task:
-    from layerscope.instruments.features.objectives import units
+    from layerscope.instruments.features.objective.objectives import units
 
     return how.settled(model, units(layer, [0]))
 
@@ -119,7 +119,7 @@ def _batches(
 
     Each with other units of the layer that fill it up.
     """
-    from layerscope.instruments.features.objectives import units
+    from layerscope.instruments.features.objective.objectives import units
 
     if not missing:
         return
@@ -137,7 +137,7 @@ def _made(model: Any, layer: str, how: Making, batch: Sequence[int]) -> Visualiz
     Raises KeyboardInterrupt when it was stopped: none of them is finished.
     """
     from layerscope.instruments.features.features import features
-    from layerscope.instruments.features.objectives import units
+    from layerscope.instruments.features.objective.objectives import units
 
     with in_one_sentence():
         made = features(model, units(layer, batch), **how.options())

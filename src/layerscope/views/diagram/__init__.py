@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import ViewError
-from layerscope.network import Network, Shape, computing
-from layerscope.recording import Recording
-from layerscope.text import shown_name
-from layerscope.views.choose import check_recording
+from layerscope.core.errors import ViewError
+from layerscope.core.network import Network, Shape, computing
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
 from layerscope.views.diagram.blocks import (
     Block,
     Item,
@@ -46,7 +45,8 @@ from layerscope.views.diagram.place import Placed, place
 from layerscope.views.diagram.repeats import collapsed
 from layerscope.views.diagram.thumbnails import Thumbnails
 from layerscope.views.diagram.volume import volumes
-from layerscope.views.palette import known
+from layerscope.views.render.palette import known
+from layerscope.views.render.select_maps import check_recording
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from layerscope.network import PART, Layer, Network, Shape
+from layerscope.core.network import PART, Layer, Network, Shape
 
 #: Types that join the box of the layer before them, in lower case, without dimensions.
 _AFTER = frozenset({

@@ -6,13 +6,13 @@ import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from layerscope.network import Layer, whole_layers
-from layerscope.table import setting_text, shape_text
-from layerscope.text import shown_name
+from layerscope.core.network import Layer, whole_layers
+from layerscope.core.table import setting_text, shape_text
+from layerscope.core.text import shown_name
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
 from layerscope.views.diagram.kinds import OTHER, kind_of
-from layerscope.views.text import length
+from layerscope.views.render.text import length
 
 NAME, SMALL = 11, 10  #: sizes of text, in pixels
 _BAR, _PAD, _BETWEEN = 5, 8, 16  #: the coloured bar, the padding, the least between two texts

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from layerscope.network import Network, whole_layers
-from layerscope.text import shown_name
+from layerscope.core.network import Network, whole_layers
+from layerscope.core.text import shown_name
 from layerscope.views.diagram.cards import SMALL, Text, short
 from layerscope.views.diagram.picture import MARGIN
-from layerscope.views.panel import VERSION
+from layerscope.views.render.panel import VERSION
 
 _LINE = 15  #: from one line of the heading to the next
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from layerscope.errors import ViewError
-from layerscope.network import Layer
+from layerscope.core.errors import ViewError
+from layerscope.core.network import Layer
 
 #: The first pattern that the type matches, in lower case, tells the kind.
 _KINDS = (

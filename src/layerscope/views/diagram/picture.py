@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.views.panel import Panel
+from layerscope.views.render.panel import Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.text import printable
+from layerscope.core.text import printable
 from layerscope.views.diagram.kinds import colours
-from layerscope.views.palette import table
-from layerscope.views.text import font
+from layerscope.views.render.palette import table
+from layerscope.views.render.text import font
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

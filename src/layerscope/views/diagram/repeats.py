@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
-from layerscope.network import Layer
-from layerscope.table import setting_text
+from layerscope.core.network import Layer
+from layerscope.core.table import setting_text
 from layerscope.views.diagram.blocks import Block, Item, item_boxes, item_edges
 from layerscope.views.diagram.boxes import Box, Graph
 from layerscope.views.diagram.order import Order

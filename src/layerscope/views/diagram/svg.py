@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from layerscope.text import printable
+from layerscope.core.text import printable
 from layerscope.views.diagram.kinds import colours
-from layerscope.views.palette import table
+from layerscope.views.render.palette import table
 
 if TYPE_CHECKING:
     from layerscope.views.diagram.picture import Diagram

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.attention import masked
-from layerscope.errors import ViewError
-from layerscope.maps import blank, constant
-from layerscope.network import PART
-from layerscope.recording import Recording
-from layerscope.views import palette as palettes
-from layerscope.views import scaling
+from layerscope.core.attention import masked
+from layerscope.core.errors import ViewError
+from layerscope.core.maps import blank, constant
+from layerscope.core.network import PART
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.visualization import Visualization
 from layerscope.views.beside import image_tiles
-from layerscope.views.choose import Chosen, choose
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
 from layerscope.views.diagram.cards import SMALL, Text
-from layerscope.views.features import extent_of, no_such_unit, units_of
-from layerscope.views.tiles import colour_tiles
-from layerscope.visualization import Visualization
+from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import palette as palettes
+from layerscope.views.render.feature_maps import extent_of, no_such_unit, units_of
+from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.tiles import colour_tiles
 
 _SIDE = 84  #: how long the longer side of a map is, in pixels
 _ROW = 64  #: values of a vector in a row, at least

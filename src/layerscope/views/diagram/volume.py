@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layerscope.errors import ViewError
-from layerscope.network import Layer, Network
-from layerscope.table import shape_text
+from layerscope.core.errors import ViewError
+from layerscope.core.network import Layer, Network
+from layerscope.core.table import shape_text
 from layerscope.views.diagram.boxes import Graph
 from layerscope.views.diagram.cards import NAME, SMALL, Text, short, type_text
 from layerscope.views.diagram.header import below, header_of, heading

@@ -1,0 +1,61 @@
+"""Scikit-learn's digits as inputs: ``digits:7``, or ``digits`` for one of each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from layerscope.backends.keras import digits_network as textbook
+from layerscope.core.errors import InputError
+
+_NAME = re.compile(r"digits(?::(?P<which>.*))?", re.DOTALL)
+
+
+def with_samples(x: Any) -> Any:
+    """What was passed, with images in place of the names of digits; a list of names too.
+
+    The images are 28×28, white on black, of digits that the demo's network was not trained on.
+
+    Raises
+    ------
+    InputError
+        When there is no such digit.
+    MissingDependencyError
+        When scikit-learn is not installed.
+    """
+    if isinstance(x, list | tuple) and any(_is_sample(item) for item in x):
+        parts = [image for item in x for image in (_images(item) if _is_sample(item) else [item])]
+        return parts if isinstance(x, list) else tuple(parts)
+    if isinstance(x, dict) and any(_is_sample(item) for item in x.values()):
+        return {key: with_samples(item) for key, item in x.items()}
+    if not _is_sample(x):
+        return x
+    images = _images(x)
+    return images if len(images) > 1 else images[0]
+
+
+def _is_sample(x: Any) -> bool:
+    if not isinstance(x, str) or _NAME.fullmatch(x) is None:
+        return False
+    return not Path(x).is_file()  # a file that is there is a file, whatever its name
+
+
+def _images(name: str) -> list[Any]:
+    match = _NAME.fullmatch(name)
+    which = None if match is None else match["which"]
+    if which is not None and which not in map(str, range(10)):
+        raise InputError(
+            f"{name!r}: write digits:0 to digits:9 for a digit, or digits for one of each."
+        )
+    digits = textbook.load("digits")
+    return [_image(digits, int(d)) for d in (which or "0123456789")]
+
+
+def _image(digits: textbook.Digits, digit: int) -> Any:
+    from PIL import Image
+
+    pixels = digits.x_held_out[digits.y_held_out == digit][0, :, :, 0]
+    image = Image.fromarray((pixels * 255).round().astype("uint8"))
+    image.filename = f"digits:{digit}"  # type: ignore[attr-defined]  # as images from files have one
+    return image

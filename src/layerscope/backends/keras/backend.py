@@ -1,0 +1,373 @@
+"""Keras 3 models, on whichever backend Keras runs."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.calculus import calculus, optimizer_of
+from layerscope.backends.keras import tree
+from layerscope.backends.keras.engines import Engine, engine
+from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unrecorded, watched
+from layerscope.backends.keras.gradients import compiled, values_of
+from layerscope.backends.keras.settings import settings_number
+from layerscope.backends.keras.sources import sources_of
+from layerscope.backends.keras.unreached import check_call
+from layerscope.backends.keras.weights import weights_of
+from layerscope.backends.random_state import random_state_kept
+from layerscope.backends.structure import name_bytes, structure_digest
+from layerscope.backends.trace import guessed_note
+from layerscope.backends.turns import in_turn
+from layerscope.core.axes import NamedArray, named_axes
+from layerscope.core.errors import InputError, ModelError
+from layerscope.core.network import InputSpec, Layer, Network
+from layerscope.core.selection import Selection, select
+
+_SHAPES_REMEMBERED = 4
+_FUNCTIONS_REMEMBERED = 8
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    values: Mapping[str, Any]
+    output: Any
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    function: Callable[[Any], tuple[dict[str, Any], Any]]
+    facts: list[Facts]  #: one, from when the function is first called and so traced
+
+
+@dataclass
+class _Seen:
+    """What is remembered of passes on inputs of one shape."""
+
+    facts: Facts | None = None  #: of a pass that ran to its end
+    runs: int = 0
+    #: Where each value comes from, found out when it was guessed; None where it can't be.
+    sources: Mapping[str, tuple[str, ...]] | None = None
+    sought: bool = False
+    traceable: bool = True
+    functions: OrderedDict[Hashable, _Compiled] = field(default_factory=OrderedDict)
+
+
+#: Compiled passes by model. They go with the model; none of them holds on to it.
+_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, _Seen]] = weakref.WeakKeyDictionary()
+
+
+class KerasBackend:
+    """One Keras model or layer."""
+
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, keras.Layer):
+            raise ModelError(f"{model!r} is no Keras model: pass the model itself.")
+        self._model = model
+        self._engine: Engine = engine()
+
+    @property
+    def framework(self) -> str:
+        """``Keras 3.15.1 on JAX``."""
+        return f"Keras {keras.__version__} on {self._engine.name}"
+
+    @in_turn
+    def describe(self) -> Network:
+        """The layers as far as they are known without running the model."""
+        return tree.describe(self._model, self.framework)
+
+    @in_turn
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What the model expects; empty for a model that was never told."""
+        return tree.input_specs(self._model)
+
+    @in_turn
+    def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
+        """Read ``layers=``, Keras' own layer objects included."""
+        if layers is None:
+            return select(None, lambda _: None)
+        known = tree.addresses(self._model)
+        names = tree.input_names(self._model)
+        inputs = dict(zip(map(id, tree.input_operations(self._model)), names, strict=True))
+
+        def address_of(thing: Any) -> str | None:
+            if id(thing) in known:
+                return known[id(thing)][0]
+            if isinstance(thing, keras.Operation) and id(thing) not in inputs:
+                raise ModelError(f"The layer {thing.name!r} is not one of {self._model.name!r}.")
+            return inputs.get(id(thing))
+
+        static = self.describe().layers if tree.is_exact(self._model) else executed
+        return select(layers, address_of, static, inputs=names)
+
+    @in_turn
+    def run(self, x: Any, selection: Selection) -> Run:
+        """One forward pass in inference mode."""
+        check_call(self._model)
+        x = keras.tree.map_structure(self._tensor, x)
+        received = {
+            name: self._engine.snapshot(value)
+            for name, value in tree.received(self._model, x).items()
+        }
+        with random_state_kept():
+            self._build(x)
+            seen = self._recall(x)
+            outcome = None
+            if self._engine.compiles(leaves(x)[0].shape[0], seen.runs > 0) and seen.traceable:
+                outcome = self._compiled(x, selection, seen)
+            if outcome is None:
+                outcome = self._eager(x, selection)
+        if outcome.facts.guessed or outcome.facts.unseen:
+            outcome = self._with_sources(outcome, x, seen)
+        seen.runs += 1
+        if outcome.facts.complete:
+            seen.facts = outcome.facts
+        return self._result(received, outcome)
+
+    @in_turn
+    def weights(self) -> Mapping[str, NamedArray]:
+        """Every parameter, a snapshot, kernels as ``(y, x, input, channel)``, ``(input, unit)``."""
+        return weights_of(self._model, self._engine)
+
+    @in_turn
+    def digest(self) -> str:
+        """SHA-256 over the names and values of the parameters; over the structure without any."""
+        digest, empty = hashlib.sha256(), True
+        for owned in tree.owned_parameters(self._model, tree.addresses(self._model)):
+            digest.update(name_bytes(owned.parameter.key))
+            digest.update(np.ascontiguousarray(self._engine.read(owned.variable.value)[0]).data)
+            empty = False
+        return self._structure() if empty else digest.hexdigest()
+
+    def _structure(self) -> str:
+        """What tells a model without parameters from another."""
+        layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
+        own = [layer for layer in layers if type(layer).__module__.partition(".")[0] != "keras"]
+        functions = [type(layer).call for layer in own]
+        functions += [f for layer in layers if callable(f := getattr(layer, "function", None))]
+        details = [config for layer in layers if layer not in own for config in _plain(layer)]
+        kinds = [type(layer).__qualname__ for layer in layers]
+        return structure_digest(self.describe(), [kinds, details], functions)
+
+    @property
+    def ops(self) -> Any:
+        """``keras.ops``."""
+        return keras.ops
+
+    @in_turn
+    def values(
+        self, taps: Sequence[Tap], embedding: str | None = None
+    ) -> Callable[[Any], dict[Tap, Any]]:
+        """A forward pass in inference mode, to be differentiated and compiled."""
+        return values_of(self._model, self._engine, taps, embedding)
+
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        """The function, made to return also the gradient with respect to its first argument."""
+        return calculus().gradient(function)
+
+    @in_turn
+    def compiled(
+        self, function: Callable[..., Any], key: Hashable, *, network: bool
+    ) -> Callable[..., Any]:
+        """The function of arrays, compiled on JAX and TensorFlow, remembered with the model."""
+        fingerprint = settings_number(self._model) if network else None
+        return compiled(self._model, fingerprint, function, key, network)
+
+    def optimizer(self, which: Any, params: Any) -> Update:
+        """``"adam"`` or one of ``keras.optimizers``."""
+        return calculus().update(optimizer_of(which), params)
+
+    def _tensor(self, value: Any) -> Any:
+        """The value as a tensor that shares no memory with the user's array."""
+        if not hasattr(value, "shape"):
+            raise InputError(
+                f"x holds a {type(value).__name__}: pass an array, or a list, tuple or dict of "
+                "arrays for a model with several inputs."
+            )
+        if isinstance(value, np.ndarray):
+            value = np.array(value, dtype=keras.config.floatx() if value.dtype == float else None)
+        return keras.ops.convert_to_tensor(value)
+
+    def _build(self, x: Any) -> None:
+        """Build what the first call would build, and change nothing else that it would change."""
+        if self._model in _MEMORY:
+            return
+        layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
+        if not all(getattr(layer, "built", True) for layer in layers):
+            with keras.StatelessScope(), unrecorded(self._model):
+                self._model(x, training=False)
+
+    def _recall(self, x: Any) -> _Seen:
+        memory = _MEMORY.setdefault(self._model, OrderedDict())
+        shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves(x))
+        return _recent(memory, (shapes, settings_number(self._model)), _Seen, _SHAPES_REMEMBERED)
+
+    def _eager(self, x: Any, selection: Selection) -> _Outcome:
+        values: dict[str, Any] = {}
+        with self._engine.eager(self._model, values) as keep:
+            output, facts = watched(self._model, x, selection, self._engine, values, keep)
+        return _Outcome(values, output, replace(facts, network=self._named(facts.network)))
+
+    def _compiled(self, x: Any, selection: Selection, seen: _Seen) -> _Outcome | None:
+        """A compiled pass; None where this model can't be traced."""
+        key = _selected(selection, seen.facts)
+        compiled = seen.functions.get(key) if key is not None else None
+        if compiled is not None:
+            seen.functions.move_to_end(key)
+            return self._call(compiled, x)
+        compiled = self._compile(selection)
+        try:
+            outcome = self._call(compiled, x)
+        except Exception:  # noqa: BLE001
+            # Whatever the model raises while it is traced (it may branch on values, or leave
+            # tensors for NumPy), the eager pass that follows works, or raises it in plain terms.
+            seen.traceable = False
+            return None
+        if self._engine.sees_branches and self._hidden(outcome.facts):
+            # Uncompiled, a branch is taken, and what it calls is seen, at every look alike.
+            seen.traceable = False
+            return None
+        if key is not None:
+            seen.functions[key] = compiled
+            while len(seen.functions) > _FUNCTIONS_REMEMBERED:
+                seen.functions.popitem(last=False)
+        return outcome
+
+    def _hidden(self, facts: Facts) -> bool:
+        """Whether layers were called out of sight, other than by a loop of Keras' own."""
+        loops = tuple(
+            address + "/"
+            for address, layer in tree.addresses(self._model).values()
+            if tree.is_loop(layer)
+        )
+        return any(not address.startswith(loops) for address in facts.left_out)
+
+    def _compile(self, selection: Selection) -> _Compiled:
+        # What is remembered by model must not keep the model alive.
+        model, engine = weakref.ref(self._model), self._engine
+        facts: list[Facts] = []
+
+        def run(x: Any) -> tuple[dict[str, Any], Any]:
+            values: dict[str, Any] = {}
+            keep = lambda _, value: engine.keep(value)  # noqa: E731
+            output, found = watched(model(), x, selection, engine, values, keep)
+            facts[:] = [found]
+            return values, output
+
+        return _Compiled(engine.compile(run, list(self._model.variables)), facts)
+
+    def _call(self, compiled: _Compiled, x: Any) -> _Outcome:
+        values, output = compiled.function(x)
+        facts = compiled.facts[0]
+        if facts.network.framework == "":
+            compiled.facts[0] = facts = replace(facts, network=self._named(facts.network))
+        # JAX hands dictionaries back in alphabetical order.
+        return _Outcome({address: values[address] for address in facts.kept}, output, facts)
+
+    def _with_sources(self, outcome: _Outcome, x: Any, seen: _Seen) -> _Outcome:
+        """The outcome with sources in place of guesses, where the model's code tells them."""
+        if not seen.sought:
+            known = tree.subjects(self._model)
+            with random_state_kept():
+                seen.sources = sources_of(
+                    self._model, x, lambda trace: subject_lookup(trace, self._model, known)
+                )
+            seen.sought = True
+        facts, sources = outcome.facts, seen.sources
+        if sources is None or any(guess not in sources for guess in facts.guessed):
+            return _with_unseen_note(outcome)
+        layers = tuple(
+            replace(layer, inputs=sources.get(layer.address, layer.inputs))
+            for layer in facts.network
+        )
+        notes = tuple(n for n in facts.network.notes if n != guessed_note(facts.guessed))
+        network = replace(facts.network, layers=layers, notes=notes)
+        return replace(outcome, facts=replace(facts, network=network, guessed=(), unseen=()))
+
+    def _named(self, network: Network) -> Network:
+        """The network with what a pass need not look up."""
+        parameters = tree.owned_parameters(self._model, tree.addresses(self._model))
+        return replace(
+            network,
+            name=self._model.name,
+            framework=self.framework,
+            parameters=tuple(owned.parameter for owned in parameters),
+        )
+
+    def _result(self, received: Mapping[str, Any], outcome: _Outcome) -> Run:
+        facts = outcome.facts
+        network = facts.network
+        if not facts.complete and tree.is_exact(self._model):
+            network = self.describe()  # the pass stopped early, but all the layers are known
+        values = {
+            address: self._array(value, facts.axes[address])
+            for address, value in outcome.values.items()
+        }
+        inputs = {
+            name: self._array(value, facts.input_axes.get(name)) for name, value in received.items()
+        }
+        output = None
+        if facts.complete:
+            to_numpy = lambda v: self._engine.read(v)[0] if hasattr(v, "shape") else v  # noqa: E731
+            output = keras.tree.map_structure(to_numpy, outcome.output)
+        return Run(network, values, inputs, facts.aliases, output, facts.left_out)
+
+    def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
+        values, was = self._engine.read(value)
+        return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
+
+
+def _with_unseen_note(outcome: _Outcome) -> _Outcome:
+    """The outcome, with a note where only some of what a layer reads is known."""
+    unseen = [address for address in outcome.facts.unseen if address not in outcome.facts.guessed]
+    if not unseen:
+        return outcome
+    shown = ", ".join(unseen[:8]) + (", …" if len(unseen) > 8 else "")
+    network = outcome.facts.network
+    note = f"code between layers is not seen: some of what goes into {shown} is not known"
+    network = replace(network, notes=(*network.notes, note))
+    return replace(outcome, facts=replace(outcome.facts, network=network))
+
+
+def _selected(selection: Selection, facts: Facts | None) -> Hashable:
+    """What the selection comes down to for this model; None where only a pass can tell."""
+    if selection.everything:
+        return "everything"
+    if selection.expected is not None:
+        return selection.expected
+    if not selection.matchers:
+        return selection.exact
+    if facts is None:
+        return None
+    layers = enumerate(facts.network.layers)
+    matched = frozenset(layer.address for i, layer in layers if selection.wants(layer, i))
+    return matched | (selection.exact & facts.aliases.keys())
+
+
+def _recent(
+    memory: OrderedDict[Hashable, _Seen], key: Hashable, make: Callable[[], _Seen], most: int
+) -> _Seen:
+    """The entry for a key, made where there is none; those not used for longest are forgotten."""
+    if key not in memory:
+        memory[key] = make()
+    memory.move_to_end(key)
+    while len(memory) > most:
+        memory.popitem(last=False)
+    return memory[key]
+
+
+def _plain(layer: Any) -> Iterator[tuple[str, Any]]:
+    """The numbers and words of a layer's configuration."""
+    if isinstance(layer, keras.Model):
+        return
+    for name, value in sorted(layer.get_config().items()):
+        if isinstance(value, bool | int | float | str | list | tuple | None):
+            yield name, value

@@ -1,0 +1,318 @@
+"""Keras' older formats: HDF5 files, of models and of weights, and architectures in JSON.
+
+::
+
+    model_config ──► checked ──► translated for today's Keras ──► built ──► weights by layer
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layerscope.backends.keras.files import weights_files as weights
+from layerscope.backends.keras.files.building import build, prepare, said
+from layerscope.backends.keras.files.configs import (
+    check_safe,
+    major,
+    nodes,
+    parse,
+    with_known_names,
+    without,
+)
+from layerscope.backends.keras.files.repairs import in_words
+from layerscope.backends.keras.files.translation import Translation
+from layerscope.backends.opening.files import HDF5, ZIP, Request, start_of
+from layerscope.backends.opening.imported import imported
+from layerscope.backends.origin import remember
+from layerscope.core.errors import ModelError
+from layerscope.core.foreign_errors import first_sentence
+from layerscope.core.network import Origin
+
+_RANDOM = "the file holds an architecture without weights: they were drawn at random"
+
+
+def open_file(request: Request) -> Any:
+    """The model in an HDF5 file of Keras, or of an architecture in JSON, not compiled.
+
+    Raises ModelError when the file is damaged, holds code, holds only weights and no architecture
+    was given, or does not fit the architecture.
+    """
+    if request.path.suffix.lower() == ".json":
+        return _open_json(request)
+    start = start_of(request.path)
+    if not start.startswith(HDF5):
+        hint = ": it is a zip archive, so its name should end in .keras"
+        raise ModelError(
+            f"{str(request.path)!r} is no HDF5 file{hint if start.startswith(ZIP) else ''}."
+        )
+    custom = prepare(request)
+    with _hdf5(request.path) as file:
+        written = Written.of(file)
+        if request.architecture is not None:
+            return _with_architecture(request, file, custom, written)
+        if "model_config" not in file.attrs:
+            raise ModelError(_no_architecture(request.path, file))
+        return _whole(request, file, custom, written)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Who wrote a file."""
+
+    version: str
+    backend: str
+
+    @staticmethod
+    def of(file: Any) -> Written:
+        """What an HDF5 file says of it: at its root, or beside the weights."""
+        groups = [file, *([file["model_weights"]] if "model_weights" in file else [])]
+        version, backend = (
+            next((said for group in groups if (said := weights.text(group.attrs, name))), "")
+            for name in ("keras_version", "backend")
+        )
+        return Written(version, backend)
+
+    def __str__(self) -> str:
+        where = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+        known = where.get(self.backend, self.backend.capitalize())
+        return f"Keras {self.version}{f' on {known}' if known else ''}" if self.version else ""
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[Any]:
+    """The file, open for reading, with all that is in it known to be in it."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            weights.check_datasets(file, path)
+            yield file
+    # What h5py raises for damaged files, UnicodeDecodeError (a ValueError) among it.
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
+    except (TypeError, MemoryError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
+
+
+def _whole(request: Request, file: Any, custom: Mapping[str, Any], written: Written) -> Any:
+    path = request.path
+    if "model_weights" not in file:
+        raise ModelError(f"{str(path)!r} is damaged: it holds an architecture, but no weights.")
+    config = parse(weights.text(file.attrs, "model_config"), path)
+    stored = weights.stored_layers(file["model_weights"], path)
+    version = written.version or _version_in(config)
+    config, done = translated(config, version, path, custom)
+    model, more = _filled(config, path, custom, stored, written.backend)
+    repairs = in_words([*done, *more])
+    return remember(model, Origin(str(path), "Keras HDF5", str(written), repairs))
+
+
+def translated(
+    config: dict[str, Any], version: str, path: Path, custom: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """A configuration of Keras 2 or 3 as today's Keras takes it, and what was done to it.
+
+    Raises ModelError where it holds code, names what is not Keras', or has no counterpart.
+    """
+    config = without(config, "compile_config")
+    check_safe(config, path, custom)
+    new = major(version) >= 3
+    if new and "module" in config:
+        return with_known_names(config, custom), []
+    translation = Translation(path, not new, custom)
+    try:
+        return translation.model(config), translation.done
+    except ModelError:
+        raise
+    # A description of nonsense: a list where a number should be, or nothing at all.
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{str(path)!r} is damaged: its description of the layers makes no sense "
+            f"({first_sentence(str(error))})."
+        ) from error
+
+
+def _filled(
+    config: dict[str, Any],
+    path: Path,
+    custom: Mapping[str, Any],
+    stored: list[weights.Stored],
+    backend: str,
+) -> tuple[Any, list[tuple[str, str]]]:
+    """The model, with the weights stored; and what was done to those."""
+    fitting: list[weights.Assignment] = []
+
+    def check(model: Any) -> None:
+        fitting[:] = weights.assignments(model, stored, path, backend)
+
+    model = build(config, path, custom, check)
+    with said(path):
+        return model, weights.assign(fitting)
+
+
+def _open_json(request: Request) -> Any:
+    """The architecture in a JSON file, with random weights."""
+    path = request.path
+    start_of(path)
+    if request.architecture is not None:
+        raise ModelError(
+            f"{str(path)!r} is an architecture: pass the file with the weights as the model, and "
+            "this one as its architecture."
+        )
+    custom = prepare(request)
+    config, done, version = _json_config(path, custom)
+    model = build(config, path, custom, _fits_in_memory(path), drawn=True)
+    origin = Origin(str(path), "Keras JSON", f"Keras {version}" if version else "",
+                    (_RANDOM, *in_words(done)))  # fmt: skip
+    return remember(model, origin)
+
+
+def _json_config(
+    path: Path, custom: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[tuple[str, str]], str]:
+    """The configuration in a JSON file, what was repaired, and which Keras wrote it."""
+    start_of(path)
+    config = parse(path.read_bytes(), path)
+    if "class_name" not in config or "config" not in config:
+        raise ModelError(
+            f"{str(path)!r} describes no Keras model: it has no class_name and config."
+        )
+    version = _version_in(config)
+    return (*translated(config, version, path, custom), version)
+
+
+def _version_in(config: Mapping[str, Any]) -> str:
+    """The version that a configuration says, or that its form tells."""
+    if isinstance(config.get("keras_version"), str):
+        return str(config["keras_version"])
+    calls = [call for node in nodes(config) for call in node.get("inbound_nodes") or []]
+    of_3 = config.get("module") == "keras" or any(
+        isinstance(call, dict) and "args" in call for call in calls
+    )
+    return "3" if of_3 or "batch_shape" in str(config) else "2"
+
+
+def _fits_in_memory(path: Path) -> Callable[[Any], None]:
+    """Refuses a model that this machine has no memory for."""
+
+    def check(model: Any) -> None:
+        size = sum(4 * _count(variable.shape) for variable in model.variables)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if size > memory:
+            raise ModelError(
+                f"{str(path)!r} describes a model of {size:,} bytes, and this machine has "
+                f"{memory:,}."
+            )
+
+    return check
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for length in shape:
+        count *= length
+    return count
+
+
+def _no_architecture(path: Path, file: Any) -> str:
+    keras = "layer_names" in file.attrs or "layer_names0" in file.attrs or _is_keras_3(file)
+    if not keras:
+        return f"{str(path)!r} is an HDF5 file, but no model of Keras."
+    return (
+        f"{str(path)!r} holds only weights: pass the architecture that they belong to, with "
+        "--architecture package.module:Class(args) or --architecture model.json."
+    )
+
+
+def _is_keras_3(file: Any) -> bool:
+    """Whether these are weights as Keras 3 lays them out."""
+    return any(name in file for name in ("layers", "_layer_checkpoint_dependencies", "vars"))
+
+
+def _with_architecture(
+    request: Request, file: Any, custom: Mapping[str, Any], written: Written
+) -> Any:
+    """The weights in the file, in the architecture that was given."""
+    path, given = request.path, request.architecture
+    group = file.get("model_weights", file)
+    legacy = "layer_names" in group.attrs or "layer_names0" in group.attrs
+    if not legacy and not _is_keras_3(file):
+        raise ModelError(f"{str(path)!r} is an HDF5 file, but holds no weights of Keras.")
+    stored = weights.stored_layers(group, path) if legacy else []
+    done: list[tuple[str, str]] = []
+    as_path = Path(given) if isinstance(given, str | os.PathLike) else None
+    if as_path is not None and as_path.suffix.lower() == ".json":
+        config, done, _ = _json_config(as_path, custom)
+        if legacy:
+            model, more = _filled(config, as_path, custom, stored, written.backend)
+            done += more
+        else:
+            model = build(config, as_path, custom, fits(path, weights.check_datasets(file, path)))
+    else:
+        model = _given(given, request.backend)
+        if legacy:
+            with said(path):
+                done += weights.assign(weights.assignments(model, stored, path, written.backend))
+    if not legacy:
+        load_weights(model, path)
+    what = "Keras HDF5 weights" if legacy else "Keras 3 weights"
+    return remember(model, Origin(str(path), what, str(written), in_words(done)))
+
+
+def fits(path: Path, numbers: int) -> Callable[[Any], None]:
+    """Refuses a model that is larger than what is stored for it."""
+
+    def check(model: Any) -> None:
+        wanted = sum(_count(variable.shape) for variable in model.variables)
+        if wanted > numbers + 1000:  # states of random generators are not always stored
+            raise ModelError(
+                f"The weights in {str(path)!r} don't fit: it holds {numbers:,} numbers, and the "
+                f"architecture asks for {wanted:,}."
+            )
+
+    return check
+
+
+def _given(given: Any, backend: str | None) -> Any:
+    """The model that ``architecture=`` means."""
+    import keras
+
+    model = given
+    if isinstance(given, str):
+        if ":" not in given:
+            raise ModelError(
+                f"architecture {given!r} can't be read: write package.module:Class(args), or the "
+                "path of a JSON file."
+            )
+        model = imported(given, backend)
+    elif not isinstance(given, keras.Model) and callable(given):
+        model = given()
+    if not isinstance(model, keras.Model):
+        raise ModelError(
+            f"The architecture is no Keras model but a {type(model).__name__!r}: pass a model, "
+            "what makes one, package.module:Class(args), or the path of a JSON file."
+        )
+    if not model.weights:
+        raise ModelError(
+            "The architecture has no weights yet: give it an Input, or call it once on an array."
+        )
+    return model
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Load weights as Keras 3 lays them out.
+
+    Raises ModelError when they don't fit.
+    """
+    with said(path), tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "model.weights.h5"  # Keras knows the format by this ending only
+        link.symlink_to(path.resolve())
+        model.load_weights(link)

@@ -1,0 +1,239 @@
+"""The weights in HDF5 files as Keras 2 laid them out, matched with a model's variables.
+
+Each layer is a group that names its arrays in order. Nothing outside the file is followed, and no
+array is read before its shape is known to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.backends.keras.files.kernels import flipped, from_cudnn, is_cudnn
+from layerscope.core.errors import ModelError
+from layerscope.core.files import most_unpacked
+
+Shape = tuple[int, ...]
+_TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One layer's arrays in the file."""
+
+    layer: str
+    arrays: tuple[tuple[str, Any], ...]  #: name and dataset, in the file's order
+
+
+def check_datasets(file: Any, path: Path) -> int:
+    """How many numbers the file holds, read from no more than its index.
+
+    Raises ModelError for links and data outside the file, and for arrays that claim to be far
+    larger than it.
+    """
+    import h5py
+
+    numbers = size = 0
+    seen: set[int] = set()
+    groups = [file]
+    while groups:
+        group = groups.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise ModelError(
+                    f"{str(path)!r} is no model file: {name!r} in it is a link to another place."
+                )
+            item = group[name]
+            where = h5py.h5o.get_info(item.id).addr
+            if where in seen:
+                raise ModelError(f"{str(path)!r} is damaged: it holds {name!r} twice.")
+            seen.add(where)
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+            elif isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise ModelError(
+                        f"{str(path)!r} is no model file: the numbers of {name!r} are in another "
+                        "file."
+                    )
+                numbers += item.size or 0
+                size += (item.size or 0) * item.dtype.itemsize
+    if size > most_unpacked(path.stat().st_size):
+        raise ModelError(
+            f"{str(path)!r} is damaged: its {path.stat().st_size:,} bytes claim to hold arrays of "
+            f"{size:,}."
+        )
+    return numbers
+
+
+def texts(attributes: Any, name: str) -> list[str]:
+    """A list of texts among the attributes; Keras wrote long ones in numbered parts."""
+    parts = [name]
+    if name not in attributes:
+        numbered = takewhile(attributes.__contains__, (f"{name}{part}" for part in count()))
+        parts = list(numbered)
+    return [_text(one) for part in parts for one in np.atleast_1d(attributes[part])]
+
+
+def text(attributes: Any, name: str) -> str:
+    """One text among the attributes; empty where there is none."""
+    return _text(attributes[name]) if name in attributes else ""
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def stored_layers(group: Any, path: Path) -> list[Stored]:
+    """The layers with weights in a group, in the file's order.
+
+    Raises ModelError where the group names what it does not hold.
+    """
+    import h5py
+
+    layers = []
+    for name in [*texts(group.attrs, "layer_names"), "top_level_model_weights"]:
+        if name not in group:
+            if name == "top_level_model_weights":
+                continue
+            raise ModelError(f"{str(path)!r} is damaged: the weights of {name!r} are missing.")
+        names = texts(group[name].attrs, "weight_names")
+        arrays = [(weight, group[name].get(weight)) for weight in names]
+        for weight, array in arrays:
+            if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "fiub":
+                what = "is missing" if array is None else "is no array"
+                raise ModelError(f"{str(path)!r} is damaged: {weight!r} in it {what}.")
+        if arrays:
+            layers.append(Stored(name, tuple(arrays)))
+    return layers
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Arrays of the file for variables of the model, and what has to be done to them."""
+
+    layer: str
+    variables: tuple[Any, ...]
+    arrays: tuple[Any, ...]
+    change: str | None = None  #: a key of keras_repairs.SAID
+
+    def values(self) -> tuple[NDArray[Any], ...]:
+        """The arrays as the variables take them."""
+        read = tuple(np.asarray(array) for array in self.arrays)
+        if self.change == "gates":
+            return from_cudnn(*read)
+        return tuple(map(flipped, read)) if self.change == "theano" else read
+
+
+def assignments(model: Any, stored: list[Stored], path: Path, backend: str) -> list[Assignment]:
+    """Which array goes to which variable: by the names of the layers, else in their order.
+
+    Raises ModelError where they do not fit.
+    """
+    layers = [layer for layer in model.layers if legacy_order(layer)]
+    own = [one for one in stored if one.layer == "top_level_model_weights"]
+    named = {one.layer.replace("/", "_"): one for one in stored if one not in own}
+    rest = list(named.values())
+    if len(rest) != len(layers):
+        raise ModelError(
+            f"The weights in {str(path)!r} don't fit: it holds those of {len(rest)} layers, and "
+            f"the architecture has {len(layers)} layers with weights."
+        )
+    if {layer.name for layer in layers} == set(named):
+        pairs = [(layer, named[layer.name]) for layer in layers]
+    else:
+        pairs = list(zip(layers, rest, strict=True))
+    found = [one for layer, held in pairs for one in _of_layer(layer, held, path, backend)]
+    for held in own:
+        variables = [*model._trainable_variables, *model._non_trainable_variables]
+        found += _in_order(model.name, variables, held, path, {}, backend)
+    return found
+
+
+def legacy_order(layer: Any) -> list[Any]:
+    """A layer's variables as Keras 2 ordered them."""
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _of_layer(layer: Any, held: Stored, path: Path, backend: str) -> Iterator[Assignment]:
+    owners = {
+        id(variable): type(one).__name__
+        for one in layer._flatten_layers()
+        for variable in (*one._trainable_variables, *one._non_trainable_variables)
+    }
+    yield from _in_order(layer.name, legacy_order(layer), held, path, owners, backend)
+
+
+def _in_order(
+    name: str, variables: list[Any], held: Stored, path: Path, owners: dict[int, str], backend: str
+) -> list[Assignment]:
+    arrays = [array for _, array in held.arrays]
+    if len(arrays) != len(variables):
+        raise ModelError(
+            f"The weights in {str(path)!r} don't fit: it holds {len(arrays)} arrays for {name!r}, "
+            f"and the architecture has {len(variables)}."
+        )
+    arrays = _by_name(variables, held) or arrays
+    found: list[Assignment] = []
+    at = 0
+    while at < len(variables):
+        three = slice(at, at + 3)
+        shapes = [tuple(array.shape) for array in arrays[three]]
+        old = len(shapes) == 3 and is_cudnn(*shapes)
+        if old and [v.name for v in variables[three]] == ["kernel", "recurrent_kernel", "bias"]:
+            of_three = tuple(variables[three])
+            one = Assignment(name, of_three, tuple(arrays[three]), "gates")
+            kernel, recurrent, bias = shapes
+            gates = recurrent[1] // recurrent[0]
+            biases = (bias[0] // 2,) if gates == 4 else (2, bias[0] // 2)
+            expected = [kernel, recurrent, biases]
+            at += 3
+        else:
+            turned = backend == "theano" and owners.get(id(variables[at])) in _TURNED
+            change = "theano" if turned and variables[at].name != "bias" else None
+            one = Assignment(name, (variables[at],), (arrays[at],), change)
+            expected = [tuple(arrays[at].shape)]
+            at += 1
+        _check_shapes(one, expected, path)
+        found.append(one)
+    return found
+
+
+def _by_name(variables: list[Any], held: Stored) -> list[Any] | None:
+    """The arrays by the last two parts of their names; None where these do not tell them apart."""
+
+    def ends(path: str) -> str:
+        return "/".join(path.partition(":")[0].split("/")[-2:])
+
+    named = {ends(name): array for name, array in held.arrays}
+    wanted = [ends(variable.path) for variable in variables]
+    if len(named) == len(held.arrays) and len(set(wanted)) == len(wanted) == len(named):
+        return [named[one] for one in wanted] if set(wanted) == set(named) else None
+    return None
+
+
+def _check_shapes(one: Assignment, stored: list[Shape], path: Path) -> None:
+    for variable, shape in zip(one.variables, stored, strict=True):
+        if tuple(variable.shape) != shape:
+            raise ModelError(
+                f"The weights in {str(path)!r} don't fit: for {one.layer!r} it holds a "
+                f"{variable.name} of {shape}, and the architecture has {tuple(variable.shape)}."
+            )
+
+
+def assign(found: list[Assignment]) -> list[tuple[str, str]]:
+    """Read the arrays into the variables; returns what was done to them, for ``in_words``."""
+    done: dict[tuple[str, str], None] = {}
+    for one in found:
+        for variable, value in zip(one.variables, one.values(), strict=True):
+            variable.assign(value)
+        if one.change is not None:
+            done[one.change, one.layer] = None
+    return list(done)

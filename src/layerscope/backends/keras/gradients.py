@@ -1,0 +1,167 @@
+"""Gradients of Keras models: passes to be differentiated, and the functions compiled of them."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from layerscope.backends.base import Tap
+from layerscope.backends.calculus import calculus
+from layerscope.backends.keras import tree
+from layerscope.backends.keras.call_order import CallOrder
+from layerscope.backends.keras.engines import Engine
+from layerscope.backends.keras.forward import watched
+from layerscope.backends.random_state import random_state_kept
+from layerscope.backends.turns import here, in_turn
+from layerscope.core.axes import presented
+from layerscope.core.selection import Selection
+
+_FUNCTIONS_REMEMBERED = 32
+
+#: Compiled functions by model. They go with the model; none of them holds on to it.
+_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, Callable[..., Any]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def values_of(
+    model: Any, engine: Engine, taps: Sequence[Tap], embedding: str | None
+) -> Callable[[Any], dict[Tap, Any]]:
+    """As :meth:`Differentiable.values`."""
+    held = weakref.ref(model)
+    known = tree.subjects(model)
+    going_on = calculus().going_on
+    layers = frozenset(tap.layer for tap in taps)
+    selection = Selection(written=sorted(layers), exact=layers, expected=layers)
+    listed = dict(tree.addresses(model).values())
+    fused = {
+        tap.layer: listed[_own(tap.layer)]
+        for tap in taps
+        if tap.before_activation and hasattr(listed.get(_own(tap.layer)), "activation")
+    }
+    table = listed[embedding] if embedding is not None else None
+    owners = {address: weakref.ref(layer) for address, layer in fused.items()}
+    order = CallOrder(model)
+    calls = {address: order.executed(layer, _call(address)) for address, layer in fused.items()}
+    replaced = None if table is None else weakref.ref(table)
+    first = next(iter(tree.input_specs(model)), None)
+    to_model = first is not None and first.layout == "channels_first"
+    del listed, fused, table, model
+
+    @in_turn
+    def run(x: Any) -> dict[Tap, Any]:
+        model = held()
+        values: dict[str, Any] = {}
+        received = _channels_first(x) if to_model else x
+        perform = None
+        if replaced is not None:
+            received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
+            perform = functools.partial(_in_place_of, replaced(), x)
+        with random_state_kept(), _before(owners) as before:
+            _, facts = watched(
+                model,
+                received,
+                selection,
+                engine,
+                values,
+                lambda _, value: going_on(value),
+                known=known,
+                **({} if perform is None else {"perform": perform}),
+            )
+        selection.check(values, [*(layer.address for layer in facts.network), *facts.aliases])
+        return {
+            tap: _presented(_value(tap, values, before, calls), facts.axes[tap.layer])
+            for tap in taps
+        }
+
+    return run
+
+
+def compiled(
+    model: Any, fingerprint: Hashable, function: Callable[..., Any], key: Hashable, network: bool
+) -> Callable[..., Any]:
+    """As :meth:`Differentiable.compiled`; of a function remembered, the one remembered."""
+    memory = _MEMORY.setdefault(model, OrderedDict())
+    key = (key, fingerprint if network else None)
+    if key not in memory:
+        variables = list(model.variables) if network else []
+        memory[key] = calculus().compile(function, variables, network=network)
+    memory.move_to_end(key)
+    while len(memory) > _FUNCTIONS_REMEMBERED:
+        memory.popitem(last=False)
+    return memory[key]
+
+
+@contextmanager
+def _before(owners: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
+    """What goes into the activation of these layers, call by call, for the length of a pass."""
+    seen: dict[str, list[Any]] = {address: [] for address in owners}
+    by_layer: dict[int, tuple[Any, list[list[Any]]]] = {}
+    for address, owner in owners.items():
+        layer = owner()
+        by_layer.setdefault(id(layer), (layer, []))[1].append(seen[address])
+    own = [(vars(layer), vars(layer)["activation"]) for layer, _ in by_layer.values()]
+    try:
+        for layer, lists in by_layer.values():
+            vars(layer)["activation"] = _noting(layer.activation, lists)
+        yield seen
+    finally:
+        for attributes, activation in own:
+            attributes["activation"] = activation
+
+
+def _noting(activation: Callable[[Any], Any], lists: list[list[Any]]) -> Callable[[Any], Any]:
+    owner = here()
+
+    def noted(x: Any) -> Any:
+        if here() == owner:  # others may call the model meanwhile
+            for each in lists:
+                each.append(x)
+        return x if activation is None else activation(x)
+
+    return noted
+
+
+def _value(
+    tap: Tap,
+    values: Mapping[str, Any],
+    before: Mapping[str, list[Any]],
+    calls: Mapping[str, int],
+) -> Any:
+    if not tap.before_activation or not before.get(tap.layer):
+        return values[tap.layer]
+    return before[tap.layer][calls[tap.layer]]
+
+
+def _in_place_of(layer: Any, value: Any, original: Any, operation: Any, args: Any, kw: Any) -> Any:
+    return value if operation is layer else original(operation, *args, **kw)
+
+
+def _call(address: str) -> int:
+    """Which of a layer's calls an address is, counted from 0."""
+    _, _, call = address.partition("#")
+    return int(call) - 1 if call.isdecimal() else 0
+
+
+def _own(address: str) -> str:
+    """The address of a layer's first call."""
+    return address.partition("#")[0]
+
+
+def _channels_first(x: Any) -> Any:
+    rank = len(x.shape)
+    return keras.ops.transpose(x, (0, rank - 1, *range(1, rank - 1))) if rank > 2 else x
+
+
+def _presented(value: Any, axes: tuple[str, ...]) -> Any:
+    value = keras.ops.cast(value, "float32")
+    if len(axes) != len(value.shape):
+        return value
+    order = [axes.index(name) for name in presented(axes)]
+    return value if order == sorted(order) else keras.ops.transpose(value, order)

@@ -1,0 +1,401 @@
+"""Keras models as trees: addresses, settings, layouts and parameters of their layers.
+
+Addresses are built by walking the model, since Keras' own ``layer.path`` repeats itself for models
+nested twice, and are unique among siblings even where a subclassed model gave two layers one name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from layerscope.backends.keras.attention import ATTENDING, MULTI_HEADED, insides
+from layerscope.backends.keras.einsum import Equation
+from layerscope.backends.trace import Subject, Trace
+from layerscope.core.axes import Layout, named_axes
+from layerscope.core.network import InputSpec, Layer, Network, Parameter
+from layerscope.core.selection import Selection
+
+if TYPE_CHECKING:
+    from layerscope.backends.keras.call_order import CallOrder
+
+#: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
+_LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
+
+_RESHAPING = {"Reshape", "Permute", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Squeeze",
+              "ExpandDims", "Einsum", "Matmul", "GetItem", "Split", "Stack"}  # fmt: skip
+_LAST = (
+    keras.layers.Dense, keras.layers.LayerNormalization,
+    keras.layers.Embedding, keras.layers.RNN, keras.layers.Bidirectional,
+)  # fmt: skip
+
+
+def is_graph(layer: Any) -> bool:
+    """Whether the layer is a model whose calls are all known beforehand."""
+    if isinstance(layer, keras.Sequential):
+        return layer.built and graph_of(layer) is not None
+    return graph_of(layer) is not None
+
+
+def is_exact(model: Any) -> bool:
+    """Whether the graph knows every call: no layer in it calls others in a way of its own."""
+    graph = graph_of(model)
+    return graph is not None and all(
+        is_exact(op) if is_graph(op) else isinstance(op, _LOOPS) or not _calls_more(op)
+        for op in graph.operations
+    )
+
+
+def _calls_more(operation: Any) -> bool:
+    """Whether a pass shows values in it that the graph does not know."""
+    return bool(children(operation)) or isinstance(operation, ATTENDING)
+
+
+def graph_of(layer: Any) -> Any:
+    """The graph of operations behind a functional or a built sequential model; else None."""
+    if isinstance(layer, keras.Sequential):
+        # A Sequential runs the functional model that it builds for itself.
+        return getattr(layer, "_functional", None)
+    # A subclassed Model that is also functional has a graph, but its `call` may be its own.
+    own_call = type(layer).__dict__.get("call") is not None and type(layer) is not keras.Model
+    is_functional = hasattr(layer, "_nodes_by_depth") and hasattr(layer, "operations")
+    library = type(layer).__module__.startswith("keras.")
+    return layer if is_functional and (library or not own_call) else None
+
+
+def children(layer: Any) -> list[Any]:
+    """The layers and operations directly inside a layer, in the order of its definition."""
+    graph = graph_of(layer)
+    if graph is not None:
+        return [op for op in graph.operations if not isinstance(op, keras.layers.InputLayer)]
+    if isinstance(layer, keras.Sequential):
+        return list(layer.layers)
+    if not hasattr(layer, "_flatten_layers"):  # an operation
+        return []
+    found = layer._flatten_layers(include_self=False, recursive=False)
+    return [child for child in found if not isinstance(child, keras.layers.InputLayer)]
+
+
+def addresses(model: Any) -> dict[int, tuple[str, Any]]:
+    """Address and layer by ``id(layer)``, for everything inside the model, parents first."""
+    found: dict[int, tuple[str, Any]] = {id(model): ("", model)}
+
+    def walk(parent: Any, prefix: str) -> None:
+        taken: set[str] = set()
+        new = []
+        for child in children(parent):
+            if id(child) in found:
+                continue
+            name = _unique(child.name, taken)
+            found[id(child)] = (prefix + name, child)
+            new.append((child, prefix + name + "/"))
+        for child, inner in new:
+            walk(child, inner)
+
+    walk(model, "")
+    del found[id(model)]
+    return found
+
+
+def is_library(layer: Any) -> bool:
+    """Whether it is Keras' own code that calls the layers in a layer, and not a graph of them."""
+    own = type(layer).__module__.partition(".")[0] == "keras"
+    return own and not isinstance(layer, keras.Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A parameter, Keras' variable behind it, and the layer that made it."""
+
+    parameter: Parameter
+    variable: Any
+    layer: Any
+    holder: int  #: id of the layer in whose row it is counted: the loop's, for what runs in one
+
+
+def owned_parameters(model: Any, tree: dict[int, tuple[str, Any]]) -> list[Owned]:
+    """Every parameter of the model, once, in the order of the layers."""
+    owner: dict[int, tuple[str, Any, Any]] = {}
+    for address, layer in [("", model), *tree.values()]:
+        for variable in getattr(layer, "weights", ()):
+            # Parents come first: the innermost layer that lists a variable owns it.
+            owner[id(variable)] = (address, layer, variable)
+    loops = {a + "/": id(layer) for a, layer in tree.values() if isinstance(layer, _LOOPS)}
+    taken: set[str] = set()
+    result = []
+    for address, layer, variable in owner.values():
+        key = _unique(f"{address}/{variable.name}" if address else str(variable.name), taken)
+        holder = next((i for a, i in loops.items() if address.startswith(a)), id(layer))
+        result.append(Owned(_parameter(key, variable), variable, layer, holder))
+    return result
+
+
+def subjects(model: Any) -> dict[int, Subject]:
+    """What is known of each layer before it is called, by ``id(layer)``; the model itself too."""
+    tree = addresses(model)
+    own: dict[int, list[Parameter]] = {}
+    for owned in owned_parameters(model, tree):
+        own.setdefault(owned.holder, []).append(owned.parameter)
+    known = {
+        key: _subject(address, layer, tuple(own.get(key, ())))
+        for key, (address, layer) in tree.items()
+    }
+    for _, layer in tree.values():
+        for child in insides(layer):
+            known[id(child)] = replace(known[id(child)], layout="attention")
+    # Whoever built the model knows these by name, also where they hand on what a part returned.
+    for layer in getattr(model, "layers", ()):
+        if id(layer) in known:
+            known[id(layer)] = replace(known[id(layer)], listed=True)
+    known[id(model)] = _subject("output", model, ())
+    return known
+
+
+def attention_insides(model: Any) -> set[str]:
+    """The addresses of the layers by which attention makes its weights; they are no rows."""
+    known = addresses(model)
+    return {known[id(child)][0] for _, layer in known.values() for child in insides(layer)}
+
+
+def describe(model: Any, framework: str) -> Network:
+    """The layers as far as they are known without a run.
+
+    Functional and built sequential models know their calls in order, with shapes; of any other
+    model only the layers are known, in the order in which they were defined.
+    """
+    known = subjects(model)
+    tree = addresses(model)
+    parameters = tuple(o.parameter for o in owned_parameters(model, tree))
+    if is_graph(model):
+        trace = _trace_graph(model, _whole(known, model))
+        network = trace.network(model.name, framework, parameters)
+        if is_exact(model):
+            return network
+        note = "some layers call others in a way of their own: pass an input to see those too"
+        return replace(network, notes=(*network.notes, note))
+    inside = attention_insides(model)
+    rows = [
+        _row(s)
+        for key, s in known.items()
+        if key != id(model) and s.address not in inside and not _is_inner(s, known)
+    ]
+    note = "layers in the order of their definition: pass an input to see the order of execution"
+    return Network(model.name, framework, tuple(rows), parameters, (note,))
+
+
+def input_layers(model: Any) -> list[Layer]:
+    """The model's input layers as Keras lists them; a Sequential's own is not listed."""
+    if isinstance(model, keras.Sequential):
+        return []
+    shapes = (tuple(operation.output.shape) for operation in input_operations(model))
+    return [
+        Layer(name, "InputLayer", "input", shape, named_axes(shape))
+        for name, shape in zip(input_names(model), shapes, strict=True)
+    ]
+
+
+def input_operations(model: Any) -> list[Any]:
+    """The InputLayers of a model that knows its inputs."""
+    graph = graph_of(model)
+    return [] if graph is None else [t._keras_history.operation for t in graph.inputs]
+
+
+def input_names(model: Any) -> list[str]:
+    """What the inputs are called: by the model's dict where it takes one, else by their layers."""
+    structure = getattr(graph_of(model), "_inputs_struct", None)
+    if isinstance(structure, dict) and len(structure) == len(input_operations(model)):
+        return [str(name) for name in keras.tree.flatten({name: name for name in structure})]
+    return [str(operation.name) for operation in input_operations(model)]
+
+
+def input_specs(model: Any) -> tuple[InputSpec, ...]:
+    """What the model expects; empty where it was never told."""
+    graph = graph_of(model)
+    if graph is None:
+        return ()
+    layout = _input_layout(graph)
+    # A Sequential that built itself keeps the size of its first batch, which only states depend on.
+    stateful = any(getattr(op, "stateful", False) for op in graph.operations)
+    return tuple(
+        InputSpec(name, (t.shape[0] if stateful else None, *t.shape[1:]), str(t.dtype), layout)
+        for name, t in zip(input_names(model), graph.inputs, strict=True)
+    )
+
+
+def _input_layout(graph: Any) -> Layout:
+    for op in graph.operations:
+        if getattr(op, "data_format", None) in ("channels_first", "channels_last"):
+            return op.data_format  # type: ignore[no-any-return]
+    return "channels_last"
+
+
+def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
+    """The pass that the graph describes, made on its symbols instead of tensors."""
+    trace = Trace(
+        Selection(everything=True),
+        batch=None,
+        is_value=lambda value: isinstance(value, keras.KerasTensor),
+        default_layout="channels_last",
+        values={},
+    )
+    listed = {layer.address: layer for layer in input_layers(model)}
+    for tensor, name in zip(graph_of(model).inputs, input_names(model), strict=True):
+        trace.receive(name, tensor, listed=listed.get(name))
+    # It knows the graphs by what is here.
+    from layerscope.backends.keras.call_order import CallOrder
+
+    _walk(model, trace, known, CallOrder(model))
+    return trace
+
+
+def executed_nodes(model: Any) -> list[Any]:
+    """Return the calls that a graph knows, in the order in which Keras makes them."""
+    by_depth = graph_of(model)._nodes_by_depth
+    nodes = (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth])
+    return [node for node in nodes if not node.is_input and node.operation]
+
+
+def _walk(model: Any, trace: Trace, known: dict[int, Subject], order: CallOrder) -> None:
+    for node in executed_nodes(model):
+        operation, received = node.operation, node.input_tensors
+        trace.enter(order.subject(operation, known[id(operation)]))
+        if not is_graph(operation):
+            trace.leave(received, _structured(node))
+            continue
+        inner = graph_of(operation)
+        for theirs, ours in zip(inner.inputs, received, strict=True):
+            trace.lineage.identify(theirs, ours)
+        _walk(operation, trace, known, order)
+        trace.leave(received, list(inner.outputs))
+        for ours, theirs in zip(node.outputs, inner.outputs, strict=True):
+            trace.lineage.identify(ours, theirs)
+
+
+def _structured(node: Any) -> Any:
+    """A node's outputs in the structure that its operation returns."""
+    outputs = list(node.outputs)
+    if len(outputs) == 1:
+        return outputs[0]
+    spec = node.operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
+    return keras.tree.pack_sequence_as(spec, outputs)
+
+
+def _whole(known: dict[int, Subject], model: Any) -> dict[int, Subject]:
+    """The subjects, where a layer that hides its calls answers for all parameters inside it."""
+    whole = dict(known)
+    for layer_id, (address, layer) in addresses(model).items():
+        if not is_graph(layer) and not isinstance(layer, _LOOPS) and children(layer):
+            inside = address + "/"
+            parameters = [
+                p for s in known.values() if s.address.startswith(inside) for p in s.parameters
+            ]
+            own = known[layer_id].parameters
+            whole[layer_id] = replace(known[layer_id], parameters=(*own, *parameters))
+    return whole
+
+
+def _is_inner(subject: Subject, known: dict[int, Subject]) -> bool:
+    """Whether it runs in a loop, or is a mere container of others and holds no parameters."""
+    inside = subject.address + "/"
+    loops = (s.address + "/" for s in known.values() if s.opaque)
+    in_loop = subject.address.startswith(tuple(loops))
+    is_container = any(s.address.startswith(inside) for s in known.values())
+    return in_loop or (is_container and not subject.opaque and not subject.parameters)
+
+
+def _row(subject: Subject) -> Layer:
+    return Layer(
+        subject.address, subject.type, subject.role,
+        settings=subject.settings, parameters=subject.parameters,
+    )  # fmt: skip
+
+
+def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Subject:
+    kind = type(layer).__name__
+    is_layer = isinstance(layer, keras.Layer)
+    return Subject(
+        address,
+        kind,
+        "layer" if is_layer else "operation",
+        layout=_layout(layer),
+        part_layouts={1: "attention"} if isinstance(layer, MULTI_HEADED) else {},
+        settings=_settings(layer),
+        parameters=parameters,
+        opaque=isinstance(layer, _LOOPS),
+        library=is_library(layer),
+    )
+
+
+def _layout(layer: Any) -> Any:
+    stated = getattr(layer, "data_format", None)
+    if stated in ("channels_first", "channels_last"):
+        return stated
+    if isinstance(layer, keras.layers.EinsumDense):
+        equation = Equation.read(layer.equation)
+        return equation.output if equation.heads else "channels_last"
+    if isinstance(layer, _LAST):
+        return "channels_last"
+    return "default" if type(layer).__name__ in _RESHAPING else "inherit"
+
+
+_SETTINGS = {
+    "kernel_size": "kernel", "pool_size": "pool", "strides": "stride", "padding": "padding",
+    "dilation_rate": "dilation", "groups": "groups", "activation": "activation", "rate": "rate",
+    "num_heads": "heads", "axis": "axis", "size": "size", "target_shape": "to",
+}  # fmt: skip
+
+
+def _settings(layer: Any) -> dict[str, Any]:
+    """The settings that matter to what a layer computes; defaults that say nothing are left out."""
+    found: dict[str, Any] = {}
+    for attribute, name in _SETTINGS.items():
+        value = getattr(layer, attribute, None)
+        if value is None or (callable(value) and not hasattr(value, "__name__")):
+            continue
+        if callable(value):
+            value = value.__name__
+        if (name, value) in (("activation", "linear"), ("groups", 1)) or (
+            name == "dilation" and all(v == 1 for v in keras.tree.flatten(value))
+        ):
+            continue
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def _parameter(key: str, variable: Any) -> Parameter:
+    shape = tuple(variable.shape)
+    dtype = str(variable.dtype)
+    bits = int("".join(filter(str.isdigit, dtype.partition("_")[0].partition("e")[0])) or 8)
+    nbytes = math.prod(shape) * bits // 8
+    is_bias = variable.name in ("bias", "beta") or variable.name.endswith("_bias")
+    return Parameter(key, shape, dtype, bool(variable.trainable), is_bias, nbytes)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken already."""
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate
+
+
+def received(model: Any, x: Any) -> dict[str, Any]:
+    """The tensors of an input by name: the user's own, or the model's, or numbered ones."""
+    leaves = list(keras.tree.flatten(x))
+    if isinstance(x, dict):
+        names = [str(name) for name in keras.tree.flatten({name: name for name in x})]
+    else:
+        names = input_names(model)
+    if len(names) != len(leaves):
+        names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
+    return dict(zip(names, leaves, strict=True))
+
+
+def is_loop(layer: Any) -> bool:
+    """Whether what a layer calls runs in a loop, and has no one value to show."""
+    return isinstance(layer, _LOOPS)

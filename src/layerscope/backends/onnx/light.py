@@ -1,0 +1,261 @@
+"""An ONNX model without the bulk of its weights: quick to copy, to check and to cut.
+
+What comes out of a file is a stranger's claim. Everything that is cheap to check is checked here,
+once, before anything else looks at the graph; nothing is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, ValueInfoProto
+
+from layerscope.backends.onnx.data import (
+    all_tensors,
+    array_of,
+    check_tensor,
+    graphs_of,
+    inlined,
+    is_external,
+    nbytes_of,
+    node_tensors,
+)
+from layerscope.backends.onnx.functions import check_functions
+from layerscope.backends.onnx.model import OnnxModel
+from layerscope.core.errors import ModelError
+from layerscope.core.foreign_errors import first_sentence
+
+#: Smaller tensors stay: shapes, axes and the like, which the operators need to know beforehand.
+_SMALL = 1024
+
+#: The types of which ONNX Runtime takes NumPy's arrays for weights; others stay where they are.
+_LENT = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT8,
+                   TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Light:
+    """A checked model whose larger weights are kept beside it."""
+
+    label: str
+    name: str
+    proto: Any  #: the model; its larger weights are not in it
+    tensors: dict[str, Any]  #: all the initializers of the main graph, as the file has them
+    lent: tuple[str, ...]  #: those of them that are not in ``proto``
+    source: OnnxModel
+    repairs: tuple[str, ...] = ()
+    _arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """The values of one of the initializers; read once."""
+        if name not in self._arrays:
+            self._arrays[name] = array_of(self.tensors[name], self.source)
+        return self._arrays[name]
+
+    def checkable(self) -> Any:
+        """The model with the weights that it lacks as inputs."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.proto)
+        given = {value.name for value in proto.graph.input}
+        proto.graph.input.extend(
+            _value_info(self.tensors[name]) for name in self.lent if name not in given
+        )
+        return proto
+
+
+def lighten(model: OnnxModel) -> Light:
+    """The model, checked, without its larger weights.
+
+    Raises ModelError, in one sentence, for whatever is wrong with it.
+    """
+    proto = model.proto
+    if not proto.HasField("graph") or not proto.ir_version or not proto.graph.node:
+        raise ModelError(f"{model.label} holds no ONNX graph.")
+    for text in _texts(proto):
+        if not isinstance(text, str):  # protobuf hands out bytes in place of what is no UTF-8
+            raise ModelError(f"{model.label} is damaged: {text!r:.80} in it is no text.")
+    check_functions(proto, model.label)
+    for tensor in (*all_tensors(proto.graph), *_function_tensors(proto)):
+        check_tensor(tensor, model)
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    if len(tensors) != len(proto.graph.initializer):
+        raise ModelError(f"{model.label} is damaged: two of its weights have the same name.")
+    lent = [t.name for t in tensors.values() if nbytes_of(t) > _SMALL and t.data_type in _LENT]
+    # A reference of its own: what is remembered by model must not keep the model alive.
+    source = OnnxModel(proto, model.path)
+    slim = _copy(model, frozenset(lent))
+    light = _in_order(Light(model.label, model.name, slim, tensors, tuple(lent), source))
+    _check(light)
+    return light
+
+
+def _texts(message: Any) -> Iterator[Any]:
+    """All names and other texts in a message, the bytes of tensors aside."""
+    if isinstance(message, TensorProto):
+        yield message.name
+        message_fields = [(TensorProto.DESCRIPTOR.fields_by_name["external_data"],
+                           message.external_data)]  # fmt: skip
+    else:
+        message_fields = message.ListFields()
+    for descriptor, content in message_fields:
+        parts = content if _is_many(content) else [content]
+        if descriptor.type == descriptor.TYPE_STRING:
+            yield from parts
+        elif descriptor.type == descriptor.TYPE_MESSAGE:
+            for part in parts:
+                yield from _texts(part)
+
+
+def _is_many(content: Any) -> bool:
+    return hasattr(content, "append")
+
+
+def _copy(model: OnnxModel, without: frozenset[str]) -> Any:
+    """The model without these initializers, in inference mode."""
+    source = model.proto
+    proto = onnx.ModelProto(ir_version=source.ir_version)
+    proto.opset_import.extend(source.opset_import)
+    proto.functions.extend(source.functions)
+    graph = proto.graph
+    graph.name = source.graph.name or "graph"
+    graph.node.extend(source.graph.node)
+    graph.input.extend(source.graph.input)
+    graph.output.extend(source.graph.output)
+    graph.value_info.extend(source.graph.value_info)
+    graph.sparse_initializer.extend(source.graph.sparse_initializer)
+    kept = (tensor for tensor in source.graph.initializer if tensor.name not in without)
+    graph.initializer.extend(inlined(tensor, model) for tensor in kept)
+    for tensor in (*node_tensors(graph.node), *_function_tensors(proto)):
+        if is_external(tensor):
+            tensor.CopyFrom(inlined(tensor, model))
+    for nodes in (graph.node, *(function.node for function in proto.functions)):
+        _set_inference(nodes)
+    return proto
+
+
+def _function_tensors(proto: Any) -> Iterator[Any]:
+    for function in proto.functions:
+        yield from node_tensors(function.node)
+
+
+def _set_inference(nodes: Any) -> None:
+    """Take from the nodes what would have them run as in training."""
+    for node in nodes:
+        if node.op_type == "Dropout" and not node.domain:
+            del node.input[2:]
+        for i, attribute in reversed(list(enumerate(node.attribute))):
+            if attribute.name == "training_mode" and node.op_type == "BatchNormalization":
+                del node.attribute[i]
+                del node.output[1:]
+        for graph in graphs_of(node):
+            _set_inference(graph.node)
+
+
+def captured(graph: Any) -> set[str]:
+    """The names that a graph inside a node takes from the graph around it."""
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {sparse.values.name for sparse in graph.sparse_initializer}
+    needed = {value.name for value in graph.output}
+    for node in graph.node:
+        needed |= inputs_of(node)
+        own |= set(node.output)
+    return needed - own
+
+
+def inputs_of(node: Any) -> set[str]:
+    """The names of all values that a node needs, those that graphs inside it need too."""
+    return {name for name in node.input if name}.union(*map(captured, graphs_of(node)))
+
+
+def _in_order(light: Light) -> Light:
+    """The model with every node after those whose values it needs, as the standard wants it."""
+    graph = light.proto.graph
+    known = {value.name for value in graph.input} | light.tensors.keys()
+    known |= {sparse.values.name for sparse in graph.sparse_initializer}
+    makers = {name: i for i, node in enumerate(graph.node) for name in node.output}
+    needs: dict[int, set[int]] = {}
+    for i, node in enumerate(graph.node):
+        missing = inputs_of(node) - known - makers.keys()
+        if missing:
+            raise ModelError(
+                f"{light.label} is damaged: its node {_called(node)} takes {min(missing)!r}, which "
+                "nothing in the graph makes."
+            )
+        needs[i] = {makers[name] for name in inputs_of(node) - known}
+    if all(before < i for i, others in needs.items() for before in others):
+        return light
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        node = graph.node[error.args[1][0]]
+        raise ModelError(
+            f"{light.label} is damaged: its node {_called(node)} needs a value that is made from "
+            "its own, in a circle."
+        ) from error
+    nodes = [graph.node[i] for i in order]
+    proto = onnx.ModelProto()
+    proto.CopyFrom(light.proto)
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    repair = "its nodes were put into an order in which they can be run"
+    return Light(light.label, light.name, proto, light.tensors, light.lent, light.source, (repair,))
+
+
+def _called(node: Any) -> str:
+    return f"{node.name!r} ({node.op_type})" if node.name else f"of type {node.op_type!r}"
+
+
+def _check(light: Light) -> None:
+    """Raise ModelError for what ONNX' own checker finds."""
+    proto = light.proto
+    if proto.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"{light.label} is written in version {proto.ir_version} of the ONNX format; the onnx "
+            f"{onnx.__version__} installed here knows versions up to {onnx.IR_VERSION}: upgrade "
+            "onnx and onnxruntime."
+        )
+    newest = onnx.defs.onnx_opset_version()
+    for opset in proto.opset_import:
+        if opset.domain in ("", "ai.onnx") and opset.version > newest:
+            raise ModelError(
+                f"{light.label} is written in opset {opset.version}; the onnx {onnx.__version__} "
+                f"installed here knows opsets up to {newest}: upgrade onnx and onnxruntime."
+            )
+    checkable = light.checkable()
+    for value in (*checkable.graph.input, *checkable.graph.output):
+        # The checker wants a shape where ONNX Runtime does without one; it compares none.
+        if value.type.WhichOneof("value") == "tensor_type":
+            value.type.tensor_type.shape.SetInParent()
+    try:
+        onnx.checker.check_model(checkable)
+    # The checker is written in C++ and raises what its parts raise; it changes nothing.
+    except Exception as error:
+        raise ModelError(
+            f"{light.label} is no valid ONNX model: {first_sentence(str(error))}."
+        ) from error
+
+
+def _value_info(tensor: Any) -> ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+
+
+def constant_of(node: Any) -> npt.NDArray[Any] | None:
+    """What a Constant node returns; None for what is no tensor."""
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            return np.asarray(onnx.numpy_helper.to_array(attribute.t))
+        if attribute.name == "value_float":
+            return np.asarray(attribute.f, np.float32)
+        if attribute.name == "value_int":
+            return np.asarray(attribute.i, np.int64)
+        if attribute.name == "value_floats":
+            return np.asarray(attribute.floats, np.float32)
+        if attribute.name == "value_ints":
+            return np.asarray(attribute.ints, np.int64)
+    return None

@@ -1,0 +1,216 @@
+"""ONNX graphs as networks: layers, edges, shapes, and what is left out.
+
+A graph is analysed once for each model, and remembered with it. A pass adds the shapes that the
+graph does not know beforehand.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+
+from layerscope.backends.onnx.axes import Axes, value_axes
+from layerscope.backends.onnx.data import type_name
+from layerscope.backends.onnx.light import Light, lighten
+from layerscope.backends.onnx.model import OnnxModel
+from layerscope.backends.onnx.nodes import Parts, divide
+from layerscope.backends.onnx.settings import settings_of
+from layerscope.backends.onnx.weights import Weight, weights_of
+from layerscope.core.errors import ModelError
+from layerscope.core.network import InputSpec, Layer, Network, Shape
+
+FRAMEWORK = f"ONNX Runtime {ort.__version__}"
+
+_SHAPES_REMEMBERED = 4
+_GRAPHS: weakref.WeakKeyDictionary[Any, Graph] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a graph says of one of its values."""
+
+    kind: str  #: ``tensor``; ``sequence`` and the like; empty where it is not known
+    data_type: int = 0
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One model, analysed."""
+
+    light: Light
+    parts: Parts
+    inputs: Mapping[str, Value]
+    outputs: tuple[str, ...]
+    values: Mapping[str, Value]  #: what is known of all values before a pass
+    addresses: Mapping[str, str]  #: of the values of layers, by the values' own names
+    weights: tuple[Weight, ...]
+    _recent: OrderedDict[Hashable, tuple[Network, Mapping[str, Axes]]] = field(
+        default_factory=OrderedDict
+    )
+
+    def network(self, shapes: Mapping[str, Shape]) -> tuple[Network, Mapping[str, Axes]]:
+        """The layers, and the axes of all values, given the shapes that a pass has shown."""
+        key = tuple(shapes.items())
+        if key not in self._recent:
+            known = {n: v.shape for n, v in self.values.items() if v.shape is not None}
+            known |= shapes
+            inputs = {name: known.get(name) for name in self.inputs}
+            axes = value_axes(self.parts.nodes, inputs, known)
+            layers = tuple(self._layers(known, axes))
+            parameters = tuple(weight.parameter for weight in self.weights)
+            network = Network(self.light.name, FRAMEWORK, layers, parameters, self._notes())
+            self._recent[key] = network, axes
+        self._recent.move_to_end(key)
+        while len(self._recent) > _SHAPES_REMEMBERED:
+            self._recent.popitem(last=False)
+        return self._recent[key]
+
+    @cached_property
+    def described(self) -> tuple[Network, Mapping[str, Axes]]:
+        """The layers and axes as far as they are known without a pass."""
+        return self.network({})
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Addresses by the values' own names, where such a name is no address itself."""
+        taken = {*self.addresses.values(), *self.inputs}
+        return {n: a for n, a in self.addresses.items() if n not in taken}
+
+    def specs(self) -> tuple[InputSpec, ...]:
+        """What the model expects."""
+        axes = self.described[1]
+        return tuple(_spec(name, value, axes.get(name, ())) for name, value in self.inputs.items())
+
+    def _layers(self, shapes: Mapping[str, Shape], axes: Mapping[str, Axes]) -> Iterator[Layer]:
+        owned: dict[int, list[Any]] = {}
+        for weight in self.weights:
+            owned.setdefault(weight.owner, []).append(weight.parameter)
+        edges: dict[str, tuple[str, ...]] = {name: (name,) for name in self.inputs}
+        for index, node in enumerate(self.parts.nodes):
+            sources = dict.fromkeys(a for s in node.sources for a in edges.get(s, ()))
+            settings = settings_of(node)
+            parameters = tuple(owned.get(index, ()))
+            for name in node.outputs:
+                if name not in self.addresses:
+                    edges[name] = tuple(sources)  # no tensor: whoever takes it has its sources
+                    continue
+                address = self.addresses[name]
+                edges[name] = (address,)
+                shape, named = shapes.get(name), axes.get(name)
+                if shape is not None and named is not None:
+                    pairs = zip(shape, named, strict=True)
+                    shape = tuple(None if axis == "sample" else n for n, axis in pairs)
+                yield Layer(
+                    address, node.op, "operation" if node.counts else "layer",
+                    shape, named, settings, parameters, tuple(sources),
+                )  # fmt: skip
+                parameters = ()
+
+    def _notes(self) -> tuple[str, ...]:
+        """What is left out, in the words of the other backends."""
+        loops = [i for n in self.parts.nodes if n.op != "If" for i in n.inside]
+        branches = [i for n in self.parts.nodes if n.op == "If" for i in n.inside]
+        others = [
+            node.address
+            for node in self.parts.nodes
+            if any(name and name not in self.addresses for name in node.outputs)
+        ]
+        reasons = (
+            ("they run inside a loop", loops),
+            ("they run inside a branch", branches),
+            ("they return lists or maps, no arrays", others),
+        )
+        return tuple(
+            f"left out, because {why}: " + ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            for why, names in reasons
+            if names
+        )
+
+
+def graph_of(model: OnnxModel, key: Any = None) -> Graph:
+    """The model's graph, remembered for as long as the model lives.
+
+    ``key`` is what it is remembered with: the model, or what the user passed in its place.
+    """
+    key = model if key is None else key
+    graph = _GRAPHS.get(key)
+    if graph is None:
+        graph = _GRAPHS[key] = analyse(model)
+    return graph
+
+
+def analyse(model: OnnxModel) -> Graph:
+    """The model's graph, checked. Raises ModelError for whatever is wrong with it."""
+    light = lighten(model)
+    held = light.tensors.keys()
+    inputs = {v.name: _value(v.type) for v in light.proto.graph.input if v.name not in held}
+    for name, value in inputs.items():
+        if value.data_type not in (0, *onnx.helper.get_all_tensor_dtypes()):
+            raise ModelError(
+                f"{light.label} is damaged: its input {name!r} has no type that ONNX knows "
+                f"({value.data_type})."
+            )
+    parts = divide(light, inputs)
+    values = {**_inferred(light), **inputs}
+    outputs = tuple(value.name for value in light.proto.graph.output)
+    weights = tuple(weights_of(light, parts))
+    return Graph(light, parts, inputs, outputs, values, _addressed(parts, values), weights)
+
+
+def _inferred(light: Light) -> dict[str, Value]:
+    proto = light.checkable()
+    try:
+        # Without propagating data: a tensor declared to have 10**12 values would be computed.
+        graph = onnx.shape_inference.infer_shapes(proto).graph
+    # C++, on a model that was checked: what it can't infer, a pass will show.
+    except Exception:  # noqa: BLE001
+        graph = proto.graph
+    return {v.name: _value(v.type) for v in (*graph.value_info, *graph.output)}
+
+
+def _addressed(parts: Parts, values: Mapping[str, Value]) -> dict[str, str]:
+    """Addresses by the names of values: the first of a node bears its name, others a number."""
+    addresses = {}
+    for node in parts.nodes:
+        first = True
+        for i, name in enumerate(node.outputs):
+            if not name or values.get(name, Value("")).kind not in ("", "tensor"):
+                continue
+            addresses[name] = node.address if first else f"{node.address}[{i}]"
+            first = False
+    return addresses
+
+
+def _value(type_proto: Any) -> Value:
+    kind = type_proto.WhichOneof("value") or ""
+    if kind != "tensor_type":
+        return Value(kind.removesuffix("_type"))
+    tensor = type_proto.tensor_type
+    if not tensor.HasField("shape"):
+        return Value("tensor", tensor.elem_type)
+    lengths = (d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
+    return Value("tensor", tensor.elem_type, tuple(n if n >= 0 else None for n in lengths))
+
+
+def takes_one(value: Value, axes: Axes) -> bool:
+    """Whether an input was written for one sample at a time."""
+    return value.shape is not None and axes[:1] == ("sample",) and value.shape[:1] == (1,)
+
+
+def _spec(name: str, value: Value, axes: Axes) -> InputSpec:
+    shape = value.shape
+    if shape is not None and takes_one(value, axes):
+        shape = (None, *shape[1:])  # several samples are run one after the other
+    layout = "channels_first" if axes[1:2] == ("channel",) else "channels_last"
+    if not axes[2:]:
+        layout = "channels_last"
+    dtype = type_name(value.data_type) if value.data_type else "float32"
+    return InputSpec(name, shape, dtype, layout)  # type: ignore[arg-type]

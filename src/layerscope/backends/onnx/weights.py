@@ -1,0 +1,178 @@
+"""The weights of ONNX graphs: which constants are weights, whose they are, and their axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.backends.onnx.data import nbytes_of, type_name
+from layerscope.backends.onnx.light import Light
+from layerscope.backends.onnx.nodes import Node, Parts
+from layerscope.core.axes import NamedArray, carried
+from layerscope.core.network import Parameter
+
+_SPACE = {1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
+
+#: What an operator does with a constant, by the position at which it takes it.
+_ROLES: dict[str, dict[int, str]] = {
+    "Conv": {1: "kernel", 2: "bias"},
+    "ConvInteger": {1: "kernel"},
+    "QLinearConv": {3: "kernel", 8: "bias"},
+    "FusedConv": {1: "kernel", 2: "bias"},
+    "DeformConv": {1: "kernel", 3: "bias"},
+    "ConvTranspose": {1: "transposed kernel", 2: "bias"},
+    "Gemm": {0: "left", 1: "right", 2: "unit bias"},
+    "MatMul": {0: "left", 1: "right"},
+    "MatMulInteger": {0: "left", 1: "right"},
+    "QLinearMatMul": {0: "left", 3: "right"},
+    "Gather": {0: "table"},
+    "BatchNormalization": {1: "scale", 2: "bias", 3: "statistics", 4: "statistics"},
+    "InstanceNormalization": {1: "scale", 2: "bias"},
+    "GroupNormalization": {1: "scale", 2: "bias"},
+    "LayerNormalization": {1: "scale", 2: "bias"},
+    "LSTM": {1: "gates", 2: "gates", 3: "gate bias", 7: "gates"},
+    "GRU": {1: "gates", 2: "gates", 3: "gate bias"},
+    "RNN": {1: "gates", 2: "gates", 3: "gate bias"},
+    "Add": {0: "added", 1: "added"},
+    "PRelu": {1: "factor"},
+    "Sub": {0: "factor", 1: "factor"},
+    "Mul": {0: "factor", 1: "factor"},
+    "Div": {0: "factor", 1: "factor"},
+}
+#: Operators whose constants, of whatever type, only say how to do it.
+_SILENT = frozenset({"Clip", "Resize", "Upsample", "Pad", "Dropout", "QuantizeLinear", "Where",
+                     "DequantizeLinear", "OneHot", "Pow", "Range", "Min", "Max", "Equal", "Less",
+                     "Greater", "Expand", "Tile", "Reshape", "Slice",
+                     "RandomNormalLike"})  # fmt: skip
+_FLOATS = ("float", "bfloat")
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A constant that was learnt, as the node that owns it takes it."""
+
+    name: str
+    owner: int  #: the index of the node
+    role: str
+    order: (
+        tuple[int, ...] | Literal["reversed"] | None
+    )  #: how its axes were permuted on their way to the node
+    flipped: bool  #: Gemm's transA or transB
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+
+    @property
+    def parameter(self) -> Parameter:
+        """What it is to the network."""
+        trainable = self.role != "statistics" and self.dtype.startswith(_FLOATS)
+        bias = "bias" in self.role or self.role == "added"
+        return Parameter(self.name, self.shape, self.dtype, trainable, bias, self.nbytes)
+
+
+def weights_of(light: Light, parts: Parts) -> list[Weight]:
+    """Every weight, once: the first node that uses one owns it."""
+    found: dict[str, Weight] = {}
+    for index, node in enumerate(parts.nodes):
+        for position, name in enumerate(node.inputs):
+            if name not in parts.constants or node.op in _SILENT:
+                continue
+            role = _ROLES.get(node.op, {}).get(position)
+            if role is None and node.op in _ROLES:
+                continue
+            for root, order in _roots(name, parts):
+                weight = _weight(light, parts, root, index, role or "other", order, node, position)
+                if weight is not None:
+                    found.setdefault(root, weight)
+    return list(found.values())
+
+
+def _weight(
+    light: Light, parts: Parts, name: str, owner: int, role: str, order: Any, node: Node, at: int
+) -> Weight | None:
+    """The constant, if it is one that is learnt."""
+    if name in light.tensors:
+        tensor = light.tensors[name]
+        shape, dtype, nbytes = tuple(tensor.dims), type_name(tensor.data_type), nbytes_of(tensor)
+        at_least = 1
+    elif name in parts.values:
+        value = parts.values[name]
+        shape, dtype, nbytes = value.shape, str(value.dtype), value.nbytes
+        at_least = 2  # a number written into the graph is no weight
+    else:
+        return None
+    quantized = role in ("kernel", "left", "right", "bias", "table") and "int" in dtype
+    learnt = dtype.startswith(_FLOATS) or (quantized and dtype not in ("int64", "uint64"))
+    at_least = 2 if role in ("factor", "other") else at_least
+    if not learnt or not shape or math.prod(shape) < at_least:
+        return None
+    flipped = bool(node.attributes.get("transB" if at else "transA")) and node.op == "Gemm"
+    return Weight(name, owner, role, order, flipped, shape, dtype, nbytes)
+
+
+def _roots(name: str, parts: Parts, depth: int = 8) -> Iterator[tuple[str, Any]]:
+    """The constants that a constant is made from, and how their axes were permuted for it."""
+    maker = parts.constants.get(name)
+    if maker is None or maker.op_type == "Constant":
+        yield name, None
+        return
+    if depth == 0 or maker.op_type not in ("Transpose", "Identity", "Cast", "DequantizeLinear"):
+        return
+    for root, order in _roots(maker.input[0], parts, depth - 1):
+        if maker.op_type == "Transpose":
+            perm = next((tuple(a.ints) for a in maker.attribute if a.name == "perm"), ())
+            composed = tuple(order[i] for i in perm) if order and perm else perm or "reversed"
+            yield root, composed
+        else:
+            yield root, order
+
+
+def named(
+    weight: Weight, light: Light, parts: Parts, node: Node, out: tuple[str, ...] | None
+) -> NamedArray:
+    """The values with their axes named; ``out`` are the axes of what the node returns."""
+    values = light.array(weight.name) if weight.name in light.tensors else parts.values[weight.name]
+    axes = _axes(weight, values, node, out or ())
+    if weight.order == "reversed":
+        axes = axes[::-1]
+    elif weight.order and sorted(weight.order) == list(range(len(axes))):
+        axes = tuple(axes[weight.order.index(i)] for i in range(len(axes)))
+    if weight.role in ("added", "factor", "unit bias", "bias", "scale") and values.ndim > 1:
+        # (1, 10) and (64, 1, 1) are vectors, written so that they broadcast.
+        kept = [i for i, length in enumerate(values.shape) if length > 1] or [values.ndim - 1]
+        axes = tuple(axes[i] for i in kept)
+        values = values.reshape([values.shape[i] for i in kept])
+    array, was = carried(np.array(values))
+    return NamedArray(array, axes, {"dtype": was} if was else {})
+
+
+def _axes(
+    weight: Weight, values: npt.NDArray[Any], node: Node, out: tuple[str, ...]
+) -> tuple[str, ...]:
+    rank = values.ndim
+    space = _SPACE.get(rank - 2)
+    role = weight.role
+    if role == "kernel" and space:
+        return ("channel", "input", *space)
+    if role == "transposed kernel" and space:
+        return ("input", "channel", *space)
+    if role in ("left", "right") and rank >= 2:
+        kernel = ("input", "unit") if (role == "right") != weight.flipped else ("unit", "input")
+        return (*(f"axis{i}" for i in range(rank - 2)), *kernel)
+    if role == "gates" and rank == 3:
+        return ("direction", "unit", "input")
+    if role in ("gate bias", "gates") and rank == 2:
+        return ("direction", "unit")
+    if role == "table" and rank == 2:
+        return ("input", "channel")
+    several = role in ("scale", "bias") and rank > 1  # it normalizes along the last axes
+    if (role in ("added", "factor", "unit bias") or several) and rank <= len(out):
+        return out[len(out) - rank :]
+    if rank == 1:
+        return ("channel",)
+    return (*(f"axis{i}" for i in range(rank - 1)), "channel")

@@ -1,0 +1,1 @@
+"""The perceptrons of scikit-learn."""

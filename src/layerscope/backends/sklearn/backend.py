@@ -1,0 +1,249 @@
+"""scikit-learn's multi-layer perceptrons, alone or at the end of a pipeline."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+from scipy.special import expit, softmax
+from sklearn.exceptions import NotFittedError
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from layerscope.backends.availability import needs
+from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.trace import PassComplete, Subject, Trace
+from layerscope.backends.turns import in_turn
+from layerscope.core.addresses import unknown_address
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import ModelError
+from layerscope.core.network import InputSpec, Layer, Network, Parameter
+from layerscope.core.selection import Selection, select
+
+Array = npt.NDArray[Any]
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "logistic": expit,
+    "softmax": lambda x: softmax(x, axis=1),
+}
+
+
+class SklearnBackend:
+    """One fitted ``MLPClassifier`` or ``MLPRegressor``, or a pipeline that ends in one.
+
+    Its layers are called ``hidden_0``, ``hidden_1`` and so on, and ``output``; what they return is
+    taken after the activation, as in Keras' Dense. The steps of a pipeline before it are operations
+    and bear their own names.
+    """
+
+    def __init__(self, model: Any) -> None:
+        steps = model.steps if isinstance(model, Pipeline) else [("", model)]
+        last = steps[-1][1]
+        if not isinstance(last, MLPClassifier | MLPRegressor):
+            what = f"a {type(model).__name__}"
+            if last is not model:
+                what += f" that ends in a {type(last).__name__}"
+            raise ModelError(
+                f"layerscope can't look into {what}: of scikit-learn it knows MLPClassifier and "
+                "MLPRegressor, and pipelines that end in one (of a search, pass its "
+                "best_estimator_)."
+            )
+        try:
+            check_is_fitted(last, "coefs_")
+        except NotFittedError:
+            raise ModelError(
+                f"This {type(last).__name__} has no weights yet: fit it first."
+            ) from None
+        self._whole = model
+        self._model = last
+        self._before = [(n, step) for n, step in steps[:-1] if step not in (None, "passthrough")]
+
+    @property
+    def framework(self) -> str:
+        """``scikit-learn 1.9.1``."""
+        return f"scikit-learn {sklearn.__version__}"
+
+    @in_turn
+    def describe(self) -> Network:
+        """The layers in order: they are all known."""
+        x = np.zeros((1, self._features()))
+        return self.run(x, Selection(everything=True)).network
+
+    @in_turn
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """One vector of features for each sample."""
+        return (InputSpec("input", (None, self._features()), str(self._dtype())),)
+
+    @in_turn
+    def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
+        """Read ``layers=``; the layers are all known beforehand."""
+        return select(layers, lambda _: None, None if layers is None else self.describe().layers)
+
+    @in_turn
+    def run(self, x: Any, selection: Selection) -> Run:
+        """The forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
+        value = np.array(x, dtype=self._dtype())
+        received = value
+        values: dict[str, Any] = {}
+        trace = Trace(
+            selection,
+            batch=len(value),
+            is_value=lambda v: isinstance(v, np.ndarray),
+            default_layout="channels_last",
+            values=values,
+        )
+        trace.receive("input", value, listed=None)
+        complete = True
+        try:
+            for name, step in self._before:
+                trace.enter(Subject(name, type(step).__name__, "operation", "channels_last"))
+                value = trace.leave([value], _transformed(step, value, self._dtype()))
+            for subject, kernel, bias, activate in self._layers():
+                trace.enter(subject)
+                value = trace.leave([value], activate(_combined(kernel, bias, value)))
+        except PassComplete:
+            complete = False
+        network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
+        if not complete:
+            network = self.describe()
+        return Run(
+            network,
+            {address: NamedArray(v, ("sample", "unit")) for address, v in values.items()},
+            {"input": NamedArray(received, ("sample", "unit"))},
+            {},
+            value if complete else None,
+        )
+
+    @in_turn
+    def weights(self) -> Mapping[str, NamedArray]:
+        """``coefs_0``, ``intercepts_0`` and so on, copies of the model's."""
+        arrays = {}
+        pairs = zip(self._model.coefs_, self._model.intercepts_, strict=True)
+        for i, (kernel, bias) in enumerate(pairs):
+            arrays[f"coefs_{i}"] = NamedArray(kernel.copy(), ("input", "unit"))
+            arrays[f"intercepts_{i}"] = NamedArray(bias.copy(), ("unit",))
+        return arrays
+
+    @in_turn
+    def digest(self) -> str:
+        """SHA-256 over the names and values of the weights."""
+        digest = hashlib.sha256()
+        for key, array in self.weights().items():
+            digest.update(key.encode())
+            digest.update(np.ascontiguousarray(array.values).data)
+        for name, step in self._before:
+            digest.update(f"{name}: {step!r}".encode())
+            for key, value in sorted(vars(step).items()):
+                if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+                    digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def ops(self) -> Any:
+        """The operations of ``keras.ops`` that are needed, on NumPy's arrays."""
+        needs("autograd")
+        # Imported where gradients are asked for: nothing else needs autograd.
+        from layerscope.backends.sklearn import autograd_ops as numpy_ops
+
+        return numpy_ops
+
+    def values(
+        self, taps: Sequence[Tap], embedding: str | None = None
+    ) -> Callable[[Any], dict[Tap, Any]]:
+        """A forward pass that stops after the last tap.
+
+        Raises AddressError where no layer is called so, ModelError where no gradient is known of a
+        step of a pipeline.
+        """
+        needs("autograd")
+        from layerscope.backends.sklearn.gradients import ACTIVATIONS, step_function, value_pass
+
+        if embedding is not None:
+            raise unknown_address(embedding, [layer.address for layer in self.describe()])
+        identity = ACTIVATIONS["identity"]
+        layers = [(name, step_function(name, step), identity) for name, step in self._before]
+        layers += [
+            (
+                subject.address,
+                functools.partial(_combined, kernel, bias),
+                ACTIVATIONS[subject.settings["activation"]],
+            )
+            for subject, kernel, bias, _ in self._layers()
+        ]
+        return value_pass(layers, taps, self._dtype())
+
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        """By autograd."""
+        needs("autograd")
+        from layerscope.backends.sklearn.gradients import differentiated
+
+        return differentiated(function)
+
+    def compiled(
+        self, function: Callable[..., Any], key: Hashable, *, network: bool
+    ) -> Callable[..., Any]:
+        """The function itself: nothing is compiled."""
+        return function
+
+    def optimizer(self, which: Any, params: Any) -> Update:
+        """``"adam"``."""
+        needs("autograd")
+        from layerscope.backends.sklearn.gradients import optimizer
+
+        return optimizer(which, params)
+
+    def _features(self) -> int:
+        """How many features a sample has, before any step."""
+        first = self._before[0][1] if self._before else self._model
+        return int(getattr(first, "n_features_in_", self._model.n_features_in_))
+
+    def _dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self._model.coefs_[0].dtype
+        return dtype
+
+    def _parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(key, a.values.shape, str(a.values.dtype), True, "int" in key, a.values.nbytes)
+            for key, a in self.weights().items()
+        )
+
+    def _layers(self) -> list[tuple[Subject, Array, Array, Callable[[Array], Array]]]:
+        model = self._model
+        parameters = self._parameters()
+        layers = []
+        last = len(model.coefs_) - 1
+        for i, (kernel, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+            activation = model.out_activation_ if i == last else model.activation
+            subject = Subject(
+                "output" if i == last else f"hidden_{i}",
+                "Dense",
+                layout="channels_last",
+                settings={"activation": activation},
+                parameters=parameters[2 * i : 2 * i + 2],
+            )
+            layers.append((subject, kernel, bias, _ACTIVATIONS[activation]))
+        return layers
+
+
+def _combined(kernel: Array, bias: Array, value: Any) -> Any:
+    """What goes into a layer's activation."""
+    return value @ kernel + bias
+
+
+def _transformed(step: Any, value: Array, dtype: np.dtype[Any]) -> Array:
+    with warnings.catch_warnings():
+        # Fitted on a table, it would like one again; the columns are in the order of the table.
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        result = step.transform(value)
+    result = result.toarray() if hasattr(result, "toarray") else result
+    return np.array(result, dtype=dtype)  # a copy: a step may return what it received

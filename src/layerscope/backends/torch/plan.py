@@ -1,0 +1,305 @@
+"""What a pass through a PyTorch model was, call by call, and what to keep of it the next time."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from layerscope.backends.parts import named_parts
+from layerscope.backends.torch import functions
+from layerscope.backends.torch.calls import Seen, unpacked
+from layerscope.backends.trace import MOST_WEIGHTS, Returned
+from layerscope.core.network import Layer, Network
+from layerscope.core.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a pass, in the order in which calls end."""
+
+    what: Any  #: a weak reference to a module, or the function
+    is_module: bool
+    returned: tuple[Returned, ...]
+    shapes: tuple[tuple[int, ...], ...]  #: of what it returned
+    attention: str | None  #: the address of the weights that it computes within
+    marks: bool  #: whether what it returns are attention weights, masked places to be marked
+    sources: tuple[int, ...]  #: the calls that its arguments come from, -1 for no call
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pass through this model was, and will be again."""
+
+    calls: tuple[Call, ...]
+    functions: frozenset[Any]  #: those that are calls of the plan
+    met: frozenset[Any]  #: all that were called
+    with_kwargs: frozenset[int]  #: ids of modules that are given tensors by name
+    sealed: frozenset[int]  #: ids of the modules whose functions are their own affair
+    network: Network
+    aliases: Mapping[str, str]
+    axes: Mapping[str, tuple[str, ...] | None]
+    input_axes: Mapping[str, tuple[str, ...]]
+    may_stop: bool
+    complete: bool  #: whether it runs to the pass's end; else, to where one stopped
+    written: tuple[int, ...]  #: which of the model's tensors the pass writes to
+    handed_on: frozenset[str]  #: addresses of what containers hand on
+    copied: set[str]  #: addresses whose values are copied at once, since they are written to later
+    choices: dict[str, Choice] = field(default_factory=dict)  #: what is asked for most
+    kinds: dict[Any, str] = field(default_factory=dict)  #: what is to be done about a function
+
+
+class Log:
+    """Notes the calls of a watched pass, to make a plan of them."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.with_kwargs: set[int] = set()  #: ids of modules that were given tensors by name
+        self._producers = Producers()
+        self._storages: dict[str, int] = {}  #: of every value, whether it is kept or not
+        self._shared: set[int] = set()  #: storages that others may write to uncounted
+
+    def written_uncounted(self) -> set[str]:
+        """Return the addresses of values whose memory may be written to without being counted."""
+        return {address for address, held in self._storages.items() if held in self._shared}
+
+    def in_memory_of(self, tensors: Iterable[torch.Tensor]) -> set[str]:
+        """Return the addresses of values that share the memory of one of these."""
+        storages = set(map(functions.storage_of, tensors))
+        return {address for address, held in self._storages.items() if held in storages}
+
+    def received(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note what the network receives."""
+        self._producers.receive(tensors)
+
+    def memory_given(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note that the memory of these may be written to uncounted from now on."""
+        self._shared.update(map(functions.storage_of, tensors))
+
+    def module_ended(
+        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: Seen
+    ) -> None:
+        """Note that a module has returned."""
+        if any(True for _ in functions.tensors_in(kwargs)):
+            self.with_kwargs.add(id(module))
+        self._note(weakref.ref(module), True, [*args, *kwargs.values()], unpacked(result), seen)
+
+    def function_ended(self, func: Any, args: Any, result: Any, seen: Seen) -> None:
+        """Note that a function has returned."""
+        self._note(func, False, args, result, seen)
+
+    def _note(self, what: Any, is_module: bool, args: Any, result: Any, seen: Seen) -> None:
+        parts = [value for _, value in named_parts(result)] if seen.returned else []
+        call = Call(
+            what,
+            is_module,
+            seen.returned,
+            tuple(tuple(part.shape) for part in parts),
+            seen.attention,
+            seen.marks,
+            self._producers.of(args),
+        )
+        for part, became in zip(parts, seen.returned, strict=True):
+            self._producers.note(part, len(self.calls))
+            self._storages[became.address] = functions.storage_of(part)
+        self.calls.append(call)
+
+    def steps(self) -> tuple[tuple[Call, ...], frozenset[Any]]:
+        """Return the calls that a replay has to see, and the functions among them."""
+        wanted = frozenset(
+            call.what
+            for call in self.calls
+            if not call.is_module
+            and (call.returned or call.attention or functions.gives_memory(call.what))
+        )
+        numbers = {}
+        kept: list[Call] = []
+        for number, call in enumerate(self.calls):
+            if call.is_module or call.what in wanted:
+                numbers[number] = len(kept)
+                kept.append(call)
+        renumbered = [
+            Call(
+                call.what, call.is_module, call.returned, call.shapes, call.attention, call.marks,
+                tuple(numbers.get(source, min(source, -1)) for source in call.sources),
+            )
+            for call in kept
+        ]  # fmt: skip
+        return tuple(renumbered), wanted
+
+
+class Producers:
+    """Which call has returned a tensor.
+
+    ``holding``: hold on to every tensor, so that no other can take its identity. That costs no
+    memory where all are kept anyway, and is quicker.
+    """
+
+    def __init__(self, *, holding: bool = False) -> None:
+        self.calls: dict[int, int] = {}  #: by the identities of tensors
+        self.held: list[torch.Tensor] | None = [] if holding else None
+        self._references: dict[int, weakref.ref[torch.Tensor]] = {}
+
+    def receive(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note the network's inputs, which come from no call."""
+        for i, tensor in enumerate(tensors):
+            self.note(tensor, -2 - i)
+
+    def note(self, tensor: torch.Tensor, call: int) -> None:
+        """Note that a call has returned this."""
+        self.calls[id(tensor)] = call
+        if self.held is not None:
+            self.held.append(tensor)
+        else:
+            self._references[id(tensor)] = weakref.ref(tensor)
+
+    def of(self, args: Sequence[Any]) -> tuple[int, ...]:
+        """Return the calls that arguments come from, also those in lists, one deep."""
+        sources = []
+        for arg in args:
+            if isinstance(arg, torch.Tensor):
+                sources.append(self._call(arg))
+            elif type(arg) is list or type(arg) is tuple:
+                sources += [self._call(v) for v in arg if isinstance(v, torch.Tensor)]
+        return tuple(sources)
+
+    def _call(self, tensor: torch.Tensor) -> int:
+        number = self.calls.get(id(tensor), -1)
+        if number != -1 and self.held is None and self._references[id(tensor)]() is not tensor:
+            return -1
+        return number
+
+
+class Step:
+    """One call of a plan, and what to keep of it: laid out to be read quickly."""
+
+    __slots__ = (
+        "address", "call", "handed_on", "is_module", "is_origin", "is_simple", "keeps", "kept",
+        "number", "shape", "sources", "weights", "what",
+    )  # fmt: skip
+
+    def __init__(self, plan: Plan, call: Call, number: int) -> None:
+        self.call = call
+        self.number = number
+        self.what = call.what
+        self.is_module = call.is_module
+        self.sources = call.sources
+        self.kept: list[tuple[int, str]] = []  #: which of the values, and their addresses
+        self.weights: str | None = None  #: the address of attention weights to compute
+        # Most calls return one tensor; for others there is no shape here.
+        single = len(call.returned) == 1
+        self.shape = call.shapes[0] if single else None
+        self.handed_on = call.returned[0].handed_on if single else None
+        self.is_origin = single and call.returned[0].address in plan.handed_on
+        self.address = call.returned[0].address if single else ""
+        self.is_simple = False
+        self.keeps: str | None = None  #: the address of a simple step's value, where it is kept
+
+    def settle(self) -> None:
+        """Note, now that it is known what is kept, whether it is one value and no attention."""
+        has_one = self.shape is not None and len(self.kept) <= 1
+        self.is_simple = has_one and self.weights is None and not self.call.marks
+        self.keeps = self.kept[0][1] if self.is_simple and self.kept else None
+
+
+@dataclass(slots=True)
+class Choice:
+    """What to keep of a plan's calls, for one selection."""
+
+    steps: list[Step]
+    addresses: tuple[str, ...]  #: all that is kept, in the order of the plan
+    everything: bool
+    last: int | None = None  #: the call after which everything is there; None to run to the end
+
+
+def choose(plan: Plan, selection: Selection) -> Choice | None:
+    """Decide what to keep, as ``Trace`` decides it while a pass is watched.
+
+    None where what is selected may come after the plan's end.
+    """
+    if selection.everything and "everything" in plan.choices:
+        return plan.choices["everything"]
+    rows = {layer.address: i for i, layer in enumerate(plan.network.layers)}
+    kept: dict[str, tuple[int, int]] = {}
+    listed: dict[str, set[str]] = {}
+    for number, call in enumerate(plan.calls):
+        places = [(part, (number, index)) for index, part in enumerate(call.returned)]
+        if call.is_module:  # whose attention comes before what it returns, a function's after
+            _choose_weights(plan, selection, call, number, kept, rows)
+        for part, place in places:
+            _choose_part(plan, selection, part, place, kept, listed)
+        if not call.is_module:
+            _choose_weights(plan, selection, call, number, kept, rows)
+    steps = [Step(plan, call, number) for number, call in enumerate(plan.calls)]
+    choice = Choice(steps, tuple(kept), selection.everything)
+    for address, (number, index) in kept.items():
+        if index < 0:
+            choice.steps[number].weights = address
+        else:
+            choice.steps[number].kept.append((index, address))
+    for step in steps:
+        step.settle()
+    if not plan.complete and not selection.is_complete(kept, len(plan.network.layers) - 1):
+        return None
+    if plan.may_stop and not selection.everything:
+        choice.last = max((number for number, _ in kept.values()), default=None)
+    if selection.everything:
+        plan.choices["everything"] = choice
+    return choice
+
+
+def _choose_weights(
+    plan: Plan,
+    selection: Selection,
+    call: Call,
+    number: int,
+    kept: dict[str, tuple[int, int]],
+    rows: Mapping[str, int],
+) -> None:
+    if call.attention is None:
+        return
+    row = rows[call.attention]
+    layer = plan.network.layers[row]
+    unasked = selection.everything and _size(layer) > MOST_WEIGHTS
+    if selection.wants(layer, row) and not unasked:
+        kept[call.attention] = (number, -1)
+
+
+def _choose_part(
+    plan: Plan,
+    selection: Selection,
+    part: Returned,
+    place: tuple[int, int],
+    kept: dict[str, tuple[int, int]],
+    listed: dict[str, set[str]],
+) -> None:
+    layers = plan.network.layers
+    if part.handed_on is None:
+        if part.row is not None and selection.wants(layers[part.row], part.row):
+            kept[part.address] = place
+        return
+    if part.row is not None:
+        layer = layers[part.row]
+    else:
+        layer = Layer(part.address, "", "container", inputs=(part.handed_on,))
+    names = listed.setdefault(part.handed_on, {part.handed_on})
+    is_kept = not names.isdisjoint(kept)
+    wanted = selection.wants_handed_on(layer, part.row, listed=part.listed, is_kept=is_kept)
+    if part.listed:
+        if wanted:
+            for name in names - selection.exact:
+                kept.pop(name, None)
+        names.add(part.address)
+    if wanted:
+        kept[part.address] = place
+
+
+def _size(layer: Layer) -> int:
+    size = 1
+    for length in layer.shape or ():
+        size *= length or 1
+    return size

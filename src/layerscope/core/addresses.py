@@ -1,0 +1,84 @@
+"""Addresses: how one writes a layer, one of its units, or a neuron at a position of its map."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from layerscope.core.errors import AddressError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address, read: a layer, perhaps one of its units, perhaps one position in its map."""
+
+    layer: str
+    unit: int | None = None
+    position: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        unit = "" if self.unit is None else f":{self.unit}"
+        position = "" if self.position is None else "@" + ",".join(map(str, self.position))
+        return self.layer + unit + position
+
+
+_PLACE = re.compile(r"(?P<layer>.+):(?P<unit>\d+)(?:@(?P<position>\d+(?:,\d+)*))?", re.DOTALL)
+
+
+def parse_place(text: str, known: Collection[str]) -> Place:
+    """Read ``conv2d``, ``conv2d:29`` or ``conv2d:29@7,3`` (row 7, column 3), counted from 0.
+
+    A layer whose own name is exactly what was written wins over the unit syntax.
+
+    Raises
+    ------
+    AddressError
+        When no layer is so named, and the message suggests the nearest addresses; or when what
+        comes after the layer is no unit, and the message says how one is written.
+    """
+    if text in known:
+        return Place(text)
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise _no_unit(text, known) or unknown_address(text, known)
+    layer, unit, position = match["layer"], int(match["unit"]), match["position"]
+    if layer not in known:
+        raise unknown_address(layer, known)
+    where = tuple(int(p) for p in position.split(",")) if position else None
+    return Place(layer, unit, where)
+
+
+def _no_unit(text: str, known: Collection[str]) -> AddressError | None:
+    """The error for a layer that is known and a unit that can't be read; None for another layer."""
+    layers = [layer for layer in known if text.startswith((f"{layer}:", f"{layer}@"))]
+    if not layers:
+        return None
+    layer = max(layers, key=len)
+    return AddressError(
+        f"{text[len(layer) :]!r} is no unit of {layer!r}: write {layer + ':3'!r}, a whole number "
+        f"from 0, or {layer + ':3@7,2'!r} for the one in row 7 and column 2."
+    )
+
+
+def inside_loop(address: str) -> AddressError:
+    """The error for the address of a layer that was called in a loop, where no value is seen."""
+    return AddressError(
+        f"{address!r} runs inside a loop, and has no one value to show: ask for the layer that "
+        "loops."
+    )
+
+
+def unknown_address(address: str, known: Collection[str]) -> AddressError:
+    """The error for an address that is not among those known; it suggests the nearest ones."""
+    near = difflib.get_close_matches(address, list(known), n=3, cutoff=0.4)
+    if near:
+        hint = "did you mean " + " or ".join(repr(name) for name in near) + "?"
+    elif known:
+        some = list(known)[:5]
+        more = f" and {len(known) - len(some)} more" if len(known) > len(some) else ""
+        hint = "there are " + ", ".join(repr(name) for name in some) + more + "."
+    else:
+        hint = "there are no layers here."
+    return AddressError(f"There is no layer {address!r}: {hint}")

@@ -1,0 +1,276 @@
+"""What a model is to us: a frozen description, free of any framework."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, overload
+
+from layerscope.core.addresses import unknown_address
+from layerscope.core.axes import Layout
+from layerscope.core.table import setting_text, shape_text, size_text, text_table
+from layerscope.core.text import message
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One array of weights."""
+
+    key: str  #: how ``weights`` names it: ``conv2d/kernel``, ``conv1.weight``, ``coefs_0``
+    shape: tuple[int, ...]
+    dtype: str
+    trainable: bool
+    bias: bool
+    nbytes: int
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One call of one layer, or one of the values that it returned."""
+
+    address: str  #: unique in its network; ``relu#2`` is the second call of ``relu``
+    type: str
+    #: A *container* hands on what a layer in it returned, which ``inputs`` names; edges lead to
+    #: that one. Its row is there for its name, or for parameters that no layer in it holds.
+    role: Literal["input", "layer", "operation", "container"] = "layer"
+    shape: Shape | None = None  #: of what it returns, in the framework's own layout
+    axes: tuple[str, ...] | None = None  #: the names of those axes, in the same order
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()  #: its own; a second call has none of its own
+    inputs: tuple[str, ...] = ()  #: the addresses whose values it received
+
+    @property
+    def weights(self) -> int:
+        """How many numbers its parameters hold, biases aside."""
+        return sum(p.size for p in self.parameters if not p.bias)
+
+    @property
+    def biases(self) -> int:
+        """How many biases it has."""
+        return sum(p.size for p in self.parameters if p.bias)
+
+    @property
+    def trainable(self) -> bool | None:
+        """Whether training changes any of its parameters; None where it has none."""
+        return any(p.trainable for p in self.parameters) if self.parameters else None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file that a model was opened from."""
+
+    path: str
+    format: str  #: ``Keras HDF5``, ``ONNX opset 8``
+    written_by: str = ""  #: ``Keras 2.1.6 on TensorFlow``, where the file says so
+    repairs: tuple[str, ...] = ()  #: what had to be changed for it to open, in words
+
+    def __str__(self) -> str:
+        writer = f", written by {self.written_by}" if self.written_by else ""
+        lines = [f"Opened from {self.path} ({self.format}{writer})"]
+        lines += [f"Repaired: {repair}" for repair in self.repairs]
+        return "\n".join(map(message, lines))
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers of a model in execution order."""
+
+    name: str
+    framework: str
+    layers: tuple[Layer, ...]
+    parameters: tuple[Parameter, ...] = ()  #: all of them, each once, also those of no layer
+    notes: tuple[str, ...] = ()  #: what a reader should know: layers left out, order not known
+    origin: Origin | None = None  #: where it was opened from
+
+    @property
+    def total(self) -> int:
+        """The number of parameters."""
+        return sum(p.size for p in self.parameters)
+
+    @property
+    def trainable(self) -> int:
+        """The number of parameters that training changes."""
+        return sum(p.size for p in self.parameters if p.trainable)
+
+    @property
+    def non_trainable(self) -> int:
+        """The number of parameters that training leaves alone."""
+        return self.total - self.trainable
+
+    @property
+    def nbytes(self) -> int:
+        """What the parameters take in memory."""
+        return sum(p.nbytes for p in self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __contains__(self, address: object) -> bool:
+        return any(layer.address == address for layer in self.layers)
+
+    @overload
+    def __getitem__(self, which: str | int) -> Layer: ...
+    @overload
+    def __getitem__(self, which: slice) -> tuple[Layer, ...]: ...
+    def __getitem__(self, which: str | int | slice) -> Layer | tuple[Layer, ...]:
+        if not isinstance(which, str):
+            return self.layers[which]
+        for layer in self.layers:
+            if layer.address == which:
+                return layer
+        raise unknown_address(which, [layer.address for layer in self.layers])
+
+    def __str__(self) -> str:
+        first = {layer.address for layer in whole_layers(self.layers)}
+        rows = [
+            (
+                layer.address,
+                layer.type if layer.address in first else "",
+                shape_text(layer.shape),
+                ", ".join(f"{name} {setting_text(v)}" for name, v in layer.settings.items())
+                if layer.address in first
+                else "",
+                f"{layer.weights:,}" if layer.parameters else "",
+                f"{layer.biases:,}" if layer.parameters else "",
+                "" if layer.trainable is None else "yes" if layer.trainable else "no",
+            )
+            for layer in self.layers
+        ]
+        columns = ("layer", "type", "output shape", "settings", "weights", "biases", "trainable")
+        return "\n".join(
+            [
+                message(f"{self.name} ({self.framework})"),
+                *([str(self.origin)] if self.origin else []),
+                text_table(columns, rows, right=("weights", "biases")),
+                f"Parameters: {self.total:,} ({size_text(self.nbytes)}), "
+                f"{self.trainable:,} trainable, {self.non_trainable:,} non-trainable",
+                *(message(f"Note: {note}") for note in self.notes),
+            ]
+        )
+
+    __repr__ = __str__
+
+
+#: How a further value of a call is addressed: ``lstm[1]``.
+PART = re.compile(r"(?P<whole>.+?)\[[^\]]*\]", re.DOTALL)
+
+
+def whole_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers, each once: without the further values of a call that returned several."""
+    by_address = {layer.address: layer for layer in layers}
+
+    def is_further(layer: Layer) -> bool:
+        part = PART.fullmatch(layer.address)
+        first = by_address.get(part["whole"]) if part is not None else None
+        return first is not None and first.type == layer.type
+
+    return tuple(layer for layer in layers if not is_further(layer))
+
+
+def computing(
+    network: Network, aliases: Mapping[str, str] | None = None
+) -> tuple[Network, dict[str, str]]:
+    """Return the network without its containers, and the other names of its layers.
+
+    A container's own name, and what stood under it, become names of the layer that it hands on,
+    which takes over its parameters. One that hands on the network's input stays.
+    """
+    addresses = {row.address for row in network}
+    handed_on = {
+        row.address: row.inputs[0]
+        for row in network
+        if row.role == "container" and row.inputs[0] in addresses
+    }
+
+    def layer_of(address: str) -> str:
+        while address in handed_on:
+            address = handed_on[address]
+        return address
+
+    taken_over: dict[str, tuple[Parameter, ...]] = {}
+    for row in network:
+        if row.address in handed_on and row.parameters:
+            layer = layer_of(row.address)
+            taken_over[layer] = (*taken_over.get(layer, ()), *row.parameters)
+    rows = tuple(
+        replace(row, parameters=(*row.parameters, *taken_over[row.address]))
+        if row.address in taken_over
+        else row
+        for row in network
+        if row.address not in handed_on
+    )
+    names = {alias: layer_of(of) for alias, of in (aliases or {}).items()}
+    names |= {container: layer_of(container) for container in handed_on}
+    known = {row.address for row in rows}
+    names = {alias: of for alias, of in names.items() if alias not in known}
+    return replace(network, layers=rows), names
+
+
+def to_json(network: Network) -> dict[str, Any]:
+    """A network as numbers, strings, lists and dicts; ``from_json`` reads it back.
+
+    Settings that JSON has no form for become text.
+    """
+    described = asdict(network)
+    return dict(json.loads(json.dumps(described, default=str)))
+
+
+def from_json(described: Mapping[str, Any]) -> Network:
+    """What ``to_json`` wrote."""
+    origin = described["origin"]
+    return Network(
+        name=described["name"],
+        framework=described["framework"],
+        layers=tuple(map(_layer, described["layers"])),
+        parameters=tuple(map(_parameter, described["parameters"])),
+        notes=tuple(described["notes"]),
+        origin=origin and Origin(**{**origin, "repairs": tuple(origin["repairs"])}),
+    )
+
+
+def _layer(described: Mapping[str, Any]) -> Layer:
+    tuples = {
+        name: None if described[name] is None else tuple(described[name])
+        for name in ("shape", "axes", "inputs")
+    }
+    settings = {name: _tuples(value) for name, value in described["settings"].items()}
+    parameters = tuple(map(_parameter, described["parameters"]))
+    return Layer(**{**described, **tuples, "settings": settings, "parameters": parameters})
+
+
+def _parameter(described: Mapping[str, Any]) -> Parameter:
+    return Parameter(**{**described, "shape": tuple(described["shape"])})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a model expects at one of its inputs.
+
+    ``shape`` is in the model's own layout, the batch axis first, None where any length will do;
+    None altogether where the model does not say.
+    """
+
+    name: str
+    shape: Shape | None = None
+    dtype: str = "float32"
+    layout: Layout = "channels_last"
+    certain: bool = True  #: False for a guess, which serves images but refuses no array

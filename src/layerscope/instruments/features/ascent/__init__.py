@@ -1,0 +1,1 @@
+"""The optimization itself: from a task to its result."""

@@ -1,0 +1,126 @@
+"""What the ascents have come to, as a recording."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.axes import NamedArray
+from layerscope.instruments.features.ascent.outcome import Outcome
+from layerscope.instruments.features.ascent.task import Task
+from layerscope.instruments.features.image.recipes import Recipe
+from layerscope.instruments.features.objective.terms import Unit
+from layerscope.recordings.visualization import Grade, Visualization
+
+Array = npt.NDArray[Any]
+
+
+def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> Visualization:
+    """The outcome as a recording."""
+    count = len(outcome.images)
+    longest = max(map(len, outcome.history))
+    history = np.full((longest, count), np.nan)
+    for i, row in enumerate(outcome.history):
+        history[: len(row), i] = row
+    canvas = task.ascent.canvas
+    return Visualization(
+        dict(_arrays(task, outcome)),
+        network=task.network,
+        history=history,
+        images=[task.label(i) for i in range(count)],
+        settings=_settings(task, outcome),
+        grades=grades,
+        notes=task.notes,
+        digest=lambda: {"model": task.backend.digest(), "images": _digest(outcome.images)},
+        input_range=canvas.input_range,
+        interrupted=outcome.interrupted,
+    )
+
+
+def _arrays(task: Task, outcome: Outcome) -> Iterator[tuple[str, NamedArray]]:
+    """The images by address: those of the units of one layer together, others by their text."""
+    canvas, variants = task.ascent.canvas, task.variants
+    objectives = len(outcome.images) // variants
+    final = {len(outcome.history[0]) - 1: outcome.images}
+    moments = {**outcome.kept, **final} if outcome.kept else final
+    stack = np.stack([canvas.values(images) for images in moments.values()])
+    space = {1: (), 2: ("position",), 3: ("y", "x")}[len(canvas.shape)]
+    # (step, objective, variant, …, input) with the objective made the channel, last.
+    stack = stack[:, : objectives * variants]
+    stack = stack.reshape(len(moments), objectives, variants, *canvas.shape)
+    stack = np.moveaxis(stack, 1, -1)
+    axes = ("step", "sample", *space, "input", "channel")
+    attrs: dict[str, Any] = {}
+    if outcome.kept:
+        attrs["steps"] = tuple(moments)
+    else:
+        stack, axes = stack[0], axes[1:]
+    if variants == 1:
+        stack, axes = stack.take(0, axes.index("sample")), tuple(a for a in axes if a != "sample")
+    unit = _one_unit(task)
+    if unit is not None:
+        attrs["units"] = unit.indices[:objectives]
+        yield unit.layer, NamedArray(stack, axes, attrs)
+        return
+    for i in range(objectives):
+        yield task.program.objective.label(i), NamedArray(stack[..., i : i + 1], axes, attrs)
+
+
+def _one_unit(task: Task) -> Unit | None:
+    """The term, where the objective is nothing but units of one layer."""
+    (weight, term), *rest = task.program.objective.parts
+    if rest or weight != 1 or not isinstance(term, Unit) or not term.whole_map:
+        return None
+    return term
+
+
+def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
+    """How the images were made, in the order in which one would say it."""
+    recipe, canvas = task.ascent.recipe, task.ascent.canvas
+    told: dict[str, Any] = {
+        "recipe": recipe.name,
+        "objective": str(task.program.objective),
+        "seed": task.seeds[0],
+        "batch": task.variants,
+        "start": recipe.start if isinstance(recipe.start, str) else "an image",
+        "size": canvas.shape[:2] if canvas.is_image else canvas.shape,
+        "steps": recipe.steps,
+        "optimizer": _name(recipe.optimizer),
+        "step_size": recipe.step_size,
+        "normalize": recipe.normalize,
+        "octaves": len(outcome.octaves),
+        "octave_scale": recipe.octave_scale,
+        "detail": recipe.detail,
+        "parameterization": recipe.parameterization,
+        "decorrelate": recipe.decorrelate,
+        "bounds": recipe.bounds,
+        "border": recipe.border,
+        "transforms": recipe.transforms_of(),
+        "input_range": canvas.input_range,
+    }
+    return {name: value for name, value in told.items() if _says_something(name, value, recipe)}
+
+
+def _says_something(name: str, value: Any, recipe: Recipe) -> bool:
+    """Whether a setting has a part in what was done."""
+    if name in ("batch", "octaves"):
+        return bool(value > 1)
+    if name in ("octave_scale", "detail"):
+        return bool(recipe.octaves > 1 and value)
+    if name in ("decorrelate", "border"):
+        return bool(value)
+    if name == "normalize":
+        return bool(recipe.optimizer == "ascent")
+    return True
+
+
+def _name(optimizer: Any) -> str:
+    return optimizer if isinstance(optimizer, str) else type(optimizer).__name__
+
+
+def _digest(images: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()

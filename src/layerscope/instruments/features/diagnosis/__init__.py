@@ -1,0 +1,1 @@
+"""Why an optimized unit stayed dead, and how good a result is."""

@@ -1,0 +1,169 @@
+"""The way back from a unit: through what leaves channels as they are, to the weights that it has.
+
+::
+
+    max_pooling2d:3 ──► re_lu:3 ──► batch_normalization:3 ──► conv2d:3
+                          gate                                 owner
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.backends.base import Tap
+from layerscope.core.network import Layer, Network
+
+#: Where an activation function is flat.
+FLAT_BELOW_0 = frozenset({"relu", "relu6"})
+FLAT_AT_BOTH_ENDS = frozenset({"sigmoid", "tanh", "softmax", "logistic", "hard_sigmoid"})
+
+#: Layers and operations that are an activation function, in Keras and in PyTorch.
+_ACTIVATIONS = {
+    "ReLU": "relu", "relu": "relu", "relu_": "relu", "ReLU6": "relu6", "relu6": "relu6",
+    "Sigmoid": "sigmoid", "sigmoid": "sigmoid", "Tanh": "tanh", "tanh": "tanh",
+    "Softmax": "softmax", "softmax": "softmax",
+}  # fmt: skip
+#: What values go into the next layer with, whatever they were.
+_LIMITS = {
+    "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "sigmoid": (0.0, 1.0), "logistic": (0.0, 1.0),
+    "softmax": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0),
+}  # fmt: skip
+#: Layers whose channel is that of their input, and in whose range it stays, 0 included.
+_WITHIN = re.compile(
+    r"((Global|Adaptive)?(Max|Average|Avg)Pool(ing)?[123]?[dD]?|(Spatial|Feature|Alpha)?Dropout.*"
+    r"|ZeroPadding.*|Cropping.*|Identity|UpSampling.*)"
+)
+_CHANNELWISE = re.compile(r"(BatchNorm(alization|[123]d)?)")
+#: Layers that rearrange values, so that what was a channel is none any more.
+_REARRANGING = frozenset({"Flatten", "Reshape", "Permute", "flatten", "reshape", "view"})
+_WEIGHTED = re.compile(r"Conv[123]?[dD]|Dense|Linear")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """An activation function on the way."""
+
+    layer: str
+    activation: str
+    before: Tap
+    after: Tap
+    fused: bool
+
+
+@dataclass(frozen=True)
+class UnitPath:
+    """What there is between a unit's value and the weights that it comes from."""
+
+    layer: str
+    gates: tuple[Gate, ...]
+    owner: str | None  #: the layer whose kernel has the unit's weights
+    owner_inputs: tuple[str, ...] = ()
+
+    def is_straight(self, gate: Gate) -> bool:
+        """Whether the gate gets just what the owner's weights make."""
+        return gate.before in (Tap(self.owner or "", before_activation=True), Tap(self.owner or ""))
+
+    def limits(self, network: Network, input_range: tuple[float, float]) -> tuple[float, float]:
+        """Between what the owner's inputs are for certain; 0 is always among it, for padding."""
+        low, high = -np.inf, np.inf
+        if len(self.owner_inputs) == 1:
+            low, high = _limits(network, self.owner_inputs[0], input_range)
+        return min(low, 0.0), max(high, 0.0)
+
+
+def unit_path(network: Network, tap: Tap) -> UnitPath | None:
+    """The way back from what is read at a tap."""
+    gates: list[Gate] = []
+    row = network[tap.layer]
+    fused = not tap.before_activation
+    while True:
+        activation = activation_of(row)
+        weighted = _WEIGHTED.fullmatch(row.type) and any(not p.bias for p in row.parameters)
+        if activation and fused and weighted:
+            before = Tap(row.address, before_activation=True)
+            gates.append(Gate(row.address, activation, before, Tap(row.address), True))
+        fused = True
+        if weighted:
+            return UnitPath(tap.layer, tuple(gates), row.address, row.inputs)
+        source = _source(network, row)
+        if source is None or not _keeps_channels(row):
+            return UnitPath(tap.layer, tuple(gates), None)
+        if activation:
+            after = Tap(row.address)
+            gates.append(Gate(row.address, activation, Tap(source.address), after, False))
+        row = source
+
+
+def before_relu(network: Network, tap: Tap) -> Tap | None:
+    """What the ReLU gets that a tap is read through, pooling after it aside; None for none.
+
+    Normalization after it may turn its sign, and with it what a larger value means.
+    """
+    path = unit_path(network, tap)
+    gate = next((g for g in path.gates if g.activation in FLAT_BELOW_0), None) if path else None
+    row = network[tap.layer]
+    while gate is not None and row.address != gate.layer:
+        source = _source(network, row)
+        if source is None or not (activation_of(row) or _WITHIN.fullmatch(row.type)):
+            return None
+        row = source
+    return None if gate is None else gate.before
+
+
+def ancestors(network: Network, layers: Sequence[str]) -> list[str]:
+    """All layers on the way to these, and these, in the order in which they are called."""
+    wanted = set(layers)
+    for row in reversed(network.layers):
+        if row.address in wanted:
+            wanted.update(row.inputs)
+    return [row.address for row in network if row.address in wanted and row.role != "input"]
+
+
+def most_of_kernel(kernel: npt.NDArray[np.float32], limits: tuple[float, float]) -> float:
+    """The largest sum of a kernel's products with inputs within limits."""
+    low, high = limits
+    weights = kernel.astype(float)
+    above, below = weights[weights > 0].sum(), weights[weights < 0].sum()
+    return float((above * high if above else 0.0) + (below * low if below else 0.0))
+
+
+def _limits(
+    network: Network, address: str, input_range: tuple[float, float]
+) -> tuple[float, float]:
+    unknown = -np.inf, np.inf
+    while address in network and network[address].role != "input":
+        row = network[address]
+        activation = activation_of(row)
+        if activation:
+            return _LIMITS.get(activation, unknown)
+        within = _WITHIN.fullmatch(row.type) or row.type in _REARRANGING
+        if not within or len(row.inputs) != 1:
+            return unknown
+        address = row.inputs[0]
+    return input_range
+
+
+def activation_of(row: Layer) -> str | None:
+    """The name of the activation function that a layer has or is."""
+    named = row.settings.get("activation")
+    return named if isinstance(named, str) else _ACTIVATIONS.get(row.type)
+
+
+def _keeps_channels(row: Layer) -> bool:
+    return (
+        row.type == "Activation"
+        or row.type in _ACTIVATIONS
+        or bool(_WITHIN.fullmatch(row.type) or _CHANNELWISE.fullmatch(row.type))
+    )
+
+
+def _source(network: Network, row: Layer) -> Layer | None:
+    if len(row.inputs) != 1 or row.inputs[0] not in network:
+        return None
+    source = network[row.inputs[0]]
+    return None if source.role == "input" else source

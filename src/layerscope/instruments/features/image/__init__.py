@@ -1,0 +1,1 @@
+"""What is optimized: images, how they are parameterized, and the recipes."""

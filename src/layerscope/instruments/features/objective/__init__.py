@@ -1,0 +1,1 @@
+"""What an image is to excite: objectives and how they are computed."""

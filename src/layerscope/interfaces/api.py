@@ -1,0 +1,118 @@
+"""Python: what takes a model and gives a picture, by an instrument and a view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from layerscope.core.network import Network
+    from layerscope.recordings.recording import Recording
+    from layerscope.views.diagram.picture import Diagram
+
+
+def diagram(
+    model: Any,
+    acts: Recording | None = None,
+    *,
+    style: str = "vertical",
+    depth: int | None = None,
+    expand: str | Iterable[str] = (),
+    collapse: bool | None = None,
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+    unit: int | None = None,
+    sample: int = 0,
+    step: int | None = None,
+    scale: Any = "layer",
+    palette: str = "viridis",
+    ground: str = "light",
+) -> Diagram:
+    """The architecture of a model as a picture; with activations, the poster of their passage.
+
+    Every box is a layer, with the normalisation and activation that follow it; every line is a
+    value on its way. Blocks, by nesting, by name or by where paths meet again, are framed; alike
+    ones that follow one another are drawn once, marked ``× 12``. ``save`` writes ``.svg``,
+    ``.png`` or ``.pdf``.
+
+    Parameters
+    ----------
+    model
+        A model, or the :class:`Network` that ``describe`` returned.
+    acts
+        Activations of this model: each box carries one of its maps.
+    style
+        ``"vertical"``, ``"horizontal"``, or ``"volume"``: boxes in proportion to height, width and
+        channels, for networks that convolve.
+    depth
+        How many levels of blocks to open; those below are single boxes. By default all, as long as
+        that is at most 260 boxes.
+    expand
+        Names or globs of blocks to open and to draw one by one, whatever ``depth`` says.
+    collapse
+        Whether to draw repeated blocks once; by default where there are no activations to show.
+    show_shapes, show_layer_names
+        Whether boxes tell the shape of what they return, in the framework's own layout, and the
+        names of their layers.
+    unit, sample, step
+        Which channel to show, by default the one that varies most; of which sample, at which step.
+    scale, palette
+        As in :func:`layerscope.sheet`.
+    ground
+        ``"light"`` or ``"dark"``.
+
+    Raises
+    ------
+    ModelError
+        When it is no model that layerscope knows.
+    ViewError
+        When an option is none that can be drawn, or the model does not know its own order of
+        execution (PyTorch): then pass activations, or ``describe(model, x)``.
+    """
+    from layerscope.core.errors import ViewError
+    from layerscope.core.network import Network
+    from layerscope.core.table import a_kind
+    from layerscope.instruments.describe import describe, outline
+    from layerscope.recordings.recording import Recording
+    from layerscope.views.diagram import diagram as draw
+
+    if isinstance(acts, Recording):
+        network = acts.network
+        own = model if isinstance(model, Network) else outline(model)
+        if _shapes(own) != _shapes(network):
+            raise ViewError(
+                f"These activations are those of {network.name!r}, which has other parameters than "
+                f"{own.name!r}: pass activations of the same model."
+            )
+    elif acts is not None:
+        raise ViewError(
+            f"diagram takes activations, and this is {a_kind(acts)}: pass what "
+            "activations(model, x) returned."
+        )
+    elif isinstance(model, Recording):
+        raise ViewError(
+            "diagram takes a model first, and this is a recording: pass diagram(model, recording), "
+            "with step= where it has steps."
+        )
+    else:
+        network = model if isinstance(model, Network) else describe(model)
+    return draw(
+        network,
+        acts,
+        style=style,
+        depth=depth,
+        expand=expand,
+        collapse=collapse,
+        show_shapes=show_shapes,
+        show_layer_names=show_layer_names,
+        unit=unit,
+        sample=sample,
+        step=step,
+        scale=scale,
+        palette=palette,
+        ground=ground,
+    )
+
+
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    return {parameter.key: parameter.shape for parameter in network.parameters}

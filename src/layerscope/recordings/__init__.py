@@ -1,0 +1,1 @@
+"""Named arrays: what instruments return and views draw."""

@@ -1,0 +1,319 @@
+"""``export``: a recording as ordinary files, for those who want files.
+
+A file for each layer, over all its steps; values go from the one into the other a step at a time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.axes import UNIT_AXES, NamedArray
+from layerscope.core.errors import InputError, MissingDependencyError, OutputError
+from layerscope.core.files import whole
+from layerscope.core.network import to_json
+from layerscope.core.table import a_kind
+from layerscope.core.text import file_stem, json_text, printable
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
+
+FORMATS = ("npz", "json", "netcdf")
+_ENDINGS = {"npz": ".npz", "json": ".json", "netcdf": ".nc"}
+_STATISTICS = ("mean", "std", "min", "max", "zeros", "norm", "change")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An array to write: its pieces, which follow one another along its first axis."""
+
+    name: str
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    pieces: Callable[[], Iterator[Array]]
+
+
+def export(
+    recording: Recording,
+    folder: str | os.PathLike[str],
+    *,
+    format: str = "npz",  # noqa: A002  # the word for it
+    overwrite: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Path]:
+    """Write a recording as files: one for each layer, over all its steps.
+
+    ``activations-01-conv2d.npz`` holds ``values`` with the axes that ``axes`` names, ``step``
+    first, and where they were recorded the statistics of its units; of a run there are files of
+    its weights too. ``input-….npz`` is the probe; ``recording.json`` says which file holds what,
+    the steps, epochs and metrics, the samples, the network and its provenance.
+
+    Parameters
+    ----------
+    recording
+        What ``open_recording``, ``activations`` or ``weights`` returned.
+    folder
+        Where to write; it is made if it is not there.
+    format
+        ``"npz"``, ``"json"`` (``null`` for what is not finite), or ``"netcdf"``, for which h5netcdf
+        or SciPy must be there, and which holds one layer in memory at a time; the others hold one
+        step of it. NetCDF has no float16: values become float32.
+    overwrite
+        Write into a folder that is not empty; only files of the same names are replaced.
+    progress
+        Called with the number of files done and that of all.
+
+    Returns
+    -------
+    The files, ``recording.json`` last.
+
+    Raises
+    ------
+    InputError
+        When it is no recording, or there is no such format.
+    OutputError
+        When the folder is not empty, or can't be written.
+    MissingDependencyError
+        When NetCDF is asked for and nothing that writes it is installed.
+    """
+    if not isinstance(recording, Recording):
+        raise InputError(
+            f"export takes a recording, and this is {a_kind(recording)}: pass what "
+            "open_recording or activations returned."
+        )
+    if format not in FORMATS:
+        raise InputError(f"format={format!r}: pass {', '.join(map(repr, FORMATS))}.")
+    write = {"npz": _npz, "json": _json}.get(format) or partial(_netcdf, _engine())
+    target = _claimed(_folder(folder), overwrite)
+    jobs = list(_jobs(recording))
+    width = max(2, len(str(len(jobs))))
+    coordinates = _coordinates(recording)
+    written, index = [], []
+    for number, (kind, address, arrays) in enumerate(jobs, 1):
+        name = f"{kind}-{number:0{width}d}-{file_stem(address, 'layer')}{_ENDINGS[format]}"
+        with whole(target / name, overwrite=overwrite) as part:
+            write(part, address, arrays, {} if kind == "input" else coordinates)
+        written.append(target / name)
+        index.append({"file": name, "kind": kind, "address": address, "arrays": _told(arrays)})
+        if progress is not None:
+            progress(number, len(jobs))
+    about = _about(recording, index)
+    with whole(target / "recording.json", overwrite=overwrite) as part:
+        part.write_text(json_text(about, indent=1), encoding="utf-8")
+    return [*written, target / "recording.json"]
+
+
+def _folder(folder: str | os.PathLike[str]) -> Path:
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+        raise InputError(f"folder={folder!r}: pass the name of a folder, such as 'out'.")
+    return Path(folder)
+
+
+def _claimed(folder: Path, overwrite: bool) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        filled = any(folder.iterdir())
+    except OSError as error:
+        raise OutputError(
+            f"The folder {str(folder)!r} can't be written ({error.strerror})."
+        ) from error
+    if filled and not overwrite:
+        raise OutputError(
+            f"The folder {str(folder)!r} is not empty: name another, or pass overwrite=True to "
+            "replace the files of the same names."
+        )
+    return folder
+
+
+def _jobs(recording: Recording) -> Iterator[tuple[str, str, list[Exported]]]:
+    """Each file: what kind it is, of which address, and its arrays."""
+    if isinstance(recording, Run):
+        kinds = [("weights", recording.weights)]
+        if recording.activations is recording:
+            kinds.insert(0, ("activations", recording))
+        for kind, run in kinds:
+            for address in run.described:
+                yield kind, address, list(_of_run(run, address))
+    else:
+        for address in recording:
+            array = recording.named(address)
+            if array.values.dtype.kind in "biuf":  # strings and objects have no place in these
+                yield "values", address, [_at_once("values", array)]
+    for name in recording.inputs:
+        shown = recording.inputs[name]
+        axes = tuple(map(str, shown.dims))
+        if shown.dtype.kind in "biuf":
+            yield "input", name, [_at_once("values", NamedArray(shown.values, axes))]
+
+
+def _of_run(run: Run, address: str) -> Iterator[Exported]:
+    """The values of a layer, read a step at a time, and its statistics."""
+    unit = "unit"
+    if address in list(run):
+        axes = run.axes(address)
+        unit = next((axis for axis in axes if axis in UNIT_AXES), unit)
+        steps = range(axes["step"])
+
+        def pieces() -> Iterator[Array]:
+            return (run.part(address, i).values[None] for i in steps)
+
+        dtype = run.part(address, slice(0, 0)).values.dtype
+        yield Exported("values", tuple(axes), tuple(axes.values()), dtype, pieces)
+    for name in _STATISTICS:
+        figures = run.figure(address, name)
+        if figures is not None:
+            yield _at_once(name, NamedArray(figures, ("step", unit)[: figures.ndim]))
+
+
+def _at_once(name: str, array: NamedArray) -> Exported:
+    values = array.values
+    return Exported(name, array.axes, values.shape, values.dtype, lambda: iter((values,)))
+
+
+def _coordinates(recording: Recording) -> dict[str, Array]:
+    """The steps, epochs and times of day, which every file of a run repeats."""
+    if not isinstance(recording, Run):
+        return {}
+    times = recording.wall_times
+    return {"step": recording.steps, "epoch": recording.epochs, "wall_time": times}
+
+
+def _npz(
+    path: Path, address: str, arrays: list[Exported], coordinates: Mapping[str, Array]
+) -> None:
+    known = [_at_once(n, NamedArray(v, ("step",))) for n, v in coordinates.items()]
+    names = [
+        _at_once(
+            "axes" if a.name == "values" else f"{a.name}_axes",
+            NamedArray(np.array(a.axes), ("axis",)),
+        )
+        for a in arrays
+    ]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for array in [*arrays, *known, *names]:
+            with archive.open(f"{array.name}.npy", "w", force_zip64=True) as file:
+                head = io.BytesIO()
+                np.lib.format.write_array_header_1_0(
+                    head,
+                    {
+                        "descr": np.lib.format.dtype_to_descr(array.dtype),
+                        "fortran_order": False,
+                        "shape": array.shape,
+                    },
+                )
+                file.write(head.getvalue())
+                for piece in array.pieces():
+                    file.write(np.ascontiguousarray(piece).tobytes())
+
+
+def _json(
+    path: Path, address: str, arrays: list[Exported], coordinates: Mapping[str, Array]
+) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{{"address": {json_text(address)}')
+        for name, values in coordinates.items():
+            file.write(f', "{name}": {json.dumps(_listed(values))}')
+        for array in arrays:
+            axes = json.dumps(list(array.axes))
+            file.write(f',\n"{array.name}": {{"axes": {axes}, "dtype": "{array.dtype}", "data": ')
+            if not array.shape:
+                file.write(json.dumps(_listed(next(array.pieces()))))
+            else:
+                file.write("[")
+                for i, piece in enumerate(row for own in array.pieces() for row in own):
+                    file.write((",\n" if i else "\n") + json.dumps(_listed(piece)))
+                file.write("]")
+            file.write("}")
+        file.write("}\n")
+
+
+def _listed(values: Array) -> Any:
+    """Lists of numbers; None for what JSON has no number for."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        told = np.asarray(values).astype(object)
+        told[~np.isfinite(values)] = None
+        return told.tolist()
+    return values.tolist()
+
+
+def _netcdf(
+    engine: Literal["h5netcdf", "scipy"],
+    path: Path,
+    address: str,
+    arrays: list[Exported],
+    coordinates: Mapping[str, Array],
+) -> None:
+    import xarray as xr
+
+    variables = {}
+    for array in arrays:
+        dtype = np.dtype(np.float32) if array.dtype == np.float16 else array.dtype
+        values = np.empty(array.shape, np.dtype(np.int8) if dtype.kind == "b" else dtype)
+        if array.shape:
+            start = 0
+            for piece in array.pieces():
+                values[start : start + len(piece)] = piece
+                start += len(piece)
+        else:
+            values[...] = next(array.pieces())
+        variables[array.name] = (array.axes, values)
+    known: dict[str, Any] = {}
+    if _has_steps(arrays):
+        known = {name: ("step", own) for name, own in coordinates.items()}
+    if "wall_time" in known:  # as readers of NetCDF turn into dates
+        known["wall_time"] = (*known["wall_time"], {"units": "seconds since 1970-01-01"})
+    dataset = xr.Dataset(variables, coords=known, attrs={"address": printable(address)})
+    dataset.to_netcdf(path, engine=engine)
+
+
+def _has_steps(arrays: list[Exported]) -> bool:
+    return any("step" in array.axes for array in arrays)
+
+
+def _engine() -> Literal["h5netcdf", "scipy"]:
+    """What writes NetCDF here."""
+    if importlib.util.find_spec("h5netcdf") is not None:
+        return "h5netcdf"
+    if importlib.util.find_spec("scipy") is not None:
+        return "scipy"
+    raise MissingDependencyError(
+        "NetCDF needs h5netcdf or SciPy: pip install h5netcdf, or choose format='npz'."
+    )
+
+
+def _told(arrays: list[Exported]) -> list[dict[str, Any]]:
+    return [
+        {"name": a.name, "axes": list(a.axes), "shape": list(a.shape), "dtype": str(a.dtype)}
+        for a in arrays
+    ]
+
+
+def _about(recording: Recording, index: list[dict[str, Any]]) -> dict[str, Any]:
+    about: dict[str, Any] = {"files": index}
+    if isinstance(recording, Run):
+        about |= {
+            "steps": recording.steps.tolist(),
+            "epochs": _listed(recording.epochs),
+            "wall_times": _listed(recording.wall_times),
+            "metrics": {name: _listed(own) for name, own in recording.metrics.items()},
+        }
+    return {
+        **about,
+        "samples": list(recording.samples),
+        "notes": list(recording.notes),
+        "provenance": dict(recording.provenance),
+        "network": to_json(recording.network),
+    }

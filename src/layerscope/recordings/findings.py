@@ -1,0 +1,302 @@
+"""What can be said in words of units and layers over the steps of a training, and their figures."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.layer_kinds import rectified
+from layerscope.core.text import message
+from layerscope.recordings.run import Run
+
+Kind = Literal["never", "silent", "woke", "not finite", "still", "best"]
+Figures = npt.NDArray[np.float64]
+
+#: A layer is still where a step changes its weights by less than this share of their norm,
+STILL = 1e-3
+STILL_TOGETHER = 1e-2  #: and all of these steps together by less than this,
+_SLOWER = 10  #: if they are so many times smaller than those before
+_TAIL = 3  #: for so many steps at least
+_NAMED = 4  #: units that are named one by one; of more, how many there are
+#: What tells how well a training went: a smaller value is better in the one, a larger in the other.
+_LOSSES = ("val_loss",)
+_SCORES = ("validation_score", "val_accuracy", "val_acc")
+
+
+#: As a recorder notes it when a training ended before its time.
+_STOPPED = re.compile(r"\bstopped by itself after epoch (\d+)\b")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about a layer, or about the training, and what it is about."""
+
+    address: str  #: of a layer, a unit, or the name of a metric
+    kind: Kind
+    step: int | None  #: the number of the step at which it came about
+    text: str
+
+    def __str__(self) -> str:
+        return message(self.text)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A layer's figures at each step; NaN where there are none, None where there can be none."""
+
+    address: str
+    units: int
+    dead: Figures | None  #: share of units that are silent on the whole probe
+    mean: Figures | None  #: over the probe and all units
+    change: Figures | None  #: how far a step moved its weights, as a share of their norm
+
+
+def layer_series(run: Run) -> list[Series]:
+    """The figures of each layer that was recorded, and of those of which only weights were."""
+    run, found = run.activations, []
+    changes = _changes(run)
+    for address in run.described:
+        silent, mean = _silent(run, address), run.figure(address, "mean")
+        dead = None if silent is None else _share(silent, mean)
+        units = 0 if mean is None else mean.shape[1]
+        average = None if mean is None else np.asarray(mean.mean(axis=1), np.float64)
+        found.append(Series(address, units, dead, average, changes.pop(address, None)))
+    found += [Series(address, 0, None, None, change) for address, change in changes.items()]
+    return found
+
+
+def findings(run: Run) -> list[Finding]:
+    """What there is to say of a training, the layers in order, and then the metrics.
+
+    - *never fired*: a unit is silent, exactly zero on the whole probe, at every step.
+    - *fell silent*: it was not at some step, is from a later one on, and stays so to the last, for
+      two steps at least.
+    - *woke*: it is zero on the whole probe at the first step, and at no step from a later one on.
+    - *not finite*: the mean of a unit is NaN or infinite from a step on, to the last.
+    - *learned nothing*: from a step on, three at least, each step changed a layer's weights by less
+      than 0.1 % of their norm, and all of them together by less than 1 %, far less than before.
+    - *best*: ``val_loss`` was lowest, or the validation's score highest, before the last step.
+
+    Only units of a layer that rectifies are silent: the zero of a softmax is an answer. Of a layer
+    without parameters units are spoken of only where it has as many as the layer that it received
+    from, and these are never silent: so of a ReLU, and not of what comes after it.
+    """
+    run = run.activations
+    if len(run.steps) < 2:
+        return []
+    said = [*_units(run)]
+    for series in layer_series(run):
+        if series.change is not None:
+            said += _still(run, series.address, series.change)
+    return [*said, *_best(run)]
+
+
+def moment_text(run: Run, position: int) -> str:
+    """``epoch 3``, or ``step 300`` where the step is no epoch."""
+    step, epoch = int(run.steps[position]), float(run.epochs[position])
+    return f"epoch {step}" if epoch == step else f"step {step}"
+
+
+def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
+    """Which units are silent at which step; None of a layer whose zeros are values like others."""
+    low, high = run.figure(address, "min"), run.figure(address, "max")
+    is_rectified = rectified(run.network, address)
+    if low is None or high is None or is_rectified is False or (low < 0).any():
+        return None
+    return np.asarray((low == 0) & (high == 0))
+
+
+def _share(silent: npt.NDArray[np.bool_], mean: npt.NDArray[Any] | None) -> Figures:
+    """The share of units without any response, NaN where nothing was recorded."""
+    dead = np.asarray(silent.mean(axis=1), np.float64)
+    if mean is not None:
+        dead[np.isnan(mean).all(axis=1)] = np.nan
+    return dead
+
+
+def _changes(run: Run) -> dict[str, Figures]:
+    """By layer, how far each step moved all its parameters, relative to their norm."""
+    weights, owners = run.weights, _owners(run)
+    squares: dict[str, list[npt.NDArray[Any]]] = {}
+    for key in weights.described:
+        change, norm = weights.figure(key, "change"), weights.figure(key, "norm")
+        if change is not None and norm is not None:
+            layer = owners.get(key) or key.rpartition("/")[0] or key.rpartition(".")[0] or key
+            of = squares.setdefault(layer, [np.zeros(len(change)), np.zeros(len(change))])
+            of[0] = of[0] + np.square(change, dtype=np.float64)
+            of[1] = of[1] + np.square(norm, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {name: np.sqrt(moved / size) for name, (moved, size) in squares.items()}
+
+
+def _owners(run: Run) -> dict[str, str]:
+    return {p.key: layer.address for layer in run.network for p in layer.parameters}
+
+
+def _units(run: Run) -> Iterator[Finding]:
+    """What happened to single units, layer by layer."""
+    silent: dict[str, npt.NDArray[np.bool_]] = {}
+    for address in run.described:
+        mean, of_layer = run.figure(address, "mean"), _silent(run, address)
+        if mean is not None and not np.isnan(mean).all():
+            yield from _not_finite(run, address, mean)
+        if of_layer is None:
+            continue
+        silent[address] = of_layer
+        if not _handed_on(run, address, silent):
+            yield from _silences(run, address, silent[address])
+
+
+def _handed_on(run: Run, address: str, silent: dict[str, npt.NDArray[np.bool_]]) -> bool:
+    """Whether a layer's silence is that of what it received, perhaps in another shape."""
+    if address not in run.network:
+        return False
+    layer = run.network[address]
+    received = [silent[name] for name in layer.inputs if name in silent]
+    if layer.parameters or not received:
+        return False
+    count = silent[address].shape[1]
+    return any(own.any() for own in received) or all(own.shape[1] != count for own in received)
+
+
+def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+    count = silent.shape[1]
+    always = np.flatnonzero(silent.all(axis=0))
+    if len(always):
+        text = f"{_never(address, always, count)} {_seen(run)}"
+        yield Finding(address, "never", None, text)
+    begins = _since(silent)  # from which step on it is silent to the end
+    fell = [int(u) for u in np.flatnonzero((begins > 0) & (begins < len(silent) - 1))]
+    yield from _told(run, address, "silent", fell, begins, count, "fell silent at {} and stayed so")
+    wakes = _since(~silent)
+    woke = [int(u) for u in np.flatnonzero(silent[0] & (wakes < len(silent)))]
+    yield from _told(run, address, "woke", woke, wakes, count, "was silent until {}")
+
+
+def _seen(run: Run) -> str:
+    """Over how many samples and steps a recording looked: ``in 16 samples at 5 steps``."""
+    steps = f"at {len(run.steps)} steps"
+    count = run.probed
+    if count is None:
+        return f"on the probe {steps}"
+    return f"in {count:,} sample{'s' * (count != 1)} {steps}"
+
+
+def _never(address: str, always: npt.NDArray[Any], count: int) -> str:
+    if count == 1:
+        return f"{address} never fired"
+    if len(always) == count:
+        return f"{address}: none of its {count} units ever fired"
+    which = f" ({', '.join(map(str, always))})" if len(always) <= _NAMED else ""
+    return f"{address}: {len(always)} of {count} units never fired{which}"
+
+
+def _told(
+    run: Run,
+    address: str,
+    kind: Kind,
+    units: Sequence[int],
+    begins: npt.NDArray[np.int64],
+    count: int,
+    words: str,
+) -> Iterator[Finding]:
+    """A sentence for each unit, or one for all of them where they are many."""
+    moment: Callable[[int], str] = lambda position: moment_text(run, position)  # noqa: E731
+    if len(units) <= _NAMED:
+        for unit in units:
+            at = int(begins[unit])
+            name = f"{address}:{unit}"
+            yield Finding(name, kind, int(run.steps[at]), f"{name} {words.format(moment(at))}")
+        return
+    steps = sorted({int(begins[unit]) for unit in units})
+    span = moment(steps[0])
+    if len(steps) > 1:
+        span = f"{span} to {moment(steps[-1]).rpartition(' ')[2]}"
+    said = words.format(span).replace("was silent", "were silent")
+    said = said.replace("fell silent at", "fell silent, from") if len(steps) > 1 else said
+    text = f"{address}: {len(units)} of {count} units {said}"
+    yield Finding(address, kind, int(run.steps[steps[0]]), text)
+
+
+def _since(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """For each column, from which row on it is true to the end; the number of rows if it is not."""
+    backwards = np.logical_and.accumulate(true[::-1], axis=0)
+    return np.asarray(len(true) - backwards.sum(axis=0), np.int64)
+
+
+def _not_finite(run: Run, address: str, mean: npt.NDArray[Any]) -> Iterator[Finding]:
+    begins = int(_since(~np.isfinite(mean).all(axis=1, keepdims=True))[0])
+    if begins < len(mean):
+        text = f"{address} is not finite from {moment_text(run, begins)} on"
+        yield Finding(address, "not finite", int(run.steps[begins]), text)
+
+
+def _still(run: Run, address: str, change: Figures) -> Iterator[Finding]:
+    """Since when a layer has hardly changed."""
+    known = np.flatnonzero(np.isfinite(change))
+    if len(known) < _TAIL:
+        return
+    together = np.cumsum(change[known][::-1])[::-1]  # of each step and all after it
+    is_still = (change[known] < STILL) & (together < STILL_TOGETHER)
+    begins = int(_since(is_still[:, None])[0])
+    if len(known) - begins < _TAIL:
+        return
+    if begins and change[known[begins:]].mean() * _SLOWER > change[known[:begins]].mean():
+        return  # it goes on as slowly as before
+    largest = float(change[known[begins:]].max())
+    moved = "its weights stayed the same"
+    if largest > 0:
+        moved = f"each step changed its weights by less than {_percent(largest)}"
+    before = int(known[begins]) - 1  # the last step that brought something, or the first of all
+    step = int(run.steps[max(before, 0)])
+    if begins == 0:
+        first = moment_text(run, max(before, 0))
+        text = f"{address} learned nothing in {len(known)} steps from {first} on ({moved})"
+    else:
+        text = f"{address} learned nothing after {moment_text(run, before)} ({moved})"
+    yield Finding(address, "still", step, text)
+
+
+def _percent(share: float) -> str:
+    """A bound in percent that is above the share, to one digit."""
+    power = 10.0 ** math.floor(math.log10(share * 100))
+    return f"{(math.floor(share * 100 / power) + 1) * power:.3g} %"
+
+
+def best_position(metrics: Any) -> tuple[str, int] | None:
+    """Which metric tells the best step, and where it is; None where none was validated."""
+    for names, pick in ((_LOSSES, np.nanargmin), (_SCORES, np.nanargmax)):
+        for name in names:
+            values = np.asarray(metrics.get(name, ()), np.float64)
+            if np.isfinite(values).any():
+                return name, int(pick(np.where(np.isfinite(values), values, np.nan)))
+    return None
+
+
+def stopped_epoch(run: Run) -> float | None:
+    """After which epoch the training stopped by itself, as was noted; None where it was not."""
+    found = [float(told[1]) for note in run.notes if (told := _STOPPED.search(note))]
+    return found[-1] if found else None
+
+
+def _best(run: Run) -> Iterator[Finding]:
+    found = best_position(run.metrics)
+    if found is None:
+        return
+    name, at = found
+    values = run.metrics[name]
+    constant = (values[np.isfinite(values)] == values[at]).all()
+    if at < len(values) - 1 and math.isfinite(values[-1]) and not constant:
+        way = "lowest" if name in _LOSSES else "highest"
+        end = "and again" if values[-1] == values[at] else f"{values[-1]:.3g}"
+        if end == f"{values[at]:.3g}":
+            return  # nothing that three digits show
+        then = f"{values[at]:.3g}, {end} at the end"
+        text = f"{name} was {way} at {moment_text(run, at)}: {then}"
+        yield Finding(name, "best", int(run.steps[at]), text)

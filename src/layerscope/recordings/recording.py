@@ -1,0 +1,405 @@
+"""Recording: what an instrument returns. Named arrays by layer; reading never changes them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.addresses import Place, inside_loop, parse_place, unknown_address
+from layerscope.core.attention import is_attention, masked, rolled_out
+from layerscope.core.axes import UNIT_AXES, NamedArray
+from layerscope.core.errors import AddressError
+from layerscope.core.network import Network
+from layerscope.core.table import padded
+from layerscope.core.text import message, quoted
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_SHOWN = 6  #: numbers that a message names
+
+
+class Recording(Mapping[str, "xr.DataArray"]):
+    """A mapping from addresses to arrays with named axes, in execution order.
+
+    ``recording["conv2d"]`` is an ``xarray.DataArray`` with axes such as
+    ``(sample, y, x, channel)``; ``recording["conv2d:29"]`` is one channel of it and
+    ``recording["conv2d:29@7,3"]`` one neuron. Arrays are read-only views of what the network
+    returned; copy one to change it. Attention weights, on ``(sample, head, query, key)``, have a
+    coordinate ``masked`` that says which places a mask has closed; their values are -0.0.
+
+    Parameters
+    ----------
+    arrays
+        By address, in the order in which they are to be listed.
+    network
+        The network that they come from.
+    inputs
+        What the network received, by name; ``recording.input`` is the first of them.
+    aliases
+        Other names for addresses: a container whose last layer returns its value.
+    notes
+        Sentences about how this came about: what was done to the input, what was left out.
+    digest
+        Computes, when first needed, what identifies the model and the input.
+    samples
+        The names of the samples, such as file names; arrays with as many samples carry them as
+        their coordinate ``sample``.
+    left_out
+        Addresses of layers that were called in a loop, where no value can be seen: asked for, they
+        are said to be.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NamedArray],
+        *,
+        network: Network,
+        inputs: Mapping[str, NamedArray] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        digest: Callable[[], Mapping[str, str]] | None = None,
+        samples: Sequence[str] = (),
+        left_out: Sequence[str] = (),
+    ) -> None:
+        self._arrays = arrays  # not copied: those of a store are read when they are asked for
+        self._inputs: Mapping[str, NamedArray] = inputs or {}
+        self._aliases = dict(aliases or {})
+        self._digest = digest
+        self._provenance: Mapping[str, str] | None = None
+        self._labelled: dict[str, xr.DataArray] = {}
+        self._extents: dict[tuple[int, str | None], tuple[float, float]] = {}
+        self.network = network
+        self.notes = notes
+        self.samples = tuple(samples)
+        self.left_out = tuple(left_out)
+
+    def __getitem__(self, address: str) -> xr.DataArray:
+        if not isinstance(address, str):
+            raise AddressError(
+                f"A recording is read by address, not by {type(address).__name__}: "
+                f"try recording[{next(iter(self._arrays), 'conv2d')!r}]."
+            )
+        place = self.place(address)
+        array = self._label(place.layer)
+        return array if place.unit is None else _at(array, place)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __contains__(self, address: object) -> bool:
+        if not isinstance(address, str):
+            return False
+        try:
+            self[address]
+        except AddressError:
+            return False
+        return True
+
+    def place(self, address: str) -> Place:
+        """Read an address: which layer, which unit, which position.
+
+        Raises
+        ------
+        AddressError
+            When this recording has no such layer; says so too when the network has it, but it was
+            not recorded.
+        """
+        known = dict.fromkeys((*self._arrays, *self._aliases, *self._inputs))
+        try:
+            place = parse_place(address, known)
+        except AddressError:
+            layer, colon, unit = address.partition(":")
+            if colon and layer in known:
+                raise AddressError(
+                    f"{address!r}: {unit!r} is no unit; after the colon comes its number, as in "
+                    f"{layer + ':3'!r}, or with a position {layer + ':3@7,3'!r}."
+                ) from None
+            own = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
+            if own and layer in self.network:
+                these = ", ".join(map(repr, own[:5]))
+                raise AddressError(f"{layer!r} is a layer; recorded of it: {these}.") from None
+            if layer in self.network:
+                kept = ", ".join(map(repr, list(self._arrays)[:5]))
+                raise AddressError(
+                    f"{layer!r} is in this network but was not recorded; recorded: {kept}."
+                ) from None
+            if layer in self.left_out:
+                raise inside_loop(layer) from None
+            raise unknown_address(address, list(known)) from None
+        layer = self._aliases.get(place.layer, place.layer)
+        return Place(layer, place.unit, place.position)
+
+    def at(self, step: int | None) -> Recording:
+        """The recording at one step, the last where None; a recording without steps is itself.
+
+        Steps go by their numbers where an array's attribute ``steps`` tells them, and are counted
+        from 0 where none does.
+
+        Raises
+        ------
+        AddressError
+            When it has no steps, or none of that number.
+        """
+        if not any("step" in array.axes for array in self._arrays.values()):
+            if step is not None:
+                raise AddressError(
+                    f"There is no step {step!r}: this recording is of a single moment."
+                )
+            return self
+        return Recording(
+            {address: _at_step(array, step) for address, array in self._arrays.items()},
+            network=self.network,
+            inputs=self._inputs,
+            aliases=self._aliases,
+            notes=self.notes,
+            digest=lambda: self.provenance,
+            samples=self.samples,
+            left_out=self.left_out,
+        )
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """The numbers of the steps that it holds; none of a single moment."""
+        for array in self._arrays.values():
+            if "step" in array.axes:
+                return np.asarray(_numbers_of_steps(array), np.int64)
+        return np.zeros(0, np.int64)
+
+    def position(self, step: int | None) -> int:
+        """Where a step is among those that it holds, the last where None.
+
+        Raises
+        ------
+        AddressError
+            When it has no steps, or none of that number.
+        """
+        numbers = self.steps.tolist()
+        self.at(step if numbers else step or 0)  # says what is wrong with it
+        return len(numbers) - 1 if step is None else numbers.index(step)
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Other names for addresses that were recorded."""
+        return dict(self._aliases)
+
+    @property
+    def inputs(self) -> Mapping[str, xr.DataArray]:
+        """What the network received, by name."""
+        return {name: self._label(name, self._inputs) for name in self._inputs}
+
+    @property
+    def input(self) -> xr.DataArray:
+        """What the network received at its first input."""
+        return self._label(self._first_input(), self._inputs)
+
+    def named(self, layer: str | None) -> NamedArray:
+        """A layer's values with the names of their axes, unlabelled; the first input where None.
+
+        For a small layer, xarray's labels take longer to make than a picture does.
+        """
+        if layer is None:
+            return self._inputs[self._first_input()].presented()
+        source = self._arrays if layer in self._arrays else self._inputs
+        return source[layer].presented()
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """What identifies the model and the input; computed once, when first asked for."""
+        if self._provenance is None:
+            self._provenance = dict(self._digest()) if self._digest else {}
+        return self._provenance
+
+    def extent(self, sample: int = 0, layer: str | None = None) -> tuple[float, float]:
+        """The smallest and the largest finite value of a sample: of a layer's, or of all layers'.
+
+        ``layer`` may be an input, ``"input"`` the first of them. Zeros where there are none.
+        """
+        key = (sample, layer)
+        if key not in self._extents:
+            arrays = self._arrays.values()
+            if layer is not None:
+                first = next(iter(self._inputs.values()), None)
+                inputs = {**({} if first is None else {"input": first}), **self._inputs}
+                arrays = [self._arrays[layer] if layer in self._arrays else inputs[layer]]  # type: ignore[assignment]
+            ranges = [_finite_range(array, sample) for array in arrays]
+            low = min((low for low, _ in ranges), default=math.inf)
+            high = max((high for _, high in ranges), default=-math.inf)
+            self._extents[key] = (low, high) if low <= high else (0.0, 0.0)
+        return self._extents[key]
+
+    def rollout(self, layers: Sequence[str] | None = None, *, residual: float = 0.5) -> Recording:
+        """How much of each input reaches each place, from layer to layer of attention.
+
+        Heads are averaged; of what a layer returns, the share ``residual`` is taken to come past
+        the attention; the layers are multiplied (Abnar & Zuidema 2020). The recording has, for each
+        layer that takes part, ``(sample, query, key)``: the rollout up to it, a key being a place
+        in the first layer. Its notes say which took part.
+
+        Parameters
+        ----------
+        layers
+            The addresses of attention weights, in order; where none are named, all that are as long
+            as the last, each as many queries as keys.
+        residual
+            From 0 to 1.
+
+        Raises
+        ------
+        AddressError
+            When there are none, or one of them is no attention of that length.
+        """
+        chosen = [layers] if isinstance(layers, str) else layers
+        names = self._arrays if chosen is None else [self.place(one).layer for one in chosen]
+        arrays = {name: self.named(name) for name in names}
+        rolled = rolled_out(arrays, residual, strict=chosen is not None)
+        note = (
+            f"rollout of {1 - residual:g} attention + {residual:g} identity, heads averaged, "
+            f"through {', '.join(rolled)}"
+        )
+        return Recording(
+            rolled,
+            network=self.network,
+            inputs=self._inputs,
+            notes=(*self.notes, note),
+            digest=lambda: self.provenance,
+            samples=self.samples,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """What the recorded values take in memory."""
+        return sum(array.values.nbytes for array in self._arrays.values())
+
+    def __repr__(self) -> str:
+        lines = [f"<layerscope.Recording of {quoted(self.network.name)}: {len(self)} arrays>"]
+        for name, array in zip(padded(self._arrays), self._arrays.values(), strict=True):
+            shown = array.presented()
+            axes = ", ".join(
+                f"{a}: {n}" for a, n in zip(shown.axes, shown.values.shape, strict=True)
+            )
+            lines.append(f"  {name}  ({axes}) {shown.values.dtype}")
+        return "\n".join([*lines, *(f"  note: {message(note)}" for note in self.notes)])
+
+    def _first_input(self) -> str:
+        for name in self._inputs:
+            return name
+        raise AddressError("This recording holds no input.")
+
+    def _label(self, name: str, source: Mapping[str, NamedArray] | None = None) -> xr.DataArray:
+        if source is None:
+            source = self._arrays if name in self._arrays else self._inputs
+        # Made when first asked for: labelling 300 layers takes longer than running them.
+        key = name if source is self._arrays else f"input {name}"
+        if key not in self._labelled:
+            import xarray as xr
+
+            array = source[name].presented()
+            self._labelled[key] = xr.DataArray(
+                array.values,
+                coords=self._coordinates(array),
+                dims=array.axes,
+                name=name,
+                attrs=dict(array.attrs),
+            )
+        return self._labelled[key]
+
+    def _coordinates(self, array: NamedArray) -> xr.Coordinates | None:
+        """The names of the samples, where the array has them, and what is masked of attention."""
+        import xarray as xr
+
+        coordinates: dict[str, Any] = {}
+        count = array.values.shape[array.axes.index("sample")] if "sample" in array.axes else 0
+        if self.samples and count == len(self.samples):
+            coordinates["sample"] = ("sample", np.array(self.samples, dtype=object))
+        if is_attention(array.axes):
+            coordinates["masked"] = (array.axes, masked(array.values))
+        # Without an index: with one, the difference of two recordings would be empty, since xarray
+        # would look for samples of the same name.
+        return xr.Coordinates(coordinates, indexes={}) if coordinates else None
+
+
+def _at_step(array: NamedArray, step: int | None) -> NamedArray:
+    """The array at a step, by its number, the last where None; itself where it has no steps."""
+    if "step" not in array.axes:
+        return array
+    numbers = _numbers_of_steps(array)
+    if step is not None and (isinstance(step, bool) or step not in numbers):
+        numbered = "steps" in array.attrs
+        there = _some(numbers) if numbered else f"{len(numbers)}, counted from 0"
+        raise AddressError(f"There is no step {step!r}: there are {there}.")
+    where = array.axes.index("step")
+    index = len(numbers) - 1 if step is None else numbers.index(step)
+    axes = (*array.axes[:where], *array.axes[where + 1 :])
+    attrs = {name: value for name, value in array.attrs.items() if name != "steps"}
+    return NamedArray(array.values[(slice(None),) * where + (index,)], axes, attrs)
+
+
+def _numbers_of_steps(array: NamedArray) -> tuple[int, ...]:
+    count = array.values.shape[array.axes.index("step")]
+    return tuple(map(int, array.attrs.get("steps", range(count))))
+
+
+def _some(numbers: Sequence[int]) -> str:
+    """The first few numbers, and the last."""
+    more = f", … {numbers[-1]}" if len(numbers) > _SHOWN else ""
+    return ", ".join(map(str, numbers[:_SHOWN])) + more
+
+
+def _finite_range(array: NamedArray, sample: int) -> tuple[float, float]:
+    values = array.values
+    if "sample" in array.axes:
+        values = values.take(sample, axis=array.axes.index("sample"))
+    if values.dtype.kind not in "fiub" or not values.size:
+        return math.inf, -math.inf
+    low, high = float(values.min()), float(values.max())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (math.inf, -math.inf)
+
+
+def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
+    axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
+    if axis is None:
+        raise AddressError(f"{place.layer!r} has axes {array.dims}: none of them numbers units.")
+    where: dict[Any, int] = {axis: _index_of_unit(array, place, str(axis))}
+    if place.position is not None:
+        space = [name for name in array.dims if name in ("query", "key", "z", "y", "x", "position")]
+        if len(space) != len(place.position):
+            raise AddressError(
+                f"{str(place)!r} gives {len(place.position)} coordinates; "
+                f"{place.layer!r} has {len(space)}: {', '.join(map(str, space))}."
+            )
+        for name, index in zip(space, place.position, strict=True):
+            _check_index(place.layer, str(name), index, array.sizes[name])
+            where[name] = index
+    return array.isel(where)
+
+
+def _index_of_unit(array: xr.DataArray, place: Place, axis: str) -> int:
+    """Where a unit is along its axis: it goes by its number where the array tells the numbers."""
+    unit = place.unit or 0
+    numbers = array.attrs.get("units")
+    if numbers is None:
+        _check_index(place.layer, axis, unit, array.sizes[axis])
+        return unit
+    if unit not in numbers:
+        raise AddressError(f"{place.layer!r} holds the units {_some(numbers)}: {unit} is not here.")
+    return int(tuple(numbers).index(unit))
+
+
+def _check_index(layer: str, axis: str, index: int, length: int) -> None:
+    if index >= length:
+        raise AddressError(
+            f"{layer!r} has {length} along {axis}, counted from 0: {index} is not among them, "
+            f"the last is {length - 1}."
+        )

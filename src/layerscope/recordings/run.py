@@ -1,0 +1,351 @@
+"""``open_recording``: a recording over the steps of a training, read from where it is kept.
+
+Nothing is read before it is asked for, and then no more than is needed: one channel over all steps,
+or all channels of a layer at one step.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.addresses import unknown_address
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import AddressError, InputError
+from layerscope.core.network import Network, from_json
+from layerscope.core.table import padded
+from layerscope.core.text import message, quoted
+from layerscope.recordings.recording import Recording
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from layerscope.recordings.store.reader import Reader
+    from layerscope.recordings.store.schema import Group
+
+_SHOWN = 6  #: steps that a message names
+
+
+def open_recording(url: str | os.PathLike[str]) -> Run:
+    """The recording that a ``Recorder`` has written, or is writing.
+
+    Parameters
+    ----------
+    url
+        A folder, or any URL that fsspec knows: ``s3://bucket/run.zarr``.
+
+    Returns
+    -------
+    Run
+        A mapping from addresses to lazy ``xarray.DataArray`` with the axis ``step`` first, and the
+        coordinates ``epoch`` and ``wall_time`` along it.
+
+    Raises
+    ------
+    InputError
+        When there is no recording, or one of a version that is not known yet.
+    MissingDependencyError
+        When Zarr is not installed.
+    """
+    from layerscope.recordings.store.reader import Reader
+
+    if not isinstance(url, str | os.PathLike) or not os.fspath(url):
+        raise InputError(f"url={url!r}: pass where a recording is kept, such as 'run.zarr'.")
+    reader = Reader.open(os.fspath(url))
+    for group in reader.schema.groups:
+        if not group.has_plain_statistics:
+            raise InputError(
+                f"{os.fspath(url)} is no recording of a training: the statistics of "
+                f"{group.address[:60]!r} are not one number for each unit."
+            )
+    return Run(reader)
+
+
+class Run(Recording):
+    """A recording over the steps of a training.
+
+    ``run["conv2d"].sel(epoch=5)`` is a layer at an epoch, ``run["conv2d:29"]`` one channel at all
+    steps, ``run.at(5)`` all layers at step 5, as ``activations`` would have returned them then.
+    ``run.weights`` is the same for parameters. A run that is still being written grows by
+    :meth:`refresh`.
+    """
+
+    def __init__(self, reader: Reader, kind: str = "activations") -> None:
+        attrs = reader.schema.attrs
+        self._kind = kind
+        self._reader = reader
+        self._described = {g.address: g for g in reader.schema.groups if g.kind == kind}
+        known = dict.fromkeys(a for a, g in self._described.items() if "values" in g.variables)
+        inputs = [group.address for group in reader.schema.groups if group.kind == "input"]
+        aliases = attrs.get("aliases") or {}
+        super().__init__(
+            _Stored(reader, kind, list(known), slice(None)),
+            network=from_json(attrs["network"])
+            if attrs.get("network") is not None
+            else Network("run", "?", ()),
+            inputs=_Stored(reader, "input", inputs, None),
+            aliases={name: address for name, address in aliases.items() if address in known},
+            notes=_notes(reader),
+            digest=lambda: dict(attrs.get("provenance") or {}),
+            samples=reader.schema.samples,
+        )
+        self._epochs: npt.NDArray[np.float64] | None = None
+        self._metrics: Mapping[str, npt.NDArray[np.float64]] | None = None
+
+    @property
+    def weights(self) -> Run:
+        """The parameters over the steps, by their keys: ``conv2d/kernel``."""
+        return self if self._kind == "weights" else Run(self._reader, "weights")
+
+    @property
+    def activations(self) -> Run:
+        """What the layers returned over the steps, by their addresses."""
+        return self if self._kind == "activations" else Run(self._reader, "activations")
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """The numbers of the steps that were recorded."""
+        return self._reader.steps
+
+    @property
+    def epochs(self) -> npt.NDArray[np.float64]:
+        """The epoch of each step, NaN where it has none."""
+        if self._epochs is None:
+            self._epochs = self._reader.epochs
+        return self._epochs
+
+    @property
+    def wall_times(self) -> npt.NDArray[np.float64]:
+        """When each step was written, in seconds since 1970; NaN where that is not known."""
+        return self._reader.wall_times
+
+    @property
+    def metrics(self) -> Mapping[str, npt.NDArray[np.float64]]:
+        """What was measured at each step, by name; NaN where it was not."""
+        if self._metrics is None:
+            self._metrics = dict(self._reader.metrics)
+        return self._metrics
+
+    @property
+    def probed(self) -> int | None:
+        """How many samples the statistics are of; None where the recording does not tell."""
+        return self._reader.schema.attrs.get("probed")
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """The addresses of which there are statistics, whether or not their values were kept."""
+        return tuple(self._described)
+
+    def statistics(self, address: str) -> xr.Dataset:
+        """Figures of each unit of a layer over the probe, or of a parameter, at each step.
+
+        Of a layer ``mean``, ``std``, ``min``, ``max`` and the share of ``zeros``, axes
+        ``(step, unit)``; of a parameter ``norm`` and ``change``, axes ``(step,)``.
+
+        Raises
+        ------
+        AddressError
+            When nothing was recorded of it.
+        """
+        import xarray as xr
+
+        names = [name for name in self._group(address).variables if name != "values"]
+        return xr.Dataset({n: self._reader.dataarray(self._kind, address, n) for n in names})
+
+    def figure(self, address: str, name: str) -> npt.NDArray[Any] | None:
+        """One of the statistics, without labels: ``(step, unit)`` or ``(step,)``; None if absent.
+
+        Raises
+        ------
+        AddressError
+            When nothing was recorded of that layer or parameter.
+        """
+        if name not in self._group(address).variables:
+            return None
+        return self._reader.read(self._kind, address, name, slice(None))
+
+    def axes(self, address: str) -> dict[str, int]:
+        """The axes of a layer's values and their lengths, ``step`` first; nothing is read.
+
+        Raises
+        ------
+        AddressError
+            When no values of it were recorded.
+        """
+        variable = self._group(self.place(address).layer).variables["values"]
+        return {"step": len(self.steps), **dict(zip(variable.dims, variable.shape, strict=True))}
+
+    def part(self, layer: str, steps: int | slice, **where: slice) -> NamedArray:
+        """A part of a layer's values; only the chunks that hold it are read.
+
+        Parameters
+        ----------
+        steps
+            Where they are among those recorded, counted from 0.
+        where
+            Slices of other axes, by name: ``channel=slice(29, 30)``.
+        """
+        return _read(self._reader, self._kind, layer, steps, **where)
+
+    def at(self, step: int | None) -> Recording:
+        """All layers at one step, by its number; the last where None. Read when asked for.
+
+        Raises
+        ------
+        AddressError
+            When there is no such step; the message says which there are.
+        """
+        return self.moment(self.position(step))
+
+    def moment(self, position: int) -> Recording:
+        """All layers at one step, by its place among those recorded; read when asked for."""
+        number = int(self.steps[position])
+        return _Moment(
+            _Stored(self._reader, self._kind, list(self._arrays), position),
+            network=self.network,
+            inputs=self._inputs,
+            aliases=self._aliases,
+            notes=self.notes,
+            digest=lambda: {**self.provenance, "step": str(number)},
+            samples=self.samples,
+        )
+
+    def position(self, step: int | None) -> int:
+        """Where a step is among those recorded.
+
+        Raises
+        ------
+        AddressError
+            When there is none of that number; the message says which there are.
+        """
+        steps = self.steps.tolist()
+        if not steps:
+            raise AddressError("This recording holds no steps yet.")
+        if step is None:
+            return len(steps) - 1
+        if isinstance(step, bool) or step not in steps:
+            shown = ", ".join(map(str, steps[:_SHOWN]))
+            more = f", … {steps[-1]}" if len(steps) > _SHOWN else ""
+            raise AddressError(
+                f"There is no step {step!r} in this recording: there are {shown}{more}."
+            )
+        return int(steps.index(step))
+
+    def refresh(self) -> bool:
+        """Read which steps have been added meanwhile; whether there are any."""
+        self._labelled.clear()
+        self._extents.clear()
+        self._epochs = self._metrics = None
+        return self._reader.refresh()
+
+    @property
+    def nbytes(self) -> int:
+        """What the recorded values would take in memory."""
+        one = 0
+        for address in self._arrays:
+            variable = self._described[address].variables["values"]
+            one += math.prod(variable.shape) * variable.handed_out.itemsize
+        return len(self.steps) * one
+
+    def __repr__(self) -> str:
+        count = len(self.steps)
+        head = f"<layerscope.Run of {quoted(self.network.name)}: {count} steps, {len(self)} arrays>"
+        listing = _listing(self._reader, self._kind, list(self._arrays), count)
+        return "\n".join([head, *listing, *(f"  note: {message(note)}" for note in self.notes)])
+
+    def _group(self, address: str) -> Group:
+        if address not in self._described:
+            raise unknown_address(address, list(self._described))
+        return self._described[address]
+
+    def _label(self, name: str, source: Mapping[str, NamedArray] | None = None) -> xr.DataArray:
+        if source is None and name in self._arrays:
+            if name not in self._labelled:
+                self._labelled[name] = self._reader.dataarray(self._kind, name, "values")
+            return self._labelled[name]
+        return super()._label(name, source)
+
+
+class _Moment(Recording):
+    """One step of a run: its layers are read when they are asked for, and not to tell of them."""
+
+    def at(self, step: int | None) -> Recording:
+        if step is None:
+            return self
+        raise AddressError(f"There is no step {step!r}: this recording is of a single moment.")
+
+    def __repr__(self) -> str:
+        stored = self._arrays
+        if not isinstance(stored, _Stored):
+            return super().__repr__()
+        head = f"<layerscope.Recording of {quoted(self.network.name)}: {len(self)} arrays>"
+        return "\n".join([head, *_listing(stored.reader, stored.kind, list(stored), None)])
+
+
+class _Stored(Mapping[str, NamedArray]):
+    """The values of layers at one step or at all, or of inputs, each read when first asked for."""
+
+    def __init__(
+        self, reader: Reader, kind: str, addresses: Sequence[str], step: int | slice | None
+    ) -> None:
+        self.reader, self.kind = reader, kind
+        self._addresses = dict.fromkeys(addresses)
+        self._step = step
+        self._read: dict[str, NamedArray] = {}
+
+    def __getitem__(self, address: str) -> NamedArray:
+        if address not in self._addresses:
+            raise KeyError(address)
+        if isinstance(self._step, slice):  # all steps: too much to hold on to
+            return _read(self.reader, self.kind, address, self._step)
+        if address not in self._read:
+            self._read[address] = _read(self.reader, self.kind, address, self._step)
+        return self._read[address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._addresses)
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._addresses
+
+
+def _read(
+    reader: Reader, kind: str, address: str, step: int | slice | None, **where: slice
+) -> NamedArray:
+    group = reader.schema.by_address[kind, address]
+    values = reader.read(kind, address, "values", step, **where)
+    steps = ("step",) if isinstance(step, slice) else ()
+    attrs = {name: _frozen(value) for name, value in group.attrs.items()}
+    return NamedArray(values, (*steps, *group.variables["values"].dims), attrs)
+
+
+def _notes(reader: Reader) -> tuple[str, ...]:
+    """What was said when it began, and what came to be said since."""
+    return tuple(dict.fromkeys((*(reader.schema.attrs.get("notes") or ()), *reader.notes)))
+
+
+def _frozen(value: Any) -> Any:
+    """Tuples in the place of the lists that JSON has for them."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _listing(reader: Reader, kind: str, addresses: list[str], steps: int | None) -> list[str]:
+    """A line for each array: its address, axes and type."""
+    names = dict(zip(addresses, padded(addresses), strict=True))
+    lines = []
+    for group in reader.schema.groups:
+        if group.kind == kind and "values" in group.variables:
+            variable = group.variables["values"]
+            sizes = [] if steps is None else [("step", steps)]
+            sizes += zip(variable.dims, variable.shape, strict=True)
+            axes = ", ".join(f"{axis}: {n}" for axis, n in sizes)
+            lines.append(f"  {names[group.address]}  ({axes}) {variable.handed_out}")
+    return lines

@@ -1,0 +1,1 @@
+"""Pictures: panels, and how each is lowered to PNG, SVG and Matplotlib."""

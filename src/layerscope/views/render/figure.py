@@ -1,0 +1,222 @@
+"""A panel as a Matplotlib figure: title, axes that number the maps, and a colour bar."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from layerscope.core.text import printable
+from layerscope.views.render.lines import as_written
+from layerscope.views.render.palette import CLEAR, LEVELS, table
+from layerscope.views.render.png import compose
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from layerscope.views.render.panel import Panel
+
+_DPI = 100
+_LONGEST = 9_000  #: pixels of a side of the figure, which a longer picture is shrunk to
+_LABEL = 7  #: points
+_TICKS = 63  #: so many labels a side, and one
+_RASTER = 2_000_000  #: pixels: a larger picture is kept in an SVG as the PNG that it is
+
+
+def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
+    """The panel in axes of its own, or in those given; returns their figure."""
+    from layerscope.views.render.shown import ShownFigure
+
+    header = panel.header
+    if ax is None:
+        figure: Figure = ShownFigure(figsize=figsize or _size(header), layout="constrained")
+        ax = figure.add_subplot()
+    left, top, right, bottom = _content(header)
+    picture, colours = _picture(panel)
+    ax.imshow(picture[top:bottom, left:right], interpolation="nearest", aspect="equal", **colours)
+    title = "\n".join(filter(None, (header["title"], header["note"])))
+    _legend(ax, header)
+    titled = header["labels"] == "title"
+    ax.set_title(title, parse_math=False, pad=18 if titled else None)
+    if titled:
+        _labels(ax, header, left, top)
+    else:
+        _ticks(ax, header, left, top)
+    _colour_bar(ax, header)
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def _size(header: Mapping[str, Any]) -> tuple[float, float]:
+    """Inches: a pixel of the picture is one of the figure, unless that makes it too large.
+
+    Matplotlib draws up to 65,536 pixels a side, at whatever resolution a figure is saved.
+    """
+    width, height = header["size"]
+    shrink = min(1.0, _LONGEST / max(width, height))
+    return max(4.0, shrink * width / _DPI + 1), max(2.5, shrink * height / _DPI + 0.5)
+
+
+def save(panel: Panel, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write the figure to an SVG or PDF file, its provenance in the fields that these have."""
+    rest = [f"{key}: {value}" for key, value in metadata.items() if key.startswith("layerscope:")]
+    told = "; ".join([metadata["Software"], *rest])
+    fields = {"Title": metadata["Title"]}
+    if path.suffix.lower() == ".svg" and math.prod(panel.header["size"]) > _RASTER:
+        path.write_text(_embedded(panel, fields["Title"], told), encoding="utf-8")
+        return
+    if path.suffix.lower() == ".svg":
+        fields |= {"Description": told, "Creator": metadata["Software"]}
+    else:
+        fields |= {"Subject": told, "Creator": metadata["Software"]}
+    draw(panel, None, None).savefig(path, metadata=fields)
+
+
+def _embedded(panel: Panel, title: str, about: str) -> str:
+    """An SVG that shows the picture's PNG, with its own labels, and holds no other element."""
+    width, height = panel.header["size"]
+    picture = base64.b64encode(panel.png()).decode()
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">\n<title>{escape(printable(title))}</title>\n'
+        f"<desc>{escape(printable(about))}</desc>\n"
+        f'<image width="{width}" height="{height}" image-rendering="pixelated" '
+        f'href="data:image/png;base64,{picture}"/>\n</svg>\n'
+    )
+
+
+def _picture(panel: Panel) -> tuple[Any, dict[str, Any]]:
+    """The tiles in colour, what lies between them transparent; and how Matplotlib is to read that.
+
+    Palette indexes where it is large, which takes a quarter of the memory.
+    """
+    from matplotlib.colors import ListedColormap, NoNorm
+
+    header = panel.header
+    canvas = compose(panel, annotate=False, ground=CLEAR)
+    if canvas.ndim == 2:
+        colours = np.full((256, 4), 255, np.uint8)
+        colours[:, :3] = table(header["palette"], header["ground"])
+        colours[CLEAR, 3] = 0
+        if canvas.size > _RASTER:
+            return canvas, {"cmap": ListedColormap(colours / 255), "norm": NoNorm()}
+        return colours[canvas], {}
+    alpha = np.zeros((*canvas.shape[:2], 1), np.uint8)
+    for tile in header["tiles"]:
+        x, y, w, h = tile["box"]
+        edge = 1 if tile["blank"] else 0
+        alpha[y - edge : y + h + edge, x - edge : x + w + edge] = 255
+    return np.concatenate([canvas, alpha], axis=2), {}
+
+
+def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    boxes = np.array([tile["box"] for tile in header["tiles"]])
+    right, bottom = (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+    left, top = boxes[:, :2].min(axis=0)
+    edge = 4
+    return int(left) - edge, int(top) - edge, int(right) + edge, int(bottom) + edge
+
+
+def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
+    """The first row's labels below the columns, each row's first label beside it."""
+    tiles, columns = header["tiles"], header["columns"]
+    if len(tiles) == 1:
+        _map_axes(ax, tiles[0], left, top)
+        if header["axes"]:
+            ax.set_ylabel(header["axes"][0], parse_math=False)
+            ax.set_xlabel(header["axes"][1], parse_math=False)
+        return
+    ax.set_xlabel(header["labels"], parse_math=False)
+    wide, high = _room(ax, header)
+    firsts = tiles[:columns]
+    firsts = firsts[:: _every(firsts, 0, max(len(t["label"]) for t in firsts) * 0.75 * wide)]
+    ax.set_xticks([t["box"][0] - left + t["box"][2] / 2 for t in firsts])
+    ax.set_xticklabels([t["label"] for t in firsts], fontsize=_LABEL, parse_math=False)
+    rows = tiles[::columns]
+    rows = rows[:: _every(rows, 1, 1.2 * high)]
+    ax.set_yticks([t["box"][1] - top + t["box"][3] / 2 for t in rows])
+    ax.set_yticklabels([t["label"] for t in rows], fontsize=_LABEL, parse_math=False)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def _room(ax: Axes, header: Mapping[str, Any]) -> tuple[float, float]:
+    """How many of the picture's pixels a label's height takes, across and down."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().size * figure.get_size_inches()
+    width, height = header["size"]
+    # The picture keeps its proportions: one of the two is filled.
+    each = max(width / inches[0], height / inches[1])
+    return each * _LABEL / 72, each * _LABEL / 72
+
+
+def _every(tiles: Sequence[Mapping[str, Any]], axis: int, room: float) -> int:
+    """Every how many tiles have a label, so that labels with so much room do not overlap."""
+    if len(tiles) < 2:
+        return 1
+    room = max(room, (tiles[-1]["box"][axis] - tiles[0]["box"][axis]) / _TICKS)
+    apart: float = (tiles[-1]["box"][axis] - tiles[0]["box"][axis]) / (len(tiles) - 1)
+    return max(1, math.ceil(room / max(1, apart)))
+
+
+def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
+    """A single map's axes count its own rows, unless they have names, and columns."""
+    x, y, w, h = tile["box"]
+    rows, columns = tile["shape"]
+    for axis, start, length, count, names in (
+        (ax.xaxis, x - left, w, columns, None),
+        (ax.yaxis, y - top, h, rows, tile.get("rows")),
+    ):
+        every = max(1, round(count / 8))
+        marks = np.arange(0, count, every)
+        labels = [str(m) if names is None else names[m] for m in marks]
+        places = start + (marks + 0.5) * length / count
+        axis.set_ticks(places, labels=labels, parse_math=False)
+
+
+def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
+    for tile in header["tiles"]:
+        x, y, _, _ = tile["box"]
+        ax.text(x - left, y - top - 3, tile["label"], fontsize=7, va="bottom", parse_math=False)
+    ax.set_axis_off()
+
+
+def _legend(ax: Axes, header: Mapping[str, Any]) -> None:
+    """What the colours stand for that are those of no value."""
+    from matplotlib.patches import Patch
+
+    colours = table(header["palette"], header["ground"]) / 255
+    patches = [
+        Patch(color=tuple(colours[entry["index"]]), label=entry["text"])
+        for entry in header["legend"]
+    ]
+    if patches:
+        below = (1, -0.04)
+        drawn = ax.legend(
+            handles=patches, fontsize=7, loc="upper right", bbox_to_anchor=below, frameon=False
+        )
+        as_written(drawn.get_texts())
+
+
+def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    scale = header["scale"]
+    if scale["low"] is None:
+        ax.annotate(
+            scale["text"], (0, 0), (0, -24), "axes fraction", "offset points", fontsize=7, va="top",
+            parse_math=False,
+        )  # fmt: skip
+        return
+    colours = ListedColormap(table(header["palette"], header["ground"])[:LEVELS] / 255)
+    norm = Normalize(scale["low"], scale["high"])
+    figure = ax.get_figure()
+    figure.colorbar(ScalarMappable(norm, colours), ax=ax, fraction=0.03, pad=0.02)  # type: ignore[union-attr]

@@ -1,0 +1,133 @@
+"""A panel as a PNG file: a palette picture, unless some of its tiles are in colour."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import operator
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.text import printable
+from layerscope.views.render import text
+from layerscope.views.render.palette import BLACK, GROUND, LEVELS, MARK, WHITE, table
+
+if TYPE_CHECKING:
+    from layerscope.views.render.panel import Panel
+
+Canvas = npt.NDArray[np.uint8]
+
+
+def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a PNG file with the metadata as text chunks."""
+    from PIL import Image, PngImagePlugin
+
+    canvas = compose(panel)
+    height, width = canvas.shape[:2]
+    if canvas.ndim == 2:
+        image = Image.frombuffer("P", (width, height), canvas, "raw", "P", 0, 1)
+        image.putpalette(table(panel.header["palette"], panel.header["ground"]).tobytes())
+    else:
+        image = Image.frombuffer("RGB", (width, height), canvas, "raw", "RGB", 0, 1)
+    chunks = PngImagePlugin.PngInfo()
+    for key, told in metadata.items():
+        value = printable(told)
+        chunks.add_text(key, value) if value.isascii() else chunks.add_itxt(key, value)
+    file = io.BytesIO()
+    # Level 1 takes a fifth of the default's time and gives files a tenth larger.
+    image.save(file, "PNG", compress_level=1, compress_type=_strategy(panel), pnginfo=chunks)
+    return file.getvalue()
+
+
+def _strategy(panel: Panel) -> int:
+    """How to deflate: maps that are not enlarged repeat little more than single pixels."""
+    enlarged = any(tile["box"][2] != tile["shape"][1] for tile in panel.header["tiles"])
+    return zlib.Z_DEFAULT_STRATEGY if enlarged else zlib.Z_RLE
+
+
+def compose(panel: Panel, *, annotate: bool = True, ground: int = GROUND) -> Canvas:
+    """The whole picture: palette indexes ``(height, width)``, or ``(height, width, 3)`` in colour.
+
+    ``annotate=False`` leaves out the heading and the labels; ``ground`` is the index of what lies
+    between the tiles.
+    """
+    header = panel.header
+    width, height = header["size"]
+    canvas = np.full((height, width), ground, np.uint8)
+    _paste(canvas, panel, "index")
+    for i, tile in enumerate(header["tiles"]):
+        if tile["texts"]:
+            _write_values(canvas, tile, panel.pixels(i), header)
+    if annotate:
+        _write_heading(canvas, header)
+        _write_labels(canvas, header)
+    if all(tile["format"] == "index" for tile in header["tiles"]):
+        return canvas
+    coloured = table(header["palette"], header["ground"])[canvas]
+    _paste(coloured, panel, "rgb")
+    return coloured
+
+
+def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
+    """Put the tiles of one format in their places, each pixel enlarged to a square."""
+    depth = (3,) if kind == "rgb" else ()
+    form = operator.itemgetter("format", "shape")
+    header = panel.header
+    mark = MARK if kind == "index" else table(header["palette"], header["ground"])[MARK]
+    for (own, (rows, columns)), run in itertools.groupby(panel.header["tiles"], form):
+        if own != kind:
+            continue
+        # Maps of one shape lie one after the other in the buffer: all are enlarged at once.
+        alike = list(run)
+        start, shape = alike[0]["offset"], (len(alike), rows, columns, *depth)
+        stack = np.frombuffer(panel.buffers[0], np.uint8, math.prod(shape), start).reshape(shape)
+        times = alike[0]["box"][2] // columns
+        if times > 1:
+            stack = stack.repeat(times, axis=2).repeat(times, axis=1)
+        for tile, pixels in zip(alike, stack, strict=True):
+            x, y, w, h = tile["box"]
+            if tile["blank"]:
+                canvas[y - 1 : y + h + 1, x - 1 : x + w + 1] = mark
+            canvas[y : y + h, x : x + w] = pixels
+
+
+def _write_labels(canvas: Canvas, header: Mapping[str, Any]) -> None:
+    above, size = header["label_height"], header["label_size"]
+    for tile in header["tiles"]:
+        if tile["label"]:
+            x, y, _, _ = tile["box"]
+            for i, line in enumerate(tile["label"].split("\n")):
+                text.write(canvas, line, x, y - above + i * text.line_height(size), size)
+
+
+def _write_heading(canvas: Canvas, header: Mapping[str, Any]) -> None:
+    for line in header["lines"]:
+        x, y = line["at"]
+        text.write(canvas, line["text"], x, y, line["size"])
+    for entry in header["legend"]:
+        x, y, w, h = entry["box"]
+        canvas[y : y + h, x : x + w] = entry["index"]
+    if header["bar"]:
+        x, y, w, h = header["bar"]
+        canvas[y : y + h, x : x + w] = np.linspace(0, LEVELS - 1, w).astype(np.uint8)
+
+
+def _write_values(
+    canvas: Canvas, tile: Mapping[str, Any], pixels: Canvas, header: Mapping[str, Any]
+) -> None:
+    """Each value in the middle of its cell, in black or white, whichever stands out."""
+    x, y, w, _ = tile["box"]
+    cell, size = w // pixels.shape[1], header["label_size"]
+    colours = table(header["palette"], header["ground"]).astype(float) @ (0.299, 0.587, 0.114)
+    for i, value in enumerate(tile["texts"]):
+        row, column = divmod(i, pixels.shape[1])
+        covered = text.mask(value, size).shape
+        left = x + column * cell + (cell - covered[1]) // 2
+        top = y + row * cell + (cell - covered[0]) // 2
+        index = BLACK if colours[pixels[row, column]] > 140 else WHITE
+        text.write_solid(canvas, value, left, top, size, index)

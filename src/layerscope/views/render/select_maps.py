@@ -1,0 +1,277 @@
+"""From an address to the maps to draw: which array, which sample, which unit, in which shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.addresses import Place
+from layerscope.core.attention import is_attention, masked
+from layerscope.core.axes import UNIT_AXES, NamedArray
+from layerscope.core.errors import AddressError, ViewError
+from layerscope.core.layer_kinds import rectified
+from layerscope.core.maps import stacked
+from layerscope.core.table import a_kind
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.visualization import Visualization
+from layerscope.views.render.feature_maps import feature_maps, image_shape, is_feature, reshaped
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The maps of one address, not yet scaled."""
+
+    address: str
+    title: str  #: the address and the shape
+    maps: Array  #: (n, height, width), or (n, height, width, 3) for colours
+    labels: list[str]
+    vector: bool = False  #: one map of one row, each value a unit
+    kernel: bool = False
+    is_input: bool = False
+    counts: str = "channel"  #: what the labels number
+    feature: bool = False  #: images made for units
+    attention: bool = False  #: the weights of queries, in rows, for keys
+    note: str = ""  #: what else is to be said of them
+    rectified: bool | None = False  #: whether zeros mean silence; None where the values tell
+
+    @property
+    def colour(self) -> bool:
+        """Whether the maps are colours."""
+        return self.maps.ndim == 4
+
+    @property
+    def masked(self) -> npt.NDArray[np.bool_] | None:
+        """Which places of attention a mask has closed; None where there are none."""
+        closed = masked(self.maps) if self.attention else None
+        return closed if closed is not None and closed.any() else None
+
+
+def check_recording(recording: Any) -> None:
+    """ViewError for a model, or an array, where a recording belongs."""
+    if not isinstance(recording, Recording):
+        raise ViewError(
+            f"A view takes a recording, and this is {a_kind(recording)}: pass what "
+            "activations(model, x), weights(model) or open_recording returned."
+        )
+
+
+def choose(
+    recording: Recording,
+    address: str | None,
+    *,
+    sample: int | None = 0,
+    reshape: tuple[int, ...] | None = None,
+    colours: bool = True,
+) -> Chosen:
+    """The maps of a layer, of one of its units, or of the input (``"input"``, or None).
+
+    Of a visualization None stands for all its images.
+
+    ``recording`` is of one moment: what ``Recording.at`` returned. ``sample=None`` is for images
+    made for units, and takes all.
+
+    Raises
+    ------
+    AddressError, ViewError
+        When there is no such layer, unit or sample, or ``reshape`` does not fit.
+    """
+    check_recording(recording)
+    if address is None and isinstance(recording, Visualization):
+        each = [
+            choose(recording, a, sample=sample, reshape=reshape, colours=colours) for a in recording
+        ]
+        return _together(each)
+    is_input = address is None or (address == "input" and address not in recording)
+    place = Place("input") if is_input else recording.place(str(address))
+    array = recording.named(None if is_input else place.layer)
+    is_input = is_input or place.layer in recording.inputs
+    if is_feature(array):
+        return _features(array, place, sample, reshape, colours)
+    values, axes = _one(array, place, sample)
+    summary = str(array.attrs.get("summary", ""))
+    title = f"{summary}{called(place)} {shape_of(values.shape)}"
+    if place.unit is not None:
+        part = recording[str(place)]  # says what is wrong with the unit or the position
+        addressed = _one(NamedArray(part.values, tuple(map(str, part.dims))), place, sample)[0]
+        if place.position is not None:
+            return _neuron(place, addressed)
+        title = f"{called(place)} {_size(addressed)}"
+    kernel, attention = "input" in axes, is_attention(axes)
+    counts = next((name for name in UNIT_AXES if name in axes), "")
+    if reshape is not None or "input_shape" in array.attrs:
+        values, axes = _reshaped(place, array.attrs, values, axes, reshape)
+    maps, labels = _maps(values, axes, kernel, colours, is_input)
+    vector = len(axes) == 1
+    if place.unit is not None:
+        maps, labels = _unit(maps, labels, place.unit, vector)
+        vector = False
+    # One copy, from channels last to map after map, makes all that follows several times faster.
+    maps = np.ascontiguousarray(maps)
+    silences = False if kernel or is_input else rectified(recording.network, place.layer)
+    return Chosen(
+        str(place), title, maps, labels, vector, kernel, is_input, counts,
+        attention=attention, note=str(array.attrs.get("note", "")), rectified=silences,
+    )  # fmt: skip
+
+
+def called(place: Place) -> str:
+    """Return a place as pictures write it."""
+    return shown_name(str(place))
+
+
+def shape_of(shape: tuple[int, ...]) -> str:
+    """``(50, 50)``, as in a title."""
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _features(
+    array: NamedArray,
+    place: Place,
+    sample: int | None,
+    reshape: tuple[int, ...] | None,
+    colours: bool,
+) -> Chosen:
+    """Images made for units."""
+    if reshape is not None:
+        array = reshaped(array, check_shape(reshape), place)
+    maps, labels = feature_maps(array, place, sample, colours)
+    title = f"feature visualization of {called(place)} {shape_of(image_shape(array))}"
+    maps = np.ascontiguousarray(maps)
+    return Chosen(str(place), title, maps, labels, feature=True, counts="channel")
+
+
+def _together(each: list[Chosen]) -> Chosen:
+    """The images of several objectives, labelled by their addresses."""
+    if len(each) == 1:
+        return each[0]
+    if len({one.maps.shape[1:] for one in each}) != 1:
+        names = ", ".join(repr(one.address) for one in each[:5])
+        raise ViewError(f"These images are not of one shape: name one of {names}.")
+    labels = [
+        shown_name(f"{one.address}:{n}" if n else one.address) for one in each for n in one.labels
+    ]
+    shape = each[0].title.rpartition(" (")[2]
+    title = f"feature visualizations ({shape}"
+    maps = np.concatenate([one.maps for one in each])
+    return replace(each[0], address="*", title=title, maps=maps, labels=labels, counts="objective")
+
+
+def _neuron(place: Place, values: Array) -> Chosen:
+    """One value; or, of a kernel, one for each of its inputs."""
+    maps = values.reshape(1, 1, values.size)
+    return Chosen(
+        str(place),
+        f"{called(place)} {_size(values)}",
+        maps,
+        [""],
+        vector=values.size > 1,
+        counts="input",
+    )
+
+
+def _size(values: Array) -> str:
+    """The shape, or the value of what is a single one."""
+    return f"= {values.item():.4g}" if values.size == 1 else shape_of(values.shape)
+
+
+def _one(array: NamedArray, place: Place, sample: int | None) -> tuple[Array, tuple[str, ...]]:
+    """The values of one sample, with their axes."""
+    if "sample" in array.axes:
+        array = _at(array, "sample", sample)
+    if array.values.dtype.kind not in "fiub":
+        raise ViewError(f"{str(place)!r} holds {array.values.dtype} values, which can't be drawn.")
+    return array.values, array.axes
+
+
+def _at(array: NamedArray, axis: str, index: Any) -> NamedArray:
+    where = array.axes.index(axis)
+    count = array.values.shape[where]
+    if not isinstance(index, int | np.integer) or not 0 <= index < count:
+        raise ViewError(f"There is no {axis} {index!r}: there are {count}, counted from 0.")
+    axes = (*array.axes[:where], *array.axes[where + 1 :])
+    return NamedArray(array.values[(slice(None),) * where + (index,)], axes, array.attrs)
+
+
+def _reshaped(
+    place: Place,
+    attrs: Mapping[str, Any],
+    values: Array,
+    axes: tuple[str, ...],
+    reshape: tuple[int, ...] | None,
+) -> tuple[Array, tuple[str, ...]]:
+    """Vectors as images: those of units as they were flattened, or as the user says."""
+    names: tuple[str, ...]
+    if reshape is None:
+        shape, names = tuple(attrs["input_shape"]), tuple(attrs["input_axes"])
+    else:
+        shape = check_shape(reshape)
+        names = ("y", "x", "channel")[: len(shape)]
+    is_kernel = axes == ("input", "unit")
+    length = values.shape[0]
+    if not is_kernel and len(axes) != 1:
+        raise ViewError(
+            f"{place.layer!r} has the axes {', '.join(axes)}: reshape= is for vectors and for the "
+            "kernels of dense layers."
+        )
+    if math.prod(shape) != length:
+        sides = _sides(length)
+        raise ViewError(
+            f"reshape={shape} has {math.prod(shape)} places, {place.layer!r} has {length} values: "
+            f"try {sides}."
+        )
+    if not is_kernel:
+        return values.reshape(shape), names
+    kernel = values.reshape(*shape, values.shape[1])
+    # The units become the maps; the channels of what was flattened are inputs to each.
+    renamed = tuple("input" if name == "channel" else name for name in names)
+    return kernel, (*renamed, "channel")
+
+
+def check_shape(reshape: Any) -> tuple[int, ...]:
+    """The shape that vectors are to be given; ViewError for what is none."""
+    if (
+        isinstance(reshape, tuple | list)
+        and len(reshape) in (2, 3)
+        and all(isinstance(n, int | np.integer) and n > 0 for n in reshape)
+    ):
+        return tuple(map(int, reshape))
+    raise ViewError(f"reshape={reshape!r}: pass (height, width) or (height, width, channels).")
+
+
+def _sides(length: int) -> tuple[int, int]:
+    side = max(1, math.isqrt(length))
+    while length % side:
+        side -= 1
+    return side, length // side
+
+
+def _maps(
+    values: Array, axes: tuple[str, ...], kernel: bool, colours: bool, is_input: bool
+) -> tuple[Array, list[str]]:
+    by = dict(zip(axes, values.shape, strict=True))
+    if colours and kernel and {"y", "x"} <= set(axes) and by.get("input") == 3 and len(axes) == 4:
+        ordered = values.transpose([axes.index(n) for n in ("channel", "y", "x", "input")])
+        return ordered, [str(i) for i in range(len(ordered))]
+    if colours and is_input and set(axes) == {"y", "x", "channel"} and by["channel"] in (3, 4):
+        ordered = values.transpose([axes.index(n) for n in ("y", "x", "channel")])
+        return ordered[None, :, :, :3], [""]
+    return stacked(values, axes)
+
+
+def _unit(maps: Array, labels: list[str], unit: int, vector: bool) -> tuple[Array, list[str]]:
+    if vector:
+        return maps[:, :, unit : unit + 1], [str(unit)]
+    wanted = [i for i, label in enumerate(labels) if label.split("·")[0] == str(unit)]
+    if wanted:
+        return maps[wanted], [labels[i] for i in wanted]
+    if len(maps) == 1 and unit < maps.shape[2]:  # a matrix: a unit is a column of it
+        return maps[:, :, unit : unit + 1], [str(unit)]
+    raise AddressError(f"There is no unit {unit} to draw: there are {len(maps)}, counted from 0.")

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerscope.core.table import padded, setting_text, shape_text, size_text, text_table
+from layerscope.core.text import printable
+
+
+def test_columns_line_up() -> None:
+    assert text_table(("layer", "n"), [("conv", "1"), ("a", "1,000")], right=("n",)) == "\n".join(
+        [
+            "layer       n",
+            "─────────────",
+            "conv        1",
+            "a       1,000",
+        ]
+    )
+
+
+def test_cells_are_text_not_markup() -> None:
+    cells = ["lstm[1]", "[red]x", r"a\[b]", "block:fire:3"]
+    table = text_table(("layer",), [(cell,) for cell in cells])
+    assert [line.strip() for line in table.splitlines()[2:]] == cells
+
+
+def test_rows_of_ordinary_length_are_not_broken() -> None:
+    long = "x" * 200
+    assert long in text_table(("layer", "other"), [(long, long)]).split()
+
+
+def test_a_giant_name_widens_no_other_row() -> None:
+    rows = [("conv" * 25_000, "1"), *((f"layer{i}", "1") for i in range(1_000))]
+    table = text_table(("layer", "n"), rows, right=("n",))
+    assert len(table.encode()) < 300_000
+    assert table.splitlines()[2].startswith("convconv")
+    assert "…" in table.splitlines()[2]
+    assert max(map(len, table.splitlines())) < 210
+
+
+def test_what_cannot_be_seen_is_an_escape() -> None:
+    table = text_table(("layer\x1b",), [("a\x1b[31m",), ("b\nc",), ("\ud800",)])
+    assert table.splitlines()[2:] == [r"a\x1b[31m", r"b\nc", r"\ud800"]
+    assert table.splitlines()[0] == r"layer\x1b"
+
+
+def test_columns_line_up_by_what_a_terminal_shows() -> None:
+    table = text_table(("layer", "n"), [("卷积层", "1"), ("e\u0301", "2"), ("conv2d", "3")])
+    assert table.splitlines()[2:] == ["卷积层   1", "e\u0301        2", "conv2d   3"]
+    assert padded(["卷积", "ab", "e\u0301"]) == ["卷积", "ab  ", "e\u0301   "]
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
+def test_a_table_has_a_line_for_each_row(rows: list[tuple[str, str]]) -> None:
+    table = text_table(("layer", "n"), rows)
+    assert len(table.split("\n")) == len(rows) + 2
+    assert all(line == printable(line) for line in table.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [(None, "?"), ((), "()"), ((3,), "(3,)"), ((None, 26, 26, 32), "(None, 26, 26, 32)")],
+)
+def test_shapes(shape: tuple[int | None, ...] | None, text: str) -> None:
+    assert shape_text(shape) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [((3, 3), "3×3"), ([2], "2"), (0.2, "0.2"), (1e-7, "1e-07"), ("relu", "relu"), (True, "True")],
+)
+def test_settings(value: object, text: str) -> None:
+    assert setting_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (136_040, "136.0 kB"),
+        (13_812_484, "13.8 MB"),
+        (2.5e9, "2.5 GB"),
+        (7e12, "7.0 TB"),
+    ],
+)
+def test_sizes(size: float, text: str) -> None:
+    assert size_text(size) == text

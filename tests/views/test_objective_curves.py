@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from cases.recordings import named
+from cases.visualizations import IMAGES, coloured, stripes, visualization
+from layerscope import curves
+from layerscope.core.errors import ViewError
+
+
+def legend_of(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_a_curve_for_each_image() -> None:
+    features = coloured()
+    figure = curves(features)
+    (ax,) = figure.axes
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    for name in features.images:
+        assert (drawn[name] == features.history.sel(image=name).values).all()
+    assert legend_of(figure) == ["deep:3", "the samples' largest", "deep:42", "deep:57"]
+    assert figure.get_suptitle() == "feature visualization of deep over 20 steps"
+    assert figure.get_supxlabel().split("\n") == list(map(str, features.grades))
+
+
+def test_octaves_begin_at_a_line() -> None:
+    (ax,) = curves(coloured(grades=())).axes
+    assert [line.get_xdata()[0] for line in ax.lines[3:]] == [10]
+    assert [text.get_text() for text in ax.texts] == ["octave 2"]
+    short = coloured(history=np.ones((8, 3)), grades=())
+    assert len(curves(short).axes[0].lines) == 3
+    assert len(curves(coloured(settings={}, grades=())).axes[0].lines) == 3
+
+
+def test_what_the_samples_reach_is_a_line_across() -> None:
+    (ax,) = curves(coloured((42,), settings={})).axes
+    curve, across = ax.lines
+    assert across.get_ydata() == [2.5, 2.5]
+    assert across.get_color() == curve.get_color()
+
+
+def test_of_many_images_those_that_end_highest_and_lowest_are_named() -> None:
+    figure = curves(coloured(range(30)))
+    named = [f"deep:{i}" for i in (0, 1, 2, 3, 4, 25, 26, 27, 28, 29)]
+    assert legend_of(figure) == named
+    assert len([line for line in figure.axes[0].lines if line.get_label().startswith("deep")]) == 30
+    assert figure.get_supxlabel().endswith("and 25 more grades")
+
+
+def test_an_end_before_its_time_is_told() -> None:
+    assert curves(coloured(interrupted=True)).get_suptitle().endswith("over 20 steps, interrupted")
+
+
+def test_a_logarithm_is_of_what_is_positive() -> None:
+    assert curves(coloured(), logarithmic=True).axes[0].get_yscale() == "log"
+    with pytest.raises(ViewError, match="needs an objective that is positive at every step"):
+        curves(coloured(history=np.zeros((3, 3))), logarithmic=True)
+
+
+def test_without_a_history_there_is_nothing_to_draw() -> None:
+    with pytest.raises(ViewError, match="this visualization holds no history"):
+        curves(visualization({"deep": named(stripes(1), IMAGES)}))
