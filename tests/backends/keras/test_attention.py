@@ -90,6 +90,14 @@ BAND = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) < 2
 CHOSEN = np.random.default_rng(2).random((3, 6, 6)) > 0.4
 
 
+def test_what_somebody_converted_before_changes_no_mask() -> None:
+    keras.ops.convert_to_tensor(0.0)  # TensorFlow keeps it, and -0.0 equals it
+    inputs = keras.Input((6, 7))
+    model = keras.Model(inputs, multi_head()(inputs, inputs, use_causal_mask=True))
+    for acts in looks(model, numbers(3, 6, 7)):
+        check(acts, "mha/attention", from_heads(acts, "mha", CAUSAL), CAUSAL)
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("options", "call", "mask"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 from keras.src.backend import nn as backend_nn
 from keras.src.ops.nn import DotProductAttention
@@ -249,7 +250,9 @@ def _marked(weights: Any, mask: Any) -> Any:
     if mask is None:
         return weights
     boolean = keras.backend.standardize_dtype(mask.dtype) == "bool"
-    zero = ops.cast(ops.convert_to_tensor(-0.0), weights.dtype)
+    # Not from Python's -0.0: TensorFlow keeps the numbers that it has converted, and would hand out
+    # the 0.0 that somebody converted before, which equals it.
+    zero = ops.cast(ops.convert_to_tensor(np.array(-0.0, np.float32)), weights.dtype)
     return ops.where(mask if boolean else ops.greater(mask, 0.5), weights, zero)
 
 
