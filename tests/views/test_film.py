@@ -155,12 +155,23 @@ def test_frames_are_drawn_one_by_one(
     def watched(canvas: np.ndarray, palette: np.ndarray) -> Any:
         assert len(told) == len(seen)
         seen.append(weakref.ref(canvas))
-        assert sum(ref() is not None for ref in seen) <= 2
+        assert sum(ref() is not None for ref in seen) <= 3  # the first is held to the end
         return image(canvas, palette)
 
     monkeypatch.setattr(encoding, "_image", watched)
     film(learner(), "conv", tmp_path / f"a.{kind}", progress=lambda done, _: told.append(done))
     assert len(seen) == 5
+
+
+def test_the_frames_of_a_gif_are_no_more_than_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(encoding, "_LARGEST_GIF", 100_000)
+    with pytest.raises(ViewError, match=r"5 frames of \d+×\d+ takes .* kB of memory.* an \.mp4"):
+        film(learner(), "conv", tmp_path / "a.gif", progress=lambda done, _: drawn.append(done))
+    assert list(tmp_path.iterdir()) == drawn == []
+    film(learner(), "conv", tmp_path / "a.webp")
 
 
 def test_a_film_is_whole_or_not_there(tmp_path: Path) -> None:

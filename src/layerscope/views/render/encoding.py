@@ -1,6 +1,7 @@
 """Frames into a film: an animated WebP or GIF by Pillow, an MP4 by the ffmpeg of imageio-ffmpeg.
 
-One frame is in memory at a time: each is asked for when the one before it was encoded.
+Each frame is asked for when the one before it was taken. One is in memory at a time, but of a GIF,
+whose frames Pillow holds until the last, a byte for each pixel.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import MissingDependencyError, OutputError, ViewError
+from layerscope.core.table import size_text
 
 KINDS = (".webp", ".gif", ".mp4")
 MIME = {".webp": "image/webp", ".gif": "image/gif", ".mp4": "video/mp4"}
@@ -24,7 +26,7 @@ Canvas = npt.NDArray[np.uint8]
 _METHOD, _EFFORT = 2, 75
 _HOLD = 1000  #: milliseconds for which the last frame stays before the film begins again
 _FASTEST_GIF = 50
-_CLEAR = np.uint8(255)  #: an index that no palette uses: what it covers stays as it was
+_LARGEST_GIF = 2 * 10**9  #: bytes of all its frames, which are in memory together
 _H264 = ("-crf", "12", "-f", "mp4", "-movflags", "+faststart")
 _DESCRIPTION = 0x010E  #: the field of EXIF for what an image shows
 
@@ -41,7 +43,7 @@ class Reel:
     about: str  #: what is shown, and of which model: kept in the file
 
     def durations(self) -> list[int]:
-        """How long each frame is shown, in milliseconds."""
+        """Return for how many milliseconds each frame is shown."""
         each = max(1, round(1000 / self.fps))
         return [each] * (self.count - 1) + [max(each, _HOLD)]
 
@@ -89,80 +91,61 @@ def _image(canvas: Canvas, palette: npt.NDArray[np.uint8]) -> Any:
     return image
 
 
+class _Frames:
+    """The frames after the first, as an image of many frames that Pillow may append.
+
+    Each is made as Pillow comes to it, and is what this object is until the next one.
+    """
+
+    def __init__(self, images: Iterator[Any], count: int) -> None:
+        self.n_frames = count
+        self._images = images
+        self._image: Any = None
+
+    def seek(self, frame: int) -> None:
+        """Make the next frame: Pillow goes through them once."""
+        self._image = next(self._images)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._image, name)
+
+
 def _webp(reel: Reel, path: Path) -> None:
     from PIL import Image
 
-    class Frames(Image.Image):
-        """An image of many frames, each made as Pillow comes to it."""
-
-        n_frames = reel.count
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._mode, self._size = "RGB", reel.size
-            self._next = 0
-
-        def seek(self, frame: int) -> None:
-            if frame == self._next:  # Pillow goes through them once, and in the end back to 0
-                self._next += 1
-                self.im = _image(next(reel.frames), reel.palette).convert("RGB").im
-
-        def tell(self) -> int:
-            return max(0, self._next - 1)
-
     about = Image.Exif()
     about[_DESCRIPTION] = reel.about
-    options = {"lossless": True, "method": _METHOD, "quality": _EFFORT, "exif": about}
+    options: dict[str, Any] = {"lossless": True, "method": _METHOD, "quality": _EFFORT}
+    images = (_image(canvas, reel.palette).convert("RGB") for canvas in reel.frames)
+    first = next(images)
+    if reel.count > 1:
+        rest = _Frames(images, reel.count - 1)
+        options |= {"append_images": [rest], "duration": reel.durations(), "loop": 0}
     with path.open("wb") as file:
-        if reel.count == 1:
-            _image(next(reel.frames), reel.palette).convert("RGB").save(file, "WEBP", **options)
-        else:
-            timing = {"duration": reel.durations(), "loop": 0}
-            Frames().save(file, "WEBP", save_all=True, **timing, **options)
+        first.save(file, "WEBP", save_all=True, exif=about, **options)
 
 
 def _gif(reel: Reel, path: Path) -> None:
-    """Pillow would keep all frames until the last; so it is asked for each frame's own bytes."""
-    from PIL import GifImagePlugin
-
-    before: Canvas | None = None
-    with path.open("wb") as file:
-        for canvas, duration in zip(reel.frames, reel.durations(), strict=True):
-            x, y, part = _changed(before, canvas)
-            coloured = canvas.ndim == 3
-            image = _image(part, reel.palette)
-            look: dict[str, Any] = {"include_color_table": coloured}
-            if coloured:
-                image = image.quantize(256)
-            elif before is not None:  # what stays is left out, which takes a third less
-                look = {"transparency": int(_CLEAR), "disposal": 1}
-            if before is None:
-                blocks, _ = GifImagePlugin.getheader(
-                    image, info={"loop": 0, "optimize": False, "comment": reel.about}
-                )
-                file.writelines(blocks)
-            file.writelines(GifImagePlugin.getdata(image, (x, y), duration=duration, **look))
-            before = canvas
-        file.write(b";")
+    _check_memory(reel)
+    images = (_image(canvas, reel.palette) for canvas in reel.frames)
+    first = next(images)
+    options: dict[str, Any] = {"duration": reel.durations(), "loop": 0, "comment": reel.about}
+    if first.mode == "P":
+        options["palette"] = reel.palette.tobytes()  # once, and not with every frame
+    with path.open("wb") as file:  # optimized: a frame leaves out what stays as it was
+        first.save(file, "GIF", save_all=True, append_images=images, optimize=True, **options)
 
 
-def _changed(before: Canvas | None, canvas: Canvas) -> tuple[int, int, Canvas]:
-    """The rectangle in which a frame is other than the one before it, and where it lies.
-
-    Of palette indexes, those that are as before are clear.
-    """
-    if before is None:
-        return 0, 0, canvas
-    other = before != canvas
-    if other.ndim == 3:
-        other = other.any(axis=2)
-    rows, columns = np.flatnonzero(other.any(axis=1)), np.flatnonzero(other.any(axis=0))
-    if not len(rows):
-        return 0, 0, np.ascontiguousarray(canvas[:1, :1])
-    top, left = int(rows[0]), int(columns[0])
-    area = (slice(top, int(rows[-1]) + 1), slice(left, int(columns[-1]) + 1))
-    part = np.ascontiguousarray(canvas[area])
-    return left, top, part if part.ndim == 3 else np.where(other[area], part, _CLEAR)
+def _check_memory(reel: Reel) -> None:
+    """Raise ViewError for a GIF whose frames would take too much memory."""
+    width, height = reel.size
+    needed = reel.count * width * height
+    if needed > _LARGEST_GIF:
+        raise ViewError(
+            f"A GIF of {reel.count:,} frames of {width}×{height} takes {size_text(needed)} of "
+            f"memory, and up to {size_text(_LARGEST_GIF)} are taken: name a .webp or an .mp4, or "
+            "show fewer steps."
+        )
 
 
 def _mp4(reel: Reel, path: Path) -> None:
