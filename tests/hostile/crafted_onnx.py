@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,12 +135,15 @@ def _filled(op: str, shape: Any, **attributes: Any) -> Callable[[], Any]:
     return make
 
 
-def _long(count: int, op: str = "Relu") -> Callable[[], Any]:
-    def make() -> Any:
-        names = ["x", *(f"v{i}" for i in range(count - 1)), "y"]
-        return _plain(*(node(op, names[i], names[i + 1]) for i in range(count)))
+def _chain(count: int) -> Iterator[Any]:
+    names = ["x", *(f"v{i}" for i in range(count - 1)), "y"]
+    return (node("Relu", *pair) for pair in itertools.pairwise(names))
 
-    return make
+
+def _turned_round(proto: Any) -> None:
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(reversed(nodes))
 
 
 def _changed(change: Callable[[Any], Any], *nodes: Any) -> Callable[[], Any]:
@@ -194,7 +198,8 @@ def _graphs(outside: Path) -> dict[str, tuple[Callable[[], Any], bool | None]]:
         "functions 4 deep, as people write them": (_functions(4), True),
         "branches 20 deep": (_nested(20), None),
         "branches 3,000 deep": (_nested(3000), False),
-        "a chain of 30,000": (_long(30_000), None),
+        "a chain of 30,000": (lambda: _plain(*_chain(30_000)), None),
+        "a chain of 30,000 in no order": (_changed(_turned_round, *_chain(30_000)), True),
         "a weight of 10^12 values": (_weight([10**6, 10**6]), False),
         "a weight of 2^64 values": (_weight([2**32, 2**32]), False),
         "a weight of 2^62 by 0": (_weight([2**62, 0]), None),

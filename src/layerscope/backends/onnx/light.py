@@ -181,13 +181,14 @@ def _in_order(light: Light) -> Light:
     makers = {name: i for i, node in enumerate(graph.node) for name in node.output}
     needs: dict[int, set[int]] = {}
     for i, node in enumerate(graph.node):
-        missing = inputs_of(node) - known - makers.keys()
+        made = inputs_of(node) - known
+        missing = [name for name in made if name not in makers]
         if missing:
             raise ModelError(
                 f"{light.label} is damaged: its node {_called(node)} takes {min(missing)!r}, which "
                 "nothing in the graph makes."
             )
-        needs[i] = {makers[name] for name in inputs_of(node) - known}
+        needs[i] = {makers[name] for name in made}
     if all(before < i for i, others in needs.items() for before in others):
         return light
     try:
