@@ -23,8 +23,8 @@ OBJECTIVES = {
 MODULES = {"objectives", "transforms"}
 FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
 WHEN_USED = {
-    "PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "rich", "scipy", "xarray",
-    "zarr",
+    "PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "scipy", "wcwidth",
+    "xarray", "zarr",
 }  # fmt: skip
 
 

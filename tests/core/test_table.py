@@ -49,6 +49,7 @@ def test_columns_line_up_by_what_a_terminal_shows() -> None:
     table = text_table(("layer", "n"), [("卷积层", "1"), ("e\u0301", "2"), ("conv2d", "3")])
     assert table.splitlines()[2:] == ["卷积层   1", "e\u0301        2", "conv2d   3"]
     assert padded(["卷积", "ab", "e\u0301"]) == ["卷积", "ab  ", "e\u0301   "]
+    assert padded(["👩\u200d🔬", "abc"]) == ["👩\u200d🔬 ", "abc"]
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))

@@ -10,7 +10,7 @@ import warnings
 from contextlib import suppress
 from typing import TextIO
 
-from layerscope.core.text import one_line, printable
+from layerscope.core.text import cell_width, one_line, printable
 
 
 def say(*lines: str) -> None:
@@ -33,8 +33,50 @@ def warn(sentence: str, *, stacklevel: int = 1) -> None:
     warnings.warn(one_line(sentence), stacklevel=stacklevel + 1)
 
 
+def is_watched() -> bool:
+    """Whether someone sees a line that is written again and again, in a terminal or a notebook."""
+    with suppress(AttributeError, ValueError):  # there is no stderr, or it is closed
+        return in_notebook() or sys.stderr.isatty()
+    return False
+
+
+def in_notebook() -> bool:
+    """Whether this is a cell of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def rewrite(line: str, before: str) -> None:
+    """Write a line over the one before it, and leave the cursor at its end.
+
+    On stderr; in a notebook, where that is as red as an error, on stdout.
+    """
+    stream = _live_stream()
+    if stream is not None:
+        blanks = " " * (cell_width(before) - cell_width(line))
+        text = _encodable(stream, printable(line))
+        with suppress(OSError, ValueError):  # as in report()
+            stream.write(f"\r{text}{blanks}\r{text}" if blanks else f"\r{text}")
+            stream.flush()
+
+
+def can_write(letters: str) -> bool:
+    """Whether the encoding of the stream that :func:`rewrite` writes to has these letters."""
+    stream = _live_stream()
+    return stream is not None and _encodable(stream, letters) == letters
+
+
+def _live_stream() -> TextIO | None:
+    return sys.stdout if in_notebook() else sys.stderr
+
+
 def _write(stream: TextIO, lines: list[str]) -> None:
-    """Write lines, with escapes for letters that the stream's encoding does not have."""
-    text = "".join(f"{line}\n" for line in lines)
+    """Write lines, each with its end."""
+    stream.write(_encodable(stream, "".join(f"{line}\n" for line in lines)))
+
+
+def _encodable(stream: TextIO, text: str) -> str:
+    """Return the text with escapes for letters that the stream's encoding does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from layerscope.core.text import printable, shortened
+from layerscope.core.text import cell_width, printable, shortened
 
 _LONGEST = 200  #: characters of a cell; the middle of a longer one is left out
 _GAP = "   "
@@ -20,20 +19,18 @@ def text_table(
     more than 200 characters is shortened in its middle: no row is as wide as somebody's longest
     name.
     """
-    width_of = _cell_widths()
     lines = [[_cell(cell) for cell in line] for line in (columns, *rows)]
-    wide = [[width_of(cell) for cell in line] for line in lines]
-    widths = [max(column) for column in zip(*wide, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(*lines, strict=True)]
     flush = [name in right for name in columns]
 
-    def written(cells: Sequence[str], own: Sequence[int]) -> str:
+    def written(cells: Sequence[str]) -> str:
         parts = []
-        for cell, is_right, width, room in zip(cells, flush, own, widths, strict=True):
-            blanks = " " * (room - width)
+        for cell, is_right, width in zip(cells, flush, widths, strict=True):
+            blanks = " " * (width - cell_width(cell))
             parts.append(blanks + cell if is_right else cell + blanks)
         return _GAP.join(parts).rstrip()
 
-    head, *body = (written(cells, own) for cells, own in zip(lines, wide, strict=True))
+    head, *body = map(written, lines)
     rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
     return "\n".join([head, rule, *body])
 
@@ -42,20 +39,10 @@ def _cell(text: str) -> str:
     return shortened(printable(text), _LONGEST)
 
 
-def _cell_widths() -> Callable[[str], int]:
-    """Return what tells how many columns of a terminal a text takes."""
-    state = random.getstate()  # Rich draws a number when it is imported
-    from rich.cells import cell_len
-
-    random.setstate(state)
-    return lambda text: len(text) if text.isascii() else cell_len(text)
-
-
 def padded(names: Iterable[str]) -> list[str]:
     """Return names as the first column of a list: harmless, and of one width on a terminal."""
-    width_of = _cell_widths()
     cells = [_cell(name) for name in names]
-    widths = [width_of(cell) for cell in cells]
+    widths = [cell_width(cell) for cell in cells]
     room = max(widths, default=0)
     return [cell + " " * (room - width) for cell, width in zip(cells, widths, strict=True)]
 

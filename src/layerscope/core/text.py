@@ -87,6 +87,15 @@ def shortened(text: str, most: int) -> str:
     return text[:head] + _ELLIPSIS + tail
 
 
+def cell_width(text: str) -> int:
+    """Return how many columns of a terminal a printable text takes."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth
+
+    return int(wcswidth(text))
+
+
 def spreadsheet_cell(value: Any) -> Any:
     """Return a value for a CSV file that no spreadsheet takes for a formula.
 

@@ -223,10 +223,10 @@ def test_intermediate_images_are_those_of_their_steps() -> None:
 def test_ctrl_c_returns_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     expected = features(model, ls.units("last", range(2)), steps=3, at_once=2)
-    steps: list[float] = []
+    steps: list[str] = []
 
-    def advance(self: Bar, value: float) -> None:
-        steps.append(value)
+    def advance(self: Bar, note: str) -> None:
+        steps.append(note)
         if len(steps) == 3:
             raise KeyboardInterrupt
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.look import Look, look
-from layerscope.interfaces.cli.output import Output, status
+from layerscope.interfaces.cli.output import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +59,11 @@ def _run(args: argparse.Namespace) -> None:
         probe = digits.each
         return [Recorder(recording, model, probe=probe, overwrite=args.force, quiet=True)]
 
-    with _bar() as watch:
+    with Bar("Training") as bar:
+
+        def watch(step: int, steps: int, accuracy: float) -> None:
+            bar.show(step, steps, f"{accuracy:.1%} right")
+
         model, accuracy = textbook.train(
             digits, epochs=args.epochs, watch=watch, callbacks=recorder
         )
@@ -74,25 +76,6 @@ def _run(args: argparse.Namespace) -> None:
     _write_extras(model, acts, output)
     _write_learning(recording, output)
     _say_what_to_open(output.folder)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int, float], None]]:
-    """A progress bar for training, on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda step, steps, accuracy: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Training")
-
-        def watch(step: int, steps: int, accuracy: float) -> None:
-            text = f"Training: {accuracy:.1%} right"
-            progress.update(task, completed=step, total=steps, description=text)
-
-        yield watch
 
 
 def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
@@ -124,7 +107,7 @@ def _write_learning(recording: Path, output: Output) -> None:
 
     run = open_recording(recording)
     three = 3  # the probe is a 0, a 1, a 2 and so on
-    with status("Drawing the film"):
+    with Bar("Drawing the film"):
         output.write(
             "learning.webp", lambda path: film(run, "conv2d_1", path, sample=three, overwrite=True)
         )

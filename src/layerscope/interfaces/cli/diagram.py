@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.core.console import say
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
-from layerscope.interfaces.cli.output import claim_file, safe, status
+from layerscope.interfaces.cli.output import claim_file, safe
 
 
 def add(commands: Any) -> None:
@@ -81,7 +82,7 @@ def _run(args: argparse.Namespace) -> None:
     network = describe(model) if acts is None else acts.network
     if path is None:
         path = claim_file(f"{safe(network.name)}.svg", kinds, force=args.force)
-    with status("Drawing"):
+    with Bar("Drawing"):
         picture = diagram(
             network,
             acts,

@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from layerscope.core.console import say
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import Output
-from layerscope.interfaces.cli.recorded import add_run, bar, opened_run
+from layerscope.interfaces.cli.recorded import add_run, opened_run
 
 
 def add(commands: Any) -> None:
@@ -36,6 +37,6 @@ def _run(args: argparse.Namespace) -> None:
 
     output = Output.claim(args.folder, force=args.force, option=None)
     run = opened_run(args.run)
-    with bar("Writing") as progress:
-        written = export(run, output.folder, format=args.format, overwrite=True, progress=progress)
+    with Bar("Writing") as bar:
+        written = export(run, output.folder, format=args.format, overwrite=True, progress=bar.show)
     say(f"Written to {output.folder}/: {len(written)} files, recording.json says what is where")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import ViewError
-from layerscope.interfaces.cli.output import Output, progress
+from layerscope.core.progress import Bar
+from layerscope.interfaces.cli.output import Output
 
 if TYPE_CHECKING:
     from layerscope.instruments.features.ascent.task import Task
@@ -64,9 +65,10 @@ def draw(made: Visualization, names: dict[str, str], output: Output, drawing: Dr
         if address in made:
             jobs += [(address, _at_step(name, step, steps), step) for step in steps[:-1]]
             jobs.append((address, name, None))
-    for address, name, step in progress(jobs, "Drawing images"):
-        panel = sheet(made, address, step=step, **drawing.options())
-        output.write(name, panel.save)
+    with Bar("Drawing images", len(jobs)) as bar:
+        for address, name, step in bar.over(jobs):
+            panel = sheet(made, address, step=step, **drawing.options())
+            output.write(name, panel.save)
 
 
 def _at_step(name: str, step: int, steps: Sequence[int]) -> str:
@@ -83,10 +85,9 @@ def draw_curves(made: Visualization, name: str, output: Output) -> None:
 
 def write_film(made: Visualization, address: str, path: Path, drawing: Drawing) -> None:
     """Write a film of how what is at an address came about, and say so."""
-    from layerscope.interfaces.cli.recorded import bar
     from layerscope.views.film import film
 
-    with bar("Drawing frames") as shown:
-        written = film(made, address, path, overwrite=True, progress=shown, **drawing.options())
+    with Bar("Drawing frames") as bar:
+        written = film(made, address, path, overwrite=True, progress=bar.show, **drawing.options())
     count = f"{written.frames} frame{'s' * (written.frames != 1)}"
     say(f"Written to {written.path}: {count} of {written.size[0]} × {written.size[1]} pixels")

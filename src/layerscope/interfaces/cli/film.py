@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import ViewError
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.output import claim_file, safe
 from layerscope.interfaces.cli.recorded import (
     add_run,
     add_sample,
-    bar,
     opened_run,
     part_of,
     sample_of,
@@ -70,7 +70,7 @@ def _run(args: argparse.Namespace) -> None:
         raise ViewError("--step is for a film over samples: pass --along sample too.")
     path = claim_file(args.out or f"{safe(args.address)}.webp", KINDS, force=args.force)
     run = opened_run(args.run)
-    with bar("Drawing frames") as progress:
+    with Bar("Drawing frames") as bar:
         written = film(
             part_of(run, args.address),
             args.address,
@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace) -> None:
             ground=args.ground,
             reshape=args.reshape,
             overwrite=True,  # claim_file has seen to it
-            progress=progress,
+            progress=bar.show,
         )
     count = f"{written.frames} frame{'s' * (written.frames != 1)}"
     say(f"Written to {written.path}: {count} of {written.size[0]} × {written.size[1]} pixels")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
+from layerscope.core.progress import Bar
 from layerscope.core.text import distinct_file_stem
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
-from layerscope.interfaces.cli.output import Output, file_name, progress, safe, status
+from layerscope.interfaces.cli.output import Output, file_name, safe
 from layerscope.interfaces.cli.recorded import is_run, only, opened_run
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
@@ -190,7 +191,7 @@ def advised(passes: Passes, prepared: Prepared, acts: Recording) -> list[str]:
 
     if any(WIDER in note for note in acts.notes):
         return []
-    with in_one_sentence(), status("Trying other scalings"):
+    with in_one_sentence(), Bar("Trying other scalings"):
         return advice_on(passes, prepared)
 
 
@@ -245,13 +246,14 @@ def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
         (file_name(number, len(acts), address), address, None)
         for number, address in enumerate(acts, 1)
     ]
-    for name, address, reshape in progress(jobs, "Drawing layers"):
-        try:
-            panel = draw(address, reshape)
-        except ViewError as error:
-            left_out.append(f"Note: no picture of {address}: {error}")
-            continue
-        output.write(name, panel.save)
+    with Bar("Drawing layers", len(jobs)) as bar:
+        for name, address, reshape in bar.over(jobs):
+            try:
+                panel = draw(address, reshape)
+            except ViewError as error:
+                left_out.append(f"Note: no picture of {address}: {error}")
+                continue
+            output.write(name, panel.save)
     return left_out
 
 
@@ -286,7 +288,7 @@ def _write_diagrams(acts: Recording, output: Output, how: Look) -> list[str]:
     name = safe(acts.network.name)
     try:
         output.write(f"{name}.svg", diagram(acts.network, ground=how.ground).save)
-        with status("Drawing the passage"):
+        with Bar("Drawing the passage"):
             poster = diagram(
                 acts.network,
                 acts,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli.look import Look, advised, write_pictures
 from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
@@ -46,12 +44,14 @@ def look_at_files(passes: Passes, files: Batches, output: Output, how: Look) -> 
     _check_sample(wanted, files)
     seen = _Seen()
     try:
-        with _Bar.over(len(files.files)) as bar:
+        with Bar("Running the model", len(files.files)) as bar:
             for prepared in passes.inputs():
                 with in_one_sentence():
                     acts = passes.record(prepared)
                 if not seen.samples:
-                    seen.notes |= {f"Advice: {a}": None for a in advised(passes, prepared, acts)}
+                    with bar.hidden():
+                        advice = advised(passes, prepared, acts)
+                    seen.notes |= {f"Advice: {one}": None for one in advice}
                 _add(seen, acts)
                 position = _position(wanted, acts, seen.samples)
                 if position is not None and seen.drawn is None:
@@ -112,38 +112,3 @@ def _write(seen: _Seen, files: Batches, output: Output) -> None:
         f"Minimum, mean, maximum and blank channels are for {over}.",
         *seen.left_out,
     )
-
-
-class _Bar:
-    """A progress bar over files, on stderr where that is a terminal."""
-
-    def __init__(self, progress: Any, task: Any) -> None:
-        self._progress, self._task = progress, task
-
-    @classmethod
-    @contextmanager
-    def over(cls, count: int) -> Iterator[_Bar]:
-        """A bar for so many files."""
-        if not sys.stderr.isatty():
-            yield cls(None, None)
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            yield cls(progress, progress.add_task("Running the model", total=count))
-
-    def show(self, done: int) -> None:
-        """So many files are done."""
-        if self._progress is not None:
-            self._progress.update(self._task, completed=done)
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Without the bar: another is shown meanwhile, and a terminal has room for one."""
-        if self._progress is None:
-            yield
-            return
-        self._progress.stop()
-        yield
-        self._progress.start()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.foreign_errors import in_one_sentence
-from layerscope.interfaces.cli.output import status
+from layerscope.core.progress import Bar
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
@@ -20,7 +20,7 @@ def opened(args: argparse.Namespace) -> Any:
     """The model that MODEL and the options about opening it say."""
     from layerscope.backends.opening import load_model
 
-    with status("Opening the model"):
+    with Bar("Opening the model"):
         return load_model(
             args.model,
             architecture=args.architecture,
@@ -70,7 +70,7 @@ def passes_of(
 
 def ran(passes: Passes) -> tuple[Prepared, Recording]:
     """The only pass, or, of files, the first: its input and its recording."""
-    with in_one_sentence(), status("Running the model"):
+    with in_one_sentence(), Bar("Running the model"):
         prepared = next(passes.inputs())
         return prepared, passes.record(prepared)
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from layerscope.core.errors import OutputError
 from layerscope.core.text import file_stem
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +97,3 @@ def file_name(number: int, count: int, address: str) -> str:
 def safe(name: str) -> str:
     """The name as a file may have it, or ``model``: see :func:`layerscope.core.text.file_stem`."""
     return file_stem(name, "model")
-
-
-def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
-    """The items, with a bar on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, what, console=Console(stderr=True), transient=True)
-
-
-def status(what: str) -> AbstractContextManager[object]:
-    """What is being done, on stderr while it is, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(what)

@@ -7,9 +7,9 @@ from typing import Any
 
 from layerscope.core.console import say
 from layerscope.core.foreign_errors import in_one_sentence
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading
-from layerscope.interfaces.cli.recorded import bar
 
 
 def add(commands: Any) -> None:
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
 
     if not args.force and holds_run(args.out):
         raise OutputError(f"There is a recording {args.out!r} already: name another, or --force.")
-    with bar("Recording checkpoints") as progress, in_one_sentence():
+    with Bar("Recording checkpoints") as bar, in_one_sentence():
         plan = record_checkpoints(
             args.out,
             args.checkpoints,
@@ -77,7 +77,7 @@ def _run(args: argparse.Namespace) -> None:
             budget=args.budget,
             overwrite=args.force,
             quiet=True,
-            watch=lambda path, number, count: progress(number - 1, count),
+            watch=lambda path, number, count: bar.show(number - 1, count),
             architecture=args.architecture,
             imports=args.imports,
             backend=args.backend,

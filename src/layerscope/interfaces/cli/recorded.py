@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.output import status
 
 if TYPE_CHECKING:
     from layerscope.recordings.recording import Recording
@@ -52,7 +50,7 @@ def opened_run(name: str) -> Run:
     """The recording of that name."""
     from layerscope.recordings.run import open_recording
 
-    with status("Opening the recording"):
+    with Bar("Opening the recording"):
         return open_recording(name)
 
 
@@ -91,17 +89,3 @@ def sample_of(run: Recording, sample: int | str) -> int:
     from layerscope.interfaces.cli.look import sample_index
 
     return sample_index(run, sample) or 0
-
-
-@contextmanager
-def bar(what: str) -> Iterator[Callable[[int, int], Any]]:
-    """What to call with how much is done and how much there is; a bar on stderr if a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, count: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what)
-        yield lambda done, count: progress.update(task, completed=done, total=count)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import ViewError
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.output import claim_file, safe, status
+from layerscope.interfaces.cli.output import claim_file, safe
 from layerscope.interfaces.cli.recorded import (
     add_run,
     add_sample,
@@ -64,7 +65,7 @@ def _run(args: argparse.Namespace) -> None:
         return
     from layerscope.views.timeline import timeline
 
-    with status("Drawing"):
+    with Bar("Drawing"):
         panel = timeline(
             part_of(run, args.address),
             args.address,
@@ -89,6 +90,6 @@ def _tell(run: Run, path: Path | None) -> None:
         from layerscope.core.files import whole
         from layerscope.views.curves import curves
 
-        with status("Drawing"), whole(path, overwrite=True) as part:
+        with Bar("Drawing"), whole(path, overwrite=True) as part:
             curves(run).savefig(part, format=path.suffix[1:].lower())
         say(f"Written to {path}")

@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from layerscope.core.console import say
+from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import opened
-from layerscope.interfaces.cli.output import Output, file_name, progress, safe
+from layerscope.interfaces.cli.output import Output, file_name, safe
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 
@@ -34,24 +35,25 @@ def _run(args: argparse.Namespace) -> None:
     output = Output.claim(folder, force=args.force)
     kernels = [key for key in recording if recording[key].ndim > 1]
     left_out = []
-    for number, key in enumerate(progress(kernels, "Drawing kernels"), 1):
-        values = recording[key]
-        reshape = args.reshape
-        if reshape is not None and values.shape[0] != reshape[0] * reshape[1]:
-            reshape = None  # it is for the first layer of an MLP; the others have other lengths
-        try:
-            panel = sheet(
-                recording,
-                key,
-                columns=args.columns,
-                palette=args.palette,
-                reshape=reshape,
-                ground=args.ground,
-            )
-        except ViewError as error:
-            left_out.append(f"Note: no picture of {key}: {error}")
-            continue
-        output.write(file_name(number, len(kernels), key), panel.save)
+    with Bar("Drawing kernels", len(kernels)) as bar:
+        for number, key in enumerate(bar.over(kernels), 1):
+            values = recording[key]
+            reshape = args.reshape
+            if reshape is not None and values.shape[0] != reshape[0] * reshape[1]:
+                reshape = None  # it is for the first layer of an MLP; the others have other lengths
+            try:
+                panel = sheet(
+                    recording,
+                    key,
+                    columns=args.columns,
+                    palette=args.palette,
+                    reshape=reshape,
+                    ground=args.ground,
+                )
+            except ViewError as error:
+                left_out.append(f"Note: no picture of {key}: {error}")
+                continue
+            output.write(file_name(number, len(kernels), key), panel.save)
     rows = summary(recording)
     output.write_text("summary.csv", summary_csv(rows))
     say(*summary_table(rows, blanks=False), *left_out, f"Written to {output.folder}/")

@@ -231,8 +231,8 @@ class TestGrades:
 
         steps = []
 
-        def advance(self: Bar, value: float) -> None:
-            steps.append(value)
+        def advance(self: Bar, note: str) -> None:
+            steps.append(note)
             if len(steps) == 3:
                 raise KeyboardInterrupt
 

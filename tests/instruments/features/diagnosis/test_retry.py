@@ -225,10 +225,10 @@ def test_ctrl_c_in_the_second_attempt_returns_what_the_first_made(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = features(model, ls.units("conv", range(5)), at_once=2, start="zeros", retry=False)
-    steps: list[float] = []
+    steps: list[str] = []
 
-    def advance(self: Bar, value: float) -> None:
-        steps.append(value)
+    def advance(self: Bar, note: str) -> None:
+        steps.append(note)
         if len(steps) == 3 * 3 + 2:
             raise KeyboardInterrupt
 
@@ -244,7 +244,7 @@ def test_ctrl_c_in_the_second_attempt_returns_what_the_first_made(
 def test_an_attempt_that_was_stopped_is_not_repeated(
     model: Any, climbs: Climbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def advance(self: Bar, value: float) -> None:
+    def advance(self: Bar, note: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bar, "advance", advance)

@@ -44,7 +44,7 @@ def ascended(
     parts: list[Outcome] = []
     batches = task.batches if images is None else task.batches_of(images)
     steps = len(batches) * len(task.ascent.sizes) * task.ascent.recipe.steps
-    with Bar(task.label(batches[0][0]), steps, shown) as bar:
+    with Bar(task.label(batches[0][0]), steps, shown=shown) as bar:
         for batch in batches:
             try:
                 parts.append(_of_batch(task, batch, every, bar))
@@ -70,7 +70,7 @@ def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) ->
     interrupted = False
     try:
         for progress in task.ascent.climb(arrays, seeds, start, every):
-            bar.advance(float(np.mean(progress.scores[-1])))
+            bar.advance(f"{np.mean(progress.scores[-1]):.4g}")
     except KeyboardInterrupt:
         interrupted = True
         if progress is None:
