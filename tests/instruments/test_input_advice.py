@@ -94,6 +94,7 @@ def test_predictions_that_do_not_change_are_said_for_free(digits):
             ]
         ),
     ],
+    ids=["rescaling", "with an offset", "normalization", "nested", "a function", "augmented"],
 )
 def test_a_model_that_scales_its_input_itself(digits, layer):
     model = linear(digits, 1.0, layer())
@@ -108,7 +109,9 @@ def test_a_model_that_scales_its_input_itself(digits, layer):
 
 
 @pytest.mark.parametrize(
-    "scaled", [lambda x: x / 127.5 - 1, lambda x: (x - 127.5) / 127.5, lambda x: x * (1 / 255)]
+    "scaled",
+    [lambda x: x / 127.5 - 1, lambda x: (x - 127.5) / 127.5, lambda x: x * (1 / 255)],
+    ids=["divided first", "less the mean first", "multiplied"],
 )
 def test_a_model_that_scales_its_input_by_operations(scaled):
     x = keras.Input((28, 28, 1))
@@ -118,7 +121,11 @@ def test_a_model_that_scales_its_input_by_operations(scaled):
     assert len(ls.activations(model, "digits:3", input_range=(0, 255)).notes) == 1
 
 
-@pytest.mark.parametrize("first", [lambda x: x * 0, lambda x: x - 0.5, lambda x: x * 0.2])
+@pytest.mark.parametrize(
+    "first",
+    [lambda x: x * 0, lambda x: x - 0.5, lambda x: x * 0.2],
+    ids=["nothing", "moved", "a fifth"],
+)
 def test_a_function_that_does_not_scale_pixels_is_no_sign(digits, first):
     model = linear(digits, 1.0, keras.layers.Lambda(first))
     assert not any("itself" in note for note in ls.activations(model, "digits:3").notes)

@@ -68,6 +68,7 @@ def refused(path: Path, **how: Any) -> str:
         lambda: MLPClassifier((5,), tol=1e9, random_state=np.random.RandomState(1)).fit(X, Y),
         lambda: fitted(make_pipeline(StandardScaler(), MLPClassifier((5,)))),
     ],
+    ids=["adam", "early stopping", "lbfgs", "regressor", "words", "random state", "pipeline"],
 )
 def test_a_skops_file_of_a_perceptron_opens_without_trust(
     skops: Any, tmp_path: Path, make: Callable[[], Any]
@@ -147,6 +148,7 @@ def test_a_skops_file_that_would_run_code_runs_none(skops: Any, tmp_path: Path) 
         (lambda d: d.update(__loader__="NoNode"), "can't be opened as a .skops file"),
         (lambda d: d.update(protocol=10**9), "can't be opened as a .skops file"),
     ],
+    ids=["nothing", "a number", "an unknown node", "a later protocol"],
 )
 def test_a_damaged_skops_file_is_one_sentence(
     skops: Any, tmp_path: Path, edit: Callable[[dict[str, Any]], None], said: str

@@ -150,7 +150,7 @@ def test_whatever_is_changed_is_put_back_in_place(changes: list[Any]) -> None:
     assert all(one is other for one, other in zip(lists, now, strict=True))
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", CHANGES, ids=map(str, range(len(CHANGES))))
 def test_a_change_is_noticed(change: Any) -> None:
     thing = _made()
     del thing.array, thing.generator, thing.python  # of which nothing tells but a copy
@@ -206,13 +206,14 @@ def test_what_refers_to_the_root_is_told() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda held: held.update(b=[]),  # equal, and another list
-        lambda held: held.update(a=True),  # equal, and another number
-        lambda held: held.__setitem__("d", held.pop("c")),  # renamed
-        lambda held: held.__setitem__("b", held.pop("b")),  # moved to the end
+        lambda held: held.update(b=[]),
+        lambda held: held.update(a=True),
+        lambda held: held.__setitem__("d", held.pop("c")),
+        lambda held: held.__setitem__("b", held.pop("b")),
         lambda held: held.clear(),
         lambda held: held.update(d=1),
     ],
+    ids=["an equal list", "an equal number", "renamed", "moved to the end", "empty", "one more"],
 )
 def test_a_dict_with_other_keys_or_other_objects_is_another(kind: Any, change: Any) -> None:
     held = kind(a=1, b=[], c="text")

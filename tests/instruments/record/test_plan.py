@@ -114,7 +114,7 @@ def test_a_budget(text: object, expected: float | None) -> None:
     assert read_budget(text) == expected
 
 
-@pytest.mark.parametrize("bad", ["", "much", "-1 GB", 0, -3, True, "0", [], "2 XB"])
+@pytest.mark.parametrize("bad", ["", "much", "-1 GB", 0, -3, True, "0", [], "2 XB"], ids=repr)
 def test_no_budget(bad: object) -> None:
     with pytest.raises(InputError, match="pass a number of bytes, a size such as '2 GB', or None"):
         read_budget(bad)

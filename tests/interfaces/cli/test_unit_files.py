@@ -89,7 +89,14 @@ def graded(**changes):
         lambda text: {"history": np.zeros((4, 2))},
         lambda text: {"history": np.zeros((0, 1))},
     ],
-)
+    ids=[
+        "settings in a list", "other settings", "a grade with a colour", "a grade without a note",
+        "a grade of a word", "a grade of nothing", "grades in a table", "grades that are numbers",
+        "two grades", "two axes", "axes that are a number", "notes that are numbers",
+        "notes that are no JSON", "a smaller image", "an image of words", "an image of nothing",
+        "a history in a row", "a history of two", "no history",
+    ],
+)  # fmt: skip
 def test_a_file_of_something_else_is_as_if_it_were_not_there(tmp_path, foreign):
     files = files_in(tmp_path)
     for number in (3, 4):

@@ -79,7 +79,11 @@ def test_units_are_called_units() -> None:
     assert sheet(ACTS, "dense").figure().axes[0].get_xlabel() == "unit"
 
 
-@pytest.mark.parametrize("view", [lambda: across(ACTS, 1), lambda: pages(ACTS, min_size=(5, 5))[0]])
+@pytest.mark.parametrize(
+    "view",
+    [lambda: across(ACTS, 1), lambda: pages(ACTS, min_size=(5, 5))[0]],
+    ids=["across", "pages"],
+)
 def test_titled_pictures_have_their_titles_above_them(view: Any) -> None:
     panel = view()
     axes = panel.figure().axes[0]

@@ -35,7 +35,11 @@ def test_a_saved_picture_carries_its_provenance(tmp_path: Path) -> None:
         }
 
 
-@pytest.mark.parametrize("view", [lambda a: sheet(a, "conv"), lambda a: across(a, 1), None])
+@pytest.mark.parametrize(
+    "view",
+    [lambda a: sheet(a, "conv"), lambda a: across(a, 1), None],
+    ids=["sheet", "across", "pages"],
+)
 def test_digests_are_computed_only_when_a_picture_is_saved(view: Any, tmp_path: Path) -> None:
     calls: list[int] = []
 

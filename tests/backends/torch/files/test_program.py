@@ -477,7 +477,11 @@ def test_a_compiled_package_is_refused(program: Any, tmp_path: Path) -> None:
         (lambda r: r.update({"archive_version": b"9"}), "can't open"),
         (lambda r: r.update({"../../evil": b""}), "outside the folder"),
     ],
-)
+    ids=[
+        "no program", "two programs", "half a JSON", "a list", "a deep JSON", "an empty JSON",
+        "no weight", "a short weight", "a later version", "a way out",
+    ],
+)  # fmt: skip
 def test_a_damaged_program_is_one_sentence(
     program: Any, tmp_path: Path, change: Callable[[dict[str, bytes]], None], message: str
 ) -> None:

@@ -30,7 +30,7 @@ EVERY = [
         for colours in (None, PHOTOGRAPHS)
     ),
 ]
-every = pytest.mark.parametrize("made", EVERY, ids=lambda made: repr(made)[:30])
+every = pytest.mark.parametrize("made", EVERY, ids=repr)
 WEIGHTS = np.random.default_rng(7).normal(size=(2, 5, 6, 3)).astype(np.float32)
 
 
@@ -125,9 +125,7 @@ def test_gradients_reach_every_parameter(made: Parameterization) -> None:
     assert (np.abs(found) > 0).all()
 
 
-@pytest.mark.parametrize(
-    "made", [made for made in EVERY if made.bounds == "clip"], ids=lambda made: repr(made)[:30]
-)
+@pytest.mark.parametrize("made", [made for made in EVERY if made.bounds == "clip"], ids=repr)
 def test_gradients_pass_where_the_range_ends(made: Parameterization) -> None:
     """A plain clip would hold a pixel fast that is as bright as can be."""
     inside = made.params(drawn(0, (5, 6, 3), 0.9))
