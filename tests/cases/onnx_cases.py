@@ -36,13 +36,13 @@ def model(
 
 
 def node(op: str, inputs: str, outputs: str, name: str = "", **attributes: Any) -> Any:
-    """A node; ``inputs`` and ``outputs`` are names, commas between them."""
+    """Return a node; ``inputs`` and ``outputs`` are names, commas between them."""
     taken, given = inputs.split(",") if inputs else [], outputs.split(",")
     return helper.make_node(op, taken, given, name=name, **attributes)
 
 
 def mlp() -> Any:
-    """The reference network: one kernel stored as Gemm's transB wants it."""
+    """Return the reference network: one kernel stored as Gemm's transB wants it."""
     (first, second), (b0, b1) = reference.MLP_KERNELS, reference.MLP_BIASES
     return model(
         [
@@ -58,7 +58,7 @@ def mlp() -> Any:
 
 
 def cnn() -> Case:
-    """The reference CNN, channels first, its weights listed among the inputs as they once were."""
+    """Return the reference CNN, channels first, its weights listed among the inputs."""
     w = reference.cnn_weights()
     kernel = w["conv/kernel"].transpose(3, 2, 0, 1).copy()
     # The flattening here goes through the channels first: so must the dense kernel.
@@ -91,7 +91,7 @@ def cnn() -> Case:
 
 
 def names() -> Case:
-    """No name, the same name twice, a name that a number would make, and a constant between."""
+    """Have no name, the same name twice, one that a number would make, and a constant."""
     graph = model(
         [
             node("Relu", "x", "a"),
@@ -110,7 +110,7 @@ def names() -> Case:
 
 
 def lstm() -> Case:
-    """Several outputs, the first of them not asked for in one of the two nodes."""
+    """Have several outputs, the first of them not asked for in one of the two nodes."""
     rng = np.random.default_rng(0)
     weights = {
         "w": rng.normal(size=(1, 8, 3)).astype(np.float32),
@@ -141,7 +141,7 @@ def lstm() -> Case:
 
 
 def loop() -> Case:
-    """A loop and a branch: what they return is seen, what runs in them is said."""
+    """Loop and branch: what they return is seen, what runs in them is noted."""
     body = helper.make_graph(
         [
             node("Identity", "go", "go_on"),
@@ -180,7 +180,7 @@ def loop() -> Case:
 
 
 def several() -> Case:
-    """Several inputs, one a number without axes, one of bools; several outputs."""
+    """Have several inputs, one a number without axes, one of bools; several outputs."""
     graph = model(
         [
             node("Where", "mask,x,zero", "kept", "mask_out"),
@@ -205,7 +205,7 @@ def several() -> Case:
 
 
 def sequences() -> Case:
-    """Lists are no arrays: what makes one is left out, what is read from it is seen."""
+    """Make a list, which is no array and left out; what is read from it is seen."""
     graph = model(
         [
             node("SequenceConstruct", "x,x", "list", "collect"),
@@ -221,7 +221,7 @@ def sequences() -> Case:
 
 
 def attention() -> Case:
-    """Queries, keys and values, as exported from the code of a transformer."""
+    """Attend with queries, keys and values, as exported from the code of a transformer."""
     rng = np.random.default_rng(1)
     weights = {n: rng.normal(size=(4, 4)).astype(np.float32) for n in ("wq", "wk", "wv")}
     split = {"heads": np.array([0, 0, 2, 2], np.int64), "joined": np.array([0, 0, -1], np.int64)}
@@ -257,7 +257,7 @@ def attention() -> Case:
 
 
 def channels_last() -> Case:
-    """What is made from a Keras model: transposed before and after what convolves."""
+    """Transpose before and after what convolves, as what is made from a Keras model does."""
     rng = np.random.default_rng(2)
     graph = model(
         [
@@ -276,7 +276,7 @@ def channels_last() -> Case:
 
 
 def training_mode() -> Case:
-    """Exported as for training: it runs as for inference all the same."""
+    """Have nodes as for training: the graph runs as for inference all the same."""
     two = np.full(2, 2, np.float32)
     graph = model(
         [

@@ -40,8 +40,8 @@ class TestOnnx(BackendContract):
         session = ort.InferenceSession(proto.SerializeToString())
         names = [given.name for given in session.get_inputs()]
         feeds = x if isinstance(x, dict) else {names[0]: x}
-        found = session.run(None, feeds)
-        return found[0] if len(found) == 1 else found
+        outputs = session.run(None, feeds)
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def state(self, model: Any) -> Any:
         return getattr(model, "proto", model).SerializeToString(deterministic=True)

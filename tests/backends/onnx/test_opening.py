@@ -30,7 +30,7 @@ from layerscope.testing import reference
 
 
 def wide() -> Any:
-    """A model whose kernel is large enough to be kept elsewhere."""
+    """Return a model whose kernel is large enough to be kept elsewhere."""
     kernel = np.arange(64 * 32, dtype=np.float32).reshape(64, 32) / 1000
     return model(
         [node("MatMul", "x,kernel", "y", "dense")],
@@ -41,7 +41,7 @@ def wide() -> Any:
 
 
 def outside(path: Path, location: str = "weights.bin") -> Any:
-    """The same, with its kernel said to be in another file."""
+    """Return the same, with its kernel in another file."""
     proto = wide()
     tensor = proto.graph.initializer[0]
     (path.parent / "weights.bin").write_bytes(tensor.raw_data)
@@ -58,10 +58,10 @@ def test_where_a_model_came_from_is_said(real: Path) -> None:
 
 
 def test_a_model_shows_what_it_takes_and_gives(tmp_path: Path) -> None:
-    found = ls.load_model(saved(onnx_cases.cnn().model, tmp_path / "net.onnx"))
+    opened = ls.load_model(saved(onnx_cases.cnn().model, tmp_path / "net.onnx"))
     expected = "<OnnxModel 'net': opset 8, 5 nodes, x (None, 1, 6, 8) → y (None, 3)>"
-    assert repr(found) == expected
-    assert isinstance(found.proto, onnx.ModelProto)
+    assert repr(opened) == expected
+    assert isinstance(opened.proto, onnx.ModelProto)
 
 
 def test_weights_in_files_beside_the_model(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_link_to_another_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "said"),
+    ("entries", "message"),
     [
         ({"location": "absent"}, "'absent', which is not there"),
         ({"offset": "-8"}, "truncated, or belongs to another model"),
@@ -111,7 +111,7 @@ def test_a_link_to_another_folder_is_refused(tmp_path: Path) -> None:
         ({"length": "1000000000000"}, "truncated, or belongs to another model"),
     ],
 )
-def test_weights_that_are_not_there(tmp_path: Path, entries: dict[str, str], said: str) -> None:
+def test_weights_that_are_not_there(tmp_path: Path, entries: dict[str, str], message: str) -> None:
     path = tmp_path / "net.onnx"
     proto = outside(path)
     tensor = proto.graph.initializer[0]
@@ -119,7 +119,7 @@ def test_weights_that_are_not_there(tmp_path: Path, entries: dict[str, str], sai
     for key, text in ({"location": "weights.bin"} | entries).items():
         tensor.external_data.add(key=key, value=text)
     saved(proto, path)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         ls.load_model(path)
     with pytest.raises(ModelError, match="pass the path of the model"):
         ls.describe(proto)
@@ -202,20 +202,20 @@ BROKEN: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "said"), BROKEN, ids=[make.__name__ for make, _ in BROKEN])
+@pytest.mark.parametrize(("make", "message"), BROKEN, ids=[make.__name__ for make, _ in BROKEN])
 def test_what_is_wrong_with_a_model_is_one_sentence(
-    tmp_path: Path, make: Callable[[], Any], said: str
+    tmp_path: Path, make: Callable[[], Any], message: str
 ) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(make().SerializeToString())
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(ModelError, match=message) as caught:
         ls.load_model(path)
     assert "net.onnx" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"ir_version: 8\ngraph { }\n", "truncated, damaged or no ONNX file"),
@@ -224,10 +224,10 @@ def test_what_is_wrong_with_a_model_is_one_sentence(
         (b"\x08\x08", "holds no ONNX graph"),
     ],
 )
-def test_what_is_no_model_is_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
+def test_what_is_no_model_is_one_sentence(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         ls.load_model(path)
 
 
@@ -250,10 +250,10 @@ def test_a_tensor_that_would_be_huge_is_not_made(tmp_path: Path) -> None:
     nodes = [node("ConstantOfShape", "size", "b", "big"), node("Add", "x,b", "y", "add")]
     size = {"size": np.array([10**14], np.int64)}
     path = saved(model(nodes, [value("x", [1])], [value("y", None)], size), tmp_path / "net.onnx")
-    found = ls.load_model(path)
-    assert [layer.address for layer in ls.describe(found)] == ["add"]
+    opened = ls.load_model(path)
+    assert [layer.address for layer in ls.describe(opened)] == ["add"]
     with pytest.raises(LayerscopeError, match="ONNX Runtime") as caught:
-        ls.activations(found, np.ones(1, np.float32))
+        ls.activations(opened, np.ones(1, np.float32))
     assert "\n" not in str(caught.value)
 
 
@@ -262,10 +262,10 @@ def test_nodes_in_no_order_are_put_in_order(tmp_path: Path) -> None:
     nodes = list(proto.graph.node)
     del proto.graph.node[:]
     proto.graph.node.extend(nodes[::-1])
-    found = ls.load_model(saved(proto, tmp_path / "net.onnx"))
-    acts = ls.activations(found, reference.MLP_INPUT)
+    opened = ls.load_model(saved(proto, tmp_path / "net.onnx"))
+    acts = ls.activations(opened, reference.MLP_INPUT)
     np.testing.assert_array_equal(acts["y"], reference.MLP_ACTIVATIONS[-1])
-    assert "Repaired: its nodes were put into an order" in str(ls.describe(found))
+    assert "Repaired: its nodes were put into an order" in str(ls.describe(opened))
 
 
 def test_an_architecture_is_not_wanted(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_damaged_files_open_or_get_one_sentence(data: st.DataObject) -> None:
 
 
 def damaged(draw: Callable[[Any], Any]) -> bytes:
-    """A small model with some of its bytes changed, cut off or put in."""
+    """Return a small model with some of its bytes changed, cut off or put in."""
     content = bytearray(_SEEDS[draw(st.integers(0, len(_SEEDS) - 1))])
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, max(len(content) - 1, 0)))
@@ -297,20 +297,20 @@ def damaged(draw: Callable[[Any], Any]) -> bytes:
 
 
 def check_opens_or_says_why(content: bytes, run: bool = False) -> None:
-    """A model that can be described, or one sentence; ``run``: that can be run, too."""
-    said = ""
+    """Check that a model can be described, with ``run`` also run, or that one sentence says why."""
+    message = ""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
         path.write_bytes(content)
         try:
-            found = ls.load_model(path)
-            ls.describe(found)
-            ls.weights(found)
+            opened = ls.load_model(path)
+            ls.describe(opened)
+            ls.weights(opened)
             if run:
-                ls.activations(found, reference.MLP_INPUT)
+                ls.activations(opened, reference.MLP_INPUT)
         except LayerscopeError as error:
-            said = str(error)
-    assert "\n" not in said
+            message = str(error)
+    assert "\n" not in message
 
 
 _SEEDS = [case().model.SerializeToString() for case in (onnx_cases.cnn, onnx_cases.loop)]
@@ -340,7 +340,7 @@ def test_damaged_models_that_open_run_or_get_one_sentence() -> None:
 
 
 def calling(levels: int, width: int, last: str = "Relu") -> Any:
-    """A model of functions, each of which calls the next one ``width`` times."""
+    """Return a model of functions, each of which calls the next one ``width`` times."""
     proto = model(
         [node("F0", "x", "y", domain="own")], [value("x", ["n", 4])], [value("y", ["n", 4])],
         domains=["own"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from layerscope.backends.onnx.nodes import Node
+from layerscope.backends.onnx.nodes import OnnxNode
 from layerscope.core.axes import named_axes
 from layerscope.core.network import Shape
 
@@ -35,9 +35,9 @@ _SCORES: Axes = ("sample", "head", "query", "key")
 
 
 def value_axes(
-    nodes: Sequence[Node], inputs: Mapping[str, Shape | None], shapes: Mapping[str, Shape]
+    nodes: Sequence[OnnxNode], inputs: Mapping[str, Shape | None], shapes: Mapping[str, Shape]
 ) -> dict[str, Axes]:
-    """The names of the axes of every value whose number of axes is known, by the value's name."""
+    """Return the axes' names of every value of known rank, by the value's name."""
     axes: dict[str, Axes] = {}
     makers = {name: node for node in nodes for name in node.outputs}
     for node in nodes:
@@ -60,7 +60,10 @@ def value_axes(
 
 
 def _state(
-    node: Node, makers: Mapping[str, Node], shapes: Mapping[str, Shape], axes: dict[str, Axes]
+    node: OnnxNode,
+    makers: Mapping[str, OnnxNode],
+    shapes: Mapping[str, Shape],
+    axes: dict[str, Axes],
 ) -> None:
     """Name what the operator itself says how it is laid out."""
     if node.op in MAPS:
@@ -87,8 +90,8 @@ def _state(
             axes |= dict(zip(product.sources, (_BY_HEAD, _KEYS), strict=True))
 
 
-def _scores(name: str, makers: Mapping[str, Node]) -> tuple[list[str], Node] | None:
-    """The values from a product of queries and keys to this one, by way of a softmax."""
+def _scores(name: str, makers: Mapping[str, OnnxNode]) -> tuple[list[str], OnnxNode] | None:
+    """Return the values from a product of queries and keys to this one, by way of a softmax."""
     chain, softmax = [], False
     while (node := makers.get(name)) is not None:
         chain.append(name)
@@ -101,7 +104,7 @@ def _scores(name: str, makers: Mapping[str, Node]) -> tuple[list[str], Node] | N
     return None
 
 
-def _back(node: Node, shapes: Mapping[str, Shape], axes: dict[str, Axes]) -> None:
+def _back(node: OnnxNode, shapes: Mapping[str, Shape], axes: dict[str, Axes]) -> None:
     """Name what goes in as what comes out is named."""
     out = axes.get(node.outputs[0])
     if out is None or node.op in MAPS or node.op in RECURRENT:
@@ -116,24 +119,26 @@ def _back(node: Node, shapes: Mapping[str, Shape], axes: dict[str, Axes]) -> Non
             axes[name] = out
 
 
-def _on(node: Node, shapes: Mapping[str, Shape], axes: dict[str, Axes], batch: int | None) -> None:
+def _on(
+    node: OnnxNode, shapes: Mapping[str, Shape], axes: dict[str, Axes], batch: int | None
+) -> None:
     """Name what comes out."""
     for i, name in enumerate(node.outputs):
         shape = shapes.get(name)
         if shape is None or name in axes:
             continue
-        found = None if i and node.op in _RESHAPING else _passed_on(node, shape, shapes, axes)
-        if found is None or len(found) != len(shape):
+        named = None if i and node.op in _RESHAPING else _passed_on(node, shape, shapes, axes)
+        if named is None or len(named) != len(shape):
             samples = not node.counts and bool(shape) and shape[0] in (None, batch)
             layout: Any = "channels_first" if len(shape) >= 4 else "channels_last"
-            found = named_axes(shape, layout=layout, has_samples=samples)
-        axes[name] = found
+            named = named_axes(shape, layout=layout, has_samples=samples)
+        axes[name] = named
 
 
 def _passed_on(
-    node: Node, shape: Shape, shapes: Mapping[str, Shape], axes: Mapping[str, Axes]
+    node: OnnxNode, shape: Shape, shapes: Mapping[str, Shape], axes: Mapping[str, Axes]
 ) -> Axes | None:
-    """The axes of a value as they follow from the node's inputs; None where they don't."""
+    """Return the axes of a value as they follow from the node's inputs; None if they don't."""
     rule = _RULES.get(node.op)
     source = axes.get(node.main)
     if rule is not None and source is not None and node.sources:
@@ -143,31 +148,31 @@ def _passed_on(
     return next((axes[s] for s in node.sources if len(axes.get(s, ())) == len(shape)), None)
 
 
-def _order(node: Node, rank: int) -> list[int] | None:
+def _order(node: OnnxNode, rank: int) -> list[int] | None:
     if node.op != "Transpose":
         return None
     order = list(node.attributes.get("perm") or range(rank)[::-1])
     return order if sorted(order) == list(range(rank)) else None
 
 
-def _transpose(node: Node, source: Axes, shape: Shape, _: Shape) -> Axes | None:
+def _transpose(node: OnnxNode, source: Axes, shape: Shape, _: Shape) -> Axes | None:
     order = _order(node, len(source))
     return tuple(source[i] for i in order) if order else None
 
 
-def _product(node: Node, source: Axes, shape: Shape, _: Shape) -> Axes | None:
-    """What a dense layer returns: the last axis is one of units."""
+def _product(node: OnnxNode, source: Axes, shape: Shape, _: Shape) -> Axes | None:
+    """Return the axes of what a dense layer returns: the last is one of units."""
     if len(shape) != len(source) or len(shape) < 2 or len(node.sources) > 1:
         return None
     return (*source[:-1], "unit" if len(shape) == 2 else "channel")
 
 
-def _flatten(node: Node, source: Axes, shape: Shape, _: Shape) -> Axes | None:
+def _flatten(node: OnnxNode, source: Axes, shape: Shape, _: Shape) -> Axes | None:
     return ("sample", "unit") if source[:1] == ("sample",) else None
 
 
-def _reshape(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | None:
-    """The axes in front that keep their lengths keep their names; the rest may be merged."""
+def _reshape(node: OnnxNode, source: Axes, shape: Shape, before: Shape) -> Axes | None:
+    """Return the names of the axes in front that keep their lengths; the rest may be merged."""
     if shape == before and None not in shape[1:]:
         return source
     if len(shape) == 2 and source[:1] == ("sample",):
@@ -181,8 +186,8 @@ def _reshape(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | No
     return None
 
 
-def _gather(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | None:
-    """A slice of the first input, or a table looked up by whole numbers."""
+def _gather(node: OnnxNode, source: Axes, shape: Shape, before: Shape) -> Axes | None:
+    """Return the axes of a slice of the first input, or of a table looked up by numbers."""
     axis = int(node.attributes.get("axis", 0))
     if node.main != node.inputs[0]:  # the table is constant: an embedding
         named = tuple("position" if name in ("unit", "channel") else name for name in source)
@@ -193,8 +198,8 @@ def _gather(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | Non
     return source if len(shape) == len(source) else None
 
 
-def _squeeze(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | None:
-    """Without some of the axes: those that were named, or all of length 1."""
+def _squeeze(node: OnnxNode, source: Axes, shape: Shape, before: Shape) -> Axes | None:
+    """Return the axes without those that were named, or without all of length 1."""
     named = node.attributes.get("axes") or node.constants.get(1)
     gone = {int(i) % len(source) for i in named} if named is not None and source else None
     if gone is None:
@@ -206,20 +211,20 @@ def _squeeze(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | No
     return None
 
 
-def _unsqueeze(node: Node, source: Axes, shape: Shape, before: Shape) -> Axes | None:
+def _unsqueeze(node: OnnxNode, source: Axes, shape: Shape, before: Shape) -> Axes | None:
     if node.counts or len(shape) < 3:
         return None
     return named_axes(shape, layout="channels_last", has_samples=source[:1] == ("sample",))
 
 
 def _shortened(axes: Axes) -> Axes:
-    """A vector is one of units, whatever map its values were the channels of."""
+    """Return the axes with a vector's named ``unit``, whatever map it was the channels of."""
     if len(axes) == 2 and axes[0] == "sample":
         return ("sample", "unit")
     return axes
 
 
-_RULES: dict[str, Callable[[Node, Axes, Shape, Shape], Axes | None]] = {
+_RULES: dict[str, Callable[[OnnxNode, Axes, Shape, Shape], Axes | None]] = {
     "Transpose": _transpose, "MatMul": _product, "Gemm": _product, "Flatten": _flatten,
     "Reshape": _reshape, "Gather": _gather, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
     **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceSum", "ReduceMin", "ReduceL2", "ArgMax",
@@ -228,7 +233,7 @@ _RULES: dict[str, Callable[[Node, Axes, Shape, Shape], Axes | None]] = {
 
 
 def _of_input(shape: Shape) -> Axes:
-    """An input that no layer says anything about: images as PyTorch has them, else as Keras."""
+    """Return the axes of an input that no layer tells of: images as in PyTorch, or as in Keras."""
     if len(shape) >= 4:
         colours = (1, 3, 4)
         last = shape[1] not in colours and shape[-1] in colours

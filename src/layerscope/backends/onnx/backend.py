@@ -18,7 +18,7 @@ from layerscope.backends.base import Run
 from layerscope.backends.onnx import run as onnx_run
 from layerscope.backends.onnx.axes import Axes
 from layerscope.backends.onnx.model import OnnxModel
-from layerscope.backends.onnx.tree import FRAMEWORK, Graph, analyse, graph_of, takes_one
+from layerscope.backends.onnx.tree import FRAMEWORK, OnnxGraph, analyse, graph_of, takes_one
 from layerscope.backends.onnx.weights import named
 from layerscope.backends.structure import name_bytes
 from layerscope.backends.turns import in_turn
@@ -39,7 +39,7 @@ class OnnxBackend:
     """
 
     def __init__(self, model: Any) -> None:
-        self._graph: Graph = _graph(model)
+        self._graph: OnnxGraph = _graph(model)
 
     @property
     def framework(self) -> str:
@@ -48,17 +48,17 @@ class OnnxBackend:
 
     @in_turn
     def describe(self) -> Network:
-        """The layers in order; the graph knows them all, and most of their shapes."""
+        """Return the layers in order; the graph knows them all, and most of their shapes."""
         return self._graph.described[0]
 
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
-        """What the model expects, without the weights that old models list among their inputs."""
+        """Return what the model expects, without the weights that old models list as inputs."""
         return self._graph.specs()
 
     @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
-        """Read ``layers=``; a value's own name in the graph serves as an address, too."""
+        """Read ``layers=``; a value's name in the graph serves as an address, too."""
         if layers is None:
             return select(None, lambda _: None)
         items = list(layers) if isinstance(layers, list | tuple | set | frozenset) else [layers]
@@ -68,7 +68,7 @@ class OnnxBackend:
 
     @in_turn
     def run(self, x: Any, selection: Selection) -> Run:
-        """One forward pass; none over what leads to no value that was selected."""
+        """Run one forward pass; none over what leads to no value that was selected."""
         graph = self._graph
         feeds = self._feeds(x)
         described, axes = graph.described
@@ -83,8 +83,8 @@ class OnnxBackend:
         passes = [onnx_run.run(graph, names, batch) for batch in batches]
         shapes = {n: v.shape for n, v in (passes[0] | batches[0]).items() if _is_array(v)}
         network, axes = graph.network(shapes)
-        found, differ = _joined(passes, names, axes)
-        lost = [address for address, name in kept.items() if not _is_array(found.get(name))]
+        values, differ = _joined(passes, names, axes)
+        lost = [address for address, name in kept.items() if not _is_array(values.get(name))]
         notes = list(network.notes)
         if len(passes) > 1:
             notes.append(f"the model takes one sample at a time: it was run {len(passes)} times")
@@ -95,39 +95,39 @@ class OnnxBackend:
             )
         return Run(
             replace(network, notes=tuple(notes)),
-            {a: self._array(n, found[n], axes) for a, n in kept.items() if a not in lost},
+            {a: self._array(n, values[n], axes) for a, n in kept.items() if a not in lost},
             {n: self._array(n, value, axes) for n, value in feeds.items()},
             graph.aliases,
-            _output([found.get(n) for n in graph.outputs]) if selection.everything else None,
+            _output([values.get(n) for n in graph.outputs]) if selection.everything else None,
         )
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
-        """The initializers that are weights, a copy of each, by their names in the file."""
+        """Return a copy of each initializer that is a weight, by their names in the file."""
         graph = self._graph
         axes = graph.described[1]
         arrays = {}
         for weight in graph.weights:
             node = graph.parts.nodes[weight.owner]
             out = axes.get(node.outputs[0])
-            arrays[weight.name] = named(weight, graph.light, graph.parts, node, out)
+            arrays[weight.name] = named(weight, graph.stripped, graph.parts, node, out)
         return arrays
 
     @in_turn
     def digest(self) -> str:
-        """SHA-256 over the names and values of the weights; over the graph without any."""
+        """Return SHA-256 over the names and values of the weights; over the graph without any."""
         digest = hashlib.sha256()
         weights = self.weights()
         for key, array in weights.items():
             digest.update(name_bytes(key))
             digest.update(np.ascontiguousarray(array.values).data)
         if not weights:
-            graph = self._graph.light.proto.graph
+            graph = self._graph.stripped.proto.graph
             digest.update(graph.SerializeToString(deterministic=True))
         return digest.hexdigest()
 
     def _feeds(self, x: Any) -> dict[str, Array]:
-        """An array for each input by name, in its type; they share no memory with the user's."""
+        """Return an array for each input by name, in its type; none shares the user's memory."""
         expected = self._graph.inputs
         names = ", ".join(map(repr, expected))
         if isinstance(x, Mapping):
@@ -169,7 +169,7 @@ class OnnxBackend:
         return NamedArray(value, named_as, {"dtype": was} if was else {})
 
 
-def _graph(model: Any) -> Graph:
+def _graph(model: Any) -> OnnxGraph:
     if isinstance(model, OnnxModel):
         return graph_of(model)
     if isinstance(model, onnx.ModelProto):
@@ -183,7 +183,7 @@ def _graph(model: Any) -> Graph:
 
 
 def _behind(session: Any) -> OnnxModel:
-    """The model that a session was made from: a session does not show its graph."""
+    """Return the model that a session was made from: a session does not show its graph."""
     path, held = getattr(session, "_model_path", None), getattr(session, "_model_bytes", None)
     try:
         if held is not None:
@@ -202,9 +202,9 @@ def _behind(session: Any) -> OnnxModel:
 
 
 def _batches(
-    graph: Graph, feeds: Mapping[str, Array], axes: Mapping[str, Axes]
+    graph: OnnxGraph, feeds: Mapping[str, Array], axes: Mapping[str, Axes]
 ) -> list[dict[str, Array]]:
-    """The inputs of each pass: one sample at a time where the model takes no more."""
+    """Return the inputs of each pass: one sample at a time where the model takes no more."""
     one = [name for name, value in graph.inputs.items() if takes_one(value, axes.get(name, ()))]
     counts = {len(feeds[name]) for name in one}
     if len(one) < len(feeds) or counts in ({1}, set()):
@@ -221,22 +221,22 @@ def _batches(
 def _joined(
     passes: list[dict[str, Any]], names: Iterable[str], axes: Mapping[str, Axes]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The values of all passes together, and the names of those that can't be."""
+    """Join the values of all passes; return also the names of those that can't be joined."""
     if len(passes) == 1:
         return passes[0], []
-    found, differ = {}, []
+    joined, differ = {}, []
     for name in names:
         parts = [values[name] for values in passes]
         where = axes.get(name, ())
         if not all(map(_is_array, parts)):
             continue
         if "sample" in where and len({len(where), *(part.ndim for part in parts)}) == 1:
-            found[name] = np.concatenate(parts, axis=where.index("sample"))
+            joined[name] = np.concatenate(parts, axis=where.index("sample"))
         elif all(np.array_equal(part, parts[0]) for part in parts):
-            found[name] = parts[0]
+            joined[name] = parts[0]
         else:
             differ.append(name)
-    return found, differ
+    return joined, differ
 
 
 def _is_array(value: Any) -> bool:
@@ -244,5 +244,5 @@ def _is_array(value: Any) -> bool:
 
 
 def _output(values: list[Any]) -> Any:
-    """One array, or a list in the order of the graph's outputs."""
+    """Return one array, or a list in the order of the graph's outputs."""
     return values[0] if len(values) == 1 else values

@@ -32,7 +32,7 @@ _MOST_AXES = 32
 
 
 def all_tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor in a graph: initializers, attributes, and those of graphs inside it."""
+    """Yield every tensor in a graph: initializers, attributes, and those of graphs inside."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
@@ -40,7 +40,7 @@ def all_tensors(graph: Any) -> Iterator[Any]:
 
 
 def node_tensors(nodes: Any) -> Iterator[Any]:
-    """Every tensor in the attributes of these nodes, and in graphs inside them."""
+    """Yield every tensor in the attributes of these nodes, and in graphs inside them."""
     for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
@@ -53,18 +53,18 @@ def node_tensors(nodes: Any) -> Iterator[Any]:
 
 
 def graphs_of(node: Any) -> list[Any]:
-    """The graphs that a node runs: a loop's body, a condition's branches."""
+    """Return the graphs that a node runs: a loop's body, a condition's branches."""
     graphs = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
     return graphs + [graph for attribute in node.attribute for graph in attribute.graphs]
 
 
 def is_external(tensor: Any) -> bool:
-    """Whether the values are kept in another file."""
+    """Return whether the values are kept in another file."""
     return bool(tensor.data_location == TensorProto.EXTERNAL)
 
 
 def type_name(data_type: int) -> str:
-    """``float32`` for FLOAT, ``bfloat16`` for BFLOAT16."""
+    """Return a type's name: ``float32`` for FLOAT, ``bfloat16`` for BFLOAT16."""
     names = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
     if data_type not in TensorProto.DataType.values():
         return "unknown"
@@ -72,7 +72,7 @@ def type_name(data_type: int) -> str:
 
 
 def nbytes_of(tensor: Any) -> int:
-    """What the values take in memory, as the tensor claims."""
+    """Return what the values take in memory, as the tensor claims."""
     count: int = math.prod(tensor.dims)
     if tensor.data_type in _BITS:
         bits: int = _BITS[tensor.data_type]
@@ -96,23 +96,23 @@ def check_tensor(tensor: Any, model: OnnxModel) -> None:
         data_file(tensor, model)
         return
     if tensor.HasField("raw_data"):
-        found, claimed, unit = len(tensor.raw_data), nbytes_of(tensor), "bytes"
+        held, claimed, unit = len(tensor.raw_data), nbytes_of(tensor), "bytes"
     else:
         field = onnx.helper.tensor_dtype_to_field(tensor.data_type)
         packed = tensor.data_type in _BITS
-        found = len(getattr(tensor, field))
+        held = len(getattr(tensor, field))
         claimed = nbytes_of(tensor) if packed else math.prod(tensor.dims)
         claimed *= 2 if tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128) else 1
         unit = "values"
-    if found != claimed:
+    if held != claimed:
         raise ModelError(
             f"{name} of shape {list(tensor.dims)} should hold {claimed:,} {unit}, and holds "
-            f"{found:,}."
+            f"{held:,}."
         )
 
 
 def data_file(tensor: Any, model: OnnxModel) -> tuple[Path, int]:
-    """The file that holds an external tensor, and where in it.
+    """Return the file that holds an external tensor, and where in it.
 
     Raises ModelError when that file is outside the model's own folder, is not there or too short.
     """
@@ -154,7 +154,7 @@ def data_file(tensor: Any, model: OnnxModel) -> tuple[Path, int]:
 
 
 def array_of(tensor: Any, model: OnnxModel) -> npt.NDArray[Any]:
-    """The values of a tensor that was checked; those in another file are mapped, not loaded."""
+    """Return the values of a checked tensor; those in another file are mapped, not loaded."""
     if not is_external(tensor):
         return np.asarray(onnx.numpy_helper.to_array(tensor))
     if tensor.data_type in _BITS:
@@ -168,7 +168,7 @@ def array_of(tensor: Any, model: OnnxModel) -> npt.NDArray[Any]:
 
 
 def inlined(tensor: Any, model: OnnxModel) -> Any:
-    """The same tensor, holding its values itself."""
+    """Return the same tensor, holding its values itself."""
     copy = TensorProto()
     copy.CopyFrom(tensor)
     if is_external(tensor):

@@ -57,7 +57,7 @@ def check_functions(proto: Any, label: str) -> None:
 
 
 def _called(nodes: Iterable[Any]) -> Iterator[_Name]:
-    """The operators, or functions, of the nodes and of those in graphs inside them."""
+    """Yield the operators, or functions, of the nodes and of those in graphs inside them."""
     for node in nodes:
         yield _domain(node.domain), str(node.op_type)
         for graph in graphs_of(node):

@@ -44,7 +44,7 @@ class OnnxModel:
 
 
 def opset_of(proto: Any) -> int:
-    """The version of ONNX' own set of operators that the model is written in; 0 for none."""
+    """Return the version of ONNX' operators that the model is written in; 0 for none."""
     return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 
 from layerscope.backends.onnx.data import graphs_of
-from layerscope.backends.onnx.light import Light, constant_of, inputs_of
+from layerscope.backends.onnx.stripped import StrippedModel, constant_of, inputs_of
 
 #: What it takes of its input is the shape alone.
 _COUNTING = frozenset({"Shape", "Size"})
@@ -24,7 +24,7 @@ _RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "Rando
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class OnnxNode:
     """One node that computes something from the model's inputs."""
 
     address: str
@@ -47,20 +47,20 @@ class Node:
 class Parts:
     """A graph, divided into what is constant and what is computed."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[OnnxNode, ...]
     constants: Mapping[str, Any]  #: by name: None, or the constant node that makes it
     values: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  #: of Constant nodes
 
 
-def divide(light: Light, inputs: Iterable[str]) -> Parts:
-    """The nodes in execution order, constants aside."""
-    names = _addresses(light.proto.graph.node, inputs)
-    sparse = {s.values.name for s in light.proto.graph.sparse_initializer}
-    constants: dict[str, Any] = dict.fromkeys([*light.tensors, *sparse])
+def divide(stripped: StrippedModel, inputs: Iterable[str]) -> Parts:
+    """Return the nodes in execution order, and the constants apart from them."""
+    names = _addresses(stripped.proto.graph.node, inputs)
+    sparse = {s.values.name for s in stripped.proto.graph.sparse_initializer}
+    constants: dict[str, Any] = dict.fromkeys([*stripped.tensors, *sparse])
     values: dict[str, npt.NDArray[Any]] = {}
     counted: set[str] = set()
     nodes = []
-    for address, proto in zip(names, light.proto.graph.node, strict=True):
+    for address, proto in zip(names, stripped.proto.graph.node, strict=True):
         needs = inputs_of(proto)
         if _is_constant(proto, needs, constants):
             constants |= dict.fromkeys(proto.output, proto)
@@ -76,9 +76,9 @@ def divide(light: Light, inputs: Iterable[str]) -> Parts:
         if counts:
             counted.update(proto.output)
         if any(proto.output):
-            small = _whole_numbers(proto.input, light, values)
+            small = _whole_numbers(proto.input, stripped, values)
             nodes.append(
-                Node(
+                OnnxNode(
                     address, proto.op_type, tuple(proto.input), tuple(proto.output), sources,
                     _attributes(proto), small, counts, tuple(_inside(proto, address)),
                 )
@@ -93,13 +93,13 @@ def _is_constant(proto: Any, needs: set[str], constants: Mapping[str, Any]) -> b
 
 
 def _addresses(nodes: Any, inputs: Iterable[str]) -> list[str]:
-    """The node's own name; its type and a number where it has none, or shares it with another."""
-    own = [node.name.strip().strip("/") for node in nodes]
+    """Return the nodes' names; for one without, or with another's, its type and a number."""
+    names = [node.name.strip().strip("/") for node in nodes]
     taken = {*inputs}
     addresses = []
-    reserved = set(own)
+    reserved = set(names)
     numbers: dict[str, itertools.count[int]] = {}
-    for node, name in zip(nodes, own, strict=True):
+    for node, name in zip(nodes, names, strict=True):
         number = next(numbers.setdefault(node.op_type, itertools.count()))
         if not name or name in taken:
             name = f"{name or node.op_type}_{number}"
@@ -113,29 +113,29 @@ def _addresses(nodes: Any, inputs: Iterable[str]) -> list[str]:
 
 
 def _whole_numbers(
-    names: Iterable[str], light: Light, values: Mapping[str, npt.NDArray[Any]]
+    names: Iterable[str], stripped: StrippedModel, values: Mapping[str, npt.NDArray[Any]]
 ) -> dict[int, npt.NDArray[Any]]:
-    """The constant shapes and axes among what a node takes, by position."""
-    found = {}
+    """Return the constant shapes and axes among what a node takes, by position."""
+    numbers = {}
     for position, name in enumerate(names):
         value = values.get(name)
-        if value is None and name in light.tensors and name not in light.lent:
-            value = light.array(name)
+        if value is None and name in stripped.tensors and name not in stripped.borrowed:
+            value = stripped.array(name)
         if value is not None and value.dtype == np.int64 and value.ndim <= 1:
-            found[position] = np.atleast_1d(value)
-    return found
+            numbers[position] = np.atleast_1d(value)
+    return numbers
 
 
 def _attributes(node: Any) -> dict[str, Any]:
-    """Numbers, strings and lists of them."""
+    """Return those attributes that are numbers, strings or lists of them."""
     kinds = onnx.AttributeProto
     plain = (kinds.INT, kinds.FLOAT, kinds.STRING, kinds.INTS, kinds.FLOATS, kinds.STRINGS)
-    found = {}
+    attributes = {}
     for attribute in node.attribute:
         if attribute.type in plain:
             value = onnx.helper.get_attribute_value(attribute)
-            found[attribute.name] = _text(value) if isinstance(value, bytes) else value
-    return found
+            attributes[attribute.name] = _text(value) if isinstance(value, bytes) else value
+    return attributes
 
 
 def _text(value: bytes) -> str:
@@ -143,7 +143,7 @@ def _text(value: bytes) -> str:
 
 
 def _inside(node: Any, address: str) -> Iterator[str]:
-    """The addresses that nodes in the graphs inside this one would have."""
+    """Yield the addresses that nodes in the graphs inside this one would have."""
     for graph in graphs_of(node):
         for name, inner in zip(_addresses(graph.node, ()), graph.node, strict=True):
             if inner.op_type != "Constant":

@@ -15,7 +15,7 @@ _LIMIT = 2**31  #: bytes: what one protobuf message can hold
 
 
 def open_file(request: Request) -> Any:
-    """The model in an ``.onnx`` file, as an OnnxModel.
+    """Return the model in an ``.onnx`` file, as an OnnxModel.
 
     Raises ModelError when it is damaged, no ONNX model, or keeps weights outside its own folder.
     """
@@ -30,7 +30,7 @@ def open_file(request: Request) -> Any:
     from layerscope.backends.onnx.model import opset_of
     from layerscope.backends.onnx.tree import graph_of
 
-    repairs = graph_of(model).light.repairs
+    repairs = graph_of(model).stripped.repairs
     proto = model.proto
     writer = " ".join(filter(None, (proto.producer_name.strip(), proto.producer_version.strip())))
     opset = opset_of(proto)

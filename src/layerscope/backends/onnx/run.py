@@ -20,14 +20,14 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto
 
-from layerscope.backends.onnx.light import Light, inputs_of
-from layerscope.backends.onnx.tree import Graph
+from layerscope.backends.onnx.stripped import StrippedModel, inputs_of
+from layerscope.backends.onnx.tree import OnnxGraph
 from layerscope.core.errors import InputError, ModelError
 
 Array = npt.NDArray[Any]
 
 _SESSIONS_REMEMBERED = 4
-_QUIET = 4  #: only what is fatal: errors are raised anyway, and said once
+_QUIET = 4  #: only what is fatal: errors are raised anyway
 _READ_AS = "__read_as"
 
 #: The types that NumPy lacks, and what they are read as.
@@ -43,7 +43,7 @@ _READABLE = {
 
 
 @dataclass(frozen=True)
-class _Session:
+class _GraphSession:
     session: Any
     needs: frozenset[str]
     weights: tuple[Any, ...]  #: they are borrowed, and must outlive the session
@@ -51,21 +51,21 @@ class _Session:
 
 @dataclass(frozen=True)
 class _Sessions:
-    recent: OrderedDict[frozenset[str], _Session] = field(default_factory=OrderedDict)
+    recent: OrderedDict[frozenset[str], _GraphSession] = field(default_factory=OrderedDict)
 
 
-_SESSIONS: weakref.WeakKeyDictionary[Graph, _Sessions] = weakref.WeakKeyDictionary()
+_SESSIONS: weakref.WeakKeyDictionary[OnnxGraph, _Sessions] = weakref.WeakKeyDictionary()
 
 
-def upcast(graph: Graph, name: str) -> str | None:
-    """The type of a value that is read as another; None for what is read as it is."""
+def upcast(graph: OnnxGraph, name: str) -> str | None:
+    """Return the type of a value that is read as another; None for what is read as it is."""
     value = graph.values.get(name)
-    found = _READABLE.get(value.data_type) if value is not None else None
-    return found[1] if found is not None else None
+    readable = _READABLE.get(value.data_type) if value is not None else None
+    return readable[1] if readable is not None else None
 
 
-def run(graph: Graph, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Any]:
-    """The named values, by one pass over the part of the graph that leads to them.
+def run(graph: OnnxGraph, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Any]:
+    """Compute the named values, by one pass over the part of the graph that leads to them.
 
     Raises
     ------
@@ -92,14 +92,14 @@ def run(graph: Graph, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[
     # ONNX Runtime raises a class of its own for each status that its C++ returns.
     except Exception as error:
         raise InputError(
-            f"ONNX Runtime can't run {graph.light.label} on this input: {_reason(error)}."
+            f"ONNX Runtime can't run {graph.stripped.label} on this input: {_reason(error)}."
         ) from error
     read = {n.removesuffix(_READ_AS): r for n, r in zip(ordered, results, strict=True)}
     return {name: given[name] if name in given else read[name] for name in names}
 
 
-def _session(graph: Graph, names: Sequence[str]) -> _Session:
-    """A session for these values, made where none is remembered."""
+def _session(graph: OnnxGraph, names: Sequence[str]) -> _GraphSession:
+    """Return a session for these values, made where none is remembered."""
     recent = _SESSIONS.setdefault(graph, _Sessions()).recent
     key = frozenset(names)
     if key not in recent:
@@ -110,30 +110,30 @@ def _session(graph: Graph, names: Sequence[str]) -> _Session:
     return recent[key]
 
 
-def _made(graph: Graph, names: Sequence[str]) -> _Session:
-    proto, lent = part_of(graph, names)
-    arrays = [np.ascontiguousarray(graph.light.array(name)) for name in lent]
+def _made(graph: OnnxGraph, names: Sequence[str]) -> _GraphSession:
+    proto, borrowed = part_of(graph, names)
+    arrays = [np.ascontiguousarray(graph.stripped.array(name)) for name in borrowed]
     weights = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = _QUIET
-    if lent:
-        options.add_external_initializers(lent, weights)
+    if borrowed:
+        options.add_external_initializers(borrowed, weights)
     try:
         session = ort.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # as above
         raise ModelError(
-            f"ONNX Runtime {ort.__version__} can't run {graph.light.label}: {_reason(error)}."
+            f"ONNX Runtime {ort.__version__} can't run {graph.stripped.label}: {_reason(error)}."
         ) from error
     needs = {value.name.removesuffix(_READ_AS) for value in proto.graph.input}
-    return _Session(session, frozenset(needs), (*arrays, *weights))
+    return _GraphSession(session, frozenset(needs), (*arrays, *weights))
 
 
-def part_of(graph: Graph, names: Iterable[str]) -> tuple[Any, list[str]]:
-    """The model cut down to what leads to these values, and the weights that it has to be lent."""
-    source = graph.light.proto
+def part_of(graph: OnnxGraph, names: Iterable[str]) -> tuple[Any, list[str]]:
+    """Cut the model down to what leads to these values; return also which weights it lacks."""
+    source = graph.stripped.proto
     needed = set(names)
     nodes = []
     for node in reversed(source.graph.node):
@@ -153,25 +153,25 @@ def part_of(graph: Graph, names: Iterable[str]) -> tuple[Any, list[str]]:
     part.sparse_initializer.extend(
         s for s in source.graph.sparse_initializer if s.values.name in needed
     )
-    lent = [name for name in graph.light.lent if name in needed]
-    part.initializer.extend(_stub(graph.light, name) for name in lent)
+    borrowed = [name for name in graph.stripped.borrowed if name in needed]
+    part.initializer.extend(_stub(graph.stripped, name) for name in borrowed)
     part.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     _make_readable(graph, part)
-    return proto, lent
+    return proto, borrowed
 
 
-def _stub(light: Light, name: str) -> Any:
-    """A tensor without values, in place of which ONNX Runtime takes the one that it is lent."""
-    tensor = light.tensors[name]
+def _stub(stripped: StrippedModel, name: str) -> Any:
+    """Return a tensor without values, in place of which ONNX Runtime takes a borrowed one."""
+    tensor = stripped.tensors[name]
     stub = TensorProto(name=name, data_type=tensor.data_type, dims=tensor.dims)
     stub.data_location = TensorProto.EXTERNAL
-    length = light.array(name).nbytes
-    for key, value in (("location", "lent"), ("offset", "0"), ("length", str(length))):
+    length = stripped.array(name).nbytes
+    for key, value in (("location", "borrowed"), ("offset", "0"), ("length", str(length))):
         stub.external_data.add(key=key, value=value)
     return stub
 
 
-def _make_readable(graph: Graph, part: Any) -> None:
+def _make_readable(graph: OnnxGraph, part: Any) -> None:
     """Convert at the borders what NumPy has no type for."""
     before = []
     for value in part.input:
@@ -196,7 +196,7 @@ def _make_readable(graph: Graph, part: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What ONNX Runtime says, without the names of its source files."""
+    """Return what ONNX Runtime says, without the names of its source files."""
     text = " ".join(str(error).split())
     unknown = re.search(r"(\S+:\S+?)\(-?\d+\) is not a registered function/op", text)
     if unknown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from layerscope.backends.onnx.data import type_name
-from layerscope.backends.onnx.nodes import Node
+from layerscope.backends.onnx.nodes import OnnxNode
 
 _NAMES = {
     "kernel_shape": "kernel", "strides": "stride", "pads": "padding", "dilations": "dilation",
@@ -21,9 +21,9 @@ _SILENT = {
 _FACTOR = ("Gemm", "LRN", "HardSigmoid", "RNN", "LSTM", "GRU")
 
 
-def settings_of(node: Node) -> dict[str, Any]:
-    """What matters to what a node computes, less defaults that say nothing."""
-    found: dict[str, Any] = {}
+def settings_of(node: OnnxNode) -> dict[str, Any]:
+    """Return what matters to what a node computes, less defaults that say nothing."""
+    settings: dict[str, Any] = {}
     for attribute, name in _NAMES.items():
         value = node.attributes.get(attribute)
         if value is None or (attribute == "alpha" and node.op in _FACTOR):
@@ -43,14 +43,14 @@ def settings_of(node: Node) -> dict[str, Any]:
         silent = _SILENT.get(name)
         if all(item == silent for item in (value if isinstance(value, tuple) else (value,))):
             continue
-        found[name] = value
+        settings[name] = value
     if node.op == "Reshape" and 1 in node.constants:
-        found["to"] = tuple(int(length) for length in node.constants[1])
-    return found
+        settings["to"] = tuple(int(length) for length in node.constants[1])
+    return settings
 
 
 def _padding(pads: list[int]) -> tuple[int, ...]:
-    """One number for each axis where both sides have the same."""
+    """Return one number for each axis where both sides have the same."""
     half = len(pads) // 2
     return tuple(pads[:half]) if pads[:half] == pads[half:] else tuple(pads)
 

@@ -18,10 +18,10 @@ import onnxruntime as ort
 
 from layerscope.backends.onnx.axes import Axes, value_axes
 from layerscope.backends.onnx.data import type_name
-from layerscope.backends.onnx.light import Light, lighten
 from layerscope.backends.onnx.model import OnnxModel
 from layerscope.backends.onnx.nodes import Parts, divide
 from layerscope.backends.onnx.settings import settings_of
+from layerscope.backends.onnx.stripped import StrippedModel, strip_weights
 from layerscope.backends.onnx.weights import Weight, weights_of
 from layerscope.core.errors import ModelError
 from layerscope.core.network import InputSpec, Layer, Network, Shape
@@ -29,7 +29,7 @@ from layerscope.core.network import InputSpec, Layer, Network, Shape
 FRAMEWORK = f"ONNX Runtime {ort.__version__}"
 
 _SHAPES_REMEMBERED = 4
-_GRAPHS: weakref.WeakKeyDictionary[Any, Graph] = weakref.WeakKeyDictionary()
+_GRAPHS: weakref.WeakKeyDictionary[Any, OnnxGraph] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class OnnxGraph:
     """One model, analysed."""
 
-    light: Light
+    stripped: StrippedModel
     parts: Parts
     inputs: Mapping[str, Value]
     outputs: tuple[str, ...]
@@ -57,7 +57,7 @@ class Graph:
     )
 
     def network(self, shapes: Mapping[str, Shape]) -> tuple[Network, Mapping[str, Axes]]:
-        """The layers, and the axes of all values, given the shapes that a pass has shown."""
+        """Return the layers, and the axes of all values, given the shapes that a pass has shown."""
         key = tuple(shapes.items())
         if key not in self._recent:
             known = {n: v.shape for n, v in self.values.items() if v.shape is not None}
@@ -66,7 +66,7 @@ class Graph:
             axes = value_axes(self.parts.nodes, inputs, known)
             layers = tuple(self._layers(known, axes))
             parameters = tuple(weight.parameter for weight in self.weights)
-            network = Network(self.light.name, FRAMEWORK, layers, parameters, self._notes())
+            network = Network(self.stripped.name, FRAMEWORK, layers, parameters, self._notes())
             self._recent[key] = network, axes
         self._recent.move_to_end(key)
         while len(self._recent) > _SHAPES_REMEMBERED:
@@ -85,7 +85,7 @@ class Graph:
         return {n: a for n, a in self.addresses.items() if n not in taken}
 
     def specs(self) -> tuple[InputSpec, ...]:
-        """What the model expects."""
+        """Return what the model expects."""
         axes = self.described[1]
         return tuple(_spec(name, value, axes.get(name, ())) for name, value in self.inputs.items())
 
@@ -115,7 +115,7 @@ class Graph:
                 parameters = ()
 
     def _notes(self) -> tuple[str, ...]:
-        """What is left out, in the words of the other backends."""
+        """Say what is left out, in the words of the other backends."""
         loops = [i for n in self.parts.nodes if n.op != "If" for i in n.inside]
         branches = [i for n in self.parts.nodes if n.op == "If" for i in n.inside]
         others = [
@@ -135,8 +135,8 @@ class Graph:
         )
 
 
-def graph_of(model: OnnxModel, key: Any = None) -> Graph:
-    """The model's graph, remembered for as long as the model lives.
+def graph_of(model: OnnxModel, key: Any = None) -> OnnxGraph:
+    """Return the model's graph, remembered for as long as the model lives.
 
     ``key`` is what it is remembered with: the model, or what the user passed in its place.
     """
@@ -147,26 +147,26 @@ def graph_of(model: OnnxModel, key: Any = None) -> Graph:
     return graph
 
 
-def analyse(model: OnnxModel) -> Graph:
-    """The model's graph, checked. Raises ModelError for whatever is wrong with it."""
-    light = lighten(model)
-    held = light.tensors.keys()
-    inputs = {v.name: _value(v.type) for v in light.proto.graph.input if v.name not in held}
+def analyse(model: OnnxModel) -> OnnxGraph:
+    """Check and analyse a model's graph. Raises ModelError for whatever is wrong with it."""
+    stripped = strip_weights(model)
+    held = stripped.tensors.keys()
+    inputs = {v.name: _value(v.type) for v in stripped.proto.graph.input if v.name not in held}
     for name, value in inputs.items():
         if value.data_type not in (0, *onnx.helper.get_all_tensor_dtypes()):
             raise ModelError(
-                f"{light.label} is damaged: its input {name!r} has no type that ONNX knows "
+                f"{stripped.label} is damaged: its input {name!r} has no type that ONNX knows "
                 f"({value.data_type})."
             )
-    parts = divide(light, inputs)
-    values = {**_inferred(light), **inputs}
-    outputs = tuple(value.name for value in light.proto.graph.output)
-    weights = tuple(weights_of(light, parts))
-    return Graph(light, parts, inputs, outputs, values, _addressed(parts, values), weights)
+    parts = divide(stripped, inputs)
+    values = {**_inferred(stripped), **inputs}
+    outputs = tuple(value.name for value in stripped.proto.graph.output)
+    weights = tuple(weights_of(stripped, parts))
+    return OnnxGraph(stripped, parts, inputs, outputs, values, _addressed(parts, values), weights)
 
 
-def _inferred(light: Light) -> dict[str, Value]:
-    proto = light.checkable()
+def _inferred(stripped: StrippedModel) -> dict[str, Value]:
+    proto = stripped.checkable()
     try:
         # Without propagating data: a tensor declared to have 10**12 values would be computed.
         graph = onnx.shape_inference.infer_shapes(proto).graph
@@ -177,7 +177,7 @@ def _inferred(light: Light) -> dict[str, Value]:
 
 
 def _addressed(parts: Parts, values: Mapping[str, Value]) -> dict[str, str]:
-    """Addresses by the names of values: the first of a node bears its name, others a number."""
+    """Return addresses by the names of values: a node's first bears its name, others a number."""
     addresses = {}
     for node in parts.nodes:
         first = True
@@ -201,7 +201,7 @@ def _value(type_proto: Any) -> Value:
 
 
 def takes_one(value: Value, axes: Axes) -> bool:
-    """Whether an input was written for one sample at a time."""
+    """Return whether an input was written for one sample at a time."""
     return value.shape is not None and axes[:1] == ("sample",) and value.shape[:1] == (1,)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.onnx.data import nbytes_of, type_name
-from layerscope.backends.onnx.light import Light
-from layerscope.backends.onnx.nodes import Node, Parts
+from layerscope.backends.onnx.nodes import OnnxNode, Parts
+from layerscope.backends.onnx.stripped import StrippedModel
 from layerscope.core.axes import NamedArray, carried
 from layerscope.core.network import Parameter
 
@@ -75,9 +75,9 @@ class Weight:
         return Parameter(self.name, self.shape, self.dtype, trainable, bias, self.nbytes)
 
 
-def weights_of(light: Light, parts: Parts) -> list[Weight]:
-    """Every weight, once: the first node that uses one owns it."""
-    found: dict[str, Weight] = {}
+def weights_of(stripped: StrippedModel, parts: Parts) -> list[Weight]:
+    """Return every weight, once: the first node that uses one owns it."""
+    weights: dict[str, Weight] = {}
     for index, node in enumerate(parts.nodes):
         for position, name in enumerate(node.inputs):
             if name not in parts.constants or node.op in _SILENT:
@@ -86,18 +86,27 @@ def weights_of(light: Light, parts: Parts) -> list[Weight]:
             if role is None and node.op in _ROLES:
                 continue
             for root, order in _roots(name, parts):
-                weight = _weight(light, parts, root, index, role or "other", order, node, position)
+                weight = _weight(
+                    stripped, parts, root, index, role or "other", order, node, position
+                )
                 if weight is not None:
-                    found.setdefault(root, weight)
-    return list(found.values())
+                    weights.setdefault(root, weight)
+    return list(weights.values())
 
 
 def _weight(
-    light: Light, parts: Parts, name: str, owner: int, role: str, order: Any, node: Node, at: int
+    stripped: StrippedModel,
+    parts: Parts,
+    name: str,
+    owner: int,
+    role: str,
+    order: Any,
+    node: OnnxNode,
+    at: int,
 ) -> Weight | None:
-    """The constant, if it is one that is learnt."""
-    if name in light.tensors:
-        tensor = light.tensors[name]
+    """Return the constant, if it is one that is learnt."""
+    if name in stripped.tensors:
+        tensor = stripped.tensors[name]
         shape, dtype, nbytes = tuple(tensor.dims), type_name(tensor.data_type), nbytes_of(tensor)
         at_least = 1
     elif name in parts.values:
@@ -116,7 +125,7 @@ def _weight(
 
 
 def _roots(name: str, parts: Parts, depth: int = 8) -> Iterator[tuple[str, Any]]:
-    """The constants that a constant is made from, and how their axes were permuted for it."""
+    """Yield the constants that a constant is made from, and how their axes were permuted."""
     maker = parts.constants.get(name)
     if maker is None or maker.op_type == "Constant":
         yield name, None
@@ -133,10 +142,18 @@ def _roots(name: str, parts: Parts, depth: int = 8) -> Iterator[tuple[str, Any]]
 
 
 def named(
-    weight: Weight, light: Light, parts: Parts, node: Node, out: tuple[str, ...] | None
+    weight: Weight,
+    stripped: StrippedModel,
+    parts: Parts,
+    node: OnnxNode,
+    out: tuple[str, ...] | None,
 ) -> NamedArray:
-    """The values with their axes named; ``out`` are the axes of what the node returns."""
-    values = light.array(weight.name) if weight.name in light.tensors else parts.values[weight.name]
+    """Return the values with their axes named; ``out`` are the axes of the node's output."""
+    values = (
+        stripped.array(weight.name)
+        if weight.name in stripped.tensors
+        else parts.values[weight.name]
+    )
     axes = _axes(weight, values, node, out or ())
     if weight.order == "reversed":
         axes = axes[::-1]
@@ -152,7 +169,7 @@ def named(
 
 
 def _axes(
-    weight: Weight, values: npt.NDArray[Any], node: Node, out: tuple[str, ...]
+    weight: Weight, values: npt.NDArray[Any], node: OnnxNode, out: tuple[str, ...]
 ) -> tuple[str, ...]:
     rank = values.ndim
     space = _SPACE.get(rank - 2)
