@@ -44,7 +44,7 @@ def draw_textures() -> None:
     from cases.textures import CLASSES, texture_network, textures
 
     classes = range(len(CLASSES))
-    units = ls.units("dense", classes)
+    units = ls.objectives.units("dense", classes)
     found = ls.features(texture_network(), units, recipe="tutorial", start="zeros")
     images = np.stack([found.image(f"dense:{label}") for label in classes])
     grid(textures(classes, np.random.default_rng(0))).save("textures.png")

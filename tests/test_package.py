@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.resources
+import re
 import subprocess
 import sys
 
@@ -11,16 +12,21 @@ import pytest
 
 import layerscope
 
-PUBLIC = {
-    "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "features",
-    "film", "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
+INSTRUMENTS = {
+    "Recorder", "activations", "describe", "features", "load_model", "open_recording", "weights",
 }  # fmt: skip
-#: The vocabulary of `features`, which `from layerscope import *` leaves alone.
+VIEWS = {"across", "curves", "diagram", "film", "pages", "sheet", "timeline"}
+HOSTS = {"export"}
+PUBLIC = INSTRUMENTS | VIEWS | HOSTS
+#: The vocabulary of `features`, in modules of its own.
 OBJECTIVES = {
-    "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer", "logit", "neuron",
-    "probability", "similarity", "total_variation", "units",
+    "Objective", "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer",
+    "logit", "neuron", "probability", "similarity", "total_variation", "units",
 }  # fmt: skip
-MODULES = {"objectives", "transforms"}
+TRANSFORMS = {"blur", "flip", "jitter", "pad", "rotate", "scale"}
+MODULES = {"objectives": OBJECTIVES, "transforms": TRANSFORMS}
+#: How many names `dir` may list, now and with all that is to come.
+MOST = 32
 FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
 WHEN_USED = {
     "PIL", "dask", "fast_sugiyama", "matplotlib", "numpy", "pandas", "scipy", "wcwidth",
@@ -43,17 +49,39 @@ def imported_by(code: str) -> set[str]:
 
 def test_the_public_names_are_few_and_these() -> None:
     assert set(layerscope.__all__) == PUBLIC
-    assert len(PUBLIC) <= 15
-    assert dir(layerscope) == sorted([*PUBLIC, *OBJECTIVES, *MODULES, "__version__"])
+    assert dir(layerscope) == sorted([*PUBLIC, *MODULES, "__version__"])
+    assert len(dir(layerscope)) <= MOST
 
 
-def test_the_words_of_features_live_in_two_modules() -> None:
-    assert {*layerscope.objectives.__all__} == {*OBJECTIVES, "Objective"}
-    assert layerscope.channel is layerscope.objectives.channel
+def test_the_docstring_shows_the_public_names_in_three_groups() -> None:
+    """Each name under the heading of its group, in the drawing of the flow."""
+    lines = str(layerscope.__doc__).split("::\n\n", 1)[1].split("\n\n")[0].splitlines()
+    headings = ("instruments", "Recording", "views", "Panel", "hosts")
+    starts = [lines[0].index(heading) for heading in headings]
+    columns = [
+        set(re.findall(r"\w+", " ".join(line[begin:end] for line in lines)))
+        for begin, end in zip(starts, [*starts[1:], None], strict=True)
+    ]
+    of_group = dict(zip(headings, columns, strict=True))
+    assert of_group["instruments"] - {"instruments"} == INSTRUMENTS
+    assert of_group["views"] - {"views"} == VIEWS
+    assert of_group["hosts"] >= HOSTS
+
+
+def test_what_features_is_told_with_lives_in_two_modules() -> None:
+    for module, names in MODULES.items():
+        assert {*getattr(layerscope, module).__all__} == names
     assert layerscope.transforms.blur is not layerscope.objectives.blur
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC | OBJECTIVES))
+@pytest.mark.parametrize("module", MODULES)
+def test_the_package_says_in_which_module_a_name_is(module: str) -> None:
+    for name in MODULES[module] - {"Objective"}:
+        with pytest.raises(AttributeError, match=rf"'{name}': it is .*ls\.{module}\.{name}"):
+            getattr(layerscope, name)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_every_public_name_is_a_documented_function(name: str) -> None:
     function = getattr(layerscope, name)
     assert callable(function)

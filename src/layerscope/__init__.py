@@ -1,14 +1,16 @@
 """See inside any neural network.
 
-::
+A model goes in on the left, numbers come out of the instruments, pictures out of the views::
 
-    model ──► backends ──► instruments ──► Recording ──► views ──► Panel ──► notebook, file, page
-    input ──► inputs ──┘   activations                   sheet
-                           weights                       across
-                           features                      pages
-                           describe ──► Network ───────► diagram
+    model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
+    input     load_model          Network       sheet   across             notebook, file
+              describe  weights                 pages   diagram            the shell: layerscope
+              activations                       timeline  film             export
+              features  Recorder                curves
+              open_recording
 
-A model goes in on the left, numbers come out of the instruments, pictures out of the views.
+Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
+What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``.
 
 >>> import layerscope as ls
 >>> print(ls.describe(model))               # the layers, as a table
@@ -32,27 +34,9 @@ if TYPE_CHECKING:
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.features.features import features as features
-    from layerscope.instruments.features.objective.objectives import channel as channel
-    from layerscope.instruments.features.objective.objectives import direction as direction
-    from layerscope.instruments.features.objective.objectives import diversity as diversity
-    from layerscope.instruments.features.objective.objectives import function as function
-    from layerscope.instruments.features.objective.objectives import l1 as l1
-    from layerscope.instruments.features.objective.objectives import l2 as l2
-    from layerscope.instruments.features.objective.objectives import layer as layer
-    from layerscope.instruments.features.objective.objectives import logit as logit
-    from layerscope.instruments.features.objective.objectives import neuron as neuron
-    from layerscope.instruments.features.objective.objectives import probability as probability
-    from layerscope.instruments.features.objective.objectives import similarity as similarity
-    from layerscope.instruments.features.objective.objectives import (
-        total_variation as total_variation,
-    )
-    from layerscope.instruments.features.objective.objectives import units as units
     from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.weights import weights as weights
     from layerscope.interfaces.api import diagram as diagram
-    from layerscope.objectives import (
-        blur as blur,
-    )
     from layerscope.recordings.export import export as export
     from layerscope.recordings.run import open_recording as open_recording
     from layerscope.views.across import across as across
@@ -63,21 +47,24 @@ if TYPE_CHECKING:
     from layerscope.views.timeline import timeline as timeline
 
 _HOME = {
-    "activations": "layerscope.instruments.activations",
+    # Instruments: a network to numbers.
     "load_model": "layerscope.backends.opening",
     "describe": "layerscope.instruments.describe",
-    "features": "layerscope.instruments.features.features",
+    "activations": "layerscope.instruments.activations",
     "weights": "layerscope.instruments.weights",
-    "diagram": "layerscope.interfaces.api",
+    "features": "layerscope.instruments.features.features",
+    "Recorder": "layerscope.instruments.record.recorder",
+    "open_recording": "layerscope.recordings.run",
+    # Views: numbers to pictures.
+    "sheet": "layerscope.views.sheet",
     "across": "layerscope.views.across",
     "pages": "layerscope.views.pages",
-    "sheet": "layerscope.views.sheet",
-    "open_recording": "layerscope.recordings.run",
+    "diagram": "layerscope.interfaces.api",
     "timeline": "layerscope.views.timeline",
     "film": "layerscope.views.film",
     "curves": "layerscope.views.curves",
+    # Hosts: where numbers and pictures go.
     "export": "layerscope.recordings.export",
-    "Recorder": "layerscope.instruments.record.recorder",
 }
 
 __all__ = [
@@ -85,24 +72,26 @@ __all__ = [
     "film", "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
 ]  # fmt: skip
 
-#: The words of ``features``: what an image is to excite, and what is done to it on the way.
-_OBJECTIVES = (
-    "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer", "logit", "neuron",
-    "probability", "similarity", "total_variation", "units",
-)  # fmt: skip
-_WORDS = ("objectives", "transforms")
+#: What ``features`` is told with: names that have a module of their own.
+_MODULES = {
+    "objectives": (
+        "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer", "logit",
+        "neuron", "probability", "similarity", "total_variation", "units",
+    ),
+    "transforms": ("blur", "flip", "jitter", "pad", "rotate", "scale"),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first used: `import layerscope` stays quick and brings in no framework.
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _OBJECTIVES:
-        return getattr(importlib.import_module("layerscope.objectives"), name)
-    if name in _WORDS:
+    if name in _MODULES:
         return importlib.import_module(f"layerscope.{name}")
-    raise AttributeError(f"module 'layerscope' has no attribute {name!r}")
+    homes = [f"ls.{module}.{name}" for module, names in _MODULES.items() if name in names]
+    hint = f": it is {' or '.join(homes)}" if homes else ""
+    raise AttributeError(f"module 'layerscope' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_OBJECTIVES, *_WORDS, "__version__"])
+    return sorted([*__all__, *_MODULES, "__version__"])

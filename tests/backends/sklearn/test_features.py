@@ -43,7 +43,7 @@ def perceptron(digits: Any) -> Any:
 def test_the_classes_of_the_digits_are_classified_as_such(perceptron: Any, seed: int) -> None:
     feats = ls.features(
         perceptron,
-        ls.units("output", range(10)),
+        ls.objectives.units("output", range(10)),
         recipe="tutorial",
         start="zeros",
         size=8,
@@ -58,7 +58,9 @@ def test_the_classes_of_the_digits_are_classified_as_such(perceptron: Any, seed:
 @pytest.mark.parametrize("recipe", ["lucid", "deepdream", "tutorial", "chollet"])
 @pytest.mark.parametrize("size", [None, 8])
 def test_every_recipe_as_vectors_and_as_images(perceptron: Any, recipe: str, size: Any) -> None:
-    feats = ls.features(perceptron, ls.units("output", [3, 7]), recipe=recipe, steps=10, size=size)
+    feats = ls.features(
+        perceptron, ls.objectives.units("output", [3, 7]), recipe=recipe, steps=10, size=size
+    )
     assert feats["output"].shape == ((64, 2) if size is None else (8, 8, 1, 2))
     assert all(grade.reached > grade.start for grade in feats.grades)
 

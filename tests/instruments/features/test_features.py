@@ -101,7 +101,7 @@ def test_equal_seeds_give_equal_images_and_others_others(
 def test_an_image_is_the_same_in_a_batch_as_alone(made_of: Any, name: str) -> None:
     model = network(*made_of)
     units = [2, 0, 1]
-    together = features(model, ls.units("last", units), recipe=name, transforms=None)
+    together = features(model, ls.objectives.units("last", units), recipe=name, transforms=None)
 
     for unit, grade in zip(units, together.grades, strict=True):
         alone = features(model, f"last:{unit}", recipe=name, transforms=None)
@@ -114,7 +114,7 @@ def test_the_start_is_exactly_the_same_in_a_batch_as_alone(name: str) -> None:
     model = network()
     batch, alone = (
         task_of(model, objective, recipe(name), seed=3)
-        for objective in (ls.units("last", range(3)), "last:2")
+        for objective in (ls.objectives.units("last", range(3)), "last:2")
     )
 
     starts = batch.ascent.start_images(batch.seeds, batch.start_of(range(3)))
@@ -129,7 +129,7 @@ def test_the_model_is_left_as_it_was() -> None:
     digest = backend_for(model).digest()
     trainable = [v.trainable for v in model.variables]
 
-    features(model, ls.units("last", range(2)), transforms=None, optimizer="adam")
+    features(model, ls.objectives.units("last", range(2)), transforms=None, optimizer="adam")
 
     assert backend_for(model).digest() == digest
     assert [v.trainable for v in model.variables] == trainable
@@ -208,21 +208,25 @@ def test_octaves_end_at_the_size_asked_for_with_all_steps_at_each() -> None:
 def test_intermediate_images_are_those_of_their_steps() -> None:
     model = network()
 
-    made = features(model, ls.units("last", range(2)), steps=7, every=3, start="normal")
+    made = features(model, ls.objectives.units("last", range(2)), steps=7, every=3, start="normal")
 
     assert tuple(made.steps) == (3, 6, 7)
     for steps in (3, 6):
-        shorter = features(model, ls.units("last", range(2)), steps=steps, start="normal")
+        shorter = features(
+            model, ls.objectives.units("last", range(2)), steps=steps, start="normal"
+        )
         np.testing.assert_array_equal(made.image("last:1", step=steps), shorter.image("last:1"))
     np.testing.assert_array_equal(
         made.image("last:1"),
-        features(model, ls.units("last", range(2)), steps=7, start="normal").image("last:1"),
+        features(model, ls.objectives.units("last", range(2)), steps=7, start="normal").image(
+            "last:1"
+        ),
     )
 
 
 def test_ctrl_c_returns_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    expected = features(model, ls.units("last", range(2)), steps=3, at_once=2)
+    expected = features(model, ls.objectives.units("last", range(2)), steps=3, at_once=2)
     steps: list[str] = []
 
     def advance(self: Bar, note: str) -> None:
@@ -232,7 +236,7 @@ def test_ctrl_c_returns_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Bar, "advance", advance)
 
-    made = features(model, ls.units("last", range(3)), steps=9, at_once=2)
+    made = features(model, ls.objectives.units("last", range(3)), steps=9, at_once=2)
 
     assert made.interrupted
     assert not expected.interrupted
@@ -254,7 +258,7 @@ def test_ctrl_c_before_the_first_step_is_ctrl_c(monkeypatch: pytest.MonkeyPatch)
 def test_ctrl_c_keeps_the_batches_that_were_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it comes before the first step of the next batch, or while images are graded."""
     model = network()
-    expected = features(model, ls.units("last", range(3)), at_once=1)
+    expected = features(model, ls.objectives.units("last", range(3)), at_once=1)
     climb, score = Ascent.climb, Ascent.score
     begun: list[int] = []
 
@@ -266,7 +270,7 @@ def test_ctrl_c_keeps_the_batches_that_were_finished(monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patch:
         patch.setattr(Ascent, "climb", second_stops)
-        made = features(model, ls.units("last", range(3)), at_once=1)
+        made = features(model, ls.objectives.units("last", range(3)), at_once=1)
     assert made.interrupted
     assert made.images == ("last:0",)
     np.testing.assert_array_equal(made.image("last:0"), expected.image("last:0"))
@@ -280,7 +284,7 @@ def test_ctrl_c_keeps_the_batches_that_were_finished(monkeypatch: pytest.MonkeyP
         return score(self, *args)
 
     monkeypatch.setattr(Ascent, "score", stops_once)
-    made = features(model, ls.units("last", range(3)), at_once=1)
+    made = features(model, ls.objectives.units("last", range(3)), at_once=1)
     assert made.interrupted
     assert made.images == ("last:0", "last:1")
 

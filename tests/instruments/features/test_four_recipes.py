@@ -35,7 +35,7 @@ def images_of(*shape: int) -> Any:
 def test_images_of_any_number_of_channels(recipe: str, shape: tuple[int, ...]) -> None:
     # Of images as small as these, steps of length 10 change everything at once.
     less = {"step_size": 1} if recipe == "chollet" else {}
-    objective = ls.units("classes", [0, 3])
+    objective = ls.objectives.units("classes", [0, 3])
     feats = ls.features(images_of(*shape), objective, recipe=recipe, steps=8, **less)
     assert feats["classes"].dims == ("y", "x", "input", "channel")
     assert feats["classes"].shape == (*shape, 2)
@@ -63,7 +63,7 @@ def test_sequences_and_vectors(recipe: str) -> None:
     assert feats.image("conv:1").shape == (20, 4)
     assert feats.grades[0].reached > feats.grades[0].start
     vectors = draw_weights(keras.Sequential([keras.Input((30,)), layers.Dense(5, name="d")]))
-    feats = ls.features(vectors, ls.units("d", range(5)), recipe=recipe, steps=8)
+    feats = ls.features(vectors, ls.objectives.units("d", range(5)), recipe=recipe, steps=8)
     assert feats["d"].shape == (30, 5)
     assert all(grade.reached > grade.start for grade in feats.grades)
 

@@ -78,7 +78,9 @@ def test_a_batch_of_units_and_layers_that_are_functions() -> None:
 
     torch.manual_seed(1)
     model = Residual()
-    feats = ls.features(model, ls.units("add", [0, 2]), size=16, steps=10, recipe="tutorial")
+    feats = ls.features(
+        model, ls.objectives.units("add", [0, 2]), size=16, steps=10, recipe="tutorial"
+    )
     assert feats["add"].attrs["units"] == (0, 2)
     assert all(grade.reached > grade.start for grade in feats.grades)
 

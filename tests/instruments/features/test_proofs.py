@@ -97,7 +97,11 @@ def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
     digits_model: Any, start: str, seed: int
 ) -> None:
     found = ls.features(
-        digits_model, ls.units("dense", range(10)), recipe="tutorial", start=start, seed=seed
+        digits_model,
+        ls.objectives.units("dense", range(10)),
+        recipe="tutorial",
+        start=start,
+        seed=seed,
     )
     own = predicted(digits_model, images_of(found, "dense")).diagonal()
     _told.info(f"from {start}, seed {seed}: p from 1 - {1 - own.min():.1e}")
@@ -107,7 +111,7 @@ def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
 def test_imagined_digits_look_most_like_the_digits_of_their_class(
     digits_model: Any, digits: Digits
 ) -> None:
-    found = ls.features(digits_model, ls.units("dense", range(10)), **CLEAR)
+    found = ls.features(digits_model, ls.objectives.units("dense", range(10)), **CLEAR)
     means = [digits.x_train[digits.y_train == digit].mean(axis=0) for digit in range(10)]
     alike = np.array([[correlation(i, m) for m in means] for i in images_of(found, "dense")])
     others = np.where(np.eye(10, dtype=bool), -1, alike).max(axis=1)
@@ -153,7 +157,7 @@ def test_neurons_of_a_first_layer_ask_for_their_kernels(
 
 def test_a_first_layers_channels_are_excited_most_by_their_own_images(digits_model: Any) -> None:
     """Or nearly: of two kernels that are alike the other's image may be a little better."""
-    found = ls.features(digits_model, ls.units("conv2d", range(16)), recipe="tutorial")
+    found = ls.features(digits_model, ls.objectives.units("conv2d", range(16)), recipe="tutorial")
     maps = ls.activations(digits_model, images_of(found, "conv2d"), layers="conv2d")["conv2d"]
     reached = maps.mean(("y", "x")).values  # (image, channel)
     share = reached.diagonal() / reached.max(axis=0)
@@ -167,7 +171,7 @@ def test_a_first_layers_channels_are_excited_most_by_their_own_images(digits_mod
 
 
 def imagined_textures(model: Any, steps: int) -> Array:
-    units = ls.units("dense", range(len(CLASSES)))
+    units = ls.objectives.units("dense", range(len(CLASSES)))
     found = ls.features(model, units, recipe="tutorial", start="zeros", steps=steps)
     return images_of(found, "dense")
 
@@ -238,7 +242,7 @@ def test_images_made_for_emotions_beat_every_photograph(layer: str, real: Path) 
     # After 30 steps one class is only a tenth above the photographs, and by seed or by the
     # processor's instructions a tenth more or less; after 90 each is at more than twice theirs.
     recipe = {"recipe": "tutorial", "start": "zeros", "steps": 90, "input_range": (-1, 1)}
-    found = ls.features(model, ls.units(layer, range(7)), samples=samples, **recipe)
+    found = ls.features(model, ls.objectives.units(layer, range(7)), samples=samples, **recipe)
     told = ", ".join(f"{grade.reached:.1f} > {grade.samples:.1f}" for grade in found.grades)
     _told.info(f"{layer}, of {len(samples)} photographs: {told}")
     assert all(grade.reached > grade.samples for grade in found.grades)

@@ -70,7 +70,9 @@ def test_a_picture_for_each_address_and_a_sheet_for_several_of_a_layer(shell, ti
         "curves-1.png",
         "curves-2.png",
     ]
-    made = ls.features(load_model(tiny), ls.units("first", [1, 0]), recipe="tutorial", steps=3)
+    made = ls.features(
+        load_model(tiny), ls.objectives.units("first", [1, 0]), recipe="tutorial", steps=3
+    )
     expected = ls.sheet(made, "first:0").save("expected.png")
     np.testing.assert_array_equal(
         pixels("layerscope-tiny-features/03-first_0.png"), pixels(expected or "expected.png")
@@ -186,7 +188,11 @@ def test_every_unit_of_a_layer(shell, tiny):
     files = [f"first/{unit}.npz" for unit in range(4)]
     assert names("o") == ["first-curves.png", "first.png", *files]
     made = ls.features(
-        load_model(tiny), ls.units("first", range(4)), recipe="tutorial", steps=3, at_once=3
+        load_model(tiny),
+        ls.objectives.units("first", range(4)),
+        recipe="tutorial",
+        steps=3,
+        at_once=3,
     )
     for unit in range(4):
         with np.load(f"o/first/{unit}.npz", allow_pickle=False) as file:

@@ -29,7 +29,7 @@ def settled(model: Any, objective: Any = "conv:1", **options: Any) -> Task:
 
 def test_a_start_image_for_each_image_to_make() -> None:
     starts = np.random.default_rng(0).random((4, 9, 12, 3)).astype(np.float32)
-    units = ls.units("conv", [0, 2])
+    units = ls.objectives.units("conv", [0, 2])
     for objective, variants, given in (("conv:1", 4, 4), (units, 2, 4), (units, 1, 2)):
         task = settled(network(), objective, start=starts[:given], variants=variants)
         np.testing.assert_allclose(task.start, starts[:given] * 2 - 1, atol=1e-6)

@@ -45,7 +45,7 @@ class TestOnPyTorch:
     def test_the_samples_best_is_that_of_their_activations(self, model: Any) -> None:
         samples = np.random.default_rng(0).uniform(size=(35, 3, 8, 9)).astype("float32")
         values = ls.activations(model, samples, ["2"])["2"].values
-        task = task_of(model, ls.units("2", range(2)), recipe("lucid"), samples=samples)
+        task = task_of(model, ls.objectives.units("2", range(2)), recipe("lucid"), samples=samples)
 
         best = sample_scores.best_of_samples(task)
 
@@ -80,7 +80,9 @@ class TestOnScikitLearn:
     def test_the_samples_best_is_that_of_their_activations(self, model: Any) -> None:
         samples = np.random.default_rng(1).uniform(size=(35, 6))
         values = ls.activations(model, samples, ["hidden_0"])["hidden_0"].values
-        task = task_of(model, ls.units("hidden_0", range(4)), recipe("lucid"), samples=samples)
+        task = task_of(
+            model, ls.objectives.units("hidden_0", range(4)), recipe("lucid"), samples=samples
+        )
 
         best = sample_scores.best_of_samples(task)
 

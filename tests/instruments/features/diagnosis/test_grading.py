@@ -81,7 +81,7 @@ class TestTheSamplesBest:
     def test_of_units_is_the_largest_mean_over_their_maps(self, model: Any, samples: Any) -> None:
         values = ls.activations(model, samples, ["a"])["a"].values
 
-        found = best(model, ls.units("a", [3, 0, 2]), samples)
+        found = best(model, ls.objectives.units("a", [3, 0, 2]), samples)
 
         np.testing.assert_allclose(found, values.mean((1, 2)).max(0)[[3, 0, 2]], rtol=1e-5)
 
@@ -149,9 +149,9 @@ class TestTheSamplesBest:
     ) -> None:
         for i, sample in enumerate(samples):
             np.save(tmp_path / f"{i}.npy", sample)
-        expected = best(model, ls.units("b", range(3)), samples)
+        expected = best(model, ls.objectives.units("b", range(3)), samples)
 
-        found = best(model, ls.units("b", range(3)), str(tmp_path))
+        found = best(model, ls.objectives.units("b", range(3)), str(tmp_path))
 
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -194,7 +194,7 @@ class TestTheSamplesBest:
         indices = np.random.default_rng(0).integers(0, 11, (40, 6))
         values = ls.activations(model, indices, ["conv"])["conv"].values
 
-        found = best(model, ls.units("conv", range(3)), indices)
+        found = best(model, ls.objectives.units("conv", range(3)), indices)
 
         np.testing.assert_allclose(found, values.mean(1).max(0), rtol=1e-4)
 
@@ -204,7 +204,7 @@ class TestTheSamplesBest:
         x = np.random.default_rng(0).uniform(size=(5, 12)).astype("float32")
         values = ls.activations(model, x, ["out"])["out"].values
 
-        found = best(model, ls.units("out", range(2)) - objectives.l1(0), x, size=(4, 3))
+        found = best(model, ls.objectives.units("out", range(2)) - objectives.l1(0), x, size=(4, 3))
 
         np.testing.assert_allclose(found, values.max(0), rtol=1e-5)
 
@@ -214,7 +214,12 @@ class TestGrades:
         self, model: Any, samples: Any
     ) -> None:
         made = ls.features(
-            model, ls.units("a", [2, 3]), samples=samples, steps=4, transforms=[], progress=False
+            model,
+            ls.objectives.units("a", [2, 3]),
+            samples=samples,
+            steps=4,
+            transforms=[],
+            progress=False,
         )
 
         for i, grade in enumerate(made.grades):

@@ -70,7 +70,7 @@ def features(model: Any, objective: Any, **options: Any) -> ls.Visualization:
 
 
 def test_one_more_attempt_for_the_images_that_failed(model: Any, climbs: Climbs) -> None:
-    made = features(model, ls.units("conv", range(5)), at_once=2, start="zeros", seed=7)
+    made = features(model, ls.objectives.units("conv", range(5)), at_once=2, start="zeros", seed=7)
 
     # Three batches; then one of the same size, with units 0 and 1.
     assert climbs.seeds[:3] == [(7, 7)] * 3
@@ -86,13 +86,13 @@ def test_one_more_attempt_for_the_images_that_failed(model: Any, climbs: Climbs)
 
 
 def test_the_last_of_those_that_failed_fills_the_batch(model: Any, climbs: Climbs) -> None:
-    features(model, ls.units("conv", [2, 0, 3]), at_once=3)
+    features(model, ls.objectives.units("conv", [2, 0, 3]), at_once=3)
 
     assert [len(seeds) for seeds in climbs.seeds] == [3, 3]
 
 
 def test_images_that_did_rise_are_the_same_to_the_bit(model: Any) -> None:
-    objective = ls.units("conv", range(5))
+    objective = ls.objectives.units("conv", range(5))
     options = {"every": 1, "start": "zeros"}
 
     with_retry = features(model, objective, retry=True, **options)
@@ -189,7 +189,7 @@ def test_every_recipe_takes_larger_steps(model: Any, climbs: Climbs, name: str) 
 
 
 def test_images_that_are_compared_are_tried_again_together(model: Any, climbs: Climbs) -> None:
-    objective = ls.units("conv", [0, 2]) + 0 * ls.objectives.diversity("conv")
+    objective = ls.objectives.units("conv", [0, 2]) + 0 * ls.objectives.diversity("conv")
 
     made = features(model, objective, batch=2, at_once=4)
 
@@ -200,7 +200,7 @@ def test_images_that_are_compared_are_tried_again_together(model: Any, climbs: C
 def test_of_the_network_only_what_comes_before_the_activation_is_compiled_for_it(
     model: Any,
 ) -> None:
-    task = task_of(model, ls.units("conv", [2, 0, 3]), recipe("lucid", steps=1))
+    task = task_of(model, ls.objectives.units("conv", [2, 0, 3]), recipe("lucid", steps=1))
     keys: list[Any] = []
     compiled = type(task.backend).compiled
 
@@ -224,7 +224,9 @@ def test_of_the_network_only_what_comes_before_the_activation_is_compiled_for_it
 def test_ctrl_c_in_the_second_attempt_returns_what_the_first_made(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = features(model, ls.units("conv", range(5)), at_once=2, start="zeros", retry=False)
+    expected = features(
+        model, ls.objectives.units("conv", range(5)), at_once=2, start="zeros", retry=False
+    )
     steps: list[str] = []
 
     def advance(self: Bar, note: str) -> None:
@@ -234,7 +236,7 @@ def test_ctrl_c_in_the_second_attempt_returns_what_the_first_made(
 
     monkeypatch.setattr(Bar, "advance", advance)
 
-    made = features(model, ls.units("conv", range(5)), at_once=2, start="zeros")
+    made = features(model, ls.objectives.units("conv", range(5)), at_once=2, start="zeros")
 
     assert made.interrupted
     np.testing.assert_array_equal(made["conv"].values, expected["conv"].values)
@@ -295,7 +297,9 @@ EXCITED = "it rose only when tried again, from an image that excites what its ac
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_silent_unit_begins_with_what_excites_it_before_its_activation(fused: bool) -> None:
-    made = features(picky(fused=fused), ls.units("dense" if fused else "relu", [0, 1]), steps=60)
+    made = features(
+        picky(fused=fused), ls.objectives.units("dense" if fused else "relu", [0, 1]), steps=60
+    )
 
     picked, other = made.grades
     assert picked.note == EXCITED
@@ -404,7 +408,9 @@ def test_steps_that_are_laid_down_in_a_schedule_are_no_larger(model: Any, start:
 
 def test_the_best_samples_are_those_of_their_activations(model: Any) -> None:
     samples = np.random.default_rng(0).uniform(size=(37, *SHAPE)).astype("float32")
-    settled = task_of(model, ls.units("conv", [2, 3, 4]), recipe("lucid"), samples=samples)
+    settled = task_of(
+        model, ls.objectives.units("conv", [2, 3, 4]), recipe("lucid"), samples=samples
+    )
     values = ls.activations(model, samples, ["conv"])["conv"].values.mean((1, 2))
 
     found = sample_scores.best_samples(settled, [0, 2])
