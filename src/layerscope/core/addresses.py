@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from layerscope.core.errors import AddressError
+from layerscope.core.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,9 @@ def inside_loop(address: str) -> AddressError:
 
 def unknown_address(address: str, known: Collection[str]) -> AddressError:
     """The error for an address that is not among those known; it suggests the nearest ones."""
-    near = difflib.get_close_matches(address, list(known), n=3, cutoff=0.4)
-    if near:
-        hint = "did you mean " + " or ".join(repr(name) for name in near) + "?"
-    elif known:
+    hint = did_you_mean(address, known, cutoff=0.4)
+    if not hint and known:
         some = list(known)[:5]
         more = f" and {len(known) - len(some)} more" if len(known) > len(some) else ""
         hint = "there are " + ", ".join(repr(name) for name in some) + more + "."
-    else:
-        hint = "there are no layers here."
-    return AddressError(f"There is no layer {address!r}: {hint}")
+    return AddressError(f"There is no layer {address!r}: {hint or 'there are no layers here.'}")

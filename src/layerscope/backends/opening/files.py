@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import zipfile
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from layerscope.core.errors import ModelError
 from layerscope.core.files import kind_of, most_unpacked
+from layerscope.core.suggestions import did_you_mean
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -55,9 +55,8 @@ def no_such_file(path: Path, otherwise: str) -> str:
         names = [other.name for other in path.parent.iterdir()]
     except (OSError, ValueError):  # no folder, one that may not be read, or no name at all
         names = []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    hint = f"did you mean {str(path.parent / near[0])!r}?" if near else otherwise
-    return f"There is no file {str(path)!r}: {hint}"
+    hint = did_you_mean(path.name, names, most=1, write=lambda name: repr(str(path.parent / name)))
+    return f"There is no file {str(path)!r}: {hint or otherwise}"
 
 
 def check_archive(path: Path, kind: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import inspect
 import os
@@ -16,6 +15,7 @@ from typing import Any
 from layerscope.backends.availability import choose_keras_backend, needs
 from layerscope.core.errors import LayerscopeError, MissingDependencyError, ModelError
 from layerscope.core.foreign_errors import one_line
+from layerscope.core.suggestions import did_you_mean
 
 
 def imported(spec: str, backend: str | None = None) -> Any:
@@ -161,15 +161,12 @@ def _no_such_module(module_name: str, missing: str) -> str:
         names = [n for n in dir(sys.modules[parent]) if not n.startswith("_")]
     elif not parent:
         names = [path.stem for path in Path.cwd().glob("*.py")]
-    near = difflib.get_close_matches(leaf, names, n=3)
-    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return f"There is no module {module_name!r} to import{hint}"
+    hint = did_you_mean(leaf, names)
+    return f"There is no module {module_name!r} to import{f': {hint}' if hint else '.'}"
 
 
 def _no_such_name(module_name: str, name: str, found: Any) -> str:
     names = [n for n in dir(found) if not n.startswith("_")]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return (
-        f"{module_name!r} has no {name!r}{hint}" if name else f"{module_name}: gives no name{hint}"
-    )
+    hint = did_you_mean(name, names, cutoff=0.5)
+    end = f": {hint}" if hint else "."
+    return f"{module_name!r} has no {name!r}{end}" if name else f"{module_name}: gives no name{end}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
+from layerscope.core.suggestions import did_you_mean
 from layerscope.core.text import distinct_file_stem
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
@@ -203,8 +203,7 @@ def sample_index(acts: Recording, sample: int | str | None) -> int | None:
     if not isinstance(sample, str):
         return sample
     if sample not in acts.samples:
-        near = difflib.get_close_matches(sample, acts.samples, n=2)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "name a file, or count."
+        hint = did_you_mean(sample, acts.samples, most=2) or "name a file, or count."
         raise InputError(f"There is no sample {sample!r}: {hint}")
     return acts.samples.index(sample)
 

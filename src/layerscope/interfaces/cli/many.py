@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
+from layerscope.core.suggestions import did_you_mean
 from layerscope.interfaces.cli.look import Look, advised, write_pictures
 from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
@@ -78,8 +78,7 @@ def _check_sample(wanted: int | str, files: Batches) -> None:
         if wanted >= count:
             raise InputError(f"There is no sample {wanted}: there are {count}, counted from 0.")
     elif wanted.partition("[")[0] not in names and wanted not in names:
-        near = difflib.get_close_matches(wanted, names, n=2)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "none is so named."
+        hint = did_you_mean(wanted, names, most=2) or "none is so named."
         raise InputError(f"There is no file {wanted!r} among the {len(names)}: {hint}")
 
 

@@ -7,13 +7,13 @@ a blank map, and text from the ground to the ink.
 
 from __future__ import annotations
 
-import difflib
 import functools
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import ViewError
+from layerscope.core.suggestions import did_you_mean
 
 LEVELS = 239
 MASKED = 239
@@ -44,8 +44,7 @@ def known(name: str) -> str:
         raise ViewError(f"palette={name!r}: pass a name, such as 'viridis'.")
     name = _ALIASES.get(name, name)
     if name not in mpl.colormaps:
-        near = difflib.get_close_matches(name, list(mpl.colormaps), n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "try 'viridis'."
+        hint = did_you_mean(name, mpl.colormaps) or "try 'viridis'."
         raise ViewError(
             f"There is no palette {name!r}: {hint} "
             "viridis, gray, diverging and any of Matplotlib's names work."

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import numbers
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.errors import InputError
+from layerscope.core.suggestions import did_you_mean
 from layerscope.instruments.features.image import transforms as ways
 from layerscope.instruments.features.image.parameterizations import BOUNDS
 
@@ -162,8 +162,8 @@ def _learning_rate(optimizer: Any) -> float | None:
 
 
 def _near(name: Any, names: Any) -> str:
-    near = difflib.get_close_matches(str(name), list(names), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    hint = did_you_mean(str(name), names, most=1)
+    return f" ({hint})" if hint else ""
 
 
 def _brought_into_form(given: Recipe) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from layerscope.core.axes import Layout
 from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
+from layerscope.core.suggestions import did_you_mean
 from layerscope.core.table import shape_text
 from layerscope.inputs import prepare
 from layerscope.instruments.features.image.parameterizations import Fourier, Parameterization
@@ -125,11 +125,10 @@ def check_count(images: Array, count: int) -> None:
 
 
 def _unknown(start: str) -> InputError:
-    near = difflib.get_close_matches(start, STARTS, n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(start, STARTS, most=1)
     return InputError(
-        f"start={start!r}: {meant}Pass 'normal', 'uniform', 'fourier' or 'zeros', an image "
-        "file or an array."
+        f"start={start!r}: {hint}{' ' * bool(hint)}Pass 'normal', 'uniform', 'fourier' or 'zeros', "
+        "an image file or an array."
     )
 
 
