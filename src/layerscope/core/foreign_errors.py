@@ -15,13 +15,14 @@ _NODE = re.compile(r"\{\{.*?\}\}\s*")  #: where in its graph TensorFlow was
 _WHERE = "Exception encountered when calling"
 
 
-def one_line(error: BaseException) -> str:
-    """An error of somebody else's, in one line: its type and its message."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
+def error_text(error: BaseException) -> str:
+    """Return an error of somebody else's as one line, its type and its message; no full stop."""
+    message = " ".join(uncoloured(str(error)).split())
+    return f"{type(error).__name__}: {message}".rstrip(": .")
 
 
 def first_sentence(text: str) -> str:
-    """The first line of a message, without its full stop."""
+    """Return the first sentence of a message's first line, without its full stop."""
     line = next((line for line in text.strip().splitlines() if line.strip()), "it does not say why")
     line = line.strip()
     if line[0] == line[-1] and line[0] in "\"'":  # a KeyError's message is quoted
@@ -31,28 +32,25 @@ def first_sentence(text: str) -> str:
 
 @contextmanager
 def in_one_sentence() -> Iterator[None]:
-    """Raises InputError when the model's own code raises: it is run on what it does not take."""
+    """Raise InputError where the model's own code raises: it is run on what it does not take."""
     try:
         yield
     except LayerscopeError:
         raise
     # Somebody else's code, which may raise anything.
     except Exception as error:
-        said = " ".join(uncoloured(str(error)).split())
-        raise InputError(
-            f"The model can't be run on this input: {type(error).__name__}: {said}"
-        ) from error
+        raise InputError(f"The model can't be run on this input: {error_text(error)}.") from error
 
 
-def running(values: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A pass through a model that raises InputError where the model can't be run on its input.
+def checked_pass(values: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a pass that raises InputError where the model can't be run on its input.
 
     For the pass alone: what a function of the user's raises is the user's to read as it is.
     """
 
     def run(x: Any) -> Any:
         try:
-            found = values(x)
+            result = values(x)
         except LayerscopeError as error:
             if isinstance(error, InputError) and error.__cause__ and not error.for_features:
                 # A layer's own complaint, in a sentence that does not know of the image.
@@ -67,18 +65,19 @@ def running(values: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 f"{_first_line(error)}"
             ) from error
         # Some frameworks go on with nothing.
-        for tap, value in found.items() if isinstance(found, Mapping) else ():
+        for tap, value in result.items() if isinstance(result, Mapping) else ():
             if 0 in tuple(value.shape[1:]):
                 raise InputError(
                     f"The model can't be run on {_what(x)}: nothing is left of it at "
                     f"{tap.layer!r}; pass a larger one."
                 )
-        return found
+        return result
 
     return run
 
 
 def _what(x: Any) -> str:
+    """Return what an input is, by its shape."""
     shape = tuple(x.shape[1:])
     if len(shape) != 3:
         return f"an input of shape {shape}"
@@ -86,6 +85,7 @@ def _what(x: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    """Return the line of a message that says what went wrong."""
     plain = _NODE.sub("", uncoloured(str(error)))
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith(_WHERE):

@@ -14,7 +14,7 @@ from typing import Any
 
 from layerscope.backends.availability import choose_keras_backend, needs
 from layerscope.core.errors import LayerscopeError, MissingDependencyError, ModelError
-from layerscope.core.foreign_errors import one_line
+from layerscope.core.foreign_errors import error_text
 from layerscope.core.suggestions import did_you_mean
 
 
@@ -101,7 +101,7 @@ def import_module(module_name: str) -> ModuleType:
         ) from error
     # Somebody else's code, which may raise anything.
     except Exception as error:
-        raise ModelError(f"{module_name!r} can't be imported: {one_line(error)}.") from error
+        raise ModelError(f"{module_name!r} can't be imported: {error_text(error)}.") from error
 
 
 def _parse(
@@ -151,7 +151,7 @@ def _called(
         raise
     # Somebody else's code, which may raise anything: Keras raises a bare Exception without network.
     except Exception as error:
-        raise ModelError(f"{what} raised {one_line(error)}.") from error
+        raise ModelError(f"{what} raised {error_text(error)}.") from error
 
 
 def _no_such_module(module_name: str, missing: str) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 
 from layerscope.backends.opening.imported import imported
 from layerscope.core.errors import LayerscopeError, ModelError
-from layerscope.core.foreign_errors import one_line
+from layerscope.core.foreign_errors import error_text
 
 State = dict[str, torch.Tensor]
 
@@ -78,7 +78,7 @@ def _called(make: Callable[[], Any], what: str) -> Any:
         raise
     # Somebody else's code, which may raise anything.
     except Exception as error:
-        raise ModelError(f"{what} raised {one_line(error)}.") from error
+        raise ModelError(f"{what} raised {error_text(error)}.") from error
 
 
 def _loaded(model: nn.Module, state: State, path: Path, *, keep: bool) -> list[str]:
@@ -130,7 +130,7 @@ def _misfit(
     if shapes:
         parts.append(few(shapes))
     if error is not None and not parts:
-        parts = [one_line(error)]
+        parts = [error_text(error)]
     said = "; ".join(parts)
     return f"The weights in {str(path)!r} don't fit {type(model).__name__}: {said}."
 

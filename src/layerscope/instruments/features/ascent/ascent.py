@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Differentiable
-from layerscope.core.foreign_errors import running
+from layerscope.core.foreign_errors import checked_pass
 from layerscope.instruments.features.ascent.stage import Stage
 from layerscope.instruments.features.image.canvas import Canvas
 from layerscope.instruments.features.image.colours import Colours
@@ -126,7 +126,7 @@ class Ascent:
         key = ("features: network", self.scorer.structure, self.canvas.embedding, size)
         if key not in self._networks:
             ops, scorer = self.backend.ops, self.scorer
-            values = running(self.backend.values(scorer.taps, self.canvas.embedding))
+            values = checked_pass(self.backend.values(scorer.taps, self.canvas.embedding))
 
             def score(x: Any, arrays: Any) -> Any:
                 return scorer.values(ops, values(x), arrays)

@@ -14,7 +14,7 @@ from layerscope.backends import backend_for
 from layerscope.backends.base import Backend, Differentiable, Tap
 from layerscope.core.axes import Layout
 from layerscope.core.errors import AddressError, InputError, ModelError
-from layerscope.core.foreign_errors import running
+from layerscope.core.foreign_errors import checked_pass
 from layerscope.core.network import InputSpec, Network, computing
 from layerscope.inputs import free_memory
 from layerscope.instruments.features.ascent.ascent import Ascent
@@ -193,7 +193,7 @@ def _scaled_by(backend: _Backend, spec: InputSpec | None) -> Callable[[str, floa
             shape = [*shape[1:], shape[0]]
         x = backend.ops.convert_to_tensor(np.full((1, *shape), value, np.float32))
         tap = Tap(address)
-        return np.asarray(backend.ops.convert_to_numpy(running(backend.values([tap]))(x)[tap]))
+        return np.asarray(backend.ops.convert_to_numpy(checked_pass(backend.values([tap]))(x)[tap]))
 
     return scaled
 
@@ -247,7 +247,7 @@ def _bound(
 
     def value(address: str) -> Any:
         tap = Tap(address)
-        values = running(backend.values([tap], canvas.embedding))
+        values = checked_pass(backend.values([tap], canvas.embedding))
         return values(backend.ops.convert_to_tensor(x))[tap]
 
     def program_in(network: Network, aliases: Mapping[str, str]) -> Program:
@@ -262,7 +262,7 @@ def _bound(
             if not static.notes:
                 raise
     received = np.zeros((1, shape[0]), np.int32) if canvas.embedding else canvas.to_model(x)
-    run = running(lambda x: backend.run(x, backend.select(None)))(received)
+    run = checked_pass(lambda x: backend.run(x, backend.select(None)))(received)
     network, names = computing(run.network, run.aliases)
     return network, program_in(network, names)
 
