@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.axes import UNIT_AXES, NamedArray
-from layerscope.core.errors import InputError, MissingDependencyError, OutputError
-from layerscope.core.files import whole
+from layerscope.core.errors import InputError, MissingDependencyError
+from layerscope.core.files import OutputFolder
 from layerscope.core.network import to_json
 from layerscope.core.table import a_kind
 from layerscope.core.text import file_stem, json_text, printable
@@ -97,45 +97,28 @@ def export(
     if format not in FORMATS:
         raise InputError(f"format={format!r}: pass {', '.join(map(repr, FORMATS))}.")
     write = {"npz": _npz, "json": _json}.get(format) or partial(_netcdf, _engine())
-    target = _claimed(_folder(folder), overwrite)
+    target = OutputFolder(_folder(folder)).claim(overwrite=overwrite)
     jobs = list(_jobs(recording))
     width = max(2, len(str(len(jobs))))
     coordinates = _coordinates(recording)
     written, index = [], []
     for number, (kind, address, arrays) in enumerate(jobs, 1):
         name = f"{kind}-{number:0{width}d}-{file_stem(address, 'layer')}{_ENDINGS[format]}"
-        with whole(target / name, overwrite=overwrite) as part:
-            write(part, address, arrays, {} if kind == "input" else coordinates)
-        written.append(target / name)
+        where = {} if kind == "input" else coordinates
+        with target.whole(name) as part:
+            write(part, address, arrays, where)
+        written.append(target.path / name)
         index.append({"file": name, "kind": kind, "address": address, "arrays": _told(arrays)})
         if progress is not None:
             progress(number, len(jobs))
     about = _about(recording, index)
-    with whole(target / "recording.json", overwrite=overwrite) as part:
-        part.write_text(json_text(about, indent=1), encoding="utf-8")
-    return [*written, target / "recording.json"]
+    return [*written, target.write_text("recording.json", json_text(about, indent=1))]
 
 
 def _folder(folder: str | os.PathLike[str]) -> Path:
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise InputError(f"folder={folder!r}: pass the name of a folder, such as 'out'.")
     return Path(folder)
-
-
-def _claimed(folder: Path, overwrite: bool) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        filled = any(folder.iterdir())
-    except OSError as error:
-        raise OutputError(
-            f"The folder {str(folder)!r} can't be written ({error.strerror})."
-        ) from error
-    if filled and not overwrite:
-        raise OutputError(
-            f"The folder {str(folder)!r} is not empty: name another, or pass overwrite=True to "
-            "replace the files of the same names."
-        )
-    return folder
 
 
 def _jobs(recording: Recording) -> Iterator[tuple[str, str, list[Exported]]]:

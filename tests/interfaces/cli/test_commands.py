@@ -10,7 +10,7 @@ from layerscope.backends.keras import digits_network as textbook
 from layerscope.core.errors import InputError
 from layerscope.interfaces import cli
 from layerscope.interfaces.cli import describe as describe_command
-from layerscope.interfaces.cli.output import Output, file_name, safe
+from layerscope.interfaces.cli.output import claim_folder, file_name, safe
 from layerscope.interfaces.cli.whole_layers import _names
 
 
@@ -77,7 +77,7 @@ def test_a_pipe_that_closes_is_no_error(tiny):
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):
-    output = Output.claim(tmp_path / "out")
+    output = claim_folder(tmp_path / "out")
 
     def save(path):
         path.write_text("half")

@@ -1,13 +1,12 @@
 """Files of single units: what is written is read, and what is something else is not there."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from layerscope.core.errors import OutputError
-from layerscope.interfaces.cli.output import Output
+from layerscope.interfaces.cli.output import output_folder
 from layerscope.interfaces.cli.unit_files import Unit, UnitFiles
 from layerscope.recordings.visualization import Grade
 
@@ -34,7 +33,7 @@ def unit_of(number, variants=1):
 
 def files_in(folder, variants=1, **settings):
     shape = unit_of(0, variants).image.shape
-    return UnitFiles(Output(Path(folder)), {**SETTINGS, **settings}, 12, variants, shape)
+    return UnitFiles(output_folder(folder), {**SETTINGS, **settings}, 12, variants, shape)
 
 
 def assert_same(unit, other):
@@ -49,7 +48,7 @@ def test_what_is_written_is_read(tmp_path, variants):
     assert files.read() == {}
     for number in (11, 0):
         files.write(number, unit_of(number, variants))
-    assert sorted(path.name for path in files.output.folder.iterdir()) == ["00.npz", "11.npz"]
+    assert sorted(path.name for path in files.output.path.iterdir()) == ["00.npz", "11.npz"]
     found = files.read()
     assert list(found) == [0, 11]
     for number, unit in found.items():

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
+from layerscope.core.files import OutputFolder
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.look import Look, look
-from layerscope.interfaces.cli.output import Output
+from layerscope.interfaces.cli.output import claim_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    output = Output.claim(args.out or _FOLDER, force=args.force)
+    output = claim_folder(args.out or _FOLDER, force=args.force)
     from layerscope.backends.availability import choose_keras_backend
     from layerscope.backends.keras import digits_network as textbook
 
@@ -50,12 +51,12 @@ def _run(args: argparse.Namespace) -> None:
         f"{len(digits.x_held_out):,} are held out."
     )
     started = time.monotonic()
-    recording = output.folder / "training.zarr"
+    recording = output.path / "training.zarr"
 
     def recorder(model: Any) -> list[Any]:
         from layerscope.instruments.record.recorder import Recorder
 
-        output.folder.mkdir(parents=True, exist_ok=True)
+        output.path.mkdir(parents=True, exist_ok=True)
         probe = digits.each
         return [Recorder(recording, model, probe=probe, overwrite=args.force, quiet=True)]
 
@@ -75,7 +76,7 @@ def _run(args: argparse.Namespace) -> None:
     acts = look(model, picture, output, Look())
     _write_extras(model, acts, output)
     _write_learning(recording, output)
-    _say_what_to_open(output.folder)
+    _say_what_to_open(output.path)
 
 
 def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
@@ -84,7 +85,7 @@ def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
     Image.fromarray((digit * 255).round().astype("uint8")).save(path)
 
 
-def _write_extras(model: Any, acts: Recording, output: Output) -> None:
+def _write_extras(model: Any, acts: Recording, output: OutputFolder) -> None:
     """One channel through all the layers, and the kernels of both convolutions."""
     from layerscope.instruments.weights import weights
     from layerscope.views.across import across
@@ -98,7 +99,7 @@ def _write_extras(model: Any, acts: Recording, output: Output) -> None:
             output.write(name, sheet(kernels, key).save)
 
 
-def _write_learning(recording: Path, output: Output) -> None:
+def _write_learning(recording: Path, output: OutputFolder) -> None:
     """What the training did, as a film, a timeline and curves."""
     from layerscope.recordings.run import open_recording
     from layerscope.views.curves import curves

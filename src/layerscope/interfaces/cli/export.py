@@ -8,7 +8,7 @@ from typing import Any
 from layerscope.core.console import say
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.output import Output
+from layerscope.interfaces.cli.output import claim_folder
 from layerscope.interfaces.cli.recorded import add_run, opened_run
 
 
@@ -35,8 +35,8 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from layerscope.recordings.export import export
 
-    output = Output.claim(args.folder, force=args.force, option=None)
+    output = claim_folder(args.folder, force=args.force, option=None)
     run = opened_run(args.run)
     with Bar("Writing") as bar:
-        written = export(run, output.folder, format=args.format, overwrite=True, progress=bar.show)
-    say(f"Written to {output.folder}/: {len(written)} files, recording.json says what is where")
+        written = export(run, output.path, format=args.format, overwrite=True, progress=bar.show)
+    say(f"Written to {output.path}/: {len(written)} files, recording.json says what is where")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import ViewError
+from layerscope.core.files import OutputFolder
 from layerscope.core.progress import Bar
-from layerscope.interfaces.cli.output import Output
 
 if TYPE_CHECKING:
     from layerscope.instruments.features.ascent.task import Task
@@ -52,7 +52,9 @@ def check_drawing(task: Task, drawing: Drawing) -> None:
         )
 
 
-def draw(made: Visualization, names: dict[str, str], output: Output, drawing: Drawing) -> None:
+def draw(
+    made: Visualization, names: dict[str, str], output: OutputFolder, drawing: Drawing
+) -> None:
     """Write a picture of each address under its name, and one of each step that was kept.
 
     What was not made yet, where it was stopped, is left out.
@@ -75,7 +77,7 @@ def _at_step(name: str, step: int, steps: Sequence[int]) -> str:
     return f"{name.removesuffix('.png')}-step-{step:0{len(str(max(steps)))}d}.png"
 
 
-def draw_curves(made: Visualization, name: str, output: Output) -> None:
+def draw_curves(made: Visualization, name: str, output: OutputFolder) -> None:
     """Write how strongly the images fired while they were made."""
     from layerscope.views.curves import curves
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
+from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.feature_pictures import (
@@ -23,7 +24,7 @@ from layerscope.interfaces.cli.feature_pictures import (
     write_film,
 )
 from layerscope.interfaces.cli.model import opened
-from layerscope.interfaces.cli.output import Output, claim_file, file_name, safe
+from layerscope.interfaces.cli.output import claim_file, claim_folder, file_name, safe
 from layerscope.interfaces.cli.recipes import Making, add_recipe
 
 _UNIT = re.compile(r"(?P<layer>.+):(?P<unit>[0-9]+)", re.DOTALL)
@@ -107,9 +108,9 @@ def _run(args: argparse.Namespace) -> None:
     with in_one_sentence():
         for group in groups:
             check_drawing(how.settled(model, group.objective), drawing)
-    output = Output.claim(folder, force=args.force)
+    output = claim_folder(folder, force=args.force)
     make(model, groups, addresses, output, how, drawing, every=_every(args, how), film=film)
-    say(f"Written to {output.folder}/")
+    say(f"Written to {output.path}/")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -191,7 +192,7 @@ def make(
     model: Any,
     groups: Sequence[Group],
     addresses: Sequence[str],
-    output: Output,
+    output: OutputFolder,
     how: Making,
     drawing: Drawing,
     *,
@@ -230,6 +231,6 @@ def make(
             write_film(made, group.layer if group in sheets else next(iter(names)), film, drawing)
         if made.interrupted:
             raise KeyboardInterrupt(
-                f"stopped after {len(made.history) - 1} steps; {output.folder}/ has what there "
+                f"stopped after {len(made.history) - 1} steps; {output.path}/ has what there "
                 "was then."
             )

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
+from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
 from layerscope.core.suggestions import did_you_mean
 from layerscope.core.text import distinct_file_stem
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
-from layerscope.interfaces.cli.output import Output, file_name, safe
+from layerscope.interfaces.cli.output import claim_folder, file_name, safe
 from layerscope.interfaces.cli.recorded import is_run, only, opened_run
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
@@ -124,9 +125,9 @@ def _run(args: argparse.Namespace) -> None:
             raise InputError(_expected(args))
         model = opened(args)
         folder = args.out or f"layerscope-{safe(outline(model).name)}"
-        output = Output.claim(folder, force=args.force)
+        output = claim_folder(folder, force=args.force)
         look(model, args.input, output, how)
-    say(f"Written to {output.folder}/")
+    say(f"Written to {output.path}/")
 
 
 def _expected(args: argparse.Namespace) -> str:
@@ -137,7 +138,7 @@ def _expected(args: argparse.Namespace) -> str:
     )
 
 
-def _look_at_run(args: argparse.Namespace, how: Look) -> Output:
+def _look_at_run(args: argparse.Namespace, how: Look) -> OutputFolder:
     """Write the pictures of one step of a recording, and print its summary."""
     if args.input:
         raise InputError(
@@ -146,13 +147,13 @@ def _look_at_run(args: argparse.Namespace, how: Look) -> Output:
     run = opened_run(args.model)
     step = int(run.steps[run.position(args.step)])
     folder = args.out or f"layerscope-{safe(run.network.name)}-step-{step}"
-    output = Output.claim(folder, force=args.force)
+    output = claim_folder(folder, force=args.force)
     acts = only(run.at(step), how.layers)
     shown(acts, output, replace(how, sample=sample_index(acts, how.sample)))
     return output
 
 
-def look(model: Any, x: Any, output: Output, how: Look) -> Recording:
+def look(model: Any, x: Any, output: OutputFolder, how: Look) -> Recording:
     """Write the pictures of the input's way through the model, and print the summary."""
     passes = passes_of(model, x, how.layers, how.reading)
     if passes.batches is not None:
@@ -166,7 +167,7 @@ def look(model: Any, x: Any, output: Output, how: Look) -> Recording:
 
 
 def shown(
-    acts: Recording, output: Output, how: Look, advice: Callable[[], list[str]] = list
+    acts: Recording, output: OutputFolder, how: Look, advice: Callable[[], list[str]] = list
 ) -> None:
     """Write the pictures of a recording, and print its summary, below what is advised."""
     from layerscope.instruments.summary import scope, summary
@@ -208,7 +209,7 @@ def sample_index(acts: Recording, sample: int | str | None) -> int | None:
     return acts.samples.index(sample)
 
 
-def write_pictures(acts: Recording, output: Output, how: Look) -> list[str]:
+def write_pictures(acts: Recording, output: OutputFolder, how: Look) -> list[str]:
     """Write all pictures of a sample; returns a note for each that can't be drawn."""
     return [
         *_write_sheets(acts, output, how),
@@ -217,7 +218,7 @@ def write_pictures(acts: Recording, output: Output, how: Look) -> list[str]:
     ]
 
 
-def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
+def _write_sheets(acts: Recording, output: OutputFolder, how: Look) -> list[str]:
     """Write the inputs and a sheet per layer; returns a note for each that can't be drawn."""
     from layerscope.core.errors import ViewError
     from layerscope.views.sheet import sheet
@@ -256,7 +257,7 @@ def _write_sheets(acts: Recording, output: Output, how: Look) -> list[str]:
     return left_out
 
 
-def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
+def _write_passage(acts: Recording, output: OutputFolder, how: Look) -> list[str]:
     """Write the pages of a 2-D pattern's passage; a note where no layer has one to show."""
     from layerscope.core.errors import ViewError
     from layerscope.views.pages import pages
@@ -279,7 +280,7 @@ def _write_passage(acts: Recording, output: Output, how: Look) -> list[str]:
     return []
 
 
-def _write_diagrams(acts: Recording, output: Output, how: Look) -> list[str]:
+def _write_diagrams(acts: Recording, output: OutputFolder, how: Look) -> list[str]:
     """Write the architecture, by itself and with the pattern on its way through it."""
     from layerscope.core.errors import ViewError
     from layerscope.views.diagram import diagram

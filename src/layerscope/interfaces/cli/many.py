@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
+from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
 from layerscope.core.suggestions import did_you_mean
 from layerscope.interfaces.cli.look import Look, advised, write_pictures
-from layerscope.interfaces.cli.output import Output
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _Seen:
     drawn: Recording | None = None  #: the chunk that holds the sample of the pictures
 
 
-def look_at_files(passes: Passes, files: Batches, output: Output, how: Look) -> Recording:
+def look_at_files(passes: Passes, files: Batches, output: OutputFolder, how: Look) -> Recording:
     """Write the pictures of one sample and the summary over all; print the summary.
 
     Stopped in the middle, it writes and prints the summary of what it has seen until then. Returns
@@ -97,7 +97,7 @@ def _add(seen: _Seen, acts: Recording) -> None:
     seen.notes |= {f"Note: {note}": None for note in acts.notes}
 
 
-def _write(seen: _Seen, files: Batches, output: Output) -> None:
+def _write(seen: _Seen, files: Batches, output: OutputFolder) -> None:
     rows = [tally.row for tally in seen.tallies]
     output.write_text("summary.csv", summary_csv(rows))
     count, opened = len(files.files), files.opened

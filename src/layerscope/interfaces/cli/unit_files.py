@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import InputError, OutputError
+from layerscope.core.files import OutputFolder
 from layerscope.inputs.array_files import load_members
-from layerscope.interfaces.cli.output import Output
 from layerscope.recordings.visualization import Grade, Visualization
 
 Array = npt.NDArray[Any]
@@ -52,7 +52,7 @@ class Unit:
 class UnitFiles:
     """The files of one layer's units, ``012.npz`` and so on, which keep how they were made."""
 
-    output: Output
+    output: OutputFolder
     settings: Settings
     count: int  #: units that the layer has
     variants: int  #: images of each unit
@@ -60,7 +60,7 @@ class UnitFiles:
 
     def path(self, unit: int) -> Path:
         """The file of a unit."""
-        return self.output.folder / f"{unit:0{len(str(self.count - 1))}d}.npz"
+        return self.output.path / f"{unit:0{len(str(self.count - 1))}d}.npz"
 
     def write(self, unit: int, made: Unit) -> None:
         """Keep what was made for a unit; the file is there when it is whole."""
@@ -126,7 +126,7 @@ class UnitFiles:
                 f"{differs} {before}, not {now}" if len(before + now) < 80 else f"other {differs}"
             )
         return (
-            f"The folder {str(self.output.folder)!r} holds units that were made with {said}: name "
+            f"The folder {str(self.output.path)!r} holds units that were made with {said}: name "
             "another with --out, or pass --force to replace them."
         )
 

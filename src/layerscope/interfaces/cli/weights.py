@@ -9,7 +9,7 @@ from layerscope.core.console import say
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import opened
-from layerscope.interfaces.cli.output import Output, file_name, safe
+from layerscope.interfaces.cli.output import claim_folder, file_name, safe
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 
@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace) -> None:
     model = opened(args)
     recording = weights(model)
     folder = args.out or f"layerscope-{safe(recording.network.name)}-weights"
-    output = Output.claim(folder, force=args.force)
+    output = claim_folder(folder, force=args.force)
     kernels = [key for key in recording if recording[key].ndim > 1]
     left_out = []
     with Bar("Drawing kernels", len(kernels)) as bar:
@@ -56,4 +56,4 @@ def _run(args: argparse.Namespace) -> None:
             output.write(file_name(number, len(kernels), key), panel.save)
     rows = summary(recording)
     output.write_text("summary.csv", summary_csv(rows))
-    say(*summary_table(rows, blanks=False), *left_out, f"Written to {output.folder}/")
+    say(*summary_table(rows, blanks=False), *left_out, f"Written to {output.path}/")

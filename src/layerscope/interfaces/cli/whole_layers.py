@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from layerscope.core.axes import NamedArray, presented
 from layerscope.core.console import report, say
+from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.text import distinct_file_stem
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.objective.sites import Site
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
-from layerscope.interfaces.cli.output import Output
+from layerscope.interfaces.cli.output import claim_folder, output_folder
 from layerscope.interfaces.cli.recipes import Making, samples_text
 from layerscope.interfaces.cli.unit_files import Settings, Unit, UnitFiles
 from layerscope.recordings.visualization import Visualization
@@ -48,11 +49,11 @@ def make_layers(
         settings = _settings(task, layer, how, samples)
         several = (how.batch,) if how.batch > 1 else ()
         shape = (*several, *task.ascent.canvas.shape)
-        place = Output(folder / names[layer])
+        place = output_folder(folder / names[layer])
         files = UnitFiles(place, settings, _units(task), how.batch, shape)
         stored[layer] = files, files.read(force=force)
     begun = any(units for _, units in stored.values())
-    output = Output.claim(folder, force=force or begun)
+    output = claim_folder(folder, force=force or begun)
     for layer, (files, units) in stored.items():
         before = len(units)
         stopped = _make_missing(model, layer, how, files, units)
@@ -62,7 +63,7 @@ def make_layers(
             _finish(tasks[layer], layer, names[layer], units, files.count, output, drawing)
         if stopped is not None:
             raise KeyboardInterrupt(_how_to_go_on(layer, len(units), files.count, len(stopped)))
-    say(f"Written to {output.folder}/")
+    say(f"Written to {output.path}/")
 
 
 def _how_to_go_on(layer: str, finished: int, count: int, begun: int) -> str:
@@ -152,7 +153,7 @@ def _finish(
     name: str,
     units: dict[int, Unit],
     count: int,
-    output: Output,
+    output: OutputFolder,
     drawing: Drawing,
 ) -> None:
     """Draw the units there are, and say what they reach."""
