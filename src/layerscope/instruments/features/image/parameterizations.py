@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.colours import Colours
+from layerscope.instruments.features.image.recipe_values import BOUNDS
 
 Array = npt.NDArray[Any]
 
-BOUNDS = ("clip", "sigmoid")
 
 #: Where a start image is taken back to before a sigmoid, which reaches -1 and 1 only at infinity,
 #: and is too flat beyond this to leave.

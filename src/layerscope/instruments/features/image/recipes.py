@@ -11,19 +11,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.errors import InputError
 from layerscope.core.suggestions import did_you_mean
-from layerscope.instruments.features.image import transforms as ways
-from layerscope.instruments.features.image.parameterizations import BOUNDS
-
-PARAMETERIZATIONS = ("pixel", "fourier")
-NORMALIZATIONS = ("std", "l2", "none")
+from layerscope.instruments.features.image.recipe_values import (
+    BOUNDS,
+    NORMALIZATIONS,
+    PARAMETERIZATIONS,
+    ValueForm,
+    is_whole,
+    recipe_value,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,37 +35,79 @@ class Recipe:
     """
 
     name: str = "own"
-    steps: int = 256  #: at each octave
-    #: Of the gradient as normalized, or Adam's; the range is 2 wide
-    step_size: float = 0.05
-    optimizer: Any = "ascent"  #: ``"ascent"``, ``"adam"`` or one of Keras' own
-    #: What the gradient of an image is divided by: its standard deviation, or its length
-    normalize: str = "std"
-    octaves: int = 1  #: how many sizes, the last being the one asked for
-    octave_scale: float = 1.3  #: from each to the next
-    detail: bool = False  #: give back what a start image loses where it is made smaller
-    size: tuple[int, int] | None = None  #: height and width; None for the model's own
-    input_range: tuple[float, float] | None = None  #: None for the model's own
-    start: Any = (
-        "normal"  #: as :func:`~layerscope.instruments.features.image.starts.start_images` reads
+    steps: int = recipe_value(256, "count", "steps at each octave")
+    #: Of the gradient as normalized, or Adam's
+    step_size: float = recipe_value(0.05, "positive", "how far, on a range from -1 to 1")
+    #: Or one of Keras' own
+    optimizer: Any = recipe_value(  # noqa: RUF009  # it makes a field
+        "ascent", "optimizer", "adam, or ascent: the normalized gradient", "ascent", "adam"
     )
-    contrast: float = 1.0  #: of noise to start with
-    parameterization: str = "pixel"  #: or ``"fourier"``
-    decorrelate: bool = False  #: optimize colours as photographs have them, where there are three
-    bounds: str = "clip"  #: how the range is kept: or ``"sigmoid"``
-    border: int = 0  #: pixels along the edge of a feature map that are not counted
-    #: What is done to the copy that is evaluated; None for what the shorthands below say
-    transforms: tuple[Any, ...] | None = None
-    blur: float = 0.0  #: standard deviation in pixels, of a 3×3 Gaussian
-    blur_falls: bool = False  #: that divided by the number of the step
-    pad: int = 0  #: pixels on each side
-    pad_mode: str = "reflect"  #: what is put there: or ``"constant"``, ``"uniform"``
-    pad_until: int | None = None  #: the step from which on there is none
-    scale: tuple[float, float] | None = None  #: from and to which factor; (1, 1) is none
-    rotate: float = 0.0  #: up to so many degrees, either way
-    #: Up to so many pixels, either way; half as many once more after scaling or rotating
-    jitter: int = 0
-    p: float = 1.0  #: how often there is padding, and jitter
+    normalize: str = recipe_value(
+        "std", "word", "divide the gradient by its std, its l2 norm, or none", *NORMALIZATIONS
+    )
+    #: The last being the one asked for
+    octaves: int = recipe_value(1, "count", "sizes to go through")
+    octave_scale: float = recipe_value(1.3, "above 1", "from each size to the next")
+    detail: bool = recipe_value(
+        False, "flag", "give back what an image to start with loses where it is made smaller"
+    )
+    #: None for the model's own
+    size: tuple[int, int] | None = recipe_value(
+        None, "size", "of the image; one number for a square"
+    )
+    input_range: tuple[float, float] | None = recipe_value(
+        None,
+        "limits",
+        "the values that the network takes (default: 0,255 where it scales pixels itself, else "
+        "those of the samples or of the start, else 0,1)",
+    )
+    #: As :func:`~layerscope.instruments.features.image.starts.start_images` reads it
+    start: Any = recipe_value(  # noqa: RUF009  # it makes a field
+        "normal", "start", "normal, uniform, fourier, zeros, or an image"
+    )
+    contrast: float = recipe_value(1.0, "amount", "of noise to start with")
+    parameterization: str = recipe_value(
+        "pixel", "word", "what is moved: pixel or fourier", *PARAMETERIZATIONS
+    )
+    #: Where there are three colours
+    decorrelate: bool = recipe_value(
+        False, "flag", "colours as photographs, or the samples, have them"
+    )
+    bounds: str = recipe_value(
+        "clip", "word", "how values are kept in range: clip or sigmoid", *BOUNDS
+    )
+    border: int = recipe_value(0, "whole", "pixels of a map not to count, each side")
+    #: None for what the shorthands below say
+    transforms: tuple[Any, ...] | None = recipe_value(
+        None,
+        "transforms",
+        "in each step, to the copy that the network sees: 'pad(12), jitter(8), scale((0.9, 1.1)), "
+        "rotate(10, p=0.5)', or none",
+    )
+    #: Standard deviation in pixels, of a 3×3 Gaussian
+    blur: float = recipe_value(0.0, "amount", "the width of a Gaussian; 0 for none", shorthand=True)
+    blur_falls: bool = recipe_value(
+        False, "flag", "divide the blur by the number of the step", alone=False
+    )
+    pad: int = recipe_value(
+        0, "whole", "so many pixels; 0 for none", shorthand=True
+    )  #: on each side
+    pad_mode: str = recipe_value(
+        "reflect", "word", "what is put there", "reflect", "constant", "uniform", alone=False
+    )
+    pad_until: int | None = recipe_value(
+        None, "whole", "the step from which on there is no padding", alone=False
+    )
+    #: Either way; half as many once more after scaling or rotating
+    jitter: int = recipe_value(0, "whole", "so many pixels; 0 for none", shorthand=True)
+    scale: tuple[float, float] | None = recipe_value(
+        None, "factors", "from and to which factor; 1,1: none", shorthand=True
+    )
+    #: Either way
+    rotate: float = recipe_value(0.0, "amount", "so many degrees; 0 for none", shorthand=True)
+    p: float = recipe_value(
+        1.0, "probability", "how often there is padding, and jitter", alone=False
+    )
     #: The side of an image that padding and jitter are meant for: a smaller one has less; None: any
     meant_for: int | None = None
     #: The values that were changed
@@ -76,27 +119,29 @@ class Recipe:
         _check(self)
 
     def transforms_of(self) -> tuple[Any, ...]:
-        """The transforms, in order: those given, also where these are none, or the shorthands'."""
+        """Return the transforms in order: those given, though they be none, or the shorthands'."""
         if self.transforms is not None:
             return self.transforms
-        found: list[Any] = []
+        from layerscope.instruments.features.image import transforms as ways
+
+        listed: list[Any] = []
         zooms = self.scale not in (None, (1, 1))
         if self.blur:
-            found.append(ways.blur(self.blur, falling=self.blur_falls))
+            listed.append(ways.blur(self.blur, falling=self.blur_falls))
         if self.pad:
-            found.append(ways.pad(self.pad, mode=self.pad_mode, p=self.p, until=self.pad_until))
+            listed.append(ways.pad(self.pad, mode=self.pad_mode, p=self.p, until=self.pad_until))
         if self.jitter:
-            found.append(ways.jitter(self.jitter, p=self.p))
+            listed.append(ways.jitter(self.jitter, p=self.p))
         if zooms:
-            found.append(ways.scale(self.scale or (1.0, 1.0)))
+            listed.append(ways.scale(self.scale or (1.0, 1.0)))
         if self.rotate:
-            found.append(ways.rotate(self.rotate))
+            listed.append(ways.rotate(self.rotate))
         if self.jitter // 2 and (zooms or self.rotate):
-            found.append(ways.jitter(self.jitter // 2, p=self.p))
-        return tuple(found)
+            listed.append(ways.jitter(self.jitter // 2, p=self.p))
+        return tuple(listed)
 
     def _in_proportion(self, shape: Sequence[int | None]) -> dict[str, Any]:
-        """Padding and jitter for an image smaller than the one they are meant for."""
+        """Return padding and jitter for an image smaller than the one they are meant for."""
         sides = [side for side in shape[:2] if side is not None]
         if self.meant_for is None or not sides or min(sides) >= self.meant_for:
             return {}
@@ -108,7 +153,7 @@ class Recipe:
         }
 
     def suited_to(self, shape: Sequence[int | None]) -> Recipe:
-        """The recipe, without what only images can have, for one input of this shape.
+        """Return the recipe for one input of this shape, without what only images can have.
 
         Of small images less is moved, unless it was said how much. Colours are decorrelated where
         there are three channels. Sequences have no transforms and no octaves, vectors no
@@ -128,7 +173,7 @@ class Recipe:
 
 
 def recipe(which: str | Recipe = "lucid", **changes: Any) -> Recipe:
-    """The recipe of that name, with some of its values changed; None leaves one as it is.
+    """Return the recipe of that name, with values changed; None leaves one as it is.
 
     Raises InputError for a name that there is not, of a recipe or of a value, with the nearest that
     there is, and for a value that makes no sense.
@@ -140,8 +185,7 @@ def recipe(which: str | Recipe = "lucid", **changes: Any) -> Recipe:
                 f"{', '.join(map(repr, RECIPES))}."
             )
         which = RECIPES[which]
-    own = ("name", "meant_for", "given")  # of the recipe itself
-    fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in own]
+    fields = [*value_forms()]
     for change in changes:
         if change not in fields:
             raise InputError(
@@ -154,8 +198,14 @@ def recipe(which: str | Recipe = "lucid", **changes: Any) -> Recipe:
     return dataclasses.replace(which, **given, given=which.given | given.keys())
 
 
+def value_forms() -> dict[str, ValueForm]:
+    """Return the values that every recipe has, by name, in order; not what it is called."""
+    fields = dataclasses.fields(Recipe)
+    return {field.name: field.metadata["form"] for field in fields if "form" in field.metadata}
+
+
 def _learning_rate(optimizer: Any) -> float | None:
-    """That of one of Keras' optimizers; None where it has a schedule, or is none."""
+    """Return that of one of Keras' optimizers; None where it has a schedule, or is none."""
     config = optimizer.get_config() if hasattr(optimizer, "get_config") else {}
     rate = config.get("learning_rate")
     return float(rate) if isinstance(rate, float) else None
@@ -167,10 +217,10 @@ def _near(name: Any, names: Any) -> str:
 
 
 def _brought_into_form(given: Recipe) -> dict[str, Any]:
-    """The values that may be written in several ways, in the one that they are kept in."""
+    """Return the values that may be written in several ways, in the one they are kept in."""
     formed: dict[str, Any] = {}
     size: Any = given.size
-    if _is_number(size, numbers.Integral):
+    if is_whole(size):
         formed["size"] = (int(size), int(size))
     for field in ("size", "input_range", "scale", "transforms"):
         if isinstance(getattr(given, field), list):
@@ -179,76 +229,12 @@ def _brought_into_form(given: Recipe) -> dict[str, Any]:
 
 
 def _check(given: Recipe) -> None:
-    for field, least in (("steps", 1), ("octaves", 1), ("border", 0), ("pad", 0), ("jitter", 0)):
-        _check_number(given, field, least, whole=True)
-    for field in ("blur", "rotate", "contrast"):
-        _check_number(given, field, 0)
-    _check_number(given, "step_size", 0, above=True)
-    _check_number(given, "octave_scale", 1, above=True)
-    if given.pad_until is not None:
-        _check_number(given, "pad_until", 0, whole=True)
-    if not _is_number(given.p) or not 0 <= given.p <= 1:
-        raise InputError(f"p={given.p!r}: pass a probability, from 0 to 1.")
-    _check_word("parameterization", given.parameterization, PARAMETERIZATIONS)
-    _check_word("normalize", given.normalize, NORMALIZATIONS)
-    _check_word("bounds", given.bounds, BOUNDS)
-    _check_word("pad_mode", given.pad_mode, ("reflect", "constant", "uniform"))
-    if isinstance(given.optimizer, str):
-        _check_word("optimizer", given.optimizer, ("ascent", "adam"))
-    _check_pairs(given)
-    if given.transforms is not None and not _is_list_of_transforms(given.transforms):
-        raise InputError(
-            f"transforms={given.transforms!r}: pass a list of transforms, such as [jitter(8)], or "
-            "[] for none."
-        )
-
-
-def _check_pairs(given: Recipe) -> None:
-    size: Any = given.size
-    span: Any = given.input_range
-    scale: Any = given.scale
-    if size is not None and not (
-        _is_pair(size) and all(_is_number(n, numbers.Integral) and n > 0 for n in size)
-    ):
-        raise InputError(f"size={size!r}: pass height and width in pixels, or one for both.")
-    if span is not None and not (_is_pair(span) and span[0] < span[1]):
-        raise InputError(
-            f"input_range={span!r}: pass two numbers, low before high, such as (0, 1)."
-        )
-    if scale is not None and not (_is_pair(scale) and 0 < scale[0] <= scale[1]):
-        raise InputError(f"scale={scale!r}: pass two factors, low before high, such as (0.9, 1.1).")
-
-
-def _is_list_of_transforms(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(one, ways.Transform) for one in value)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
-
-
-def _is_number(value: Any, kind: Any = numbers.Real) -> bool:
-    if isinstance(value, bool) or not isinstance(value, kind):
-        return False
-    return math.isfinite(value)
-
-
-def _check_number(
-    given: Recipe, field: str, least: int, *, whole: bool = False, above: bool = False
-) -> None:
-    value: Any = getattr(given, field)
-    fits = _is_number(value, numbers.Integral if whole else numbers.Real)
-    if fits and (value > least if above else value >= least):
-        return
-    wanted = "a whole number" if whole else "a number"
-    bound = f"above {least}" if above else f"{least} or more"
-    raise InputError(f"{field}={value!r}: pass {wanted}, {bound}.")
-
-
-def _check_word(field: str, value: Any, words: Sequence[str]) -> None:
-    if not isinstance(value, str) or value not in words:
-        *most, last = map(repr, words)
-        raise InputError(f"{field}={value!r}: pass {', '.join(most)} or {last}.")
+    """Raise InputError for the first value that makes no sense."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    for name, form in value_forms().items():
+        value = getattr(given, name)
+        if value is not None or defaults[name] is not None:
+            form.check(name, value)
 
 
 #: The recipes by name.
