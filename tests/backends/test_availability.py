@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from layerscope.backends import availability
-from layerscope.backends.availability import choose_keras_backend
-from layerscope.core.errors import ModelError
+from layerscope.backends.availability import choose_keras_backend, require_keras
+from layerscope.core.errors import MissingDependencyError, ModelError
 
 keras = pytest.importorskip("keras")
 
@@ -51,6 +51,52 @@ def test_keras_that_runs_already_is_not_moved():
         choose_keras_backend(other)
     with pytest.raises(ModelError, match="backend 'theano': Keras runs on jax, tensorflow, torch"):
         choose_keras_backend("theano")
+
+
+@pytest.mark.parametrize(
+    ("here", "torch", "env", "expected"),
+    [
+        (("keras", "jax", "torch"), False, None, "jax"),
+        (("keras", "jax", "torch"), True, None, "torch"),  # its own modules need it there
+        (("keras", "jax", "torch"), True, "jax", "jax"),
+        (("keras", "tensorflow"), False, None, "tensorflow"),
+    ],
+)
+def test_what_keras_runs_on_for_another_framework(
+    tmp_path, monkeypatch, here, torch, env, expected
+):
+    settle(tmp_path, monkeypatch, here, torch=torch, env=env)
+    assert os.environ["KERAS_BACKEND"] == expected
+
+
+@pytest.mark.parametrize(
+    ("here", "env", "error", "sentence"),
+    [
+        (("jax",), None, MissingDependencyError,
+         r"Keras is not installed, which features need: pip install 'layerscope\[features\]'\."),
+        ((), None, MissingDependencyError,
+         r"Keras is not installed, which features need: pip install 'layerscope\[keras-jax\]'\."),
+        (("keras",), None, MissingDependencyError, "jax is not installed: pip install 'layerscope"),
+        (("keras", "jax"), "torch", MissingDependencyError, "torch is not installed: pip install"),
+        (("keras", "jax"), "numpy", ModelError,
+         "KERAS_BACKEND is 'numpy', which has no gradients: set it to jax, tensorflow or torch."),
+    ],
+)  # fmt: skip
+def test_what_another_framework_lacks(tmp_path, monkeypatch, here, env, error, sentence):
+    with pytest.raises(error, match=sentence):
+        settle(tmp_path, monkeypatch, here, env=env)
+
+
+def settle(tmp_path, monkeypatch, here, *, torch=False, env=None):
+    """Settle what Keras runs on for features, in a process that has not imported it."""
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    if torch:
+        monkeypatch.setitem(sys.modules, "torch", object())
+    monkeypatch.setattr(availability, "installed", lambda package: package in here)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", env or "")
+    require_keras("features")
 
 
 def test_choosing_imports_no_framework():

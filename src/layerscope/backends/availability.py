@@ -19,7 +19,6 @@ EXTRAS = {
     "safetensors": "torch",
     "sklearn": "sklearn",
     "joblib": "sklearn",
-    "autograd": "sklearn",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "skops": "sklearn",
@@ -75,6 +74,37 @@ def choose_keras_backend(requested: str | None = None) -> None:
         chosen = _configured() or next(filter(installed, _KERAS_BACKENDS), None)
         if chosen is not None:
             os.environ["KERAS_BACKEND"] = chosen
+
+
+def require_keras(purpose: str) -> None:
+    """Settle what Keras computes with, for what is no model of Keras; it is not imported.
+
+    PyTorch where that is in memory already, since its modules need Keras on PyTorch, too; else as
+    :func:`choose_keras_backend` does.
+
+    Raises
+    ------
+    MissingDependencyError
+        When Keras, or what it is to compute with, is not installed.
+    ModelError
+        When it is to compute with what has no gradients.
+    """
+    if not installed("keras"):
+        extra = "features" if any(map(installed, _KERAS_BACKENDS)) else "keras-jax"
+        raise MissingDependencyError(
+            f"Keras is not installed, which {purpose} need: pip install 'layerscope[{extra}]'."
+        )
+    if "keras" in sys.modules:
+        return
+    stated = os.environ.get("KERAS_BACKEND")
+    choose_keras_backend("torch" if "torch" in sys.modules and not stated else None)
+    chosen = os.environ.get("KERAS_BACKEND") or "jax"
+    if chosen not in _KERAS_BACKENDS:
+        raise ModelError(
+            f"KERAS_BACKEND is {chosen!r}, which has no gradients: set it to jax, tensorflow or "
+            "torch."
+        )
+    needs(chosen)
 
 
 def _configured() -> str | None:

@@ -90,7 +90,8 @@ class Differentiable(Protocol):
     def ops(self) -> Any:
         """``keras.ops``, on the tensors of this framework, or what has the same names.
 
-        Raises ModelError where Keras already runs on another framework in this process.
+        Raises MissingDependencyError where Keras is not installed, ModelError where it already
+        runs on another framework in this process.
         """
 
     def values(self, taps: Sequence[Tap], embedding: str | None = None) -> Callable[[Any], Any]:

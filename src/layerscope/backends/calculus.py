@@ -8,7 +8,9 @@ optimizers, which write to variables, are made pure functions, too.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -153,14 +155,57 @@ class TorchCalculus:
         return StatefulUpdate(optimizer, params)
 
 
+_FUNCTIONS_REMEMBERED = 32
+
+#: Compiled functions by the model they are of. They go with it; none of them holds on to it.
+_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, Callable[..., Any]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
 def calculus() -> Calculus:
-    """That of the backend that Keras runs on in this process."""
+    """Return that of the backend that Keras runs on in this process.
+
+    Raises ModelError where that has no gradients.
+    """
     kinds: dict[str, type[Calculus]] = {
         "jax": JaxCalculus,
         "tensorflow": TensorFlowCalculus,
         "torch": TorchCalculus,
     }
-    return kinds[keras.config.backend()]()
+    running = keras.config.backend()
+    if running not in kinds:
+        raise ModelError(
+            f"Keras runs on {running} in this process, which has no gradients: start a new one "
+            f"with KERAS_BACKEND={', '.join(kinds)}."
+        )
+    return kinds[running]()
+
+
+def compiled(
+    model: Any,
+    function: Callable[..., Any],
+    key: Hashable,
+    variables: Callable[[], Sequence[Any]],
+    *,
+    network: bool,
+) -> Callable[..., Any]:
+    """Return the function compiled; where the model has one of the same key, that one.
+
+    ``variables`` returns what the function reads, and ``network`` says whether it runs the model.
+    """
+    memory = _MEMORY.setdefault(model, OrderedDict())
+    if key not in memory:
+        memory[key] = calculus().compile(function, variables(), network=network)
+    memory.move_to_end(key)
+    while len(memory) > _FUNCTIONS_REMEMBERED:
+        memory.popitem(last=False)
+    return memory[key]
+
+
+def forget(model: Any) -> None:
+    """Forget the functions compiled for a model."""
+    _MEMORY.pop(model, None)
 
 
 class KerasUpdate:

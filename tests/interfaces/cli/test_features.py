@@ -464,7 +464,7 @@ def test_a_full_disk_is_one_sentence(shell, tiny, monkeypatch):
 def mlp(tmp_path_factory):
     network = pytest.importorskip("sklearn.neural_network")
     skops = pytest.importorskip("skops.io")
-    pytest.importorskip("autograd")
+    pytest.importorskip("keras")
     rng = np.random.default_rng(0)
     x, y = rng.uniform(size=(60, 16)), rng.integers(0, 3, 60)
     path = tmp_path_factory.mktemp("mlp") / "mlp.skops"

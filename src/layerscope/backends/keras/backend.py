@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from layerscope.backends.base import Run, Tap, Update
-from layerscope.backends.calculus import calculus, optimizer_of
+from layerscope.backends.calculus import calculus, compiled, optimizer_of
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.engines import Engine, engine
 from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unrecorded, watched
-from layerscope.backends.keras.gradients import compiled, values_of
+from layerscope.backends.keras.gradients import values_of
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.keras.unreached import check_call
@@ -178,8 +178,11 @@ class KerasBackend:
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:
         """The function of arrays, compiled on JAX and TensorFlow, remembered with the model."""
-        fingerprint = settings_number(self._model) if network else None
-        return compiled(self._model, fingerprint, function, key, network)
+        model = self._model
+        if not network:
+            return compiled(model, function, (key, None), list, network=False)
+        key = key, settings_number(model)
+        return compiled(model, function, key, lambda: list(model.variables), network=True)
 
     def optimizer(self, which: Any, params: Any) -> Update:
         """``"adam"`` or one of ``keras.optimizers``."""

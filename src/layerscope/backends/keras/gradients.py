@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,13 +20,6 @@ from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.turns import here, in_turn
 from layerscope.core.axes import presented
 from layerscope.core.selection import Selection
-
-_FUNCTIONS_REMEMBERED = 32
-
-#: Compiled functions by model. They go with the model; none of them holds on to it.
-_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, Callable[..., Any]]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 def values_of(
@@ -81,21 +73,6 @@ def values_of(
         }
 
     return run
-
-
-def compiled(
-    model: Any, fingerprint: Hashable, function: Callable[..., Any], key: Hashable, network: bool
-) -> Callable[..., Any]:
-    """As :meth:`Differentiable.compiled`; of a function remembered, the one remembered."""
-    memory = _MEMORY.setdefault(model, OrderedDict())
-    key = (key, fingerprint if network else None)
-    if key not in memory:
-        variables = list(model.variables) if network else []
-        memory[key] = calculus().compile(function, variables, network=network)
-    memory.move_to_end(key)
-    while len(memory) > _FUNCTIONS_REMEMBERED:
-        memory.popitem(last=False)
-    return memory[key]
 
 
 @contextmanager

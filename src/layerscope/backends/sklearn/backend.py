@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from layerscope.backends.availability import needs
+from layerscope.backends.availability import require_keras
 from layerscope.backends.base import Run, Tap, Update
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.turns import in_turn
@@ -28,6 +27,8 @@ from layerscope.core.network import InputSpec, Layer, Network, Parameter
 from layerscope.core.selection import Selection, select
 
 Array = npt.NDArray[Any]
+
+_NEEDED_FOR = "features of a scikit-learn model"
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda x: x,
@@ -110,7 +111,7 @@ class SklearnBackend:
                 value = trace.leave([value], _transformed(step, value, self._dtype()))
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
-                value = trace.leave([value], activate(_combined(kernel, bias, value)))
+                value = trace.leave([value], activate(value @ kernel + bias))
         except PassComplete:
             complete = False
         network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
@@ -141,66 +142,88 @@ class SklearnBackend:
         for key, array in self.weights().items():
             digest.update(key.encode())
             digest.update(np.ascontiguousarray(array.values).data)
-        for name, step in self._before:
-            digest.update(f"{name}: {step!r}".encode())
-            for key, value in sorted(vars(step).items()):
-                if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-                    digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
+        digest.update(self._preprocessing())
         return digest.hexdigest()
 
     @property
     def ops(self) -> Any:
-        """The operations of ``keras.ops`` that are needed, on NumPy's arrays."""
-        needs("autograd")
-        # Imported where gradients are asked for: nothing else needs autograd.
-        from layerscope.backends.sklearn import autograd_ops as numpy_ops
+        """``keras.ops``, on whatever Keras runs on."""
+        require_keras(_NEEDED_FOR)
+        import keras
 
-        return numpy_ops
+        return keras.ops
 
+    @in_turn
     def values(
         self, taps: Sequence[Tap], embedding: str | None = None
     ) -> Callable[[Any], dict[Tap, Any]]:
-        """A forward pass that stops after the last tap.
+        """Return a forward pass that stops after the last tap.
 
-        Raises AddressError where no layer is called so, ModelError where no gradient is known of a
-        step of a pipeline.
+        Raises AddressError where no layer has such an address, ModelError where a step of a
+        pipeline is not differentiable here.
         """
-        needs("autograd")
-        from layerscope.backends.sklearn.gradients import ACTIVATIONS, step_function, value_pass
+        require_keras(_NEEDED_FOR)
+        # Imported where gradients are asked for: nothing else needs Keras.
+        from layerscope.backends.sklearn import gradients
 
         if embedding is not None:
             raise unknown_address(embedding, [layer.address for layer in self.describe()])
-        identity = ACTIVATIONS["identity"]
-        layers = [(name, step_function(name, step), identity) for name, step in self._before]
+        identity = gradients.ACTIVATIONS["identity"]
+        layers = [
+            (name, gradients.step_function(name, step), identity) for name, step in self._before
+        ]
+        variables = gradients.variables_of(self._model)
+        rows = zip(self._layers(), variables[::2], variables[1::2], strict=True)
         layers += [
             (
                 subject.address,
-                functools.partial(_combined, kernel, bias),
-                ACTIVATIONS[subject.settings["activation"]],
+                gradients.dense(kernel, bias),
+                gradients.ACTIVATIONS[subject.settings["activation"]],
             )
-            for subject, kernel, bias, _ in self._layers()
+            for (subject, *_), kernel, bias in rows
         ]
-        return value_pass(layers, taps, self._dtype())
+        return gradients.value_pass(layers, taps)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        """By autograd."""
-        needs("autograd")
-        from layerscope.backends.sklearn.gradients import differentiated
+        """Return the function made to return also its gradient, by what Keras runs on."""
+        require_keras(_NEEDED_FOR)
+        from layerscope.backends.calculus import calculus
 
-        return differentiated(function)
+        return calculus().gradient(function)
 
+    @in_turn
     def compiled(
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:
-        """The function itself: nothing is compiled."""
-        return function
+        """Return the function compiled, on JAX and TensorFlow; it is remembered."""
+        require_keras(_NEEDED_FOR)
+        from layerscope.backends.calculus import compiled
+        from layerscope.backends.sklearn.gradients import variables_of
+
+        model = self._model
+        if not network:
+            return compiled(model, function, (key, None), list, network=False)
+        steps = hashlib.sha256(self._preprocessing()).digest()
+        key = key, (model.activation, model.out_activation_, steps)
+        variables = variables_of(model)
+        return compiled(model, function, key, lambda: variables, network=True)
 
     def optimizer(self, which: Any, params: Any) -> Update:
-        """``"adam"``."""
-        needs("autograd")
-        from layerscope.backends.sklearn.gradients import optimizer
+        """Return ``"adam"``, or one of ``keras.optimizers``, as a pure function."""
+        require_keras(_NEEDED_FOR)
+        from layerscope.backends.calculus import calculus, optimizer_of
 
-        return optimizer(which, params)
+        return calculus().update(optimizer_of(which), params)
+
+    def _preprocessing(self) -> bytes:
+        """Return what tells the steps before the perceptron from others."""
+        parts = []
+        for name, step in self._before:
+            parts.append(f"{name}: {step!r}".encode())
+            for key, value in sorted(vars(step).items()):
+                if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+                    parts += [key.encode(), np.ascontiguousarray(value).tobytes()]
+        return b"".join(parts)
 
     def _features(self) -> int:
         """How many features a sample has, before any step."""
@@ -233,11 +256,6 @@ class SklearnBackend:
             )
             layers.append((subject, kernel, bias, _ACTIVATIONS[activation]))
         return layers
-
-
-def _combined(kernel: Array, bias: Array, value: Any) -> Any:
-    """What goes into a layer's activation."""
-    return value @ kernel + bias
 
 
 def _transformed(step: Any, value: Array, dtype: np.dtype[Any]) -> Array:

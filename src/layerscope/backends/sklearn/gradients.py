@@ -1,16 +1,18 @@
-"""Gradients of scikit-learn's perceptrons, and of the steps before them, by autograd."""
+"""Gradients of scikit-learn's perceptrons, and of the steps before them, by Keras.
+
+They are computed in float32, on whatever Keras runs on, with the weights as Keras variables: what
+is compiled reads them, and stays valid while the estimator is trained further.
+"""
 
 from __future__ import annotations
 
-import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import autograd.numpy as anp
+import keras
 import numpy as np
-from autograd.core import make_vjp
-from autograd.extend import vspace
-from autograd.tracer import getval
+from keras import ops
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -21,7 +23,7 @@ from sklearn.preprocessing import (
 )
 
 from layerscope.backends.base import Tap
-from layerscope.backends.sklearn import autograd_ops as ops
+from layerscope.backends.calculus import forget
 from layerscope.core.addresses import unknown_address
 from layerscope.core.errors import ModelError
 
@@ -29,21 +31,42 @@ Function = Callable[[Any], Any]
 
 ACTIVATIONS: Mapping[str, Function] = {
     "identity": lambda x: x,
-    # Not by ``maximum``, whose slope autograd takes for a half where x is 0.
-    "relu": lambda x: ops.where(x <= 0, 0.0, x),
+    "relu": ops.relu,
     "tanh": ops.tanh,
     "logistic": ops.sigmoid,
     "softmax": ops.softmax,
 }
 
+#: The weights of perceptrons as Keras variables: kernel, bias, kernel, and so on.
+_VARIABLES: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
+
+
+def variables_of(perceptron: Any) -> list[Any]:
+    """Return the weights as Keras variables, with the values that they have now.
+
+    They are the same variables each time, for as long as the shapes stay.
+    """
+    pairs = zip(perceptron.coefs_, perceptron.intercepts_, strict=True)
+    # Copies, since on PyTorch and JAX a tensor may share the memory of what it is made from.
+    arrays = [np.array(array, np.float32) for pair in pairs for array in pair]
+    variables = _VARIABLES.get(perceptron, [])
+    if [variable.shape for variable in variables] != [array.shape for array in arrays]:
+        forget(perceptron)  # what was compiled reads the old ones
+        variables = [keras.Variable(array, trainable=False, dtype="float32") for array in arrays]
+        _VARIABLES[perceptron] = variables
+        return variables
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return variables
+
 
 def value_pass(
-    layers: Sequence[tuple[str, Function, Function]], taps: Sequence[Tap], dtype: np.dtype[Any]
+    layers: Sequence[tuple[str, Function, Function]], taps: Sequence[Tap]
 ) -> Callable[[Any], dict[Tap, Any]]:
-    """A forward pass that stops after the last tap.
+    """Return a forward pass that stops after the last tap.
 
     ``layers`` are the address of each, what it computes up to its activation, and that.
-    Raises AddressError where no layer is called so.
+    Raises AddressError where no layer has the address of a tap.
     """
     known = [address for address, _, _ in layers]
     for tap in taps:
@@ -52,22 +75,27 @@ def value_pass(
     needed = layers[: max((known.index(tap.layer) + 1 for tap in taps), default=0)]
 
     def run(x: Any) -> dict[Tap, Any]:
-        value = _typed(ops.convert_to_tensor(x), dtype)
+        value = ops.convert_to_tensor(x, "float32")
         values: dict[Tap, Any] = {}
         for address, compute, activate in needed:
-            before = _typed(compute(value), dtype)
+            before = compute(value)
             value = activate(before)
             values[Tap(address, before_activation=True)] = before
             values[Tap(address)] = value
-        return {tap: _typed(values[tap], np.dtype(np.float32)) for tap in taps}
+        return {tap: values[tap] for tap in taps}
 
     return run
 
 
-def step_function(name: str, transformer: Any) -> Function:
-    """What a step of a pipeline computes.
+def dense(kernel: Any, bias: Any) -> Function:
+    """Return what a layer computes up to its activation."""
+    return lambda x: ops.matmul(x, kernel) + bias
 
-    Raises ModelError for steps of which we do not know it.
+
+def step_function(name: str, transformer: Any) -> Function:
+    """Return what a step of a pipeline computes.
+
+    Raises ModelError for a kind of step that is not differentiable here.
     """
     known = _STEPS.get(type(transformer))
     if known is None:
@@ -77,63 +105,6 @@ def step_function(name: str, transformer: Any) -> Function:
             f"known: {names} work."
         )
     return known(transformer)
-
-
-def differentiated(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    """As :meth:`Differentiable.gradient`."""
-
-    def result(x: Any, *rest: Any) -> tuple[Any, Any]:
-        returned: list[Any] = []
-
-        def scores(x: Any) -> Any:
-            returned.append(function(x, *rest))
-            return returned[0][0] if isinstance(returned[0], tuple) else returned[0]
-
-        x = np.asarray(x)
-        with warnings.catch_warnings():
-            # That scores are constant is for whoever made them to say.
-            warnings.filterwarnings("ignore", "Output seems independent of input")
-            pull_back, value = make_vjp(scores, x)
-        gradient = pull_back(vspace(value).ones())
-        return _constant(returned[0]), _typed(gradient, x.dtype)
-
-    return result
-
-
-class Adam:
-    """Adam as Keras computes it, for ascent.
-
-    Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, in the form at the end of
-    their section 2, with Keras' epsilon.
-    """
-
-    def __init__(self, params: Any) -> None:
-        zeros = np.zeros_like(np.asarray(params, np.float32))
-        self.state: list[Any] = [zeros, zeros, np.float32(0)]
-
-    def __call__(
-        self, params: Any, state: list[Any], gradient: Any, step_size: Any
-    ) -> tuple[Any, list[Any]]:
-        """The new parameters and the new state."""
-        mean, square, steps = state
-        steps = steps + np.float32(1)
-        mean = mean + (gradient - mean) * np.float32(1 - _BETA)
-        square = square + (gradient**2 - square) * np.float32(1 - _BETA_OF_SQUARES)
-        rate = step_size * np.sqrt(1 - _BETA_OF_SQUARES**steps) / (1 - _BETA**steps)
-        params = params + np.float32(rate) * mean / (np.sqrt(square) + np.float32(_EPSILON))
-        return params, [mean, square, steps]
-
-
-_BETA, _BETA_OF_SQUARES, _EPSILON = 0.9, 0.999, 1e-7
-
-
-def optimizer(which: Any, params: Any) -> Adam:
-    """``"adam"``; raises ModelError for Keras' optimizers, which need Keras' tensors."""
-    if which != "adam":
-        raise ModelError(
-            f"optimizer={which!r} is none for a scikit-learn model: pass 'ascent' or 'adam'."
-        )
-    return Adam(params)
 
 
 def _standard(step: StandardScaler) -> Function:
@@ -146,6 +117,10 @@ def _robust(step: RobustScaler) -> Function:
 
 
 def _affine(centre: Any, scale: Any) -> Function:
+    """Return ``(x - centre) / scale``, without what is None."""
+    centre = None if centre is None else _tensor(centre)
+    scale = None if scale is None else _tensor(scale)
+
     def transform(x: Any) -> Any:
         x = x if centre is None else x - centre
         return x if scale is None else x / scale
@@ -154,13 +129,21 @@ def _affine(centre: Any, scale: Any) -> Function:
 
 
 def _min_max(step: MinMaxScaler) -> Function:
-    low, high = step.feature_range if step.clip else (-np.inf, np.inf)
-    return lambda x: anp.clip(x * step.scale_ + step.min_, low, high)
+    low, high = step.feature_range
+    # Not x * scale_ + min_, in which float32 loses what lies far from 0.
+    start, scale = _tensor(step.data_min_), _tensor(step.scale_)
+    clipped = _clipped(low, high) if step.clip else lambda x: x
+    return lambda x: clipped((x - start) * scale + low)
 
 
 def _max_abs(step: MaxAbsScaler) -> Function:
-    limit = 1.0 if getattr(step, "clip", False) else np.inf
-    return lambda x: anp.clip(x / step.scale_, -limit, limit)
+    scaled = _affine(None, step.scale_)
+    clipped = _clipped(-1.0, 1.0) if getattr(step, "clip", False) else lambda x: x
+    return lambda x: clipped(scaled(x))
+
+
+def _clipped(low: float, high: float) -> Function:
+    return lambda x: ops.clip(x, low, high)
 
 
 def _principal(step: PCA) -> Function:
@@ -170,18 +153,20 @@ def _principal(step: PCA) -> Function:
         deviations = np.sqrt(step.explained_variance_)
         least = np.finfo(deviations.dtype).eps
         components = components / np.maximum(deviations, least)
-    return lambda x: (x - step.mean_) @ components
+    mean, components = _tensor(step.mean_), _tensor(components)
+    return lambda x: ops.matmul(x - mean, components)
 
 
 def _normalized(step: Normalizer) -> Function:
     def transform(x: Any) -> Any:
-        size = ops.abs(x)
         if step.norm == "l1":
-            norm = ops.sum(size, axis=1, keepdims=True)
+            norm = ops.sum(ops.abs(x), axis=1, keepdims=True)
         elif step.norm == "max":
-            norm = ops.max(size, axis=1, keepdims=True)
+            norm = ops.max(ops.abs(x), axis=1, keepdims=True)
         else:
-            norm = ops.sqrt(ops.sum(x * x, axis=1, keepdims=True))
+            squares = ops.sum(x * x, axis=1, keepdims=True)
+            # Where all is 0, the square root has no slope.
+            norm = ops.sqrt(ops.where(squares == 0, 1.0, squares))
         return x / ops.where(norm == 0, 1.0, norm)
 
     return transform
@@ -197,13 +182,5 @@ _STEPS: Mapping[type, Callable[[Any], Function]] = {
 }
 
 
-def _typed(x: Any, dtype: np.dtype[Any]) -> Any:
-    return x if x.dtype == dtype else x.astype(dtype)
-
-
-def _constant(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _constant(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(_constant(item) for item in value)
-    return getval(value)
+def _tensor(array: Any) -> Any:
+    return ops.convert_to_tensor(np.array(array, np.float32))

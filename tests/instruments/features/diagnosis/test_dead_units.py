@@ -66,7 +66,7 @@ class TestOnPyTorch:
 class TestOnScikitLearn:
     @pytest.fixture
     def model(self) -> Any:
-        pytest.importorskip("autograd")
+        pytest.importorskip("keras")
         network = pytest.importorskip("sklearn.neural_network")
         drawn = np.random.default_rng(0)
         x, y = drawn.uniform(size=(40, 6)), drawn.integers(0, 3, 40)

@@ -1,4 +1,4 @@
-"""What hidden units and classes of scikit-learn's perceptrons look for, without Keras."""
+"""What hidden units and classes of scikit-learn's perceptrons look for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-pytest.importorskip("autograd")
+keras = pytest.importorskip("keras")
 
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -19,6 +19,11 @@ import layerscope as ls
 from cases.closed_form import ridge
 from layerscope.core.errors import ModelError
 from layerscope.transforms import blur, flip, jitter, pad, rotate, scale
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax",
+    reason="that gradients are the same on all is in tests/backends/keras/test_on_sklearn.py",
+)
 
 
 @pytest.fixture(scope="module")
