@@ -3,7 +3,7 @@ import pytest
 
 from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
-from layerscope.inputs import Settings, prepare
+from layerscope.inputs import InputSettings, prepare
 
 IMAGE = InputSpec("x", (None, 4, 5, 3))
 
@@ -34,7 +34,7 @@ def test_zeros():
 
 def test_whole_numbers_are_valid_indices():
     spec = InputSpec("x", (None, 500), dtype="int32")
-    value = prepare("noise", [spec], Settings(indices=10)).value
+    value = prepare("noise", [spec], InputSettings(indices=10)).value
     assert value.dtype == np.int32
     assert set(value.ravel().tolist()) == set(range(10))
     assert set(prepare("noise", [spec]).value.ravel().tolist()) == {0, 1}

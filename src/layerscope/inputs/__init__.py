@@ -29,15 +29,15 @@ from layerscope.inputs.fitting import fit
 from layerscope.inputs.images import is_image
 from layerscope.inputs.memory import free_memory
 from layerscope.inputs.named import is_named
-from layerscope.inputs.settings import Fitted, InputRange, Settings
+from layerscope.inputs.settings import Fitted, InputRange, InputSettings
 from layerscope.inputs.sources import CHUNK, Files, files_of, listed
 
 __all__ = [
     "Batches",
     "Files",
     "InputRange",
+    "InputSettings",
     "Prepared",
-    "Settings",
     "batches",
     "files_of",
     "free_memory",
@@ -62,7 +62,7 @@ class Prepared:
 def prepare(
     x: Any,
     specs: Sequence[InputSpec],
-    settings: Settings | None = None,
+    settings: InputSettings | None = None,
     **options: Any,
 ) -> Prepared:
     """Make what was passed into what the model's inputs accept.
@@ -90,7 +90,7 @@ def prepare(
     InputError
         When something can't be read, or does not fit; the message says what would.
     """
-    settings = Settings(**options) if settings is None else settings
+    settings = InputSettings(**options) if settings is None else settings
     if x is None:
         raise InputError("x is None: pass an array, an image file or a PIL image.")
     x = _by_input(x, specs)
@@ -118,12 +118,12 @@ def prepare(
 def batches(
     files: Files,
     specs: Sequence[InputSpec],
-    settings: Settings | None = None,
+    settings: InputSettings | None = None,
     *,
     chunk: int = CHUNK,
     **options: Any,
 ) -> Batches:
-    """The samples in files, some at a time, for a model with one input; see :class:`Batches`.
+    """Return the samples in files, some at a time, for a model with one input.
 
     ``settings`` and ``options`` are those of :func:`prepare`; ``chunk`` is how many samples a batch
     has at most. Raises InputError for a model with several inputs.
@@ -133,12 +133,12 @@ def batches(
             f"The model has {len(specs)} inputs, {_listed(specs)}: files are a batch for a model "
             "with one input; pass one file for each."
         )
-    settings = Settings(**options) if settings is None else settings
+    settings = InputSettings(**options) if settings is None else settings
     return Batches(files, specs[0] if specs else _ANY, settings, chunk)
 
 
 def _prepared(value: Any, fitted: Sequence[Fitted]) -> Prepared:
-    """Several inputs, and what was done to each."""
+    """Return several inputs, with what was done to each."""
     notes = tuple(note for one in fitted for note in one.notes)
     named = {one.samples for one in fitted if one.samples}
     # Samples are called after their files where it is one file for each, and no other.
@@ -146,7 +146,7 @@ def _prepared(value: Any, fitted: Sequence[Fitted]) -> Prepared:
 
 
 def _by_input(x: Any, specs: Sequence[InputSpec]) -> Any:
-    """For a model with several inputs, what a single name or file says of each of them."""
+    """Return, for a model with several inputs, what a single name or file holds for each."""
     if len(specs) < 2:
         return x
     if is_named(x):
@@ -167,7 +167,7 @@ def _by_input(x: Any, specs: Sequence[InputSpec]) -> Any:
 
 
 def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
-    """Whether x is one value per input, rather than one value or a batch of images."""
+    """Return whether x is one value per input, rather than one value or a batch of images."""
     if isinstance(x, Mapping):
         return not is_table(x)
     if not isinstance(x, list | tuple):
@@ -188,7 +188,7 @@ def _is_several(x: Any, specs: Sequence[InputSpec]) -> bool:
     return any(not is_array(i) or len(i.shape) >= len(specs[0].shape) for i in x)
 
 
-def _several(x: Any, specs: Sequence[InputSpec], settings: Settings) -> Prepared:
+def _several(x: Any, specs: Sequence[InputSpec], settings: InputSettings) -> Prepared:
     pairs = _paired(x, specs)
     fitted: list[Fitted] = []
 
@@ -210,7 +210,7 @@ def _several(x: Any, specs: Sequence[InputSpec], settings: Settings) -> Prepared
 
 
 def _paired(x: Any, specs: Sequence[InputSpec]) -> Iterator[tuple[str, InputSpec]]:
-    """A label and a specification for each value in x, in the order in which they are met."""
+    """Return a label and a specification for each value in x, in the order of a walk."""
     if isinstance(x, Mapping):
         by_name = {spec.name: spec for spec in specs}
         unknown = [key for key in x if key not in by_name]

@@ -18,29 +18,29 @@ from layerscope.inputs.arrays import is_array, is_numbers, is_table
 from layerscope.inputs.fitting import fit
 from layerscope.inputs.images import is_image, takes_images
 from layerscope.inputs.named import is_named
-from layerscope.inputs.settings import Fitted, Settings
+from layerscope.inputs.settings import Fitted, InputSettings
 from layerscope.inputs.sources import readable
 
 
 def takes_anything(specs: Sequence[InputSpec]) -> bool:
-    """Whether these are a guess, so that the model may take other arguments beside them."""
+    """Return whether these are a guess, so that the model may take other arguments, too."""
     return bool(specs) and not any(spec.certain for spec in specs)
 
 
 def is_packed(x: Any) -> bool:
-    """Whether x is a packed sequence: a tuple by its class, and one argument."""
+    """Return whether x is a packed sequence: a tuple by its class, and one argument."""
     return isinstance(x, tuple) and {"data", "batch_sizes"} <= set(getattr(x, "_fields", ()))
 
 
 def is_data(x: Any) -> bool:
-    """Whether x is an array, a tensor, a table, a sparse matrix, an image or a path; no string."""
+    """Return whether x is an array, tensor, table, sparse matrix, image or path; no string."""
     if isinstance(x, str | np.generic):
         return False
     return is_array(x) or is_table(x) or hasattr(x, "toarray") or isinstance(x, Path) or is_image(x)
 
 
 def are_several(x: Any) -> bool:
-    """Whether x is several arguments, rather than one, or a batch of numbers or of images."""
+    """Return whether x is several arguments, rather than one, or a batch of anything."""
     if isinstance(x, Mapping):
         return not is_table(x)
     if not isinstance(x, list | tuple) or is_packed(x) or is_numbers(x):
@@ -48,15 +48,17 @@ def are_several(x: Any) -> bool:
     return isinstance(x, tuple) or not x or not all(map(is_image, x))
 
 
-def arguments(x: Any, specs: Sequence[InputSpec], settings: Settings) -> tuple[Any, list[Fitted]]:
-    """The arguments by position or by name, and what the arrays among them were made of."""
+def arguments(
+    x: Any, specs: Sequence[InputSpec], settings: InputSettings
+) -> tuple[Any, list[Fitted]]:
+    """Return the arguments by position or by name, and what the arrays in them were made of."""
     return _Arguments(specs, settings).build(x)
 
 
 class _Arguments:
     """Builds the arguments of one call."""
 
-    def __init__(self, specs: Sequence[InputSpec], settings: Settings) -> None:
+    def __init__(self, specs: Sequence[InputSpec], settings: InputSettings) -> None:
         self._specs = specs
         self._settings = settings
         self._fitted: list[Fitted] = []
@@ -71,7 +73,7 @@ class _Arguments:
         return _like(x, parts), self._fitted
 
     def _part(self, item: Any, where: Any, spec: InputSpec | None) -> Any:
-        """An argument, or a part of one; ``spec`` is what the model says of it, if anything."""
+        """Build an argument, or a part of one; ``spec`` is what the model says of it, if any."""
         before = len(self._fitted)
         parts: Any = None
         if isinstance(item, Mapping) and not is_table(item):
@@ -86,13 +88,13 @@ class _Arguments:
         return item if len(self._fitted) == before else parts
 
     def _is_array(self, item: Any, spec: InputSpec | None) -> bool:
-        """Whether an argument is an array, or is to become one."""
+        """Return whether an argument is an array, or is to become one."""
         if is_named(item):
             return spec is not None and spec.shape is not None
         return is_data(item) or array_file(item) is not None or self._is_image(item)
 
     def _is_image(self, item: Any) -> bool:
-        """Whether it is an image, or a string that names one where the model takes images."""
+        """Return whether it is an image, or a string that names one for a model of images."""
         if not isinstance(item, str):
             return is_image(item)
         if Path(item).suffix.lower() not in readable() or array_file(item) is not None:
@@ -108,7 +110,7 @@ class _Arguments:
 
 
 def _like(item: Any, parts: list[Any]) -> Any:
-    """The parts in what they were in: a list, a tuple, a named tuple."""
+    """Return the parts in what they were in: a list, a tuple, a named tuple."""
     if hasattr(item, "_fields"):
         return type(item)(*parts)
     return tuple(parts) if isinstance(item, tuple) else parts

@@ -47,7 +47,7 @@ class ArrayFile:
 
 
 def array_file(x: Any) -> ArrayFile | None:
-    """The array file that a path or ``file.npz:name`` says; None for anything else."""
+    """Return the array file that a path or ``file.npz:name`` names; None for anything else."""
     if not isinstance(x, str | Path):
         return None
     if Path(x).suffix.lower() in SUFFIXES:
@@ -58,7 +58,7 @@ def array_file(x: Any) -> ArrayFile | None:
 
 
 def load_array(file: ArrayFile, *, lazily: bool = False) -> Array:
-    """The one array that is meant.
+    """Read the one array that is meant.
 
     With ``lazily`` a ``.npy`` file is read when and where the array is.
 
@@ -85,7 +85,7 @@ def load_array(file: ArrayFile, *, lazily: bool = False) -> Array:
 
 
 def members(path: Path) -> list[str]:
-    """The names of the arrays in a ``.npz`` file, in order."""
+    """Return the names of the arrays in a ``.npz`` file, in order."""
     _check_there(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -98,7 +98,7 @@ def members(path: Path) -> list[str]:
 
 
 def load_members(path: Path, names: list[str]) -> dict[str, Array]:
-    """Several arrays of a ``.npz`` file."""
+    """Read several arrays of a ``.npz`` file."""
     return {name: _read_member(path, name) for name in names}
 
 
@@ -163,11 +163,11 @@ def _check_size(what: str, nbytes: int) -> None:
 
 
 def _unreadable(path: Path, why: object) -> InputError:
-    said = " ".join(str(why).split()).rstrip(".")[:200]
-    if "object" in said.lower():
-        said = "it holds Python objects, and to read those can run any code"
+    reason = " ".join(str(why).split()).rstrip(".")[:200]
+    if "object" in reason.lower():
+        reason = "it holds Python objects, and to read those can run any code"
     return InputError(
-        f"{str(path)!r} can't be read as a {path.suffix.lower()} file of numbers ({said})."
+        f"{str(path)!r} can't be read as a {path.suffix.lower()} file of numbers ({reason})."
     )
 
 

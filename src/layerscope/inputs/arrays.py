@@ -19,29 +19,29 @@ from layerscope.core.table import shape_text
 
 
 def is_table(x: Any) -> bool:
-    """Whether x is a DataFrame, of pandas or of another library."""
+    """Return whether x is a DataFrame, of pandas or of another library."""
     return hasattr(x, "to_numpy") and hasattr(x, "columns")
 
 
 def is_array(x: Any) -> bool:
-    """Whether x is an array or a tensor of some framework."""
+    """Return whether x is an array or a tensor of some framework."""
     return hasattr(x, "shape") and (hasattr(x, "__array__") or hasattr(x, "__dlpack__"))
 
 
 def _is_labelled(x: Any) -> bool:
-    """Whether x is NumPy inside: a DataFrame, a Series, an xarray.DataArray."""
+    """Return whether x is NumPy inside: a DataFrame, a Series, an xarray.DataArray."""
     return hasattr(x, "to_numpy")
 
 
 def is_numbers(x: Any) -> bool:
-    """Whether x is a number, or numbers and nothing else in nested lists or tuples."""
+    """Return whether x is a number, or numbers and nothing else in nested lists or tuples."""
     if isinstance(x, list | tuple) and x:
         return all(map(is_numbers, x))
     return isinstance(x, numbers.Number | np.generic)
 
 
 def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
-    """An array in the type that the input has, and what was done to it.
+    """Return an array in the type that the input has, and what was done to it.
 
     A tensor of a framework is passed on untouched. Raises InputError when the shape is not the
     expected one, or the values are no numbers.
@@ -72,7 +72,7 @@ def fit_array(x: Any, spec: InputSpec, label: str) -> tuple[Any, list[str]]:
 
 
 def _is_ragged(array: npt.NDArray[Any]) -> bool:
-    """Whether it is an array of arrays or lists, each a row of its own length."""
+    """Return whether it is an array of arrays or lists, each a row of its own length."""
     rows = array.ravel() if array.dtype.kind == "O" else ()
     return len(rows) > 0 and all(is_array(row) or is_numbers(row) for row in rows)
 
@@ -137,7 +137,7 @@ def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
 
 
 def _hint(shape: tuple[int, ...], spec: InputSpec) -> str:
-    """What would make the shape fit, in words; empty where nothing simple would."""
+    """Return what would make the shape fit, in words; empty where nothing simple would."""
     expected = spec.shape or ()
     first = spec.layout == "channels_first"
     fixes = [("add the batch axis with x[None]", (1, *shape))]

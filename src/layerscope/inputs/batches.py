@@ -14,7 +14,7 @@ from layerscope.core.network import InputSpec
 from layerscope.inputs.array_files import array_file, load_array
 from layerscope.inputs.arrays import fit_array
 from layerscope.inputs.images import FitImage, fit_image, grouped, stacked
-from layerscope.inputs.settings import Fitted, Settings
+from layerscope.inputs.settings import Fitted, InputSettings
 from layerscope.inputs.sources import CHUNK, Files
 
 _FROM = re.compile(r"resized from \d+×\d+ to ")
@@ -32,7 +32,7 @@ class Batches:
     """
 
     def __init__(
-        self, files: Files, spec: InputSpec, settings: Settings, chunk: int = CHUNK
+        self, files: Files, spec: InputSpec, settings: InputSettings, chunk: int = CHUNK
     ) -> None:
         self.files = files
         self.opened = 0
@@ -52,8 +52,8 @@ class Batches:
             count = len(self._skipped)
             more = f" and {count - 3} more" if count > 3 else ""
             files = "1 file was" if count == 1 else f"{count} files were"
-            said = " ".join(self._skipped[:3]).rstrip(".")
-            skipped = (f"{files} skipped: {said}{more}",)
+            reasons = " ".join(self._skipped[:3]).rstrip(".")
+            skipped = (f"{files} skipped: {reasons}{more}",)
         return (*self.files.notes, *grouped(self._labels, done), *skipped)
 
     def __iter__(self) -> Iterator[Fitted]:
@@ -92,7 +92,7 @@ class Batches:
         return batch
 
     def _rows(self, path: str, name: str) -> list[Fitted]:
-        """The samples of an array file, not read yet where that can wait."""
+        """Return the samples of an array file, not read yet where that can wait."""
         file = array_file(path)
         if file is None:
             return []
@@ -107,7 +107,7 @@ class Batches:
         return [Fitted(array, samples=names)] if len(array) else []
 
     def _joined(self, rows: Sequence[Fitted]) -> tuple[Fitted, list[Fitted]]:
-        """The next batch of these, and what is left of them."""
+        """Return the next batch of these, and what is left of them."""
         taken: list[npt.NDArray[Any]] = []
         names: list[str] = []
         steps: list[str] = []
@@ -115,10 +115,10 @@ class Batches:
         while left and len(names) < self._chunk:
             first = left.pop(0)
             room = self._chunk - len(names)
-            value, said = fit_array(first.value[:room], self._spec, first.samples[0])
+            value, notes = fit_array(first.value[:room], self._spec, first.samples[0])
             taken.append(value)
             names += first.samples[:room]
-            steps += ["; ".join(said) or "as it is"] * len(value)
+            steps += ["; ".join(notes) or "as it is"] * len(value)
             if len(first.samples) > room:
                 left.insert(0, Fitted(first.value[room:], samples=first.samples[room:]))
         shapes = {array.shape[1:] for array in taken}

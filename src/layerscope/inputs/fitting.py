@@ -9,11 +9,11 @@ from layerscope.inputs.array_files import array_file, load_array
 from layerscope.inputs.arrays import fit_array
 from layerscope.inputs.images import fit_images, is_image
 from layerscope.inputs.named import is_named, made
-from layerscope.inputs.settings import Fitted, Settings
+from layerscope.inputs.settings import Fitted, InputSettings
 
 
-def fit(x: Any, spec: InputSpec, label: str, settings: Settings) -> Fitted:
-    """An array, an image, the name of a file or of an input, for this input.
+def fit(x: Any, spec: InputSpec, label: str, settings: InputSettings) -> Fitted:
+    """Make an array, an image, or the name of a file or of an input, fit this input.
 
     Raises InputError when it can't be read, or does not fit.
     """

@@ -24,7 +24,7 @@ from layerscope.inputs.pixels import (
     levels,
     opened,
 )
-from layerscope.inputs.settings import Fitted, Settings, preprocessed
+from layerscope.inputs.settings import Fitted, InputSettings, preprocessed
 
 __all__ = ["FitImage", "fit_image", "fit_images", "is_image", "stacked"]
 
@@ -49,7 +49,7 @@ class _Target:
 
 
 def is_image(x: Any, dtype: str = "float32") -> bool:
-    """Whether x is a PIL image or a path to what may be an image, and is no array.
+    """Return whether x is a PIL image or a path to what may be an image, and is no array.
 
     No string is a path where the model reads strings.
     """
@@ -59,8 +59,8 @@ def is_image(x: Any, dtype: str = "float32") -> bool:
     return any(base.__module__ == "PIL.Image" for base in type(x).__mro__)
 
 
-def fit_images(images: Iterable[Any], spec: InputSpec, settings: Settings) -> Fitted:
-    """A batch of the images.
+def fit_images(images: Iterable[Any], spec: InputSpec, settings: InputSettings) -> Fitted:
+    """Return a batch of the images.
 
     Raises InputError when one can't be read, when the model takes no images, or when they differ
     in size and the model does not say which it wants.
@@ -70,16 +70,16 @@ def fit_images(images: Iterable[Any], spec: InputSpec, settings: Settings) -> Fi
     )
 
 
-def fit_image(item: Any, spec: InputSpec, settings: Settings, number: int = 0) -> FitImage:
-    """One image; ``number`` is what it is called by where it has no name of its own."""
+def fit_image(item: Any, spec: InputSpec, settings: InputSettings, number: int = 0) -> FitImage:
+    """Return one image; ``number`` names it where it has no name of its own."""
     name = item if isinstance(item, str | Path) else getattr(item, "filename", "")
     label = Path(str(name)).name or f"image {number}"
     values, steps = _fit(item, label, _target(spec, settings), spec, settings)
     return FitImage(values, label, steps)
 
 
-def stacked(images: Sequence[FitImage], settings: Settings) -> Fitted:
-    """Images that were made to fit as one batch, preprocessed where that was asked for."""
+def stacked(images: Sequence[FitImage], settings: InputSettings) -> Fitted:
+    """Stack images that were made to fit, preprocessed where that was asked for."""
     shapes = {image.values.shape for image in images}
     if len(shapes) > 1:
         raise InputError(
@@ -93,7 +93,7 @@ def stacked(images: Sequence[FitImage], settings: Settings) -> Fitted:
 
 
 def grouped(labels: Sequence[str], done: Sequence[str]) -> tuple[str, ...]:
-    """One sentence for all images that had the same done to them."""
+    """Return one sentence for all images that had the same done to them."""
     notes = []
     for text in dict.fromkeys(done):
         same = [label for label, steps in zip(labels, done, strict=True) if steps == text]
@@ -103,13 +103,13 @@ def grouped(labels: Sequence[str], done: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_channels_first(spec: InputSpec) -> bool:
-    """Whether the channels come before height and width."""
+    """Return whether the channels come before height and width."""
     layout = spec.layout
     return layout == "channels_first" or (isinstance(layout, tuple) and layout[1:2] == ("channel",))
 
 
-def takes_images(spec: InputSpec, settings: Settings) -> bool:
-    """Whether images can be made into what this input takes."""
+def takes_images(spec: InputSpec, settings: InputSettings) -> bool:
+    """Return whether images can be made into what this input takes."""
     try:
         _target(spec, settings)
     except InputError:
@@ -117,7 +117,7 @@ def takes_images(spec: InputSpec, settings: Settings) -> bool:
     return True
 
 
-def _target(spec: InputSpec, settings: Settings) -> _Target:
+def _target(spec: InputSpec, settings: InputSettings) -> _Target:
     shape = spec.shape
     height, width = settings.size or (None, None)
     first = is_channels_first(spec)
@@ -143,19 +143,19 @@ def _target(spec: InputSpec, settings: Settings) -> _Target:
 
 def fixed_size(
     shape: Shape,
-    own: tuple[int | None, int | None],
+    model_size: tuple[int | None, int | None],
     size: tuple[int, int] | None,
 ) -> tuple[int | None, int | None]:
-    """The model's own size, completed by the one that was asked for."""
+    """Return the model's own size, completed by the one that was asked for."""
     if size is None:
-        return own
-    if any(n is not None and n != wanted for n, wanted in zip(own, size, strict=True)):
+        return model_size
+    if any(n is not None and n != wanted for n, wanted in zip(model_size, size, strict=True)):
         raise InputError(f"size={size} was asked for; the model expects {shape_text(shape)}.")
     return size
 
 
 def _flat(shape: Shape, size: tuple[int, int] | None) -> _Target:
-    """For a model that takes vectors: which image has as many values."""
+    """Return, for a model that takes vectors, which image has as many values."""
     length = shape[1]
     for channels in (1, 3, 4):
         if size is not None:
@@ -174,7 +174,7 @@ def _flat(shape: Shape, size: tuple[int, int] | None) -> _Target:
 
 
 def _fit(
-    item: Any, label: str, target: _Target, spec: InputSpec, settings: Settings
+    item: Any, label: str, target: _Target, spec: InputSpec, settings: InputSettings
 ) -> tuple[npt.NDArray[Any], str]:
     image, steps = opened(item, label)
     channels = target.channels or (1 if is_grey(image) else 3)

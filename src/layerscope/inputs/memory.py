@@ -11,7 +11,7 @@ _CONTAINER = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
-    """The bytes that this process can still have; None where the system does not say."""
+    """Return the bytes that this process can still have; None where the system does not say."""
     known = [count for count in (_in_system(), _in_container()) if count is not None]
     return min(known, default=None)
 

@@ -10,7 +10,7 @@ from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec, Shape
 from layerscope.core.table import shape_text
 from layerscope.inputs.images import fixed_size, is_channels_first
-from layerscope.inputs.settings import Fitted, Settings, preprocessed
+from layerscope.inputs.settings import Fitted, InputSettings, preprocessed
 
 NAMES = ("noise", "zeros")
 _SEED = 0
@@ -19,12 +19,12 @@ _LENGTH = 16
 
 
 def is_named(x: Any) -> bool:
-    """Whether x is the name of an input; ``./noise`` is a path, and so is a ``Path``."""
+    """Return whether x is the name of an input; ``./noise`` is a path, and so is a ``Path``."""
     return isinstance(x, str) and x in NAMES
 
 
-def made(name: str, spec: InputSpec, label: str, settings: Settings) -> Fitted:
-    """One sample for this input.
+def made(name: str, spec: InputSpec, label: str, settings: InputSettings) -> Fitted:
+    """Make one sample for this input.
 
     Noise is uniform over the input range, the same each time; for whole numbers it is indices that
     are valid, or pixel values. Raises InputError when the model does not say its shape, or takes
@@ -53,11 +53,11 @@ def made(name: str, spec: InputSpec, label: str, settings: Settings) -> Fitted:
     limits = settings.pixel_range if is_image else settings.input_range
     low, high = (0.0, 255.0) if isinstance(limits, str) else limits
     array = random.uniform(low, high, shape).astype(_type(spec))
-    said = f"{label}: noise {shape_text(shape)}, uniform in {low:g}..{high:g}"
+    note = f"{label}: noise {shape_text(shape)}, uniform in {low:g}..{high:g}"
     if is_image:
         array, by = preprocessed(array, settings)
-        said += f", {by}" if by else ""
-    return Fitted(array, (said,), (name,), pixels=is_image)
+        note += f", {by}" if by else ""
+    return Fitted(array, (note,), (name,), pixels=is_image)
 
 
 def _type(spec: InputSpec) -> str:
@@ -65,8 +65,8 @@ def _type(spec: InputSpec) -> str:
     return spec.dtype if known else "float32"
 
 
-def _shape(name: str, spec: InputSpec, settings: Settings) -> tuple[int, ...]:
-    """The shape of one sample, what is open in it filled in."""
+def _shape(name: str, spec: InputSpec, settings: InputSettings) -> tuple[int, ...]:
+    """Return the shape of one sample, what is open in it filled in."""
     shape = spec.shape
     if shape is None:
         raise InputError(
@@ -77,8 +77,8 @@ def _shape(name: str, spec: InputSpec, settings: Settings) -> tuple[int, ...]:
         if is_channels_first(spec):
             shape = (*shape[:2], *fixed_size(shape, (shape[2], shape[3]), settings.size))
         else:
-            own = fixed_size(shape, (shape[1], shape[2]), settings.size)
-            shape = (shape[0], *own, shape[3])
+            fixed = fixed_size(shape, (shape[1], shape[2]), settings.size)
+            shape = (shape[0], *fixed, shape[3])
     return _filled(name, shape)
 
 

@@ -38,7 +38,7 @@ _ORIENTATION = 0x0112
 
 @functools.cache
 def formats() -> frozenset[str]:
-    """The kinds of images that are opened, as Pillow calls them."""
+    """Return the kinds of images that are opened, as Pillow calls them."""
     from PIL import Image
 
     Image.init()
@@ -46,7 +46,7 @@ def formats() -> frozenset[str]:
 
 
 def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
-    """The image, the right way up, and what was done to it.
+    """Return the image, the right way up, and what was done to it.
 
     Raises InputError when there is no such file, when Pillow can't read it, or refuses to.
     """
@@ -128,12 +128,12 @@ def _frames(image: Image.Image) -> int:
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether the image has one channel, of however many bits, transparency aside."""
+    """Return whether the image has one channel, of however many bits, transparency aside."""
     return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;")
 
 
 def levels(image: Image.Image, label: str) -> tuple[Image.Image, float]:
-    """The image in a mode that can be resized, and the value that stands for full brightness.
+    """Return the image in a mode that can be resized, and the value of full brightness.
 
     Raises InputError when that value can't be told.
     """
@@ -155,7 +155,7 @@ def levels(image: Image.Image, label: str) -> tuple[Image.Image, float]:
 
 
 def in_channels(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
-    """The image in 1 (grey), 3 (RGB) or 4 (RGBA) channels, and what was done to it."""
+    """Return the image in 1 (grey), 3 (RGB) or 4 (RGBA) channels, and what was done to it."""
     from PIL import Image
 
     wanted, steps = MODES[channels], []
@@ -178,7 +178,7 @@ def in_channels(image: Image.Image, channels: int) -> tuple[Image.Image, list[st
 def in_size(
     image: Image.Image, height: int, width: int, resize: str
 ) -> tuple[Image.Image, list[str]]:
-    """The image at this size, and what was done to it."""
+    """Return the image at this size, and what was done to it."""
     from PIL import Image, ImageOps
 
     if (width, height) == image.size:
@@ -198,7 +198,7 @@ def in_size(
 def in_range(
     values: npt.NDArray[Any], highest: float, dtype: str, input_range: InputRange
 ) -> tuple[npt.NDArray[Any], list[str]]:
-    """Pixel values, 0 to ``highest``, in the range and the type wanted, and what was done to them.
+    """Scale pixel values, 0 to ``highest``, to the range and type wanted; say what was done.
 
     Raises InputError when the model takes whole numbers too small to hold them.
     """

@@ -19,7 +19,7 @@ _RESIZES = ("stretch", "crop", "pad")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class InputSettings:
     """How what the user passed becomes input."""
 
     input_range: InputRange = (0, 1)
@@ -70,8 +70,8 @@ class Fitted:
     pixels: bool = False  #: whether it is made of pixels, which settings apply to
 
 
-def preprocessed(batch: npt.NDArray[Any], settings: Settings) -> tuple[npt.NDArray[Any], str]:
-    """What the user's own function makes of a batch of images, and a note that it was asked.
+def preprocessed(batch: npt.NDArray[Any], settings: InputSettings) -> tuple[npt.NDArray[Any], str]:
+    """Return what the user's own function makes of a batch of images, and a note of it.
 
     Raises InputError when it raises, or does not return an array with as many samples.
     """
@@ -83,9 +83,9 @@ def preprocessed(batch: npt.NDArray[Any], settings: Settings) -> tuple[npt.NDArr
         result = np.asarray(function(batch.copy()))
     # Somebody else's code, which may raise anything.
     except Exception as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"preprocess={name} raised {type(error).__name__}: {said[:300]}".rstrip(".") + "."
+            f"preprocess={name} raised {type(error).__name__}: {reason[:300]}".rstrip(".") + "."
         ) from error
     if result.dtype.kind not in "biuf" or result.ndim == 0 or len(result) != len(batch):
         raise InputError(

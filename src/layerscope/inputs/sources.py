@@ -33,12 +33,12 @@ class Files:
         return len(self.paths)
 
     def samples(self) -> int:
-        """How many samples they hold; a file that can't be read counts as one."""
+        """Count the samples that they hold; a file that can't be read counts as one."""
         return sum(map(_samples, self.paths))
 
 
 def files_of(x: Any) -> Files | None:
-    """The files that a folder, a glob or a list of paths says; None for anything else.
+    """Return the files that a folder, a glob or a list of paths names; None for anything else.
 
     A list is strict: whoever lists files by name wants each of them. A few images are no ``Files``,
     but one batch.
@@ -58,7 +58,7 @@ def files_of(x: Any) -> Files | None:
 
 
 def listed(items: Sequence[str | Path], *, strict: bool = False) -> Files:
-    """The files that several paths, folders and globs say together.
+    """Return the files that several paths, folders and globs name together.
 
     Raises InputError when one of them is not there.
     """
@@ -66,9 +66,9 @@ def listed(items: Sequence[str | Path], *, strict: bool = False) -> Files:
     notes: list[str] = []
     for item in items:
         if _is_many(item):
-            more, said = _expanded(item)
+            more, left_out = _expanded(item)
             paths += more
-            notes += said
+            notes += left_out
         else:
             file = array_file(item)
             if not Path(item if file is None else file.path).exists():
@@ -78,7 +78,7 @@ def listed(items: Sequence[str | Path], *, strict: bool = False) -> Files:
 
 
 def natural(name: str) -> list[int | str]:
-    """A key that sorts ``9.png`` before ``10.png``."""
+    """Return a key that sorts ``9.png`` before ``10.png``."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
@@ -92,7 +92,7 @@ def _is_path(x: Any) -> bool:
 
 
 def _is_many(x: str | Path) -> bool:
-    """Whether it is a folder, or a glob; a file of that very name wins over a glob."""
+    """Return whether it is a folder, or a glob; a file of that very name wins over a glob."""
     path = Path(x)
     try:
         return path.is_dir() or (glob.has_magic(str(x)) and not path.exists())
@@ -101,21 +101,21 @@ def _is_many(x: str | Path) -> bool:
 
 
 def _expanded(x: str | Path) -> tuple[list[str], list[str]]:
-    """The images and arrays in a folder or of a glob, sorted, and what was left out."""
+    """Return the images and arrays in a folder or of a glob, sorted, and what was left out."""
     where = Path(x)
     try:
         if where.is_dir():
-            found = [path for path in where.iterdir() if not path.name.startswith(".")]
+            files = [path for path in where.iterdir() if not path.name.startswith(".")]
         else:
             # Path.glob would want the folder and the pattern apart.
-            found = [Path(match) for match in glob.iglob(str(x), recursive=True)]  # noqa: PTH207
-        found = [path for path in found if path.is_file()]
+            files = [Path(match) for match in glob.iglob(str(x), recursive=True)]  # noqa: PTH207
+        files = [path for path in files if path.is_file()]
     except OSError as error:
         raise InputError(f"{str(x)!r} can't be read ({error.strerror}).") from error
-    opened = [path for path in found if path.suffix.lower() in readable()]
+    opened = [path for path in files if path.suffix.lower() in readable()]
     if not opened:
-        raise InputError(_nothing_in(where, len(found)))
-    others = len(found) - len(opened)
+        raise InputError(_nothing_in(where, len(files)))
+    others = len(files) - len(opened)
     notes = [f"{x}: {others} other files are no images or arrays"] if others > 1 else []
     if others == 1:
         notes = [f"{x}: 1 other file is no image or array"]
@@ -124,8 +124,8 @@ def _expanded(x: str | Path) -> tuple[list[str], list[str]]:
 
 def _nothing_in(where: Path, others: int) -> str:
     if not where.is_dir():
-        found = f"{others} files, none of them an image or an array" if others else "no file"
-        return f"The glob {str(where)!r} finds {found}."
+        content = f"{others} files, none of them an image or an array" if others else "no file"
+        return f"The glob {str(where)!r} finds {content}."
     if any(path.is_dir() and not path.name.startswith(".") for path in where.iterdir()):
         return (
             f"The folder {str(where)!r} holds no images or arrays of its own: pass "
@@ -136,7 +136,7 @@ def _nothing_in(where: Path, others: int) -> str:
 
 @functools.cache
 def readable() -> frozenset[str]:
-    """The suffixes of images that are opened, and of arrays."""
+    """Return the suffixes of images that are opened, and of arrays."""
     from PIL import Image
 
     known = Image.registered_extensions()

@@ -23,8 +23,8 @@ from layerscope.core.table import size_text
 from layerscope.inputs import (
     Batches,
     Files,
+    InputSettings,
     Prepared,
-    Settings,
     batches,
     files_of,
     free_memory,
@@ -47,7 +47,7 @@ class Passes:
     specs: tuple[InputSpec, ...]
     x: Any
     layers: Any
-    settings: Settings
+    settings: InputSettings
     batches: Batches | None  #: of files; its notes grow as they are opened
 
     @classmethod
@@ -66,7 +66,7 @@ class Passes:
 
             x = with_samples(x)
         indices = _indices(backend.describe()) if _is_noise(x) else None
-        settings = Settings(**options, preprocess=preprocess, indices=indices)
+        settings = InputSettings(**options, preprocess=preprocess, indices=indices)
         files = _files(x, specs)
         feed = None
         if files is not None:
