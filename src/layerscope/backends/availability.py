@@ -29,7 +29,7 @@ _KERAS_BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def installed(package: str) -> bool:
-    """Whether the package can be imported; it is not."""
+    """Return whether the package can be imported; it is not."""
     if package in sys.modules:
         return sys.modules[package] is not None
     return importlib.util.find_spec(package) is not None
@@ -108,7 +108,7 @@ def require_keras(purpose: str) -> None:
 
 
 def _configured() -> str | None:
-    """The backend in Keras' configuration file, where it is installed."""
+    """Return the backend in Keras' configuration file, where it is installed."""
     home = os.environ.get("KERAS_HOME")
     folder = Path(home) if home else Path("~").expanduser() / ".keras"
     try:

@@ -30,17 +30,17 @@ class Calculus(Protocol):
     def compile(
         self, function: Callable[..., Any], variables: Sequence[Any], *, network: bool
     ) -> Callable[..., Any]:
-        """The function compiled; it reads these variables.
+        """Compile the function, which reads these variables.
 
         ``network``: it runs the model; else it is arithmetic of ours.
         """
         ...
 
-    def going_on(self, value: Any) -> Any:
-        """What a pass goes on with where it has handed this value out."""
+    def forwarded(self, value: Any) -> Any:
+        """Return what a pass continues with where it has handed this value out."""
 
     def update(self, optimizer: Any, params: Any) -> KerasUpdate:
-        """One of Keras' optimizers as a pure function."""
+        """Return one of Keras' optimizers as a pure function."""
         ...
 
 
@@ -73,7 +73,7 @@ class JaxCalculus:
         compiled = jax.jit(traced)
         return lambda *args: compiled([v.value for v in variables], *args)
 
-    def going_on(self, value: Any) -> Any:
+    def forwarded(self, value: Any) -> Any:
         return value
 
     def update(self, optimizer: Any, params: Any) -> KerasUpdate:
@@ -111,7 +111,7 @@ class TensorFlowCalculus:
         # Many small operations on an image take a third of the time when they are fused.
         return tf.function(traced, autograph=False, jit_compile=True)  # type: ignore[no-any-return]
 
-    def going_on(self, value: Any) -> Any:
+    def forwarded(self, value: Any) -> Any:
         return value
 
     def update(self, optimizer: Any, params: Any) -> KerasUpdate:
@@ -148,7 +148,7 @@ class TorchCalculus:
 
         return run
 
-    def going_on(self, value: Any) -> Any:
+    def forwarded(self, value: Any) -> Any:
         return value.clone()  # a later layer may write into what it receives
 
     def update(self, optimizer: Any, params: Any) -> KerasUpdate:
@@ -228,13 +228,13 @@ class KerasUpdate:
     def __call__(
         self, params: Any, state: list[Any], gradient: Any, step_size: Any
     ) -> tuple[Any, list[Any]]:
-        """The new parameters and the new state."""
+        """Return the new parameters and the new state."""
         state = self._at(state, step_size)
         (params,), state = self._optimizer.stateless_apply(state, [-gradient], [params])
         return params, list(state)
 
     def _at(self, state: list[Any], step_size: Any) -> list[Any]:
-        """The state with this step size in the place of the learning rate."""
+        """Return the state with this step size in the place of the learning rate."""
         return [
             keras.ops.cast(step_size, v.dtype) if v is self._rate else value
             for v, value in zip(self._optimizer.variables, state, strict=True)
@@ -274,7 +274,7 @@ def _outside_of_scopes() -> Iterator[None]:
 
 
 def optimizer_of(which: Any) -> Any:
-    """A new optimizer: ``"adam"``, or one like the optimizer given.
+    """Return a new optimizer: ``"adam"``, or one like the optimizer given.
 
     Raises ModelError for anything else.
     """
@@ -288,7 +288,7 @@ def optimizer_of(which: Any) -> Any:
 
 
 def _in_scope(function: Callable[..., Any], *args: Any) -> Any:
-    """The function, with nothing that it would assign to a variable reaching the model."""
+    """Call the function, with nothing that it would assign to a variable reaching the model."""
     with keras.StatelessScope():
         return function(*args)
 

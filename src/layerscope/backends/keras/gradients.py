@@ -28,7 +28,7 @@ def values_of(
     """As :meth:`Differentiable.values`."""
     held = weakref.ref(model)
     known = tree.subjects(model)
-    going_on = calculus().going_on
+    forwarded = calculus().forwarded
     layers = frozenset(tap.layer for tap in taps)
     selection = Selection(written=sorted(layers), exact=layers, expected=layers)
     listed = dict(tree.addresses(model).values())
@@ -62,7 +62,7 @@ def values_of(
                 selection,
                 engine,
                 values,
-                lambda _, value: going_on(value),
+                lambda _, value: forwarded(value),
                 known=known,
                 **({} if perform is None else {"perform": perform}),
             )

@@ -76,13 +76,13 @@ class SklearnBackend:
 
     @in_turn
     def describe(self) -> Network:
-        """The layers in order: they are all known."""
+        """Return the layers in order, all known without a pass."""
         x = np.zeros((1, self._features()))
         return self.run(x, Selection(everything=True)).network
 
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
-        """One vector of features for each sample."""
+        """Return one vector of features for each sample."""
         return (InputSpec("input", (None, self._features()), str(self._dtype())),)
 
     @in_turn
@@ -92,7 +92,7 @@ class SklearnBackend:
 
     @in_turn
     def run(self, x: Any, selection: Selection) -> Run:
-        """The forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
+        """Run the forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
         value = np.array(x, dtype=self._dtype())
         received = value
         values: dict[str, Any] = {}
@@ -127,7 +127,7 @@ class SklearnBackend:
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
-        """``coefs_0``, ``intercepts_0`` and so on, copies of the model's."""
+        """Return ``coefs_0``, ``intercepts_0`` and so on, copies of the model's."""
         arrays = {}
         pairs = zip(self._model.coefs_, self._model.intercepts_, strict=True)
         for i, (kernel, bias) in enumerate(pairs):
@@ -137,7 +137,7 @@ class SklearnBackend:
 
     @in_turn
     def digest(self) -> str:
-        """SHA-256 over the names and values of the weights."""
+        """Return a SHA-256 over the names and values of the weights."""
         digest = hashlib.sha256()
         for key, array in self.weights().items():
             digest.update(key.encode())
@@ -226,7 +226,7 @@ class SklearnBackend:
         return b"".join(parts)
 
     def _features(self) -> int:
-        """How many features a sample has, before any step."""
+        """Return how many features a sample has, before any step."""
         first = self._before[0][1] if self._before else self._model
         return int(getattr(first, "n_features_in_", self._model.n_features_in_))
 

@@ -30,13 +30,13 @@ OnEnd = Callable[[list[str]], None]
 
 
 def perceptron(model: Any) -> Any:
-    """The MLP itself, or the one that a pipeline ends in; None where there is none."""
+    """Return the MLP itself, or the one that a pipeline ends in; None where there is none."""
     last = model.steps[-1][1] if isinstance(model, Pipeline) else model
     return last if isinstance(last, MLPClassifier | MLPRegressor) else None
 
 
 def is_fitted(model: Any) -> bool:
-    """Whether it has weights to look at; also True of what is no MLP."""
+    """Return whether it has weights to look at; also True of what is no MLP."""
     mlp = perceptron(model)
     return mlp is None or hasattr(mlp, "coefs_")
 
@@ -48,7 +48,7 @@ def watched(model: Any, on_begin: OnBegin, on_epoch: OnEpoch, on_end: OnEnd) -> 
     Raises ModelError, before it trains, for a fit by ``solver="lbfgs"``, which has no epochs.
     """
     mlp = perceptron(model)
-    own = vars(mlp)
+    attributes = vars(mlp)
     by_epochs = getattr(mlp, _BY_EPOCHS)
 
     def fit_by_epochs(*args: Any, **kwargs: Any) -> Any:
@@ -57,7 +57,7 @@ def watched(model: Any, on_begin: OnBegin, on_epoch: OnEpoch, on_end: OnEnd) -> 
             return by_epochs(*args, **kwargs)
         on_begin(int(mlp.max_iter) + 1)
         on_epoch(0, 0.0, {})
-        with _replaced(own, {_AFTER_EPOCH: _after_epoch(mlp, on_epoch)}):
+        with _replaced(attributes, {_AFTER_EPOCH: _after_epoch(mlp, on_epoch)}):
             result = by_epochs(*args, **kwargs)
         on_end(_ending(mlp))
         return result
@@ -69,7 +69,7 @@ def watched(model: Any, on_begin: OnBegin, on_epoch: OnEpoch, on_end: OnEnd) -> 
             "the network after it was fitted, with snap()."
         )
 
-    with _replaced(own, {_BY_EPOCHS: fit_by_epochs, _AT_ONCE: fit_at_once}):
+    with _replaced(attributes, {_BY_EPOCHS: fit_by_epochs, _AT_ONCE: fit_at_once}):
         yield
 
 
@@ -92,26 +92,26 @@ def _after_epoch(mlp: Any, on_epoch: OnEpoch) -> Callable[..., Any]:
 
 
 def _ending(mlp: Any) -> list[str]:
-    said = []
+    sentences = []
     if mlp.n_iter_ < mlp.max_iter:
-        said.append(f"the training stopped by itself after epoch {mlp.n_iter_}")
+        sentences.append(f"the training stopped by itself after epoch {mlp.n_iter_}")
     if mlp.early_stopping and mlp.validation_scores_:
         best = int(np.nanargmax(mlp.validation_scores_))
-        said.append(
+        sentences.append(
             f"early stopping then put back the weights of epoch {best + 1}, whose validation score "
             f"is the best: {mlp.validation_scores_[best]:.4f}"
         )
-    return said
+    return sentences
 
 
 @contextmanager
-def _replaced(own: dict[str, Any], methods: Mapping[str, Any]) -> Iterator[None]:
-    """The methods of one object replaced, for as long as the block lasts."""
-    before = {name: own[name] for name in methods if name in own}
-    own.update(methods)
+def _replaced(attributes: dict[str, Any], methods: Mapping[str, Any]) -> Iterator[None]:
+    """Replace methods of one object, for as long as the block lasts."""
+    before = {name: attributes[name] for name in methods if name in attributes}
+    attributes.update(methods)
     try:
         yield
     finally:
         for name in methods:
-            own.pop(name, None)
-        own.update(before)
+            attributes.pop(name, None)
+        attributes.update(before)

@@ -28,7 +28,7 @@ _SAFE = frozenset({
 
 
 def open_file(request: Request) -> Any:
-    """The estimator in a ``.skops``, ``.pkl``, ``.pickle`` or ``.joblib`` file.
+    """Return the estimator in a ``.skops``, ``.pkl``, ``.pickle`` or ``.joblib`` file.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def open_file(request: Request) -> Any:
 
 
 def _read(path: Path, kind: str, read: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What the file holds, and the other versions of scikit-learn that wrote it."""
+    """Return what the file holds, and the other versions of scikit-learn that wrote it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -89,10 +89,10 @@ def _read(path: Path, kind: str, read: Callable[[], Any]) -> tuple[Any, list[str
             ) from error
         # A damaged file may raise anything: its bytes say which functions are called.
         except Exception as error:
-            said = first_sentence(str(error)) if str(error).strip() else type(error).__name__
-            raise ModelError(f"{str(path)!r} can't be opened as {kind}: {said}.") from error
-    found = [getattr(warning.message, "original_sklearn_version", None) for warning in caught]
-    return model, list(dict.fromkeys(str(version) for version in found if version))
+            reason = first_sentence(str(error)) if str(error).strip() else type(error).__name__
+            raise ModelError(f"{str(path)!r} can't be opened as {kind}: {reason}.") from error
+    versions = [getattr(warning.message, "original_sklearn_version", None) for warning in caught]
+    return model, list(dict.fromkeys(str(version) for version in versions if version))
 
 
 def _pickle(path: Path) -> Any:
