@@ -5,16 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 from layerscope.backends import backend_for, registry
 from layerscope.backends.opening import load_model
 from layerscope.core.errors import ModelError
+from layerscope.instruments.record.checkpoint_names import read_name
 
 BACKEND = """
     class Backend:
@@ -31,7 +31,7 @@ BACKEND = """
 
 
 @pytest.fixture(autouse=True)
-def _anew() -> Any:
+def _anew() -> Iterator[None]:
     """Search for entry points in each test, and after the last one."""
     registry.forget()
     yield
@@ -54,12 +54,14 @@ class Installer:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installer]:
     folder = tmp_path / "site-packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())  # forgets what a test imports
-    return Installer(folder)
+    yield Installer(folder)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
 
 
 def model_of(module: str, *bases: type, name: str = "Net") -> Any:
@@ -178,7 +180,7 @@ def test_what_layerscope_has_itself_is_not_replaced(install: Installer) -> None:
         onnx = toy_backend
     """
     install("layerscope-toy", entry_points, toy_backend=BACKEND)
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="it is not used") as warned:
         assert backend_for(model_of("toy")).framework == "Toy 1.0"
     assert [str(warning.message) for warning in warned] == [
         f"layerscope-toy 1.0 brings a backend for {name}, which layerscope has itself: it is not "
@@ -206,6 +208,113 @@ def test_one_that_is_installed_while_we_run_is_found(install: Installer) -> None
     install("layerscope-toy", "[layerscope.backends]\ntoy = toy_backend:Backend\n",
             toy_backend=BACKEND)  # fmt: skip
     assert backend_for(model_of("toy")).framework == "Toy 1.0"
+
+
+OPENER = """
+    def open_file(request):
+        if request.path.read_bytes().endswith(b"!"):
+            raise KeyError("no weights")
+        return [request]
+"""
+SNIFFING = (
+    OPENER
+    + """
+    def sniff(start):
+        return start.startswith(b"TOY")
+"""
+)
+
+
+@pytest.mark.parametrize("suffix", ["toy", ".toy"])
+def test_a_suffix_tells_the_opener(install: Installer, tmp_path: Path, suffix: str) -> None:
+    install("layerscope-toy", f"[layerscope.openers]\n{suffix} = toy_opener\n", toy_opener=OPENER)
+    path = tmp_path / "model.Toy"
+    path.write_bytes(b"x")
+    (request,) = load_model(path, architecture="nets:Net", trust=True, imports=["a"])
+    assert (request.path, request.architecture, request.trust) == (path, "nets:Net", True)
+    assert request.imports == ("a",)
+    path.write_bytes(b"x!")
+    message = r"model\.Toy' can't be opened by layerscope-toy 1\.0: KeyError: 'no weights'\.$"
+    with pytest.raises(ModelError, match=message):
+        load_model(path)
+    other = tmp_path / "model.other"
+    other.write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"what opens is .*; and \.toy \(layerscope-toy 1\.0\)\.$"):
+        load_model(other)
+
+
+def test_a_file_whose_suffix_nobody_knows_is_known_by_its_first_bytes(
+    install: Installer, tmp_path: Path
+) -> None:
+    entry_points = """
+        [layerscope.openers]
+        a = broken_opener
+        b = silent_opener
+        c = raising_opener
+        toy = toy_opener
+        toy2 = toy_opener
+    """
+    install("layerscope-toy", entry_points, broken_opener="import nothing_like_it",
+            silent_opener=OPENER, toy_opener=SNIFFING,
+            raising_opener=SNIFFING.replace("return start", "raise ValueError(start)"))  # fmt: skip
+    path = tmp_path / "model.bytes"
+    path.write_bytes(b"TOY1")
+    (request,) = load_model(path)
+    assert request.path == path
+    path.write_bytes(b"NO TOY")
+    with pytest.raises(ModelError, match="is no known kind of model file"):
+        load_model(path)
+    # A suffix of layerscope's own is what it says.
+    path = path.rename(tmp_path / "model.onnx")
+    path.write_bytes(b"TOY1")
+    with pytest.raises(ModelError, match=r"no ONNX file|onnx is not installed"):
+        load_model(path)
+
+
+def test_of_two_openers_for_a_suffix_the_first_bytes_decide(
+    install: Installer, tmp_path: Path
+) -> None:
+    install("layerscope-toy", "[layerscope.openers]\ntoy = toy_opener\n", toy_opener=SNIFFING)
+    install(
+        "another",
+        "[layerscope.openers]\ntoy = other_opener\n",
+        other_opener=SNIFFING.replace("TOY", "OTHER").replace("[request]", "'another'"),
+    )
+    path = tmp_path / "model.toy"
+    path.write_bytes(b"OTHER")
+    assert load_model(path) == "another"
+    path.write_bytes(b"TOY")
+    assert load_model(path) != "another"
+    path.write_bytes(b"neither")
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert "another 1.0" in str(caught.value)
+    assert "layerscope-toy 1.0" in str(caught.value)
+    assert str(caught.value).endswith("model.toy': uninstall all but one of them.")
+
+
+def test_an_opener_that_is_none_says_so(install: Installer, tmp_path: Path) -> None:
+    entry_points = """
+        [layerscope.openers]
+        none = empty_opener
+        nothing = returning_none
+    """
+    install("layerscope-toy", entry_points, empty_opener="",
+            returning_none="def open_file(request): ...")  # fmt: skip
+    for suffix, message in {
+        "none": r"an opener of \.none, empty_opener, which has no open_file\(request\): mend or",
+        "nothing": r"of \.nothing, returning_none, which returned no model for '.*': mend or",
+    }.items():
+        path = tmp_path / f"model.{suffix}"
+        path.write_bytes(b"x")
+        with pytest.raises(ModelError, match=message):
+            load_model(path)
+
+
+def test_the_digits_of_a_suffix_number_no_checkpoint(install: Installer) -> None:
+    install("layerscope-toy", "[layerscope.openers]\ntoy9 = toy_opener\n", toy_opener=OPENER)
+    assert read_name("net-03.toy9").number == 3
+    assert read_name("net-03.weights.H5").number == 3
 
 
 def test_what_the_tables_answer_needs_no_search() -> None:

@@ -7,7 +7,8 @@
 
 No code is run by opening a file: Keras' safe mode stays on, PyTorch reads weights only, and a
 pickle is opened only by those who say that they trust it. A name is imported, as ``python -m``
-would.
+would. Which module opens which files is in the tables of ``backends/registry.py``, and in the entry
+points ``layerscope.openers`` of other packages; each is an :class:`Opener`.
 """
 
 from __future__ import annotations
@@ -16,28 +17,24 @@ import importlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from layerscope.backends.opening.files import HDF5, Request, no_such_file, start_of
 from layerscope.backends.opening.imported import import_module, imported
-from layerscope.core.errors import ModelError
+from layerscope.backends.registry import OPENERS, Plugin, opener_plugins
+from layerscope.core.errors import LayerscopeError, ModelError
 from layerscope.core.files import kind_of
+from layerscope.core.foreign_errors import one_line
 
-#: Which module opens files of which names.
-_OPENERS = {
-    "keras.files.archive": (".keras",),
-    "keras.files.hdf5": (".h5", ".hdf5", ".json"),
-    "torch.files.opening": (".pt", ".pth", ".bin", ".pt2", ".safetensors"),
-    "onnx.opening": (".onnx",),
-    "sklearn.opening": (".pkl", ".pickle", ".joblib", ".skops"),
-}
+_SAVED_MODEL = "layerscope.backends.keras.files.savedmodel"
+_HDF5 = "layerscope.backends.keras.files.hdf5"
 _LATER = {
     ".tflite": "a TensorFlow Lite file: convert it to ONNX first, with tf2onnx",
     ".pb": "a frozen TensorFlow graph: convert it to ONNX first, with tf2onnx",
     ".ckpt": "a checkpoint, whose format its name does not tell: rename a PyTorch one to .pt",
     ".mlmodel": "a Core ML file: open the model that it was converted from",
 }
-_OPENS = (
+_OPENED = (
     "what opens is a file of Keras (.keras, .h5, a SavedModel folder), PyTorch (.pt2, and .pt, "
     ".pth or .safetensors with an architecture), ONNX (.onnx) or scikit-learn (.skops; .pkl and "
     ".joblib when trusted), or an importable package.module:name"
@@ -53,7 +50,7 @@ def load_model(
     backend: str | None = None,
     trust: bool = False,
 ) -> Any:
-    """The model in a file, as its own framework has it; or one that can be imported.
+    """Open the model in a file, as its own framework has it; or one that can be imported.
 
     Old Keras files are repaired as they are opened; ``describe`` says what was repaired.
 
@@ -97,27 +94,101 @@ def load_model(
     request = Request(
         file, architecture, dict(custom_objects or {}), tuple(imports), backend, trust
     )
-    module_name = f"layerscope.backends.{opener}"
-    return importlib.import_module(module_name).open_file(request)
+    if isinstance(opener, Plugin):
+        return _opened(opener, request)
+    return importlib.import_module(opener).open_file(request)
 
 
-def _opener(file: Path) -> str | None:
-    """The module that opens this file; None for what is no file that layerscope opens."""
+class Opener(Protocol):
+    """What opens one kind of file: a module, or any object, that has this function.
+
+    It may have another, ``sniff(start: bytes) -> bool``, which tells from the first bytes whether a
+    file is of its kind. It is asked about files whose suffix nobody knows, and where several
+    openers know the suffix.
+    """
+
+    def open_file(self, request: Request) -> Any:
+        """Return the framework's own model; raise ModelError for a file that holds none."""
+
+
+def _opener(file: Path) -> str | Plugin | None:
+    """Return the module or the plugin for this file; None for what is no file that opens."""
     if kind_of(file / "saved_model.pb") == "file":
-        return "keras.files.savedmodel"
+        return _SAVED_MODEL
     suffix = file.suffix.lower()
-    if kind_of(file) == "file" and start_of(file).startswith(HDF5):
-        return "keras.files.hdf5"  # Keras wrote HDF5 under other names, too
-    return next((opener for opener, suffixes in _OPENERS.items() if suffix in suffixes), None)
+    start = start_of(file) if kind_of(file) == "file" else b""
+    if start.startswith(HDF5):
+        return _HDF5  # Keras wrote HDF5 under other names, too
+    return OPENERS.get(suffix) or _plugin(file, suffix, start)
+
+
+def _plugin(file: Path, suffix: str, start: bytes) -> Plugin | None:
+    """Return the plugin that opens a file: by its suffix, or by its first bytes."""
+    plugins = opener_plugins()
+    candidates = plugins.get(suffix, ())
+    if len(candidates) == 1:
+        return candidates[0]
+    if not start:
+        return None
+    asked = candidates or tuple(plugin for each in plugins.values() for plugin in each)
+    confident = {plugin.value: plugin for plugin in asked if _sniffs(plugin, start)}
+    if len(confident) == 1:
+        return next(iter(confident.values()))
+    rivals = confident.values() or candidates
+    if rivals:
+        packages = " and ".join(plugin.package for plugin in rivals)
+        raise ModelError(
+            f"{packages} all open files such as {str(file)!r}: uninstall all but one of them."
+        )
+    return None
+
+
+def _sniffs(plugin: Plugin, start: bytes) -> bool:
+    """Return whether a plugin knows a file by its first bytes; one that is broken knows none."""
+    try:
+        sniff = getattr(plugin.load(), "sniff", None)
+        return sniff is not None and bool(sniff(start))
+    # Somebody else's code, which may raise anything, and was asked about somebody else's file.
+    except Exception:  # noqa: BLE001
+        return False
+
+
+def _opened(plugin: Plugin, request: Request) -> Any:
+    """Have a plugin open a file; raise ModelError for whatever else it raises."""
+    opener = plugin.load()
+    if not callable(getattr(opener, "open_file", None)):
+        raise plugin.error("which has no open_file(request)")
+    try:
+        model = opener.open_file(request)
+    except LayerscopeError:
+        raise
+    # Somebody else's code, which may raise anything.
+    except Exception as error:
+        raise ModelError(
+            f"{str(request.path)!r} can't be opened by {plugin.package}: {one_line(error)}."
+        ) from error
+    if model is None:
+        raise plugin.error(f"which returned no model for {str(request.path)!r}")
+    return model
 
 
 def _unknown(file: Path) -> str:
-    """What to say of a path that is neither a file that opens nor a name."""
+    """Say what is wrong with a path that is neither a file that opens nor a name."""
     if kind_of(file) == "folder":
-        return f"{str(file)!r} is a folder without a saved_model.pb: {_OPENS}."
+        return f"{str(file)!r} is a folder without a saved_model.pb: {_opens()}."
     if kind_of(file) == "file":
-        what = _LATER.get(file.suffix.lower(), f"no known kind of model file: {_OPENS}")
+        what = _LATER.get(file.suffix.lower(), f"no known kind of model file: {_opens()}")
         return f"{str(file)!r} is {what}."
     if os.path.lexists(file):
         start_of(file)  # says what else it is
-    return no_such_file(file, f"{_OPENS}.")
+    return no_such_file(file, f"{_opens()}.")
+
+
+def _opens() -> str:
+    """Say which files open."""
+    others = [
+        f"{suffix} ({plugin.package})"
+        for suffix, plugins in sorted(opener_plugins().items())
+        for plugin in plugins
+    ]
+    return f"{_OPENED}; and {', '.join(others)}" if others else _OPENED

@@ -18,7 +18,7 @@ ZIP = b"PK\x03\x04"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A file that is to be opened, and what the user said about it."""
+    """A file that is to be opened, and the arguments of ``load_model``."""
 
     path: Path
     architecture: Any = None  #: a model, ``package.module:Class(args)``, or a JSON file
@@ -29,7 +29,7 @@ class Request:
 
 
 def start_of(path: Path, count: int = 64) -> bytes:
-    """The first bytes of a file.
+    """Read the first bytes of a file.
 
     Raises ModelError when there is none, it is a folder, it may not be read, or it is empty.
     """
@@ -50,7 +50,7 @@ def start_of(path: Path, count: int = 64) -> bytes:
 
 
 def no_such_file(path: Path, otherwise: str) -> str:
-    """What to say of a file that is not there: a name in its folder like it, or ``otherwise``."""
+    """Say that a file is not there: a name in its folder like it, or ``otherwise``."""
     try:
         names = [other.name for other in path.parent.iterdir()]
     except (OSError, ValueError):  # no folder, one that may not be read, or no name at all
@@ -70,8 +70,8 @@ def check_archive(path: Path, kind: str) -> None:
             members = archive.infolist()
     # What zipfile raises for archives that are damaged, or of a kind that it does not know.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError) as error:
-        found = "truncated or damaged" if start.startswith(ZIP) else f"no {kind}"
-        raise ModelError(f"{str(path)!r} is {found}: it is not a whole zip archive.") from error
+        damage = "truncated or damaged" if start.startswith(ZIP) else f"no {kind}"
+        raise ModelError(f"{str(path)!r} is {damage}: it is not a whole zip archive.") from error
     for member in members:
         parts = {*PurePosixPath(member.filename).parts, *PureWindowsPath(member.filename).parts}
         absolute = member.filename.startswith(("/", "\\")) or PureWindowsPath(member.filename).drive

@@ -19,7 +19,7 @@ from layerscope.core.suggestions import did_you_mean
 
 
 def imported(spec: str, backend: str | None = None) -> Any:
-    """The model of that name, or what the function or class of that name returns.
+    """Import the model of that name, or return what the function or class of that name returns.
 
     Raises
     ------
@@ -33,17 +33,17 @@ def imported(spec: str, backend: str | None = None) -> Any:
     name, call = _parse(expression, module_name)
     # The module may import Keras: its backend has to be chosen before.
     choose_keras_backend(backend)
-    found = _found(module_name, name)
-    if isinstance(found, ModuleType):
+    thing = _imported(module_name, name)
+    if isinstance(thing, ModuleType):
         raise ModelError(f"{module_name}:{name} is a module, not a model or a function.")
-    if call is None and not inspect.isclass(found) and not inspect.isroutine(found):
-        return found
+    if call is None and not inspect.isclass(thing) and not inspect.isroutine(thing):
+        return thing
     args, kwargs = call or ([], {})
-    return _called(found, f"{module_name}:{expression}", args, kwargs)
+    return _call(thing, f"{module_name}:{expression}", args, kwargs)
 
 
 def named(spec: str) -> Any:
-    """What is of that name, ``package.module:name``, itself: a function is not called.
+    """Import what is of that name, ``package.module:name``: a function is not called.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def named(spec: str) -> Any:
     name, call = _parse(expression, module_name)
     if call is not None:
         raise ModelError(f"{spec!r} is a call: write the function's name, without brackets.")
-    return _found(module_name, name)
+    return _imported(module_name, name)
 
 
 def _check_no_file(spec: str) -> None:
@@ -69,14 +69,14 @@ def _check_no_file(spec: str) -> None:
         )
 
 
-def _found(module_name: str, name: str) -> Any:
-    found: Any = import_module(module_name)
+def _imported(module_name: str, name: str) -> Any:
+    thing: Any = import_module(module_name)
     for part in name.split("."):
         try:
-            found = getattr(found, part)
+            thing = getattr(thing, part)
         except AttributeError:
-            raise ModelError(_no_such_name(module_name, part, found)) from None
-    return found
+            raise ModelError(_no_such_name(module_name, part, thing)) from None
+    return thing
 
 
 def look_here() -> None:
@@ -107,7 +107,7 @@ def import_module(module_name: str) -> ModuleType:
 def _parse(
     expression: str, module_name: str
 ) -> tuple[str, tuple[list[Any], dict[str, Any]] | None]:
-    """The dotted name, and the literal arguments that it is to be called with; None for no call."""
+    """Read the dotted name, and the literal arguments of the call; None for no call."""
     what = f"{module_name}:{expression}"
     try:
         node = ast.parse(expression.strip(), mode="eval").body
@@ -133,9 +133,7 @@ def _parse(
     return name, call
 
 
-def _called(
-    function: Callable[..., Any], what: str, args: list[Any], kwargs: dict[str, Any]
-) -> Any:
+def _call(function: Callable[..., Any], what: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError as error:
@@ -165,8 +163,8 @@ def _no_such_module(module_name: str, missing: str) -> str:
     return f"There is no module {module_name!r} to import{f': {hint}' if hint else '.'}"
 
 
-def _no_such_name(module_name: str, name: str, found: Any) -> str:
-    names = [n for n in dir(found) if not n.startswith("_")]
+def _no_such_name(module_name: str, name: str, thing: Any) -> str:
+    names = [n for n in dir(thing) if not n.startswith("_")]
     hint = did_you_mean(name, names, cutoff=0.5)
     end = f": {hint}" if hint else "."
     return f"{module_name!r} has no {name!r}{end}" if name else f"{module_name}: gives no name{end}"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from layerscope.backends.registry import OPENERS, opener_plugins
 from layerscope.core.errors import InputError
 
 _NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
@@ -21,10 +22,8 @@ _NAMED = re.compile(rf"(?P<name>[A-Za-z][A-Za-z_]*?)[=_\-.: ]?(?P<number>{_NUMBE
 _PAIR = re.compile(r"(?<!\d)(?<!\d\.)(?P<epoch>\d+)[-_](?P<value>-?\d+\.\d+)(?!\d)")
 _WHOLE = re.compile(r"(?<!\d)(?<!\d\.)\d+(?!\d)(?!\.\d)")
 
-_SUFFIX = re.compile(
-    r"(?:\.(?:keras|h5|hdf5|weights|json|pth?|pt2|bin|safetensors|ckpt|tar|onnx|pkl|pickle|joblib"
-    r"|skops))+$"
-)
+#: Suffixes that names of checkpoints end in, besides those of files that open.
+_SUFFIXES = frozenset({".weights", ".ckpt", ".tar"})
 
 _EPOCH = frozenset({"epoch", "epochs", "ep"})
 _STEP = frozenset(
@@ -54,8 +53,8 @@ class Named:
 
 
 def read_name(path: str) -> Named:
-    """What the name says; nothing where there is no number in it."""
-    name = _SUFFIX.sub("", PurePath(path).name)
+    """Read what a name says: nothing where there is no number in it."""
+    name = _without_suffixes(PurePath(path).name)
     found = {_word(m["name"].lower()): float(m["number"]) for m in _NAMED.finditer(name)}
     metrics = {word: value for word, value in found.items() if _METRIC.fullmatch(word)}
     epoch = next((n for word, n in found.items() if word in _EPOCH), None)
@@ -68,6 +67,14 @@ def read_name(path: str) -> Named:
         return Named(path, float(pair["epoch"]), None, {"monitor": float(pair["value"]), **metrics})
     whole = _WHOLE.findall(name)
     return Named(path, None, int(whole[-1]) if whole else None, metrics)
+
+
+def _without_suffixes(name: str) -> str:
+    """Return a name without suffixes such as ``.h5`` and ``.pt2``, whose digits number nothing."""
+    known = {*_SUFFIXES, *OPENERS, *opener_plugins()}
+    while PurePath(name).suffix.lower() in known:
+        name = PurePath(name).stem
+    return name
 
 
 def _word(text: str) -> str:
