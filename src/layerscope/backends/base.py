@@ -6,7 +6,7 @@ Requirements
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
-  axes named. It draws nothing and chooses nothing: which layers to keep is told to it.
+  axes named. It draws nothing and chooses nothing: a ``Selection`` says which layers to keep.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ class Run:
 
 
 class Backend(Protocol):
-    """One model, in one framework."""
+    """One model, in one framework.
+
+    A recorder also reads the class attribute ``training``, where there is one: a child of
+    :class:`layerscope.backends.training.Training`.
+    """
 
     @property
     def framework(self) -> str:

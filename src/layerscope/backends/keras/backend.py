@@ -20,6 +20,7 @@ from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unr
 from layerscope.backends.keras.gradients import values_of
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
+from layerscope.backends.keras.training import KerasTraining
 from layerscope.backends.keras.unreached import check_call
 from layerscope.backends.keras.weights import weights_of
 from layerscope.backends.random_state import random_state_kept
@@ -67,6 +68,8 @@ _MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, _Seen]] = weakref.
 
 class KerasBackend:
     """One Keras model or layer."""
+
+    training = KerasTraining
 
     def __init__(self, model: Any) -> None:
         if not isinstance(model, keras.Layer):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
 from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.sklearn.training import SklearnTraining
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.turns import in_turn
 from layerscope.core.addresses import unknown_address
@@ -46,6 +47,8 @@ class SklearnBackend:
     taken after the activation, as in Keras' Dense. The steps of a pipeline before it are operations
     and bear their own names.
     """
+
+    training = SklearnTraining
 
     def __init__(self, model: Any) -> None:
         steps = model.steps if isinstance(model, Pipeline) else [("", model)]

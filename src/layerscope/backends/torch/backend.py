@@ -47,6 +47,7 @@ from layerscope.backends.torch.tensors import (
     lasting_tensors,
     read,
 )
+from layerscope.backends.torch.training import TorchTraining
 from layerscope.backends.torch.untouched import (
     Writes,
     inference,
@@ -67,6 +68,8 @@ _MEMORY: weakref.WeakKeyDictionary[nn.Module, Memory] = weakref.WeakKeyDictionar
 
 class TorchBackend:
     """One ``torch.nn.Module``."""
+
+    training = TorchTraining
 
     def __init__(self, model: Any) -> None:
         if isinstance(model, torch.jit.ScriptModule):

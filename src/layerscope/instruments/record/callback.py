@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from layerscope.backends.training import attached, learning_rate, root_of
+from layerscope.backends.training import Training, training_of
 from layerscope.core.errors import InputError
 from layerscope.instruments.record.schedule import Every
 
@@ -37,6 +37,7 @@ class Callback:
         self._recording = recording
         self._every = every
         self._model: Any = None
+        self._training: Training | None = None
         self._params: Mapping[str, Any] = {}
         self._thread = 0
         self._epoch = 0
@@ -52,6 +53,7 @@ class Callback:
         if model is not None:
             self._recording.check_trained(model)
         self._model = model
+        self._training = None if model is None else training_of(model)
 
     def set_params(self, params: Mapping[str, Any] | None) -> None:
         self._params = params or {}
@@ -100,24 +102,10 @@ class Callback:
         self._recording.end()
 
     def _record(self, step: int, epoch: float | None, logs: Mapping[str, Any]) -> None:
-        attached(self._model)
         metrics = dict(logs)
-        rate = learning_rate(self._model)
-        if rate is not None:
-            metrics.setdefault("learning_rate", rate)
+        if self._training is not None:
+            self._training.synchronize()
+            rate = self._training.learning_rate()
+            if rate is not None:
+                metrics.setdefault("learning_rate", rate)
         self._recording.record(step, epoch, metrics)
-
-
-def have_parts_in_common(model: Any, trained: Any) -> bool:
-    """Whether training the one trains something of the other, as far as Keras can tell.
-
-    One may be a part of the other, as an encoder is of its autoencoder.
-    """
-    if root_of(model) != "keras" or root_of(trained) != "keras":
-        return True
-    return not _parts(model).isdisjoint(_parts(trained))
-
-
-def _parts(model: Any) -> set[int]:
-    layers: list[Any] = getattr(model, "_flatten_layers", list)()
-    return {id(part) for part in (model, *layers, *getattr(model, "weights", ()))}

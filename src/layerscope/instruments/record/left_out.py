@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from layerscope.backends import training
 from layerscope.backends.base import Run
+from layerscope.backends.training import training_of
 from layerscope.core import console
 from layerscope.core.axes import NamedArray
 
@@ -38,7 +38,7 @@ def left_out(
         sentences.append(f"returns no numbers, and so is not recorded: {_names(others)}")
     if whole:
         called = {*run.aliases, *run.left_out, *(layer.address for layer in run.network)}
-        weighted, weightless = training.uncalled(model, called)
+        weighted, weightless = training_of(model).uncalled(called)
         if weighted:
             names = _names(weighted)
             sentences.append(f"not called on the probe, so only weights are recorded of: {names}")

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NoReturn
 
-from layerscope.backends import training
 from layerscope.backends.processes import is_first_process
+from layerscope.backends.training import training_of
 from layerscope.core import console
 from layerscope.core.errors import InputError, ModelError, OutputError
 from layerscope.instruments.record.arguments import (
@@ -19,7 +19,7 @@ from layerscope.instruments.record.arguments import (
     read_url,
 )
 from layerscope.instruments.record.budget import read_budget
-from layerscope.instruments.record.callback import Callback, have_parts_in_common
+from layerscope.instruments.record.callback import Callback
 from layerscope.instruments.record.hooks import KerasHooks
 from layerscope.instruments.record.layout import read_dtype
 from layerscope.instruments.record.left_out import came_later, report
@@ -126,7 +126,7 @@ class Recorder(KerasHooks):
         )
         if resume and overwrite:
             raise InputError("resume=True goes on with a recording, overwrite=True replaces it.")
-        self._model = training.unwrapped(model)
+        self._training = training_of(model)
         options = {
             "input_range": input_range,
             "resize": resize,
@@ -231,7 +231,7 @@ class Recorder(KerasHooks):
         self._check_open()
         self._inside = True
         if self._records:
-            watched = training.watched(self._model, self.begin, self.record, self._ended)
+            watched = self._training.watched(self.begin, self.record, self._ended)
             self._fits.enter_context(watched)
         return self
 
@@ -253,7 +253,7 @@ class Recorder(KerasHooks):
         """
         self._check_open()
         if self._session is not None:
-            probe = Probe(training.unwrapped(model), *self._looked_at)
+            probe = Probe(training_of(model).model, *self._looked_at)
             check_alike(self._session.probe.network, probe.network, where)
             self._session.follow(probe)
 
@@ -261,7 +261,7 @@ class Recorder(KerasHooks):
 
     def check_trained(self, model: Any) -> None:
         """Raise ModelError where a fit trains nothing of the recorder's model."""
-        if not have_parts_in_common(self._model, model):
+        if not self._training.shares_parts(model):
             raise ModelError(
                 f"The recorder of {self._settings.url!r} was made with another model than the one "
                 "that is trained: pass it the model whose fit is called."
@@ -283,7 +283,7 @@ class Recorder(KerasHooks):
         if last is not None and step + self._shift <= last:
             if step > 0:
                 return False  # it goes on from an epoch before the last one that is there
-            if self._every.epochs and not training.starts_over(self._model):
+            if self._every.epochs and not self._training.starts_over():
                 self._shift = last  # it begins with what is there already
                 return False
             self._shift = last + 1
@@ -352,30 +352,29 @@ class Recorder(KerasHooks):
         if not self._records:
             return
         check_place(self._settings)
-        training.check_runs(self._model)
-        if not training.is_ready(self._model):
+        self._training.check_runs()
+        if not self._training.is_ready():
             return  # the training is to make its weights, not a look
         self._look()
-        told_later = training.root_of(self._model) in ("keras", "sklearn")
-        if self._steps is not None or not told_later:
+        if self._steps is not None or not self._training.reports_steps:
             self._begin(self._steps)
         else:
             check_budget(self._settings, self._look())
 
     def _look(self) -> Probe:
         if self._probe is None:
-            self._probe = Probe(self._model, *self._looked_at)
+            self._probe = Probe(self._training.model, *self._looked_at)
         return self._probe
 
     def _begin(self, steps: int | None, *, at_step: bool = False) -> None:
         if self._session is not None:
             return
         self._expected = steps or self._expected
-        if not training.is_ready(self._model):
+        if not self._training.is_ready():
             if not at_step:
                 self._late = True
                 return  # the training is about to make its weights
-            if training.awaits_training(self._model, lambda m: Probe(m, *self._looked_at)):
+            if self._training.awaits_training(lambda m: Probe(m, *self._looked_at)):
                 self._late = True
                 self._note("no step is recorded before the training has made the weights")
                 return

@@ -1,0 +1,61 @@
+"""Keras models in training."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import keras
+
+from layerscope.backends.keras import unreached
+from layerscope.backends.keras.tree import is_exact
+from layerscope.backends.training import Training
+
+
+class KerasTraining(Training):
+    """A Keras model: a callback reports its training, and layers are built when first called.
+
+    A layer draws its weights by a seed of its own, so a look at a step makes the same as the
+    training does.
+    """
+
+    reports_steps = True
+
+    def check_runs(self) -> None:
+        """Raise ModelError for a model without a ``call``."""
+        unreached.check_call(self.model)
+
+    def is_ready(self) -> bool:
+        """Return whether all layers are built, or known to be those that are called."""
+        layers = [self.model, *getattr(self.model, "_flatten_layers", list)()]
+        return is_exact(self.model) or all(getattr(layer, "built", True) for layer in layers)
+
+    def uncalled(self, called: Collection[str]) -> tuple[list[str], list[str]]:
+        """Return the layers not called in a pass: those that have weights, those that have none."""
+        return unreached.uncalled(self.model, called)
+
+    def synchronize(self) -> None:
+        """Have the model hold its current weights.
+
+        Keras on JAX trains on values of its own, and hands them back to the model at the end of an
+        epoch, or when asked to.
+        """
+        hand_back = getattr(self.model, "jax_state_sync", None)
+        if hand_back is not None:
+            hand_back()
+
+    def learning_rate(self) -> float | None:
+        """Return the learning rate of the optimizer now; None where there is none."""
+        rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
+        return None if rate is None else float(keras.ops.convert_to_numpy(rate))
+
+    def shares_parts(self, other: Any) -> bool:
+        """Return whether the two have a layer or a weight in common."""
+        if not isinstance(other, keras.Layer):
+            return True
+        return not _parts(self.model).isdisjoint(_parts(other))
+
+
+def _parts(model: Any) -> set[int]:
+    layers: list[Any] = getattr(model, "_flatten_layers", list)()
+    return {id(part) for part in (model, *layers, *getattr(model, "weights", ()))}

@@ -1,0 +1,58 @@
+"""PyTorch modules in training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from typing import Any
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from layerscope.backends.training import Training
+from layerscope.core.errors import ModelError
+
+#: Wrappers for several devices, whose own forward pass needs all processes to take part.
+_PARALLEL = ("DistributedDataParallel", "DataParallel")
+
+
+class TorchTraining(Training):
+    """A module: lazy ones have no weights before their first call."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model.module if type(model).__name__ in _PARALLEL else model)
+
+    def check_runs(self) -> None:
+        """Raise ModelError for a module without a ``forward``."""
+        if getattr(type(self.model), "forward", None) is nn.Module.forward:
+            raise ModelError(
+                f"The module {type(self.model).__name__} has no forward(), so nothing can be run "
+                "through it: write one, or pass the module that is called."
+            )
+
+    def is_ready(self) -> bool:
+        """Return whether all weights have a shape."""
+        return not _lazy(self.model)
+
+    def awaits_training(self, look: Callable[[Any], object]) -> bool:
+        """Return whether a look would make weights; a copy of the module is tried.
+
+        They are drawn from the state that the training draws from.
+        """
+        if not _lazy(self.model):
+            return False
+        trial = copy.deepcopy(self.model)
+        look(trial)
+        return _lazy(trial) != _lazy(self.model)
+
+    def uncalled(self, called: Collection[str]) -> tuple[list[str], list[str]]:
+        """Return the modules whose weights have no shape yet: others may be used without a call."""
+        return [], sorted({key.rpartition(".")[0] for key in _lazy(self.model)})
+
+
+def _lazy(module: Any) -> list[str]:
+    """Return the names of the weights that have no shape yet."""
+    if not isinstance(module, nn.Module):
+        return []
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    return [name for name, tensor in tensors if is_lazy(tensor)]
