@@ -1,51 +1,75 @@
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from cases.runs import learner, run_of
 from layerscope import curves
 from layerscope.core.errors import ViewError
+from layerscope.views.render.panel import Panel
 
 HISTORY = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0], "accuracy": [0.1, 0.5, 0.7]}
 
 
-def titles(figure: Any) -> list[str]:
-    return [ax.get_ylabel() for ax in figure.axes]
+def labels(panel: Panel) -> list[str]:
+    return [chart["label"] for chart in panel.header["charts"]]
 
 
-def lines(ax: Any) -> dict[str, list[float]]:
-    """The curves by their names; marks have none."""
-    named = {line.get_label(): line.get_ydata() for line in ax.lines}
-    return {n: list(v) for n, v in named.items() if not str(n).startswith("_")}
+def lines(panel: Panel, chart: int) -> dict[str, list[float]]:
+    """The curves by their names."""
+    series = panel.header["charts"][chart]["series"]
+    return {one["name"]: panel.numbers(one["y"]).tolist() for one in series}
+
+
+def named(panel: Panel, chart: int) -> list[str]:
+    """What the legend of a chart names."""
+    return [one["label"] for one in panel.header["charts"][chart]["series"] if one["named"]]
 
 
 def test_a_run_shows_its_metrics_and_its_layers() -> None:
-    figure = curves(learner())
-    assert titles(figure) == ["loss", "silent units", "mean activation", "change of weights"]
-    assert set(lines(figure.axes[0])) == {"loss", "val_loss"}
-    assert list(lines(figure.axes[2])) == ["conv", "dense"]
+    panel = curves(learner())
+    assert labels(panel) == ["loss", "silent units", "mean activation", "change of weights"]
+    assert set(lines(panel, 0)) == {"loss", "val_loss"}
+    assert list(lines(panel, 2)) == ["conv", "dense"]
     values = learner()["dense"].values
-    np.testing.assert_allclose(lines(figure.axes[2])["dense"], values.mean(axis=(1, 2)), rtol=1e-5)
-    assert figure.get_suptitle() == "learner over 5 steps, best at epoch 2"
-    assert "val_loss was lowest at epoch 2" in figure.get_supxlabel()
-    figure.draw_without_rendering()
+    np.testing.assert_allclose(lines(panel, 2)["dense"], values.mean(axis=(1, 2)), rtol=1e-5)
+    assert panel.header["title"] == "learner over 5 steps, best at epoch 2"
+    assert "val_loss was lowest at epoch 2" in "\n".join(panel.header["notes"])
+    assert [mark["text"] for mark in panel.header["marks"]] == ["best 2"]
+
+
+def test_a_saved_picture_says_of_which_model_it_is(tmp_path: Path) -> None:
+    with Image.open(curves(learner()).save(tmp_path / "curves.png")) as image:
+        assert image.info["layerscope:model"] == "abc"
+        assert image.info["layerscope:scale"] == "linear"
+        assert image.size == tuple(curves(learner()).header["size"])
+    for ending in ("svg", "pdf"):
+        assert b"layerscope" in curves(HISTORY).save(tmp_path / f"c.{ending}").read_bytes()
 
 
 def test_weights_lead_to_the_same() -> None:
-    assert titles(curves(learner().weights)) == titles(curves(learner()))
+    assert labels(curves(learner().weights)) == labels(curves(learner()))
 
 
 def test_many_layers_are_drawn_and_ten_are_named() -> None:
     values = np.random.default_rng(0).random((4, 2, 3)).astype(np.float32)
     run = run_of({f"layer{i}": (("sample", "unit"), values * i) for i in range(300)})
-    figure = curves(run)
+    panel = curves(run)
+    chart = panel.header["charts"][1]
+    assert chart["title"] == "10 of 300 layers,\nhighest and lowest"
+    assert named(panel, 1)[::9] == ["layer0", "layer299"]
+    assert len(chart["series"]) == 300
+    figure = panel.figure()
     legend = figure.axes[1].get_legend()
-    assert legend.get_title().get_text() == "10 of 300 layers,\nhighest and lowest"
-    assert [text.get_text() for text in legend.get_texts()][::9] == ["layer0", "layer299"]
+    assert legend.get_title().get_text() == chart["title"]
+    assert [text.get_text() for text in legend.get_texts()] == named(panel, 1)
     assert len(figure.axes[1].lines) == 300
     figure.draw_without_rendering()
 
@@ -55,7 +79,7 @@ def test_names_that_matplotlib_would_read() -> None:
         {"$x_{1}$": (("sample", "unit"), np.ones((3, 1, 2), np.float32)),
          "_hidden": (("sample", "unit"), np.ones((3, 1, 2), np.float32))},
     )  # fmt: skip
-    figure = curves(run)
+    figure = curves(run).figure()
     figure.draw_without_rendering()
     shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert shown == ["$x_{1}$", "_hidden"]
@@ -63,34 +87,52 @@ def test_names_that_matplotlib_would_read() -> None:
 
 @pytest.mark.parametrize("given", [HISTORY, SimpleNamespace(history=HISTORY)])
 def test_a_history(given: Any) -> None:
-    figure = curves(given)
-    assert titles(figure) == ["loss", "score"]
-    assert lines(figure.axes[0]) == {"loss": [3, 2, 1], "val_loss": [3, 1, 2]}
-    assert figure.get_suptitle() == "Training over 3 epochs, best at epoch 1"
+    panel = curves(given)
+    assert labels(panel) == ["loss", "score"]
+    assert lines(panel, 0) == {"loss": [3, 2, 1], "val_loss": [3, 1, 2]}
+    assert [one["dashed"] for one in panel.header["charts"][0]["series"]] == [False, True]
+    assert panel.header["title"] == "Training over 3 epochs, best at epoch 1"
 
 
 def test_where_early_stopping_stopped() -> None:
     model = SimpleNamespace(name="digits")
     given = SimpleNamespace(history=HISTORY, epoch=[0, 1, 2], params={"epochs": 9}, model=model)
     expected = "digits over 3 epochs, best at epoch 1, stopped at epoch 2"
-    assert curves(given).get_suptitle() == expected
+    assert curves(given).header["title"] == expected
     whole = SimpleNamespace(history=HISTORY, epoch=[0, 1, 2], params={"epochs": 3}, model=model)
-    assert "stopped" not in curves(whole).get_suptitle()
+    assert "stopped" not in curves(whole).header["title"]
 
 
 def test_an_mlp() -> None:
     mlp = SimpleNamespace(
         loss_curve_=[3.0, 2.0, 1.5, 1.2], validation_scores_=[0.3, 0.8, 0.7, 0.6], max_iter=50
     )
-    figure = curves(mlp)
-    assert titles(figure) == ["loss", "score"]
-    assert figure.get_suptitle().endswith("over 4 epochs, best at epoch 1, stopped at epoch 3")
+    panel = curves(mlp)
+    assert labels(panel) == ["loss", "score"]
+    assert panel.header["title"].endswith("over 4 epochs, best at epoch 1, stopped at epoch 3")
     without = SimpleNamespace(loss_curve_=[3.0, 2.0], validation_scores_=None, max_iter=2)
-    assert titles(curves(without)) == ["loss"]
+    assert labels(curves(without)) == ["loss"]
 
 
 def test_logarithmic() -> None:
-    assert curves(HISTORY, logarithmic=True).axes[0].get_yscale() == "log"
+    panel = curves(HISTORY, logarithmic=True)
+    assert [chart["logarithmic"] for chart in panel.header["charts"]] == [True, False]
+    assert [ax.get_yscale() for ax in panel.figure().axes] == ["log", "linear"]
+    assert panel.header["scale"]["text"] == "logarithmic"
+
+
+def test_in_axes_of_the_users_own() -> None:
+    mine = Figure()
+    left, right = mine.subplots(1, 2)
+    assert curves(HISTORY).figure(ax=right) is mine
+    assert right.get_title() == "Training over 3 epochs, best at epoch 1"
+    assert [len(ax.lines) for ax in right.child_axes] == [3, 2]
+    assert not left.lines
+    assert curves({"loss": [2.0, 1.0]}).figure(ax=left) is mine
+    assert len(left.lines) == 1
+    mine.savefig(io.BytesIO())
+    assert tuple(curves(HISTORY, figsize=(5, 3)).figure().get_size_inches()) == (5, 3)
+    assert tuple(curves(HISTORY).figure(figsize=(4, 2)).get_size_inches()) == (4, 2)
 
 
 @pytest.mark.parametrize("given", [3, "x", {}, {"loss": []}, {"loss": ["a"]}, None, [1, 2]])
@@ -119,8 +161,8 @@ def test_a_run_that_stopped_by_itself() -> None:
     values = np.ones((4, 1, 2), np.float32)
     layers = {"dense": (("sample", "unit"), values)}
     run = run_of(layers, notes=["the training stopped by itself after epoch 3"])
-    assert curves(run).get_suptitle() == "learner over 4 steps, stopped at epoch 3"
-    assert "stopped" not in curves(run_of(layers)).get_suptitle()
+    assert curves(run).header["title"] == "learner over 4 steps, stopped at epoch 3"
+    assert "stopped" not in curves(run_of(layers)).header["title"]
 
 
 def test_the_extremes_are_named_and_small_shares_are_seen() -> None:
@@ -132,10 +174,10 @@ def test_the_extremes_are_named_and_small_shares_are_seen() -> None:
             values[2:, :, 0] = 0  # one unit of eight
             values *= 100 if i == 7 else 0.01
         layers[f"layer{i}"] = (("sample", "unit"), values)
-    silent, mean = curves(run_of(layers)).axes[:2]
-    named = {text.get_text() for text in mean.get_legend().get_texts()}
-    assert len(named) == 10
-    assert {"layer7", "layer23"} <= named
-    assert [t.get_text() for t in silent.get_legend().get_texts()] == ["layer7", "layer23"]
-    assert silent.get_legend().get_title().get_text() == "2 of 40 layers,\nthe others 0 %"
-    assert silent.get_ylim()[1] < 0.2
+    panel = curves(run_of(layers))
+    assert len(named(panel, 1)) == 10
+    assert {"layer7", "layer23"} <= {*named(panel, 1)}
+    assert named(panel, 0) == ["layer7", "layer23"]
+    assert panel.header["charts"][0]["title"] == "2 of 40 layers,\nthe others 0 %"
+    assert panel.header["charts"][0]["limits"][1] < 0.2
+    assert panel.figure().axes[0].get_ylim()[1] < 0.2

@@ -148,10 +148,14 @@ def test_what_is_data_stays_as_it_is() -> None:
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
 def test_no_name_breaks_curves(name: str, tmp_path: Path) -> None:
     history = {name: [1.0, 2.0], "loss": [2.0, 1.0], f"val_{name}": [1.0, 1.5]}
-    for number, figure in enumerate([curves(run_named(name)), curves(history)]):
+    for panel in (curves(run_named(name)), curves(history)):
+        header = panel.header
+        words = [header["title"], *header["notes"]]
+        words += [line["label"] for chart in header["charts"] for line in chart["series"]]
+        assert [printable_lines(text) for text in words] == words
         for kind in ("svg", "png"):
-            figure.savefig(tmp_path / f"{number}.{kind}")
-        check_svg(tmp_path / f"{number}.svg")
+            panel.save(tmp_path / f"curves.{kind}")
+        check_svg(tmp_path / "curves.svg")
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
@@ -183,7 +187,7 @@ def test_a_thousand_rows_are_not_padded_to_a_giant() -> None:
 
 
 def test_a_dollar_begins_no_formula() -> None:
-    figure = curves({"$x_1$": [1.0, 2.0], "loss": [2.0, 1.0]})
+    figure = curves({"$x_1$": [1.0, 2.0], "loss": [2.0, 1.0]}).figure()
     legends = [ax.get_legend() for ax in figure.axes]
     texts = [text for legend in legends if legend for text in legend.get_texts()]
     assert "$x_1$" in [text.get_text() for text in texts]

@@ -16,46 +16,52 @@ def legend_of(figure: Figure) -> list[str]:
 
 def test_a_curve_for_each_image() -> None:
     features = coloured()
-    figure = curves(features)
-    (ax,) = figure.axes
-    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    panel = curves(features)
+    (chart,) = panel.header["charts"]
+    drawn = {one["name"]: panel.numbers(one["y"]) for one in chart["series"]}
     for name in features.images:
         assert (drawn[name] == features.history.sel(image=name).values).all()
-    assert legend_of(figure) == ["deep:3", "the samples' largest", "deep:42", "deep:57"]
-    assert figure.get_suptitle() == "feature visualization of deep over 20 steps"
-    assert figure.get_supxlabel().split("\n") == list(map(str, features.grades))
+    legend = legend_of(panel.figure())
+    assert legend == ["deep:3", "the samples' largest", "deep:42", "deep:57"]
+    assert panel.header["title"] == "feature visualization of deep over 20 steps"
+    assert panel.header["notes"] == list(map(str, features.grades))
+    assert panel.provenance() == {"model": "abc"}
 
 
 def test_octaves_begin_at_a_line() -> None:
-    (ax,) = curves(coloured(grades=())).axes
+    panel = curves(coloured(grades=()))
+    marks = [(mark["at"], mark["text"]) for mark in panel.header["marks"]]
+    assert marks == [(10, "octave 2")]
+    (ax,) = panel.figure().axes
     assert [line.get_xdata()[0] for line in ax.lines[3:]] == [10]
     assert [text.get_text() for text in ax.texts] == ["octave 2"]
     short = coloured(history=np.ones((8, 3)), grades=())
-    assert len(curves(short).axes[0].lines) == 3
-    assert len(curves(coloured(settings={}, grades=())).axes[0].lines) == 3
+    assert not curves(short).header["marks"]
+    assert not curves(coloured(settings={}, grades=())).header["marks"]
 
 
 def test_what_the_samples_reach_is_a_line_across() -> None:
-    (ax,) = curves(coloured((42,), settings={})).axes
+    (ax,) = curves(coloured((42,), settings={})).figure().axes
     curve, across = ax.lines
     assert across.get_ydata() == [2.5, 2.5]
     assert across.get_color() == curve.get_color()
 
 
 def test_of_many_images_those_that_end_highest_and_lowest_are_named() -> None:
-    figure = curves(coloured(range(30)))
+    panel = curves(coloured(range(30)))
     named = [f"deep:{i}" for i in (0, 1, 2, 3, 4, 25, 26, 27, 28, 29)]
-    assert legend_of(figure) == named
-    assert len([line for line in figure.axes[0].lines if line.get_label().startswith("deep")]) == 30
-    assert figure.get_supxlabel().endswith("and 25 more grades")
+    assert legend_of(panel.figure()) == named
+    assert len(panel.header["charts"][0]["series"]) == 30
+    assert panel.header["notes"][-1] == "and 25 more grades"
 
 
 def test_an_end_before_its_time_is_told() -> None:
-    assert curves(coloured(interrupted=True)).get_suptitle().endswith("over 20 steps, interrupted")
+    title = curves(coloured(interrupted=True)).header["title"]
+    assert title.endswith("over 20 steps, interrupted")
 
 
 def test_a_logarithm_is_of_what_is_positive() -> None:
-    assert curves(coloured(), logarithmic=True).axes[0].get_yscale() == "log"
+    assert curves(coloured(), logarithmic=True).figure().axes[0].get_yscale() == "log"
     with pytest.raises(ViewError, match="needs an objective that is positive at every step"):
         curves(coloured(history=np.zeros((3, 3))), logarithmic=True)
 

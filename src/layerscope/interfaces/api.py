@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope.core.network import Network
     from layerscope.recordings.recording import Recording
-    from layerscope.views.diagram.picture import Diagram
+    from layerscope.views.render.panel import Panel
 
 
 def diagram(
@@ -27,7 +27,7 @@ def diagram(
     scale: Any = "layer",
     palette: str = "viridis",
     ground: str = "light",
-) -> Diagram:
+) -> Panel:
     """The architecture of a model as a picture; with activations, the poster of their passage.
 
     Every box is a layer, with the normalisation and activation that follow it; every line is a

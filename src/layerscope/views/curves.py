@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,21 +22,18 @@ from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import Visualization
 from layerscope.views.objective_curves import ascents
+from layerscope.views.render.legend import shortened_notes
 from layerscope.views.render.lines import (
-    HIGH,
     NAMED,
-    NOTES,
-    WIDTH,
+    Chart,
+    Line,
+    Mark,
     Values,
-    dots,
+    colour_of,
     extremes,
-    legend,
-    shortened,
+    lines_panel,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from layerscope.views.render.panel import Panel
 
 _SILENT = "silent units"
 _LEAST_SHARE = 0.1  #: of silent units, that the axis shows
@@ -54,12 +51,13 @@ class History:
     stopped: float | None = None  #: where it stopped before its time
     layers: Sequence[Series] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    provenance: Callable[[], Mapping[str, str]] = dict
 
 
 def curves(
     run_or_history: Any, *, logarithmic: bool = False, figsize: tuple[float, float] | None = None
-) -> Figure:
-    """The metrics of a training, and what it did to each layer: a Matplotlib figure.
+) -> Panel:
+    """Draw the metrics of a training, and what it did to each layer.
 
     Of a run, below the losses and the scores, for each layer over the steps: the share of units
     that are zero on the whole probe, the mean activation, and by how much each step changed its
@@ -86,34 +84,24 @@ def curves(
     ViewError
         When it is none of these, or holds nothing yet.
     """
-    from layerscope.views.render.shown import ShownFigure
-
     if isinstance(run_or_history, Visualization):
         return ascents(run_or_history, logarithmic, figsize)
     history = read_history(run_or_history)
-    parts = _parts(history)
-    size = figsize or (WIDTH, 0.9 + HIGH * len(parts) + 0.17 * min(NOTES, len(history.notes)))
-    figure: Figure = ShownFigure(figsize=size, layout="constrained")
-    rows = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
-    for ax, (label, lines) in zip(rows, parts, strict=True):
-        if isinstance(lines, list):
-            _draw_layers(ax, history, label, lines)
-        else:
-            _draw_metrics(ax, history, label, lines)
-            if logarithmic and label == "loss":
-                ax.set_yscale("log")
-        _mark(ax, history, words=ax is rows[0])
-    rows[-1].set_xlabel(history.unit)
-    rows[-1].xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(_titled(history), parse_math=False)
-    if history.notes:
-        written = "\n".join(shortened(history.notes, "findings"))
-        figure.supxlabel(written, fontsize=8, x=0.01, ha="left", parse_math=False)
-    return figure
+    return lines_panel(
+        _titled(history),
+        _charts(history, logarithmic),
+        x=history.unit,
+        address="*",
+        marks=_marks(history),
+        notes=shortened_notes(history.notes, "findings"),
+        scale="logarithmic" if logarithmic else "linear",
+        figsize=figsize,
+        provenance=history.provenance,
+    )
 
 
 def read_history(given: Any) -> History:
-    """What is known of a training, by the attributes of what keeps it.
+    """Read what is known of a training, by the attributes of what keeps it.
 
     Raises
     ------
@@ -127,14 +115,14 @@ def read_history(given: Any) -> History:
     kept = getattr(given, "history", given)
     if isinstance(kept, Mapping) and kept and all(map(_is_curve, kept.values())):
         return _of_history(given, kept)
-    said = "a fitted one: it has no loss_curve_" if hasattr(given, "n_iter_no_change") else (
+    wanted = "a fitted one: it has no loss_curve_" if hasattr(given, "n_iter_no_change") else (
         "what open_recording returned, what Keras' fit returned, or a fitted scikit-learn MLP"
     )  # fmt: skip
-    raise ViewError(f"curves can't draw {_told(given, kept)}: pass {said}.")
+    raise ViewError(f"curves can't draw {_described(given, kept)}: pass {wanted}.")
 
 
-def _told(given: Any, kept: Any) -> str:
-    """What was given in the place of a training."""
+def _described(given: Any, kept: Any) -> str:
+    """Return what was given in the place of a training."""
     if isinstance(given, Recording):
         return "a recording of a single moment"
     if isinstance(kept, Mapping):
@@ -160,7 +148,7 @@ def _of_run(run: Run) -> History:
         raise ViewError("This recording holds no steps yet.")
     by_epoch = bool(np.isfinite(run.epochs).all())
     x = np.asarray(run.epochs if by_epoch else run.steps, np.float64)
-    metrics = {name: np.asarray(own, np.float64) for name, own in run.metrics.items()}
+    metrics = {name: np.asarray(values, np.float64) for name, values in run.metrics.items()}
     best = best_position(metrics)
     return History(
         f"{shown_name(run.network.name)} over {count} steps",
@@ -171,6 +159,7 @@ def _of_run(run: Run) -> History:
         stopped_epoch(run) if by_epoch else None,
         layer_series(run),
         [str(finding) for finding in findings(run)],
+        lambda: run.provenance,
     )
 
 
@@ -203,106 +192,101 @@ def _of_mlp(mlp: Any) -> History:
     return History(title, np.arange(len(loss), dtype=np.float64), "epoch", metrics, where, stopped)
 
 
-def _parts(history: History) -> list[tuple[str, dict[str, Values] | list[tuple[str, Values]]]]:
-    """What each part of the figure shows, from top to bottom; nothing that is empty."""
+def _charts(history: History, logarithmic: bool) -> list[Chart]:
+    """Return the charts from top to bottom; none that is empty."""
     losses = {n: v for n, v in history.metrics.items() if "loss" in n.lower()}
     rates = {n: v for n, v in history.metrics.items() if n in ("lr", "learning_rate")}
     scores = {n: v for n, v in history.metrics.items() if n not in losses and n not in rates}
     changing = {n: v for n, v in rates.items() if np.nanmin(v) < np.nanmax(v)}
     small = {n: v for n, v in scores.items() if np.nanmax(np.abs(v), initial=0) <= 1}
     large = {n: v for n, v in scores.items() if n not in small}
-    parts: list[tuple[str, Any]] = [
-        ("loss", losses), ("score", small), ("metrics", large), ("learning rate", changing),
+    charts = [
+        Chart(label, _metric_lines(history, metrics), logarithmic=logarithmic and label == "loss")
+        for label, metrics in (
+            ("loss", losses), ("score", small), ("metrics", large), ("learning rate", changing),
+        )
+        if metrics
     ]  # fmt: skip
     for label, name in (
         (_SILENT, "dead"),
         ("mean activation", "mean"),
         ("change of weights", "change"),
     ):
-        own = [(s.address, getattr(s, name)) for s in history.layers]
-        parts.append((label, [(a, v) for a, v in own if v is not None and np.isfinite(v).any()]))
-    shown = [(label, lines) for label, lines in parts if lines]
-    if not shown:
+        figures = [(s.address, getattr(s, name)) for s in history.layers]
+        series = [(a, v) for a, v in figures if v is not None and np.isfinite(v).any()]
+        if series:
+            charts.append(_layer_chart(history, label, series))
+    if not charts:
         raise ViewError("There is nothing to draw: no metrics and no statistics were recorded.")
-    return shown
+    return charts
 
 
-def _draw_metrics(ax: Axes, history: History, label: str, lines: Mapping[str, Values]) -> None:
-    """The metrics of training as lines, those of validation dashed and in the same colour."""
-    base = list(dict.fromkeys(name.removeprefix("val_") for name in lines))
-    handles = []
-    for name, values in lines.items():
-        colour = f"C{base.index(name.removeprefix('val_')) % 10}"
-        style = "--" if name.startswith("val") else "-"
-        x = _x(history, values)
-        handles += ax.plot(x, values, style, color=colour, label=name, **dots(values))
-    ax.set_ylabel(label)
-    legend(ax, handles[:NAMED], list(lines)[:NAMED])
-
-
-def _draw_layers(
-    ax: Axes, history: History, label: str, lines: Sequence[tuple[str, Values]]
-) -> None:
-    """A line for each layer, coloured by depth."""
-    import matplotlib as mpl
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    depths = {series.address: i for i, series in enumerate(history.layers)}
-    last = max(1, len(depths) - 1)
-    few, silence = len(lines) <= NAMED, label == _SILENT
-    some = [(name, own) for name, own in lines if (own > 0).any()] if silence else []
-    named = extremes(some or lines)
-    handles = {}
-    for address, values in lines:
-        colour = mpl.colormaps["turbo"](0.04 + 0.92 * depths[address] / last)
-        (handles[address],) = ax.plot(
+def _metric_lines(history: History, metrics: Mapping[str, Values]) -> list[Line]:
+    """Return the metrics of training as lines, those of validation dashed in the same colour."""
+    base = list(dict.fromkeys(name.removeprefix("val_") for name in metrics))
+    return [
+        Line(
+            name,
             _x(history, values),
             values,
-            color=colour,
-            label=address,
-            linewidth=1.5 if few else 0.7,
-            **dots(values),
+            colour_of(base.index(name.removeprefix("val_"))),
+            dashed=name.startswith("val"),
+            named=i < NAMED,
         )
-    ax.set_ylabel(label)
+        for i, (name, values) in enumerate(metrics.items())
+    ]
+
+
+def _layer_chart(history: History, label: str, series: Sequence[tuple[str, Values]]) -> Chart:
+    """Return a chart with a line for each layer, coloured by depth."""
+    depths = {layer.address: i for i, layer in enumerate(history.layers)}
+    few, silence = len(series) <= NAMED, label == _SILENT
+    some = [(name, values) for name, values in series if (values > 0).any()] if silence else []
+    named = extremes(some or series)
+    limits = None
     if silence:
-        top = max(_LEAST_SHARE, *(float(np.nanmax(values)) for _, values in lines))
-        ax.set_ylim(-0.03 * top, 1.03 * top)
-    if label == "change of weights" and all(np.nanmin(v) > 0 for _, v in lines):
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-    if label != "mean activation":
-        ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
+        top = max(_LEAST_SHARE, *(float(np.nanmax(values)) for _, values in series))
+        limits = (-0.03 * top, 1.03 * top)
     which = "the others 0 %" if silence and len(some) == len(named) else "highest and lowest"
-    title = "" if few else f"{len(named)} of {len(lines)} layers,\n{which}"
-    shown = {address: line for address, line in handles.items() if address in named}
-    legend(ax, list(shown.values()), list(shown), title)
+    return Chart(
+        label,
+        [
+            Line(
+                address,
+                _x(history, values),
+                values,
+                colour_of(depths[address], len(depths)),
+                width=1.5 if few else 0.7,
+                named=address in named,
+            )
+            for address, values in series
+        ],
+        percent=label != "mean activation",
+        logarithmic=label == "change of weights" and all(np.nanmin(v) > 0 for _, v in series),
+        limits=limits,
+        title="" if few else f"{len(named)} of {len(series)} layers,\n{which}",
+    )
 
 
 def _x(history: History, values: Values) -> Values:
-    """Where the values stand; those that began later end with the others."""
+    """Return where the values stand; those that began later end with the others."""
     return history.x[len(history.x) - len(values) :]
 
 
-def _mark(ax: Axes, history: History, *, words: bool) -> None:
-    """A line at the best epoch, and one where the training stopped."""
-    marks = [("best", history.best, ":"), ("stopped", history.stopped, "-.")]
-    for name, at, style in marks:
-        if at is None:
-            continue
-        ax.axvline(at, color="0.55", linestyle=style, linewidth=0.9)
-        if words:
-            ax.annotate(
-                f"{name} {at:g}", (at, 1), (0, 2), xycoords=("data", "axes fraction"),
-                textcoords="offset points", fontsize=7, ha="right" if name == "best" else "left",
-                color="0.35",
-            )  # fmt: skip
+def _marks(history: History) -> list[Mark]:
+    """Return the marks of the best epoch, and of the one where the training stopped."""
+    marks = []
+    if history.best is not None:
+        marks.append(Mark(history.best, f"best {history.best:g}", "dotted", "left"))
+    if history.stopped is not None:
+        marks.append(Mark(history.stopped, f"stopped {history.stopped:g}", "dashdot", "right"))
+    return marks
 
 
 def _titled(history: History) -> str:
-    said = [history.title]
+    words = [history.title]
     if history.best is not None:
-        said.append(f"best at {history.unit} {history.best:g}")
+        words.append(f"best at {history.unit} {history.best:g}")
     if history.stopped is not None:
-        said.append(f"stopped at {history.unit} {history.stopped:g}")
-    return ", ".join(said)
+        words.append(f"stopped at {history.unit} {history.stopped:g}")
+    return ", ".join(words)

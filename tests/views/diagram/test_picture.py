@@ -13,7 +13,7 @@ from cases.networks import chain, networks
 from layerscope.core.errors import OutputError, ViewError
 from layerscope.core.network import Network
 from layerscope.views.diagram import diagram
-from layerscope.views.diagram.picture import path_of
+from layerscope.views.diagram.paths import path_of
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
@@ -34,7 +34,7 @@ def test_other_kinds_of_files(name: str, tmp_path: Path) -> None:
 
 def test_in_a_notebook_it_is_an_svg() -> None:
     picture = diagram(chain(3))
-    assert picture._repr_mimebundle_() == {"image/svg+xml": picture.svg()}
+    assert picture._repr_svg_() == picture.svg()
 
 
 @given(networks(12), st.sampled_from(["vertical", "horizontal"]))

@@ -10,10 +10,10 @@ from PIL import Image
 from cases.networks import chain, wired
 from cases.recordings import maps, recording
 from layerscope.views.diagram import diagram
-from layerscope.views.diagram.picture import Diagram
+from layerscope.views.render.panel import Panel
 
 
-def opened(picture: Diagram, **metadata: str) -> Image.Image:
+def opened(picture: Panel, **metadata: str) -> Image.Image:
     return Image.open(io.BytesIO(picture.png(metadata)))
 
 

@@ -14,16 +14,16 @@ from layerscope.core.errors import ViewError
 from layerscope.core.network import Layer, Network
 from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import diagram
-from layerscope.views.diagram.picture import Diagram
 from layerscope.views.render.palette import GROUND, LEVELS, NAN
+from layerscope.views.render.panel import Panel
 
 
-def drawn(array: NamedArray, **options: Any) -> Diagram:
+def drawn(array: NamedArray, **options: Any) -> Panel:
     acts = recording({"conv": array})
     return diagram(acts.network, acts, **options)
 
 
-def captions(picture: Diagram) -> list[str]:
+def captions(picture: Panel) -> list[str]:
     return [text["text"] for text in picture.header["texts"] if text["anchor"] == "middle"]
 
 

@@ -137,8 +137,8 @@ def test_svg_files_carry_provenance(tmp_path: Path) -> None:
     text = sheet(ACTS, "conv").save(tmp_path / "x.svg").read_text()
     assert "<dc:title>conv (5, 7, 20)</dc:title>" in text
     assert f"layerscope {__version__}" in text
-    assert "layerscope:address: conv" in text
-    assert "layerscope:model: abc &amp; &lt;d&gt;" in text
+    assert "address: conv" in text
+    assert "model: abc &amp; &lt;d&gt;" in text
 
 
 def test_pdf_files_carry_provenance(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_pixels_come_back_as_they_were(tiles: list[Tile]) -> None:
     panel = grid(tiles)
     for i, own in enumerate(tiles):
         assert (panel.pixels(i) == own.pixels).all()
-    assert len(panel.buffers[0]) == sum(own.pixels.size for own in tiles)
+    assert len(panel.buffers["pixels"]) == sum(own.pixels.size for own in tiles)
 
 
 def test_colours_come_back_too() -> None:

@@ -130,7 +130,7 @@ def test_show_in_a_notebook_displays(panel: Panel, monkeypatch: pytest.MonkeyPat
 def test_pixels_are_read_only_views(panel: Panel) -> None:
     with pytest.raises(ValueError, match="read-only"):
         panel.pixels(0)[0] = 0
-    assert np.shares_memory(panel.pixels(0), np.frombuffer(panel.buffers[0], np.uint8))
+    assert np.shares_memory(panel.pixels(0), np.frombuffer(panel.buffers["pixels"], np.uint8))
 
 
 def test_the_picture_of_one_value() -> None:

@@ -17,8 +17,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.mark.parametrize(
     "figure",
     [
-        curves(learner()),
-        curves({"loss": [2.0, 1.0, 0.5]}),
+        curves(learner()).figure(),
+        curves({"loss": [2.0, 1.0, 0.5]}).figure(),
         sheet(recording({"conv": named(np.abs(maps(4).values), MAPS)}), "conv").figure(),
     ],
 )

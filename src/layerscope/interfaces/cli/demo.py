@@ -113,7 +113,7 @@ def _write_learning(recording: Path, output: OutputFolder) -> None:
             "learning.webp", lambda path: film(run, "conv2d_1", path, sample=three, overwrite=True)
         )
     output.write("learning-channel-5.png", timeline(run, "conv2d_1:5", sample=three).save)
-    output.write("learning-curves.png", curves(run).savefig)
+    output.write("learning-curves.png", curves(run).save)
 
 
 def _say_what_to_open(folder: Path) -> None:

@@ -81,8 +81,7 @@ def draw_curves(made: Visualization, name: str, output: OutputFolder) -> None:
     """Write how strongly the images fired while they were made."""
     from layerscope.views.curves import curves
 
-    figure = curves(made)
-    output.write(name, lambda path: figure.savefig(path, format="png"))
+    output.write(name, curves(made).save)
 
 
 def write_film(made: Visualization, address: str, path: Path, drawing: Drawing) -> None:

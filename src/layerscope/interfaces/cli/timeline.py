@@ -87,9 +87,8 @@ def _tell(run: Run, path: Path | None) -> None:
     said = [f"{finding}." for finding in findings(run)]
     say(first, *(f"Note: {note}" for note in run.notes), *said, *tables)
     if path is not None:
-        from layerscope.core.files import whole
         from layerscope.views.curves import curves
 
-        with Bar("Drawing"), whole(path, overwrite=True) as part:
-            curves(run).savefig(part, format=path.suffix[1:].lower())
+        with Bar("Drawing"):
+            curves(run).save(path)
         say(f"Written to {path}")

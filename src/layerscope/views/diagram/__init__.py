@@ -2,7 +2,7 @@
 
 ::
 
-    Network ──► boxes ──► blocks ──► repeats ──► cards ──► place ──► Diagram ──► svg, raster
+    Network ──► boxes ──► blocks ──► repeats ──► cards ──► place ──► Panel ──► svg, raster
                 which     which      how often   what is   where
                 layers    belong     each stands written   they
                 as one    together               in each   stand
@@ -38,14 +38,15 @@ from layerscope.views.diagram.cards import (
     frame_widths,
     title,
 )
-from layerscope.views.diagram.header import below, header_of, heading
+from layerscope.views.diagram.header import MARGIN, below, header_of, heading
 from layerscope.views.diagram.kinds import colours
-from layerscope.views.diagram.picture import MARGIN, Diagram, path_of
+from layerscope.views.diagram.paths import path_of
 from layerscope.views.diagram.place import Placed, place
 from layerscope.views.diagram.repeats import collapsed
 from layerscope.views.diagram.thumbnails import Thumbnails
 from layerscope.views.diagram.volume import volumes
 from layerscope.views.render.palette import known
+from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import check_recording
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def diagram(
     scale: Any = "layer",
     palette: str = "viridis",
     ground: str = "light",
-) -> Diagram:
+) -> Panel:
     """The architecture of a network; with a recording of it, what each box returned.
 
     See :func:`layerscope.diagram`, which has the same arguments.
@@ -189,7 +190,7 @@ def _picture(
     style: str,
     palette: str,
     ground: str,
-) -> Diagram:
+) -> Panel:
     notes = [shown_name(note, _NOTE) for note in network.notes]
     said = [line for note in notes for line in textwrap.wrap(note, _LINE)]
     texts = heading(network, note, thumbnails.note if thumbnails else "", *said)
@@ -236,9 +237,9 @@ def _picture(
         "lines": lines,
         **(thumbnails.header() if thumbnails else {}),
     }
-    buffers = (thumbnails.buffer(),) if thumbnails else ()
+    buffers = {"pixels": thumbnails.buffer()} if thumbnails else {}
     provenance = thumbnails.provenance if thumbnails else dict
-    return Diagram(header, buffers, provenance)
+    return Panel(header, buffers, provenance)
 
 
 def _boxes(item: Item) -> Iterable[Any]:

@@ -8,9 +8,9 @@ from typing import Any
 from layerscope.core.network import Network, whole_layers
 from layerscope.core.text import shown_name
 from layerscope.views.diagram.cards import SMALL, Text, short
-from layerscope.views.diagram.picture import MARGIN
 from layerscope.views.render.panel import VERSION
 
+MARGIN = 16
 _LINE = 15  #: from one line of the heading to the next
 
 
@@ -39,7 +39,7 @@ def header_of(
     """What the header of every diagram has."""
     return {
         "version": VERSION,
-        "kind": "diagram",
+        "kind": "graph",
         "title": f"{shown_name(network.name)}: architecture",
         "address": "",
         "note": "",

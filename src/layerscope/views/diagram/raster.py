@@ -6,11 +6,10 @@ import io
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.core.text import printable
 from layerscope.views.diagram.kinds import colours
+from layerscope.views.render import documents
 from layerscope.views.render.palette import table
 from layerscope.views.render.text import font
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from layerscope.views.diagram.picture import Diagram
+    from layerscope.views.render.panel import Panel
 
 _DPI = 100
 #: Pixels of a PNG for each of the drawing's own, and how long a picture's side may get: most
@@ -27,25 +26,22 @@ _SHARP, _LONGEST = 2.0, 30_000
 _PIXELS = 16_000_000  #: more than this are not spent on sharpness
 
 
-def png(diagram: Diagram, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a PNG file with the metadata as text chunks."""
+def png(diagram: Panel, metadata: Mapping[str, str]) -> bytes:
+    """Return the bytes of a PNG file with the metadata as text chunks."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image, PngImagePlugin
+    from PIL import Image
 
     width, height = diagram.header["size"]
     sharp = max(1.0, min(_SHARP, math.sqrt(_PIXELS / (width * height))))
     zoom = min(sharp, _LONGEST / max(width, height))
-    figure = draw(diagram, None, None, written=False)
-    figure.set_dpi(_DPI * zoom)
-    canvas: Any = FigureCanvasAgg(figure)
+    drawing = _drawn(diagram, None, None, written=False)
+    drawing.set_dpi(_DPI * zoom)
+    canvas: Any = FigureCanvasAgg(drawing)
     canvas.draw()
     size = canvas.get_width_height()
     image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
     _write(image, diagram.header, zoom)
-    chunks = PngImagePlugin.PngInfo()
-    for key, text in metadata.items():
-        value = printable(text)  # a name may hold what no file can
-        chunks.add_text(key, value) if value.isascii() else chunks.add_itxt(key, value)
+    chunks = documents.chunks(metadata)
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=chunks)
     return file.getvalue()
@@ -68,34 +64,28 @@ def _write(image: Any, header: Mapping[str, Any], zoom: float) -> None:
         )
 
 
-def save_pdf(diagram: Diagram, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a PDF file of one page, its provenance in the fields that it has."""
-    told = "; ".join(f"{key.removeprefix('layerscope:')}: {v}" for key, v in metadata.items() if v)
-    fields = {"Title": metadata["Title"], "Subject": told, "Creator": metadata["Software"]}
-    said = {key: printable(value) for key, value in fields.items()}
-    draw(diagram, None, None).savefig(path, metadata=said)
+def figure(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
+    """Draw the diagram in a figure of its own size, or in the axes given; return the figure."""
+    return _drawn(panel, figsize, ax)
 
 
-def draw(
-    diagram: Diagram,
+def _drawn(
+    diagram: Panel,
     figsize: tuple[float, float] | None,
     ax: Axes | None,
     *,
     written: bool = True,
 ) -> Figure:
-    """The diagram in a figure of its own size, or in the axes given; returns the figure.
-
-    ``written=False`` leaves out all text.
-    """
+    """Draw all; ``written=False`` leaves out all text."""
     from matplotlib.figure import Figure
 
     header = diagram.header
     width, height = header["size"]
     look = colours(header["ground"])
     if ax is None:
-        figure = Figure(figsize=figsize or (width / _DPI, height / _DPI), dpi=_DPI)
-        figure.set_facecolor(look["paper"])
-        ax = figure.add_axes((0, 0, 1, 1))
+        drawing = Figure(figsize=figsize or (width / _DPI, height / _DPI), dpi=_DPI)
+        drawing.set_facecolor(look["paper"])
+        ax = drawing.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal", facecolor=look["paper"])
     ax.set_axis_off()
     _rectangles(ax, header, look)
@@ -171,7 +161,7 @@ def _polygons(ax: Axes, polygons: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _thumbnails(ax: Axes, diagram: Diagram) -> None:
+def _thumbnails(ax: Axes, diagram: Panel) -> None:
     from matplotlib.image import AxesImage
 
     header = diagram.header

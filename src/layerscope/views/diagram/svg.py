@@ -10,25 +10,25 @@ from xml.sax.saxutils import escape, quoteattr
 
 from layerscope.core.text import printable
 from layerscope.views.diagram.kinds import colours
+from layerscope.views.render import documents
 from layerscope.views.render.palette import table
 
 if TYPE_CHECKING:
-    from layerscope.views.diagram.picture import Diagram
+    from layerscope.views.render.panel import Panel
 
 _FONT = "DejaVu Sans, Verdana, Geneva, sans-serif"
 
 
-def document(diagram: Diagram, metadata: Mapping[str, str]) -> str:
-    """The whole document; metadata goes into its description."""
+def svg(diagram: Panel, metadata: Mapping[str, str]) -> str:
+    """Return the whole document; metadata go into its description."""
     header = diagram.header
     width, height = header["size"]
     look = colours(header["ground"])
-    told = "; ".join(f"{key.removeprefix('layerscope:')}: {v}" for key, v in metadata.items() if v)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{_FONT}">',
         f"<title>{escape(printable(header['title']))}</title>",
-        f"<desc>{escape(printable(told))}</desc>",
+        f"<desc>{escape(documents.about(metadata))}</desc>",
         f'<rect width="{width}" height="{height}" fill="{look["paper"]}"/>',
         *_frames(header, look),
         *_lines(header, look),
@@ -72,7 +72,7 @@ def _boxes(header: Mapping[str, Any], look: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _identifier(name: str) -> str:
-    """The name without what an identifier can't have; no two names become the same."""
+    """Return the name without what an identifier can't have; no two names become the same."""
     return "".join(c if c.isprintable() and c not in "% " else f"%{ord(c):X};" for c in name)
 
 
@@ -85,7 +85,7 @@ def _polygons(header: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _thumbnails(diagram: Diagram) -> Iterator[str]:
+def _thumbnails(diagram: Panel) -> Iterator[str]:
     for i, tile in enumerate(diagram.header["tiles"]):
         yield (
             f'<image {_rectangle(tile["box"])} preserveAspectRatio="none" '
@@ -93,7 +93,7 @@ def _thumbnails(diagram: Diagram) -> Iterator[str]:
         )
 
 
-def _png(diagram: Diagram, index: int) -> str:
+def _png(diagram: Panel, index: int) -> str:
     from PIL import Image
 
     pixels = diagram.pixels(index)

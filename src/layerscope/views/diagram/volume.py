@@ -16,10 +16,11 @@ from layerscope.core.network import Layer, Network
 from layerscope.core.table import shape_text
 from layerscope.views.diagram.boxes import Graph
 from layerscope.views.diagram.cards import NAME, SMALL, Text, short, type_text
-from layerscope.views.diagram.header import below, header_of, heading
+from layerscope.views.diagram.header import MARGIN, below, header_of, heading
 from layerscope.views.diagram.kinds import colours, kind_of
 from layerscope.views.diagram.order import Order
-from layerscope.views.diagram.picture import MARGIN, Diagram, Point
+from layerscope.views.diagram.paths import Point
+from layerscope.views.render.panel import Panel
 
 _TALL, _THICK = 170.0, 80.0  #: the largest side and the most channels, in pixels
 _THINNEST = 2.0
@@ -68,7 +69,7 @@ def _number(value: float) -> str:
 
 def volumes(
     network: Network, graph: Graph, ground: str, palette: str, shapes: bool, names: bool
-) -> Diagram:
+) -> Panel:
     """The volumes of a network, side by side.
 
     Raises
@@ -101,7 +102,7 @@ def volumes(
     width = max(x - _GAP, *(text.x + text.width for text in title)) + MARGIN
     height = middle + _TALL / 2 + 20 + 4 * _LINE
     header = header_of(network, texts, (width, height), palette, ground)
-    return Diagram({**header, "polygons": polygons, "lines": lines}, ())
+    return Panel({**header, "polygons": polygons, "lines": lines})
 
 
 def _found(graph: Graph) -> list[_Volume]:

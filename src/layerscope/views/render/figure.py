@@ -1,18 +1,14 @@
-"""A panel as a Matplotlib figure: title, axes that number the maps, and a colour bar."""
+"""Maps as a Matplotlib figure: title, axes that number the maps, and a colour bar."""
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 
-from layerscope.core.text import printable
-from layerscope.views.render.lines import as_written
+from layerscope.views.render.legend import as_written
 from layerscope.views.render.palette import CLEAR, LEVELS, table
 from layerscope.views.render.png import compose
 
@@ -26,11 +22,11 @@ _DPI = 100
 _LONGEST = 9_000  #: pixels of a side of the figure, which a longer picture is shrunk to
 _LABEL = 7  #: points
 _TICKS = 63  #: so many labels a side, and one
-_RASTER = 2_000_000  #: pixels: a larger picture is kept in an SVG as the PNG that it is
+RASTER = 2_000_000  #: pixels: of a larger picture the palette indexes are handed to Matplotlib
 
 
 def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
-    """The panel in axes of its own, or in those given; returns their figure."""
+    """Draw the panel in axes of its own, or in those given; return their figure."""
     from layerscope.views.render.shown import ShownFigure
 
     header = panel.header
@@ -53,7 +49,7 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
 
 
 def _size(header: Mapping[str, Any]) -> tuple[float, float]:
-    """Inches: a pixel of the picture is one of the figure, unless that makes it too large.
+    """Return inches: a pixel of the picture is one of the figure, unless that makes it too large.
 
     Matplotlib draws up to 65,536 pixels a side, at whatever resolution a figure is saved.
     """
@@ -62,36 +58,8 @@ def _size(header: Mapping[str, Any]) -> tuple[float, float]:
     return max(4.0, shrink * width / _DPI + 1), max(2.5, shrink * height / _DPI + 0.5)
 
 
-def save(panel: Panel, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the figure to an SVG or PDF file, its provenance in the fields that these have."""
-    rest = [f"{key}: {value}" for key, value in metadata.items() if key.startswith("layerscope:")]
-    told = "; ".join([metadata["Software"], *rest])
-    fields = {"Title": metadata["Title"]}
-    if path.suffix.lower() == ".svg" and math.prod(panel.header["size"]) > _RASTER:
-        path.write_text(_embedded(panel, fields["Title"], told), encoding="utf-8")
-        return
-    if path.suffix.lower() == ".svg":
-        fields |= {"Description": told, "Creator": metadata["Software"]}
-    else:
-        fields |= {"Subject": told, "Creator": metadata["Software"]}
-    draw(panel, None, None).savefig(path, metadata=fields)
-
-
-def _embedded(panel: Panel, title: str, about: str) -> str:
-    """An SVG that shows the picture's PNG, with its own labels, and holds no other element."""
-    width, height = panel.header["size"]
-    picture = base64.b64encode(panel.png()).decode()
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}">\n<title>{escape(printable(title))}</title>\n'
-        f"<desc>{escape(printable(about))}</desc>\n"
-        f'<image width="{width}" height="{height}" image-rendering="pixelated" '
-        f'href="data:image/png;base64,{picture}"/>\n</svg>\n'
-    )
-
-
 def _picture(panel: Panel) -> tuple[Any, dict[str, Any]]:
-    """The tiles in colour, what lies between them transparent; and how Matplotlib is to read that.
+    """Return the tiles in colour, transparent between them, and how Matplotlib is to read that.
 
     Palette indexes where it is large, which takes a quarter of the memory.
     """
@@ -103,7 +71,7 @@ def _picture(panel: Panel) -> tuple[Any, dict[str, Any]]:
         colours = np.full((256, 4), 255, np.uint8)
         colours[:, :3] = table(header["palette"], header["ground"])
         colours[CLEAR, 3] = 0
-        if canvas.size > _RASTER:
+        if canvas.size > RASTER:
             return canvas, {"cmap": ListedColormap(colours / 255), "norm": NoNorm()}
         return colours[canvas], {}
     alpha = np.zeros((*canvas.shape[:2], 1), np.uint8)
@@ -123,7 +91,7 @@ def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
 
 
 def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
-    """The first row's labels below the columns, each row's first label beside it."""
+    """Write the first row's labels below the columns, each row's first label beside it."""
     tiles, columns = header["tiles"], header["columns"]
     if len(tiles) == 1:
         _map_axes(ax, tiles[0], left, top)
@@ -147,7 +115,7 @@ def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
 
 
 def _room(ax: Axes, header: Mapping[str, Any]) -> tuple[float, float]:
-    """How many of the picture's pixels a label's height takes, across and down."""
+    """Return how many of the picture's pixels a label's height takes, across and down."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     inches = ax.get_position().size * figure.get_size_inches()
@@ -158,7 +126,7 @@ def _room(ax: Axes, header: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _every(tiles: Sequence[Mapping[str, Any]], axis: int, room: float) -> int:
-    """Every how many tiles have a label, so that labels with so much room do not overlap."""
+    """Return every how many tiles have a label, so that labels with so much room do not overlap."""
     if len(tiles) < 2:
         return 1
     room = max(room, (tiles[-1]["box"][axis] - tiles[0]["box"][axis]) / _TICKS)
@@ -167,7 +135,7 @@ def _every(tiles: Sequence[Mapping[str, Any]], axis: int, room: float) -> int:
 
 
 def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
-    """A single map's axes count its own rows, unless they have names, and columns."""
+    """Count a single map's columns and rows along its axes, by name where rows have names."""
     x, y, w, h = tile["box"]
     rows, columns = tile["shape"]
     for axis, start, length, count, names in (
@@ -189,7 +157,7 @@ def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
 
 
 def _legend(ax: Axes, header: Mapping[str, Any]) -> None:
-    """What the colours stand for that are those of no value."""
+    """Explain the colours that are those of no value."""
     from matplotlib.patches import Patch
 
     colours = table(header["palette"], header["ground"]) / 255

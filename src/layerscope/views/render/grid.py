@@ -109,7 +109,7 @@ def arrange(
     placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + high, labelled)
     header = {
         "version": VERSION,
-        "kind": "tiles",
+        "kind": "maps",
         "title": heading.title,
         "address": heading.address,
         "note": heading.note,
@@ -132,7 +132,7 @@ def arrange(
     }
     _check_size(header["address"], header["size"])
     pixels = b"".join([tile.pixels.tobytes() for tile in tiles])
-    return Panel(header, (pixels,), provenance)
+    return Panel(header, {"pixels": pixels}, provenance)
 
 
 def _within(tiles: Sequence[Tile]) -> Sequence[Tile]:

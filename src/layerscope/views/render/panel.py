@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from layerscope.core.errors import OutputError, ViewError
 from layerscope.core.text import printable, printable_lines
+from layerscope.views.render import documents
+from layerscope.views.render.kinds import check_kind, lowering
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,62 +23,62 @@ if TYPE_CHECKING:
 VERSION = 1
 _KEYWORD = 79  #: characters of a keyword in a PNG file
 
-#: Where a header holds what is to be read; all else are numbers, or names as the model has them.
-_WORDS = ("title", "note", "labels")
-_WORDS_OF = {
-    "tiles": ("label",),
-    "lines": ("text",),
-    "legend": ("text",),
-    "texts": ("text",),
-    "boxes": ("about",),
-    "frames": ("title",),
-}
+#: Where a header, or an entry of one of its lists, holds what is to be read; all else are numbers,
+#: or names as the model has them.
+_WORDS = frozenset({"title", "note", "notes", "labels", "label", "text", "about", "reference"})
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """A picture as data: a JSON-able header that says where everything goes, and bytes of pixels.
+    """A picture as data: a JSON-able header that says what goes where, and named bytes of numbers.
 
-    ``header["tiles"]`` lists the maps: ``box`` is ``[x, y, width, height]`` in the picture's own
-    pixels, ``shape`` the map's, ``offset`` where its pixels begin in the buffer, ``format``
-    ``"index"`` (a byte per pixel, an index into the palette) or ``"rgb"``; ``label``, ``range``
-    (the values of the first and last colour), ``blank`` and ``texts`` (one per pixel, or none).
-    A host needs no more than this to draw it: it makes no decisions.
+    ``header["kind"]`` is one of ``maps``, ``lines`` and ``graph``, or one that
+    an installed package brings; the module of the kind says what else its headers hold. All have
+    ``title``, ``address``, ``size`` (of the picture, in pixels) and ``scale``. A host needs no more
+    than this to draw it: it makes no decisions.
     """
 
     header: Mapping[str, Any]
-    buffers: tuple[bytes, ...]
+    buffers: Mapping[str, bytes] = field(default_factory=dict)
     provenance: Callable[[], Mapping[str, str]] = field(default=dict, repr=False)
 
     def __post_init__(self) -> None:
+        check_kind(self.header["kind"])
         object.__setattr__(self, "header", harmless(self.header))
 
     def __len__(self) -> int:
-        return len(self.header["tiles"])
+        return len(self.header.get("tiles", ()))
+
+    def __bool__(self) -> bool:
+        return True
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
-        """A tile's pixels at the map's own resolution: ``(height, width)`` or with RGB last."""
+        """Return a tile's pixels at the map's own resolution, RGB last where it has colours."""
         tile = self.header["tiles"][index]
         depth = (3,) if tile["format"] == "rgb" else ()
         shape = (*tile["shape"], *depth)
         count = int(np.prod(shape))
-        array = np.frombuffer(self.buffers[0], np.uint8, count, tile["offset"])
+        array = np.frombuffer(self.buffers["pixels"], np.uint8, count, tile["offset"])
         return array.reshape(shape)
 
-    def png(self, metadata: Mapping[str, str] | None = None) -> bytes:
-        """The picture as a PNG file's bytes."""
-        from layerscope.views.render.png import encode
+    def numbers(self, entry: Mapping[str, int]) -> npt.NDArray[np.float64]:
+        """Return the numbers that an entry of the header refers to, by offset and count."""
+        return np.frombuffer(self.buffers["numbers"], "<f8", entry["count"], entry["offset"])
 
-        return encode(self, metadata or {})
+    def png(self, metadata: Mapping[str, str] | None = None) -> bytes:
+        """Return the picture as a PNG file's bytes."""
+        return lowering(self.header["kind"]).png(self, metadata or {})
+
+    def svg(self, metadata: Mapping[str, str] | None = None) -> str:
+        """Return the picture as an SVG document."""
+        return lowering(self.header["kind"]).svg(self, metadata or {})
 
     def figure(self, figsize: tuple[float, float] | None = None, ax: Axes | None = None) -> Figure:
-        """The picture as a Matplotlib figure, with its title, axes and colour bar.
+        """Return the picture as a Matplotlib figure.
 
         ``ax`` draws into axes of yours and returns their figure; ``figsize`` is in inches.
         """
-        from layerscope.views.render.figure import draw
-
-        return draw(self, figsize, ax)
+        return lowering(self.header["kind"]).figure(self, figsize, ax)
 
     def save(self, path: str | Path) -> Path:
         """Write the picture to a ``.png``, ``.svg`` or ``.pdf`` file, with its provenance inside.
@@ -89,25 +91,23 @@ class Panel:
             When the file can't be written.
         """
         path = Path(path)
-        kind = path.suffix.lower()
-        if kind not in (".png", ".svg", ".pdf"):
+        ending = path.suffix.lower()
+        if ending not in (".png", ".svg", ".pdf"):
             raise ViewError(
-                f"{path.name!r} ends in {kind or 'nothing'!r}: save to .png, .svg or .pdf."
+                f"{path.name!r} ends in {ending or 'nothing'!r}: save to .png, .svg or .pdf."
             )
         metadata = self._metadata()
+        if ending == ".png":
+            data = self.png(metadata)
+        elif ending == ".svg":
+            data = self.svg(metadata).encode("utf-8")
+        else:
+            data = documents.pdf_of(self.figure(), metadata)
         try:
-            if kind == ".png":
-                path.write_bytes(self.png(metadata))
-            else:
-                self._save_drawing(path, metadata)
+            path.write_bytes(data)
         except OSError as error:
             raise OutputError(f"{str(path)!r} can't be written: {error.strerror}.") from error
         return path
-
-    def _save_drawing(self, path: Path, metadata: Mapping[str, str]) -> None:
-        from layerscope.views.render.figure import save
-
-        save(self, path, metadata)
 
     def show(self) -> None:
         """Show the picture: in a notebook below the cell, from a script in a window."""
@@ -126,7 +126,7 @@ class Panel:
         from layerscope._version import __version__
 
         header = self.header
-        about = {
+        fields = {
             "Title": str(header["title"]),
             "Software": f"layerscope {__version__}",
             "layerscope:address": str(header["address"]),
@@ -134,10 +134,13 @@ class Panel:
             **{f"layerscope:{key}": value for key, value in self.provenance().items()},
         }
         # A recording that somebody else wrote says what it likes of where it comes from.
-        return {_keyword(key): printable(str(value)) for key, value in about.items()}
+        return {_keyword(key): printable(str(value)) for key, value in fields.items()}
 
     def _repr_png_(self) -> bytes:
         return self.png()
+
+    def _repr_svg_(self) -> str | None:
+        return self.svg() if lowering(self.header["kind"]).VECTOR else None
 
 
 def _keyword(text: str) -> str:
@@ -147,20 +150,24 @@ def _keyword(text: str) -> str:
 
 def harmless(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header with escapes for what can't be seen in the words that hosts draw."""
-    made: dict[str, Any] = {
-        name: printable(v) if name in _WORDS else v for name, v in header.items()
+    return {
+        name: printable(value) if name in _WORDS and isinstance(value, str) else _entry(value, name)
+        for name, value in header.items()
     }
-    for name, keys in _WORDS_OF.items():
-        if name in made:
-            made[name] = [_written(entry, keys) for entry in made[name]]
-    return made
 
 
-def _written(entry: Mapping[str, Any], keys: tuple[str, ...]) -> Mapping[str, Any]:
-    """The entry with harmless words; a label's own line breaks stay."""
-    words = {key: entry[key] for key in keys if key in entry}
-    shown = {key: printable_lines(text) for key, text in words.items()}
-    return entry if shown == words else {**entry, **shown}
+def _entry(value: Any, name: str) -> Any:
+    """Return what a header holds under a name with harmless words; lines of labels stay apart."""
+    if isinstance(value, str):
+        return printable_lines(value) if name in _WORDS else value
+    if isinstance(value, Mapping):
+        # Most entries are numbers: a sheet has hundreds of tiles, a diagram thousands of lines.
+        some = {k: v for k, v in value.items() if k in _WORDS or isinstance(v, list | Mapping)}
+        shown = {key: _entry(one, key) for key, one in some.items()}
+        return value if shown == some else {**value, **shown}
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping | str):
+        return [_entry(one, name) for one in value]
+    return value
 
 
 class Pages(list[Panel]):

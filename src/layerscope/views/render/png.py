@@ -1,4 +1,4 @@
-"""A panel as a PNG file: a palette picture, unless some of its tiles are in colour."""
+"""Maps as a PNG file: a palette picture, unless some of the tiles are in colour."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.text import printable
-from layerscope.views.render import text
+from layerscope.views.render import documents, text
 from layerscope.views.render.palette import BLACK, GROUND, LEVELS, MARK, WHITE, table
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ Canvas = npt.NDArray[np.uint8]
 
 
 def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a PNG file with the metadata as text chunks."""
-    from PIL import Image, PngImagePlugin
+    """Return the bytes of a PNG file with the metadata as text chunks."""
+    from PIL import Image
 
     canvas = compose(panel)
     height, width = canvas.shape[:2]
@@ -34,10 +33,7 @@ def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
         image.putpalette(table(panel.header["palette"], panel.header["ground"]).tobytes())
     else:
         image = Image.frombuffer("RGB", (width, height), canvas, "raw", "RGB", 0, 1)
-    chunks = PngImagePlugin.PngInfo()
-    for key, told in metadata.items():
-        value = printable(told)
-        chunks.add_text(key, value) if value.isascii() else chunks.add_itxt(key, value)
+    chunks = documents.chunks(metadata)
     file = io.BytesIO()
     # Level 1 takes a fifth of the default's time and gives files a tenth larger.
     image.save(file, "PNG", compress_level=1, compress_type=_strategy(panel), pnginfo=chunks)
@@ -45,13 +41,13 @@ def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
 
 
 def _strategy(panel: Panel) -> int:
-    """How to deflate: maps that are not enlarged repeat little more than single pixels."""
+    """Return how to deflate: maps that are not enlarged repeat little more than single pixels."""
     enlarged = any(tile["box"][2] != tile["shape"][1] for tile in panel.header["tiles"])
     return zlib.Z_DEFAULT_STRATEGY if enlarged else zlib.Z_RLE
 
 
 def compose(panel: Panel, *, annotate: bool = True, ground: int = GROUND) -> Canvas:
-    """The whole picture: palette indexes ``(height, width)``, or ``(height, width, 3)`` in colour.
+    """Draw the whole picture: palette indexes ``(height, width)``, or with RGB last in colour.
 
     ``annotate=False`` leaves out the heading and the labels; ``ground`` is the index of what lies
     between the tiles.
@@ -79,13 +75,14 @@ def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
     form = operator.itemgetter("format", "shape")
     header = panel.header
     mark = MARK if kind == "index" else table(header["palette"], header["ground"])[MARK]
-    for (own, (rows, columns)), run in itertools.groupby(panel.header["tiles"], form):
-        if own != kind:
+    for (format_, (rows, columns)), run in itertools.groupby(panel.header["tiles"], form):
+        if format_ != kind:
             continue
         # Maps of one shape lie one after the other in the buffer: all are enlarged at once.
         alike = list(run)
         start, shape = alike[0]["offset"], (len(alike), rows, columns, *depth)
-        stack = np.frombuffer(panel.buffers[0], np.uint8, math.prod(shape), start).reshape(shape)
+        stack = np.frombuffer(panel.buffers["pixels"], np.uint8, math.prod(shape), start)
+        stack = stack.reshape(shape)
         times = alike[0]["box"][2] // columns
         if times > 1:
             stack = stack.repeat(times, axis=2).repeat(times, axis=1)
@@ -120,7 +117,7 @@ def _write_heading(canvas: Canvas, header: Mapping[str, Any]) -> None:
 def _write_values(
     canvas: Canvas, tile: Mapping[str, Any], pixels: Canvas, header: Mapping[str, Any]
 ) -> None:
-    """Each value in the middle of its cell, in black or white, whichever stands out."""
+    """Write each value in the middle of its cell, in black or white, whichever stands out."""
     x, y, w, _ = tile["box"]
     cell, size = w // pixels.shape[1], header["label_size"]
     colours = table(header["palette"], header["ground"]).astype(float) @ (0.299, 0.587, 0.114)
