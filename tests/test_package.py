@@ -15,16 +15,20 @@ import layerscope
 INSTRUMENTS = {
     "Recorder", "activations", "describe", "features", "load_model", "open_recording", "weights",
 }  # fmt: skip
-VIEWS = {"across", "curves", "diagram", "film", "pages", "sheet", "timeline"}
+VIEWS = {"across", "curves", "diagram", "film", "histogram", "pages", "sheet", "timeline"}
 HOSTS = {"export"}
 PUBLIC = INSTRUMENTS | VIEWS | HOSTS
-#: The vocabulary of `features`, in modules of its own.
+#: The vocabulary of `features`, and what is raised, in modules of their own.
 OBJECTIVES = {
     "Objective", "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer",
     "logit", "neuron", "probability", "similarity", "total_variation", "units",
 }  # fmt: skip
 TRANSFORMS = {"blur", "flip", "jitter", "pad", "rotate", "scale"}
-MODULES = {"objectives": OBJECTIVES, "transforms": TRANSFORMS}
+ERRORS = {
+    "AddressError", "InputError", "LayerscopeError", "MissingDependencyError", "ModelError",
+    "OutputError", "ViewError",
+}  # fmt: skip
+MODULES = {"errors": ERRORS, "objectives": OBJECTIVES, "transforms": TRANSFORMS}
 #: How many names `dir` may list, now and with all that is to come.
 MOST = 32
 FRAMEWORKS = {"jax", "keras", "onnx", "onnxruntime", "sklearn", "tensorflow", "torch"}
@@ -68,7 +72,7 @@ def test_the_docstring_shows_the_public_names_in_three_groups() -> None:
     assert of_group["hosts"] >= HOSTS
 
 
-def test_what_features_is_told_with_lives_in_two_modules() -> None:
+def test_other_names_live_in_modules_of_their_own() -> None:
     for module, names in MODULES.items():
         assert {*getattr(layerscope, module).__all__} == names
     assert layerscope.transforms.blur is not layerscope.objectives.blur

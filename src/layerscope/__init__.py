@@ -7,10 +7,11 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               describe  weights                 pages   diagram            the shell: layerscope
               activations                       timeline  film             export
               features  Recorder                curves
-              open_recording
+              open_recording            histogram
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
-What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``.
+What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
+what anything here may raise in ``errors``.
 
 >>> import layerscope as ls
 >>> print(ls.describe(model))               # the layers, as a table
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from layerscope import errors as errors
     from layerscope import objectives as objectives
     from layerscope import transforms as transforms
     from layerscope.backends.opening import load_model as load_model
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from layerscope.views.across import across as across
     from layerscope.views.curves import curves as curves
     from layerscope.views.film import film as film
+    from layerscope.views.histogram import histogram as histogram
     from layerscope.views.pages import pages as pages
     from layerscope.views.sheet import sheet as sheet
     from layerscope.views.timeline import timeline as timeline
@@ -62,6 +65,7 @@ _HOME = {
     "diagram": "layerscope.interfaces.api",
     "timeline": "layerscope.views.timeline",
     "film": "layerscope.views.film",
+    "histogram": "layerscope.views.histogram",
     "curves": "layerscope.views.curves",
     # Hosts: where numbers and pictures go.
     "export": "layerscope.recordings.export",
@@ -69,11 +73,15 @@ _HOME = {
 
 __all__ = [
     "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "features",
-    "film", "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
+    "film", "histogram", "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
 ]  # fmt: skip
 
-#: What ``features`` is told with: names that have a module of their own.
+#: Names that have a module of their own: what is raised, and what ``features`` is told with.
 _MODULES = {
+    "errors": (
+        "AddressError", "InputError", "LayerscopeError", "MissingDependencyError", "ModelError",
+        "OutputError", "ViewError",
+    ),
     "objectives": (
         "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer", "logit",
         "neuron", "probability", "similarity", "total_variation", "units",

@@ -25,6 +25,7 @@ GROUP = "layerscope.panels"
 _MODULES = {
     "maps": "layerscope.views.render.maps",
     "lines": "layerscope.views.render.lines",
+    "bars": "layerscope.views.render.bars",
     "graph": "layerscope.views.diagram.lowering",
 }
 
