@@ -13,16 +13,19 @@ from matplotlib.figure import Figure
 
 from cases.networks import chain
 from cases.recordings import maps, recording
+from cases.runs import learner
 from layerscope import curves, histogram, sheet
 from layerscope.core.errors import ViewError
 from layerscope.views.diagram import diagram
 from layerscope.views.render import kinds
 from layerscope.views.render.panel import Panel
+from layerscope.views.run_tables import run_tables
 
 EACH = {
     "maps": lambda: sheet(recording({"conv": maps(3)}), "conv"),
     "lines": lambda: curves({"loss": [2.0, 1.0], "accuracy": [0.1, 0.5]}),
     "bars": lambda: histogram(recording({"conv": maps(3)}), "conv"),
+    "table": lambda: run_tables(learner())[0],
     "graph": lambda: diagram(chain(3)),
 }
 
@@ -57,7 +60,7 @@ def test_a_header_is_json_and_has_what_all_headers_have(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "tiles", "Maps", None])
 def test_an_unknown_kind_is_an_error(name: Any) -> None:
     with pytest.raises(
-        ViewError, match=r"no kind of panel .*'bars', 'graph', 'lines', 'maps'.* are known"
+        ViewError, match=r"no kind of panel .*'bars', 'graph', 'lines', 'maps', 'table' are known"
     ):
         Panel({"kind": name})
 
@@ -90,7 +93,7 @@ def test_a_package_brings_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = Panel({"kind": "plain", "title": "a"})
     assert panel.png() == b"PNG of a"
     assert panel._repr_svg_() == "<svg>a</svg>"
-    with pytest.raises(ViewError, match="'plain' are known"):
+    with pytest.raises(ViewError, match="'plain', 'table' are known"):
         Panel({"kind": "other"})
 
 

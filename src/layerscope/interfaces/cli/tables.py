@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layerscope.core.table import shape_text, text_table
 from layerscope.core.text import spreadsheet_cell
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from layerscope.instruments.summary import Row
     from layerscope.recordings.run import Run
 
-_SILENT = "silent units"
-_MOMENTS = 8  #: columns of a table over time
 _RIGHT = ("min", "mean", "max", "blank", "constant", "not finite")
 _FIELDS = ("address", "type", "shape", "min", "mean", "max", "units", "blank")
 
@@ -53,41 +51,15 @@ def summary_csv(rows: Sequence[Row]) -> str:
 
 
 def over_time(run: Run) -> list[str]:
-    """Tables of a run: its metrics, and for each layer its figures at up to eight of its steps."""
-    import numpy as np
-
-    from layerscope.recordings.findings import layer_series, moment_text
+    """Return the lines of tables of a run: metrics, and figures of each layer, over its steps."""
+    from layerscope.views.run_tables import run_tables
 
     count = len(run.steps)
     lines = [f"{run.network.name}: {count} step{'s' * (count != 1)}, {len(run)} layers"]
-    if not count:
-        return lines
-    chosen = sorted({round(i) for i in np.linspace(0, count - 1, min(count, _MOMENTS))})
-    titles = [moment_text(run, i) for i in chosen]
-    series = layer_series(run)
-    tables: list[tuple[str, list[tuple[str, Any]], str]] = [
-        ("metric", list(run.metrics.items()), ".3g"),
-        (_SILENT, [(s.address, s.dead) for s in series], ".0%"),
-        ("mean activation", [(s.address, s.mean) for s in series], ".3g"),
-        ("change of weights", [(s.address, s.change) for s in series], ".2%"),
-    ]
-    for title, found, form in tables:
-        silent = [name for name, values in found if title == _SILENT and _never(values)]
-        found = [(name, values) for name, values in found if name not in silent]
-        rows = [
-            (name, *("" if np.isnan(values[i]) else format(float(values[i]), form) for i in chosen))
-            for name, values in found
-            if values is not None
-        ]
-        if rows:
-            lines += ["", *text_table((title, *titles), rows, right=titles).split("\n")]
-        if silent:
-            rest = "the other " if rows else ""
-            layers = f"{rest}{len(silent)} layer{'s' * (len(silent) != 1)}"
-            lines += [*[""] * (not rows), f"No unit was silent in {layers}."]
+    for header in (panel.header for panel in run_tables(run)):
+        columns, rows = header["columns"], header["rows"]
+        names = [column["label"] for column in columns]
+        right = [column["label"] for column in columns if column["right"]]
+        lines += ["", *text_table(names, rows, right).split("\n")] if rows else [""]
+        lines += [header["note"]] if header["note"] else []
     return lines
-
-
-def _never(shares: Any) -> bool:
-    """Whether a share is known, and zero at every step."""
-    return shares is not None and bool((shares == 0).all())

@@ -26,6 +26,7 @@ _MODULES = {
     "maps": "layerscope.views.render.maps",
     "lines": "layerscope.views.render.lines",
     "bars": "layerscope.views.render.bars",
+    "table": "layerscope.views.render.table",
     "graph": "layerscope.views.diagram.lowering",
 }
 

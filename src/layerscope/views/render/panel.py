@@ -32,7 +32,7 @@ _WORDS = frozenset({"title", "note", "notes", "labels", "label", "text", "about"
 class Panel:
     """A picture as data: a JSON-able header that says what goes where, and named bytes of numbers.
 
-    ``header["kind"]`` is one of ``maps``, ``lines``, ``bars`` and ``graph``, or one that
+    ``header["kind"]`` is one of ``maps``, ``lines``, ``bars``, ``table`` and ``graph``, or one that
     an installed package brings; the module of the kind says what else its headers hold. All have
     ``title``, ``address``, ``size`` (of the picture, in pixels) and ``scale``. A host needs no more
     than this to draw it: it makes no decisions.
