@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.backends.base import Backend
 from layerscope.core.errors import ModelError
-from layerscope.core.foreign_errors import one_line
+from layerscope.core.foreign_errors import error_text
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -82,7 +82,7 @@ class Plugin:
             return self._entry.load()
         # Somebody else's code, which may raise anything.
         except Exception as error:
-            raise self.error(f"which can't be imported: {one_line(error)}") from error
+            raise self.error(f"which can't be imported: {error_text(error)}") from error
 
     def error(self, complaint: str) -> ModelError:
         """Return what to raise where it is not what it should be."""
@@ -216,7 +216,7 @@ def _entry_points(group: str) -> Iterator[tuple[EntryPoint, str]]:
         try:
             entries = distribution.entry_points.select(group=group)
         except (TypeError, ValueError) as error:  # a line without "="
-            message = f"The entry points of {package} can't be read: {one_line(error)}."
+            message = f"The entry points of {package} can't be read: {error_text(error)}."
             warnings.warn(message, stacklevel=2)
             continue
         for entry in entries:

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from layerscope.interfaces.cli.unit_files import Unit, UnitFiles
 
 from layerscope.core.errors import OutputError
 from layerscope.interfaces.cli.output import output_folder
-from layerscope.interfaces.cli.unit_files import Unit, UnitFiles
 from layerscope.recordings.visualization import Grade
 
 SETTINGS = {"model": "abc", "layer": "conv", "steps": "3"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layerscope.interfaces.cli.unit_files import UnitFiles
 from PIL import Image
 
 import layerscope as ls
@@ -19,7 +20,6 @@ from layerscope.instruments.features.image.recipes import Recipe, recipe
 from layerscope.interfaces.cli import command_parser
 from layerscope.interfaces.cli.features import groups_of
 from layerscope.interfaces.cli.recipes import Making, samples_text
-from layerscope.interfaces.cli.unit_files import UnitFiles
 
 FEW = ("--steps", "3", "--recipe", "tutorial")
 

@@ -24,7 +24,7 @@ from layerscope.backends.opening.imported import import_module, imported
 from layerscope.backends.registry import OPENERS, Plugin, opener_plugins
 from layerscope.core.errors import LayerscopeError, ModelError
 from layerscope.core.files import kind_of
-from layerscope.core.foreign_errors import one_line
+from layerscope.core.foreign_errors import error_text
 
 _SAVED_MODEL = "layerscope.backends.keras.files.savedmodel"
 _HDF5 = "layerscope.backends.keras.files.hdf5"
@@ -165,7 +165,7 @@ def _opened(plugin: Plugin, request: Request) -> Any:
     # Somebody else's code, which may raise anything.
     except Exception as error:
         raise ModelError(
-            f"{str(request.path)!r} can't be opened by {plugin.package}: {one_line(error)}."
+            f"{str(request.path)!r} can't be opened by {plugin.package}: {error_text(error)}."
         ) from error
     if model is None:
         raise plugin.error(f"which returned no model for {str(request.path)!r}")

@@ -18,10 +18,10 @@ from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.text import distinct_file_stem
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.objective.sites import Site
+from layerscope.instruments.features.unit_files import Settings, Unit, UnitFiles
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
 from layerscope.interfaces.cli.output import claim_folder, output_folder
 from layerscope.interfaces.cli.recipes import Making, samples_text
-from layerscope.interfaces.cli.unit_files import Settings, Unit, UnitFiles
 from layerscope.recordings.visualization import Visualization
 
 Array = npt.NDArray[Any]
