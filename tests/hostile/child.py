@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from hostile.guard import (
     forget_peak,
     memory,
     peak,
+    seconds_used,
 )
 from hostile.users import WAYS
 from layerscope.core.errors import LayerscopeError
@@ -61,7 +61,7 @@ def _warm_up() -> None:
 def report(file: File, guard: Guard) -> Report:
     """Open one file, and say what came of it."""
     forget_peak()
-    before, start = memory(), time.process_time()
+    before, start = memory(), seconds_used()
     opened, message = True, ""
     faults: list[str] = []
     with guard.watching(Path(file.path), Path(file.architecture or file.path)) as seen:
@@ -78,7 +78,7 @@ def report(file: File, guard: Guard) -> Report:
             opened = False
             faults.append("traceback: " + _where(error))
     faults += seen
-    gained, seconds = peak() - before, time.process_time() - start
+    gained, seconds = peak() - before, seconds_used() - start
     if gained > MOST_BYTES:
         faults.append(f"took {gained / GIGABYTE:.1f} GiB")
     if seconds > MOST_SECONDS:

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hostile import broken_hdf5
 from hostile.crafted_arrays import no_files
 from hostile.files import File
 
@@ -37,6 +38,16 @@ def files(folder: Path, outside: Path) -> Iterator[File]:
             _sound(file)
             change(file, outside)
         yield File("hdf5", f"an HDF5 file with {what}", str(path), opens=opens)
+        path.unlink()
+    for what, breakage in _BROKEN.items():
+        with h5py.File(path, "w") as file:
+            _sound(file)
+            file["model_weights"].attrs["layer_names"] = np.array(["a"] * 3_900, object)
+            file.attrs["keras_version"] = "2" * 1_000_000
+        content = bytearray(path.read_bytes())
+        breakage(content)
+        path.write_bytes(content)
+        yield File("hdf5", f"an HDF5 file with {what}", str(path), opens=False)
         path.unlink()
     for what, text in _texts(outside).items():
         named = folder / "m.json"
@@ -217,6 +228,12 @@ _CHANGES: dict[str, tuple[Change, bool | None]] = {
         lambda file, outside: (file.__delitem__("model_weights"),
                                file.__setitem__("model_weights", np.ones(3)))[0], False),
 }  # fmt: skip
+
+
+_BROKEN: dict[str, broken_hdf5.Breakage] = {
+    "a heap of texts that never ends": broken_hdf5.endless_end,
+    "a megabyte of text in 3,900 places": broken_hdf5.one_text_for_all,
+}
 
 
 _DIGITS = '{"class_name": "Sequential", "config": '

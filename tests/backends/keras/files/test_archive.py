@@ -69,7 +69,7 @@ def test_what_is_no_archive_is_refused(saved, tmp_path, content, message):
         ({"config": lambda c: c.replace(b'"units": 3', b'"units": 3000000000000')},
          "don't fit: it holds 15 numbers, and the architecture asks for 15,000,000,000,000."),
         ({"model": None}, "is damaged or no .keras file: There is no model.weights.h5 in it."),
-        ({"model": lambda c: c[: len(c) // 2]}, "is damaged or no .keras file: Unable to"),
+        ({"model": lambda c: c[: len(c) // 2]}, "is damaged: Unable to"),
         ({"config": lambda c: c.replace(b'"units": 3', b'"units": 4')}, "could not be loaded"),
     ],
 )  # fmt: skip

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layerscope.backends.keras.files import weights_files as weights
 from layerscope.backends.keras.files.building import build, prepare, said
 from layerscope.backends.keras.files.configs import parse
-from layerscope.backends.keras.files.hdf5 import Written, fits, load_weights, translated
+from layerscope.backends.keras.files.hdf5 import Written, fits, keras_3_weights, translated
+from layerscope.backends.keras.files.hdf5_contents import hdf5_contents
 from layerscope.backends.keras.files.repairs import FUNCTIONS, in_words
 from layerscope.backends.opening.files import Request, check_archive
 from layerscope.backends.origin import remember
@@ -56,12 +56,13 @@ def open_file(request: Request) -> Any:
     with _damage(path), tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(path) as archive:
             extracted = Path(archive.extract(_WEIGHTS, folder))
-        model = build(config, path, custom, fits(path, _numbers(extracted, path)))
-        if any(name.startswith("assets/") for name in names):
-            model = _with_assets(path, config, custom)
-        else:
-            with _named(path, extracted):
-                load_weights(model, extracted)
+        with hdf5_contents(extracted, path) as file:
+            model = build(config, path, custom, fits(path, file))
+            with said(path), keras_3_weights(file) as copy:
+                if any(name.startswith("assets/") for name in names):
+                    model = _with_assets(path, config, custom, copy)
+                else:
+                    model.load_weights(copy)
     return remember(model, Origin(str(path), "Keras archive", str(written), in_words(done)))
 
 
@@ -72,37 +73,25 @@ def _written(archive: zipfile.ZipFile, names: set[str], path: Path) -> Written:
     return Written(version if isinstance(version, str) else "", "")
 
 
-def _numbers(extracted: Path, path: Path) -> int:
-    """How many numbers the weights are."""
-    import h5py
-
-    with _named(path, extracted), h5py.File(extracted, "r") as file:
-        return weights.check_datasets(file, extracted)
-
-
-def _with_assets(path: Path, config: dict[str, Any], custom: Mapping[str, Any]) -> Any:
-    """The model of an archive with vocabularies and the like, which Keras alone reads."""
+def _with_assets(
+    path: Path, config: dict[str, Any], custom: Mapping[str, Any], weights: Path
+) -> Any:
+    """Return the model of an archive with vocabularies and the like, which Keras alone reads."""
     import keras
 
     content = io.BytesIO(path.read_bytes())
-    with tempfile.TemporaryDirectory() as folder, said(path):
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model.keras"
         with zipfile.ZipFile(content) as old, zipfile.ZipFile(copy, "w") as new:
             for name in old.namelist():
-                changed = json.dumps(config).encode() if name == "config.json" else old.read(name)
-                new.writestr(name, changed)
+                if name == _WEIGHTS:
+                    new.write(weights, name)
+                else:
+                    own = name == "config.json"
+                    new.writestr(name, json.dumps(config).encode() if own else old.read(name))
         return keras.saving.load_model(
             copy, custom_objects={**custom, **FUNCTIONS}, compile=False, safe_mode=True
         )
-
-
-@contextmanager
-def _named(path: Path, extracted: Path) -> Iterator[None]:
-    """Errors about the unpacked weights are about the archive."""
-    try:
-        yield
-    except ModelError as error:
-        raise ModelError(str(error).replace(str(extracted), str(path))) from error
 
 
 @contextmanager

@@ -25,12 +25,13 @@ from layerscope.backends.keras.files.configs import (
     with_known_names,
     without,
 )
+from layerscope.backends.keras.files.hdf5_contents import Hdf5Group, hdf5_contents, write_hdf5
 from layerscope.backends.keras.files.repairs import in_words
 from layerscope.backends.keras.files.translation import Translation
 from layerscope.backends.opening.files import HDF5, ZIP, Request, start_of
 from layerscope.backends.opening.imported import imported
 from layerscope.backends.origin import remember
-from layerscope.core.errors import ModelError
+from layerscope.core.errors import LayerscopeError, ModelError
 from layerscope.core.foreign_errors import first_sentence
 from layerscope.core.network import Origin
 
@@ -56,7 +57,7 @@ def open_file(request: Request) -> Any:
         written = Written.of(file)
         if request.architecture is not None:
             return _with_architecture(request, file, custom, written)
-        if "model_config" not in file.attrs:
+        if "model_config" not in file.texts:
             raise ModelError(_no_architecture(request.path, file))
         return _whole(request, file, custom, written)
 
@@ -69,11 +70,11 @@ class Written:
     backend: str
 
     @staticmethod
-    def of(file: Any) -> Written:
-        """What an HDF5 file says of it: at its root, or beside the weights."""
-        groups = [file, *([file["model_weights"]] if "model_weights" in file else [])]
+    def of(file: Hdf5Group) -> Written:
+        """Return what an HDF5 file says of it: at its root, or beside the weights."""
+        groups = [file, file.group("model_weights") or file]
         version, backend = (
-            next((said for group in groups if (said := weights.text(group.attrs, name))), "")
+            next((text for group in groups if (text := weights.text(group, name))), "")
             for name in ("keras_version", "backend")
         )
         return Written(version, backend)
@@ -85,29 +86,25 @@ class Written:
 
 
 @contextmanager
-def _hdf5(path: Path) -> Iterator[Any]:
-    """The file, open for reading, with all that is in it known to be in it."""
-    import h5py
-
+def _hdf5(path: Path) -> Iterator[Hdf5Group]:
+    """Read what is in the file; nonsense in it becomes one sentence."""
     try:
-        with h5py.File(path, "r") as file:
-            weights.check_datasets(file, path)
+        with hdf5_contents(path) as file:
             yield file
-    # What h5py raises for damaged files, UnicodeDecodeError (a ValueError) among it.
-    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
-    except (TypeError, MemoryError) as error:
-        if isinstance(error, ModelError):
-            raise
+    except LayerscopeError:
+        raise
+    # What texts and shapes of any content lead to.
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, IndexError, TypeError,
+            MemoryError) as error:  # fmt: skip
         raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
 
 
-def _whole(request: Request, file: Any, custom: Mapping[str, Any], written: Written) -> Any:
-    path = request.path
-    if "model_weights" not in file:
+def _whole(request: Request, file: Hdf5Group, custom: Mapping[str, Any], written: Written) -> Any:
+    path, group = request.path, file.group("model_weights")
+    if group is None:
         raise ModelError(f"{str(path)!r} is damaged: it holds an architecture, but no weights.")
-    config = parse(weights.text(file.attrs, "model_config"), path)
-    stored = weights.stored_layers(file["model_weights"], path)
+    config = parse(weights.text(file, "model_config"), path)
+    stored = weights.stored_layers(group, path)
     version = written.version or _version_in(config)
     config, done = translated(config, version, path, custom)
     model, more = _filled(config, path, custom, stored, written.backend)
@@ -222,9 +219,8 @@ def _count(shape: tuple[int, ...]) -> int:
     return count
 
 
-def _no_architecture(path: Path, file: Any) -> str:
-    keras = "layer_names" in file.attrs or "layer_names0" in file.attrs or _is_keras_3(file)
-    if not keras:
+def _no_architecture(path: Path, file: Hdf5Group) -> str:
+    if not _is_keras_2(file) and not _is_keras_3(file):
         return f"{str(path)!r} is an HDF5 file, but no model of Keras."
     return (
         f"{str(path)!r} holds only weights: pass the architecture that they belong to, with "
@@ -232,18 +228,24 @@ def _no_architecture(path: Path, file: Any) -> str:
     )
 
 
-def _is_keras_3(file: Any) -> bool:
-    """Whether these are weights as Keras 3 lays them out."""
-    return any(name in file for name in ("layers", "_layer_checkpoint_dependencies", "vars"))
+def _is_keras_2(group: Hdf5Group) -> bool:
+    """Tell whether these are weights as Keras 2 laid them out."""
+    return "layer_names" in group.texts or "layer_names0" in group.texts
+
+
+def _is_keras_3(file: Hdf5Group) -> bool:
+    """Tell whether these are weights as Keras 3 lays them out."""
+    names = ("layers", "_layer_checkpoint_dependencies", "vars")
+    return any(name in file.members for name in names)
 
 
 def _with_architecture(
-    request: Request, file: Any, custom: Mapping[str, Any], written: Written
+    request: Request, file: Hdf5Group, custom: Mapping[str, Any], written: Written
 ) -> Any:
     """The weights in the file, in the architecture that was given."""
     path, given = request.path, request.architecture
-    group = file.get("model_weights", file)
-    legacy = "layer_names" in group.attrs or "layer_names0" in group.attrs
+    group = file.group("model_weights") or file
+    legacy = _is_keras_2(group)
     if not legacy and not _is_keras_3(file):
         raise ModelError(f"{str(path)!r} is an HDF5 file, but holds no weights of Keras.")
     stored = weights.stored_layers(group, path) if legacy else []
@@ -255,20 +257,22 @@ def _with_architecture(
             model, more = _filled(config, as_path, custom, stored, written.backend)
             done += more
         else:
-            model = build(config, as_path, custom, fits(path, weights.check_datasets(file, path)))
+            model = build(config, as_path, custom, fits(path, file))
     else:
         model = _given(given, request.backend)
         if legacy:
             with said(path):
                 done += weights.assign(weights.assignments(model, stored, path, written.backend))
     if not legacy:
-        load_weights(model, path)
+        with said(path), keras_3_weights(file) as copy:
+            model.load_weights(copy)
     what = "Keras HDF5 weights" if legacy else "Keras 3 weights"
     return remember(model, Origin(str(path), what, str(written), in_words(done)))
 
 
-def fits(path: Path, numbers: int) -> Callable[[Any], None]:
-    """Refuses a model that is larger than what is stored for it."""
+def fits(path: Path, file: Hdf5Group) -> Callable[[Any], None]:
+    """Return a check that refuses a model which is larger than what is stored for it."""
+    numbers = sum(array.size for array in file.arrays())
 
     def check(model: Any) -> None:
         wanted = sum(_count(variable.shape) for variable in model.variables)
@@ -307,12 +311,13 @@ def _given(given: Any, backend: str | None) -> Any:
     return model
 
 
-def load_weights(model: Any, path: Path) -> None:
-    """Load weights as Keras 3 lays them out.
+@contextmanager
+def keras_3_weights(file: Hdf5Group) -> Iterator[Path]:
+    """Write weights as Keras 3 lays them out to a file of our own, which Keras may read.
 
-    Raises ModelError when they don't fit.
+    Keras reads these by the HDF5 library, in this process: not from a file of a stranger's.
     """
-    with said(path), tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / "model.weights.h5"  # Keras knows the format by this ending only
-        link.symlink_to(path.resolve())
-        model.load_weights(link)
+    with tempfile.TemporaryDirectory(prefix="layerscope-") as folder:
+        path = Path(folder) / "model.weights.h5"  # Keras knows the format by this ending only
+        write_hdf5(path, file, without=("optimizer",))
+        yield path

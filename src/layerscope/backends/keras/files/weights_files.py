@@ -12,12 +12,11 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.backends.keras.files.hdf5_contents import Hdf5Array, Hdf5Group
 from layerscope.backends.keras.files.kernels import flipped, from_cudnn, is_cudnn
 from layerscope.core.errors import ModelError
-from layerscope.core.files import most_unpacked
 
 Shape = tuple[int, ...]
 _TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
@@ -28,88 +27,43 @@ class Stored:
     """One layer's arrays in the file."""
 
     layer: str
-    arrays: tuple[tuple[str, Any], ...]  #: name and dataset, in the file's order
+    arrays: tuple[tuple[str, Hdf5Array], ...]  #: by their names, in the file's order
 
 
-def check_datasets(file: Any, path: Path) -> int:
-    """How many numbers the file holds, read from no more than its index.
-
-    Raises ModelError for links and data outside the file, and for arrays that claim to be far
-    larger than it.
-    """
-    import h5py
-
-    numbers = size = 0
-    seen: set[int] = set()
-    groups = [file]
-    while groups:
-        group = groups.pop()
-        for name in group:
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise ModelError(
-                    f"{str(path)!r} is no model file: {name!r} in it is a link to another place."
-                )
-            item = group[name]
-            where = h5py.h5o.get_info(item.id).addr
-            if where in seen:
-                raise ModelError(f"{str(path)!r} is damaged: it holds {name!r} twice.")
-            seen.add(where)
-            if isinstance(item, h5py.Group):
-                groups.append(item)
-            elif isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    raise ModelError(
-                        f"{str(path)!r} is no model file: the numbers of {name!r} are in another "
-                        "file."
-                    )
-                numbers += item.size or 0
-                size += (item.size or 0) * item.dtype.itemsize
-    if size > most_unpacked(path.stat().st_size):
-        raise ModelError(
-            f"{str(path)!r} is damaged: its {path.stat().st_size:,} bytes claim to hold arrays of "
-            f"{size:,}."
-        )
-    return numbers
-
-
-def texts(attributes: Any, name: str) -> list[str]:
-    """A list of texts among the attributes; Keras wrote long ones in numbered parts."""
+def texts(group: Hdf5Group, name: str) -> list[str]:
+    """Return a list of texts beside a group; Keras wrote long ones in numbered parts."""
     parts = [name]
-    if name not in attributes:
-        numbered = takewhile(attributes.__contains__, (f"{name}{part}" for part in count()))
-        parts = list(numbered)
-    return [_text(one) for part in parts for one in np.atleast_1d(attributes[part])]
+    if name not in group.texts:
+        numbered = (f"{name}{part}" for part in count())
+        parts = list(takewhile(group.texts.__contains__, numbered))
+    held = [group.texts.get(part, []) for part in parts]
+    return [one for part in held for one in ([part] if isinstance(part, str) else part)]
 
 
-def text(attributes: Any, name: str) -> str:
-    """One text among the attributes; empty where there is none."""
-    return _text(attributes[name]) if name in attributes else ""
+def text(group: Hdf5Group, name: str) -> str:
+    """Return one text beside a group; empty where there is none."""
+    return str(group.texts.get(name, ""))
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def stored_layers(group: Any, path: Path) -> list[Stored]:
-    """The layers with weights in a group, in the file's order.
+def stored_layers(group: Hdf5Group, path: Path) -> list[Stored]:
+    """Return the layers with weights in a group, in the file's order.
 
     Raises ModelError where the group names what it does not hold.
     """
-    import h5py
-
     layers = []
-    for name in [*texts(group.attrs, "layer_names"), "top_level_model_weights"]:
-        if name not in group:
+    for name in [*texts(group, "layer_names"), "top_level_model_weights"]:
+        layer = group.group(name)
+        if layer is None:
             if name == "top_level_model_weights":
                 continue
             raise ModelError(f"{str(path)!r} is damaged: the weights of {name!r} are missing.")
-        names = texts(group[name].attrs, "weight_names")
-        arrays = [(weight, group[name].get(weight)) for weight in names]
-        for weight, array in arrays:
-            if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "fiub":
+        arrays = []
+        for weight in texts(layer, "weight_names"):
+            array = layer.get(weight)
+            if not isinstance(array, Hdf5Array) or not array.is_numeric:
                 what = "is missing" if array is None else "is no array"
                 raise ModelError(f"{str(path)!r} is damaged: {weight!r} in it {what}.")
+            arrays.append((weight, array))
         if arrays:
             layers.append(Stored(name, tuple(arrays)))
     return layers
@@ -121,12 +75,12 @@ class Assignment:
 
     layer: str
     variables: tuple[Any, ...]
-    arrays: tuple[Any, ...]
+    arrays: tuple[Hdf5Array, ...]
     change: str | None = None  #: a key of keras_repairs.SAID
 
     def values(self) -> tuple[NDArray[Any], ...]:
         """The arrays as the variables take them."""
-        read = tuple(np.asarray(array) for array in self.arrays)
+        read = tuple(array.read() for array in self.arrays)
         if self.change == "gates":
             return from_cudnn(*read)
         return tuple(map(flipped, read)) if self.change == "theano" else read
@@ -185,7 +139,7 @@ def _in_order(
     at = 0
     while at < len(variables):
         three = slice(at, at + 3)
-        shapes = [tuple(array.shape) for array in arrays[three]]
+        shapes = [array.shape for array in arrays[three]]
         old = len(shapes) == 3 and is_cudnn(*shapes)
         if old and [v.name for v in variables[three]] == ["kernel", "recurrent_kernel", "bias"]:
             of_three = tuple(variables[three])
@@ -199,14 +153,14 @@ def _in_order(
             turned = backend == "theano" and owners.get(id(variables[at])) in _TURNED
             change = "theano" if turned and variables[at].name != "bias" else None
             one = Assignment(name, (variables[at],), (arrays[at],), change)
-            expected = [tuple(arrays[at].shape)]
+            expected = [arrays[at].shape]
             at += 1
         _check_shapes(one, expected, path)
         found.append(one)
     return found
 
 
-def _by_name(variables: list[Any], held: Stored) -> list[Any] | None:
+def _by_name(variables: list[Any], held: Stored) -> list[Hdf5Array] | None:
     """The arrays by the last two parts of their names; None where these do not tell them apart."""
 
     def ends(path: str) -> str:
