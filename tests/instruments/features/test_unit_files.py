@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from layerscope.interfaces.cli.unit_files import Unit, UnitFiles
 
 from layerscope.core.errors import OutputError
+from layerscope.instruments.features.unit_files import Unit, UnitFiles
 from layerscope.interfaces.cli.output import output_folder
 from layerscope.recordings.visualization import Grade
 
