@@ -20,8 +20,6 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
 
-pytest.register_assert_rewrite("layerscope.testing.contract")
-
 REAL = Path(__file__).parents[2] / "shared" / "real"
 
 
