@@ -1,0 +1,1 @@
+"""Equinox modules for layerscope, which finds this package by its entry points."""
