@@ -13,6 +13,8 @@ import layerscope
 from layerscope.core import console
 
 SOURCE = Path(layerscope.__file__).parent
+#: The console itself, and a process of ours whose output another process of ours reads.
+PRINTING = {"core/console.py", "backends/keras/files/hdf5_child.py"}
 #: What may be asked of a stream; all else writes to it.
 ASKED = {"isatty", "flush", "fileno"}
 #: Other ways of words to a terminal.
@@ -70,9 +72,9 @@ def test_every_way_to_print_is_noticed(code: str) -> None:
 def test_nothing_else_prints() -> None:
     assert not _printing(ast.parse("import sys\nsys.stderr.isatty()\nsys.stdout.flush()"))
     printing = {
-        str(path.relative_to(SOURCE)): found
+        path.relative_to(SOURCE).as_posix(): found
         for path in sorted(SOURCE.rglob("*.py"))
-        if path.name != "console.py"
+        if path.relative_to(SOURCE).as_posix() not in PRINTING
         and (found := _printing(ast.parse(path.read_text(encoding="utf-8"))))
     }
     assert printing == {}

@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from layerscope.backends.base import Backend
+from layerscope.core.console import warn
 from layerscope.core.errors import ModelError
 from layerscope.core.foreign_errors import error_text
 
@@ -184,7 +184,7 @@ def _plugins(group: str) -> dict[str, tuple[Plugin, ...]]:
         name = entry.name if is_backend else f".{entry.name.lstrip('.').lower()}"
         what = f"a backend for {name}" if is_backend else f"an opener of {name}"
         if name in OPENERS or (is_backend and not BACKENDS.keys().isdisjoint(_packages(name))):
-            warnings.warn(
+            warn(
                 f"{package} brings {what}, which layerscope has itself: it is not used.",
                 stacklevel=2,
             )
@@ -217,7 +217,7 @@ def _entry_points(group: str) -> Iterator[tuple[EntryPoint, str]]:
             entries = distribution.entry_points.select(group=group)
         except (TypeError, ValueError) as error:  # a line without "="
             message = f"The entry points of {package} can't be read: {error_text(error)}."
-            warnings.warn(message, stacklevel=2)
+            warn(message, stacklevel=2)
             continue
         for entry in entries:
             yield entry, package
