@@ -6,8 +6,8 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     input     load_model          Network       sheet   across             notebook, file
               describe  weights                 pages   diagram            the shell: layerscope
               activations                       timeline  film             export
-              features  Recorder                curves    histogram
-              open_recording
+              features  Recorder                curves
+              open_recording                    histogram
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
