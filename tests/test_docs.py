@@ -128,7 +128,7 @@ def test_every_block_names_its_language() -> None:
         fences = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(fences) % 2 == 0, f"{name(page)}: a block is not closed"
         assert all(fences[::2]), f"{name(page)}: a block without a language"
-        assert set(fences[::2]) <= {"python", "sh", "text"}, name(page)
+        assert set(fences[::2]) <= {"python", "sh", "text", "toml"}, name(page)
 
 
 def test_every_link_leads_somewhere() -> None:
