@@ -11,17 +11,17 @@ import numpy as np
 from cases.recordings import named
 from layerscope.core.axes import NamedArray
 from layerscope.core.network import Layer, Network
-from layerscope.recordings.visualization import Grade, Visualization
+from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 IMAGES = ("y", "x", "input", "channel")
 UNITS = (3, 42, 57)
 STEPS = (0, 9, 18, 20)
 
 
-def visualization(arrays: Mapping[str, NamedArray], **more: Any) -> Visualization:
+def visualization(arrays: Mapping[str, NamedArray], **more: Any) -> FeatureVisualization:
     """Of a network of two convolutions and a dense layer."""
     layers = (Layer("conv", "Conv2D"), Layer("deep", "Conv2D"), Layer("logits", "Dense"))
-    return Visualization(arrays, network=Network("test", "none", layers), **more)
+    return FeatureVisualization(arrays, network=Network("test", "none", layers), **more)
 
 
 def stripes(count: int = len(UNITS), size: int = 12) -> np.ndarray:
@@ -36,7 +36,7 @@ def stripes(count: int = len(UNITS), size: int = 12) -> np.ndarray:
     return np.stack(images, axis=-1).astype(np.float32)
 
 
-def coloured(units: Sequence[int] = UNITS, **more: Any) -> Visualization:
+def coloured(units: Sequence[int] = UNITS, **more: Any) -> FeatureVisualization:
     """Three inputs: an image for each of some units of a layer, with how it came about."""
     names = [f"deep:{unit}" for unit in units]
     history = np.linspace(0.5, 4, 21)[:, None] * np.arange(1, len(units) + 1)
@@ -52,7 +52,7 @@ def coloured(units: Sequence[int] = UNITS, **more: Any) -> Visualization:
     return visualization(arrays, **{**given, **more})
 
 
-def growing(units: Sequence[int] = UNITS) -> Visualization:
+def growing(units: Sequence[int] = UNITS) -> FeatureVisualization:
     """The same with intermediate images, from grey to those of ``coloured``."""
     whole = coloured(units)
     shares = np.array(STEPS, np.float32) / STEPS[-1]

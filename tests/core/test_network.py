@@ -6,8 +6,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layerscope.core.addresses import Place, parse_place, unknown_address
 
+from layerscope.core.addresses import Place, parse_place, unknown_address
 from layerscope.core.errors import AddressError
 from layerscope.core.network import (
     Layer,

@@ -28,7 +28,7 @@ def test_npz_holds_what_the_run_holds(tmp_path: Path) -> None:
     with np.load(written[0]) as file:
         assert (file["values"] == run["conv"].values).all()
         assert list(file["axes"]) == ["step", "sample", "y", "x", "channel"]
-        assert (file["zeros"] == run.figure("conv", "zeros")).all()
+        assert (file["zeros"] == run.statistic("conv", "zeros")).all()
         assert file["step"].tolist() == [0, 1, 2, 3, 4]
         assert file["epoch"].tolist() == [0, 1, 2, 3, 4]
     with np.load(written[2]) as file:

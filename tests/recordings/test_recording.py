@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import xarray as xr
-from layerscope.core.addresses import Place
 
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
+from layerscope.core.addresses import Place
 from layerscope.core.errors import AddressError
 from layerscope.core.network import Layer, Network
 from layerscope.recordings.recording import Recording
@@ -239,3 +239,28 @@ def test_what_is_no_unit_is_not_called_not_recorded() -> None:
     kernel = Recording({"dense/kernel": values, "dense/bias": values}, network=network)
     with pytest.raises(AddressError, match="'dense' is a layer; recorded of it: 'dense/kernel', "):
         kernel["dense"]
+
+
+def test_it_says_what_a_view_needs_to_know() -> None:
+    acts = recording({"conv": CONV})
+    assert (acts.kind, acts.scale, acts.input_range) == ("activations", "layer", None)
+    assert not acts.has_steps
+    assert (acts.epochs.size, dict(acts.metrics)) == (0, {})
+    assert acts.axes("conv") == {"sample": 2, "y": 4, "x": 5, "channel": 3}
+
+
+def test_one_in_memory_has_its_steps_and_parts_of_them() -> None:
+    values = np.arange(24.0).reshape(3, 2, 4)
+    held = recording(
+        {"a": named(values, ("step", "sample", "unit"), steps=(5, 10, 20))}, kind="weights"
+    )
+    assert held.has_steps
+    assert np.isnan(held.epochs).all()
+    assert held.axes("a") == {"step": 3, "sample": 2, "unit": 4}
+    part = held.part("a", slice(1, 3), unit=slice(2, 3))
+    assert part.axes == ("step", "sample", "unit")
+    assert (part.values == values[1:3, :, 2:3]).all()
+    assert held.part("a", 1).axes == ("sample", "unit")
+    moment = held.moment(1)
+    assert (moment["a"].values == values[1]).all()
+    assert (moment.kind, moment.has_steps) == ("weights", False)

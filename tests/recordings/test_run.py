@@ -44,7 +44,7 @@ def test_statistics() -> None:
     assert set(run.weights.statistics("conv/kernel")) == {"norm", "change"}
     with pytest.raises(AddressError, match="did you mean 'conv'"):
         run.statistics("conv2")
-    assert run.figure("conv", "norm") is None
+    assert run.statistic("conv", "norm") is None
 
 
 def test_weights_are_a_run_of_their_own_and_lead_back() -> None:
@@ -157,3 +157,17 @@ def test_a_recording_in_a_store(tmp_path) -> None:
 def test_what_is_no_place(url: Any) -> None:
     with pytest.raises(InputError, match="pass where a recording is kept, such as"):
         open_recording(url)
+
+
+def test_a_run_and_its_moments_say_what_they_are() -> None:
+    run = learner()
+    assert [run.kind, run.weights.kind, run.weights.at(1).kind] == [
+        "activations",
+        "weights",
+        "weights",
+    ]
+    assert run.has_steps
+    moment = run.at(2)
+    assert not moment.has_steps
+    assert not moment.steps.size
+    assert moment.axes("dense") == {"sample": 3, "unit": 10}

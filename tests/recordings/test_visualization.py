@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cases.recordings import named
 from cases.visualizations import IMAGES, STEPS, UNITS, coloured, growing, stripes, visualization
 from layerscope.core.errors import AddressError
-from layerscope.recordings.visualization import Grade, Visualization
+from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 
 def test_units_go_by_their_numbers() -> None:
@@ -79,7 +79,7 @@ def test_steps_go_by_their_numbers() -> None:
     assert coloured().steps.tolist() == []
     for step in STEPS:
         moment = features.at(step)
-        assert isinstance(moment, Visualization)
+        assert isinstance(moment, FeatureVisualization)
         expected = stripes()[..., 1] * np.float32(step / STEPS[-1])
         assert np.allclose(moment.image("deep:42"), expected)
         assert np.allclose(features.image("deep:42", step=step), expected)
@@ -119,7 +119,7 @@ def test_what_it_tells_of_itself() -> None:
     units = tuple(range(10))
     shown = repr(coloured(units, notes=("Started again.",)))
     head, listing, settings, *grades = shown.split("\n")
-    assert head == "<layerscope.Visualization of 'test': 1 array>"
+    assert head == "<layerscope.FeatureVisualization of 'test': 1 array>"
     assert listing == "  deep  (y: 12, x: 12, input: 3, channel: 10) float32"
     assert settings == "  settings: recipe lucid, steps 10, octaves 2, size 12×12"
     assert grades[0] == "  deep:0: 4, from 0.5 at the start, 1.6 × the samples' largest (2.5)"
@@ -188,3 +188,13 @@ def test_the_extent_is_that_of_all_images() -> None:
     assert features.extent() == (low - 5, 3 * high)
     assert features.extent(0, "conv") == (low - 5, high - 5)
     assert visualization({"deep": named(np.full((1, 1, 1, 1), np.nan), IMAGES)}).extent() == (0, 0)
+
+
+def test_images_say_what_they_are_and_how_strongly_they_fire_at_each_step() -> None:
+    features = growing()
+    assert (features.kind, features.scale, features.input_range) == ("features", "input", (-1, 1))
+    assert features.at(9).kind == "features"
+    history = features.history.sel(step=list(STEPS)).values
+    for name, column in zip(features.images, history.T, strict=True):
+        assert (features.metrics[name] == column).all()
+    assert dict(coloured().metrics)["deep:3"].size == 0

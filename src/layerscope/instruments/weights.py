@@ -42,6 +42,7 @@ def weights(model: Any, x: Any = None) -> Recording:
         network=network,
         notes=(*_missing(network, arrays), *upcast_notes(arrays), *_noted(arrays)),
         digest=lambda: {"model": backend.digest()},
+        kind="weights",
     )
 
 

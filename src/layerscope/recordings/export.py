@@ -156,7 +156,7 @@ def _of_run(run: Run, address: str) -> Iterator[Exported]:
         dtype = run.part(address, slice(0, 0)).values.dtype
         yield Exported("values", tuple(axes), tuple(axes.values()), dtype, pieces)
     for name in _STATISTICS:
-        figures = run.figure(address, name)
+        figures = run.statistic(address, name)
         if figures is not None:
             yield _at_once(name, NamedArray(figures, ("step", unit)[: figures.ndim]))
 

@@ -62,7 +62,7 @@ def layer_series(run: Run) -> list[Series]:
     run, found = run.activations, []
     changes = _changes(run)
     for address in run.described:
-        silent, mean = _silent(run, address), run.figure(address, "mean")
+        silent, mean = _silent(run, address), run.statistic(address, "mean")
         dead = None if silent is None else _share(silent, mean)
         units = 0 if mean is None else mean.shape[1]
         average = None if mean is None else np.asarray(mean.mean(axis=1), np.float64)
@@ -105,7 +105,7 @@ def moment_text(run: Run, position: int) -> str:
 
 def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
     """Which units are silent at which step; None of a layer whose zeros are values like others."""
-    low, high = run.figure(address, "min"), run.figure(address, "max")
+    low, high = run.statistic(address, "min"), run.statistic(address, "max")
     is_rectified = rectified(run.network, address)
     if low is None or high is None or is_rectified is False or (low < 0).any():
         return None
@@ -125,7 +125,7 @@ def _changes(run: Run) -> dict[str, Figures]:
     weights, owners = run.weights, _owners(run)
     squares: dict[str, list[npt.NDArray[Any]]] = {}
     for key in weights.described:
-        change, norm = weights.figure(key, "change"), weights.figure(key, "norm")
+        change, norm = weights.statistic(key, "change"), weights.statistic(key, "norm")
         if change is not None and norm is not None:
             layer = owners.get(key) or key.rpartition("/")[0] or key.rpartition(".")[0] or key
             of = squares.setdefault(layer, [np.zeros(len(change)), np.zeros(len(change))])
@@ -143,7 +143,7 @@ def _units(run: Run) -> Iterator[Finding]:
     """What happened to single units, layer by layer."""
     silent: dict[str, npt.NDArray[np.bool_]] = {}
     for address in run.described:
-        mean, of_layer = run.figure(address, "mean"), _silent(run, address)
+        mean, of_layer = run.statistic(address, "mean"), _silent(run, address)
         if mean is not None and not np.isnan(mean).all():
             yield from _not_finite(run, address, mean)
         if of_layer is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from layerscope.core.text import message, quoted
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Kind = Literal["activations", "weights", "features"]
 
 _SHOWN = 6  #: numbers that a message names
 
@@ -53,7 +55,19 @@ class Recording(Mapping[str, "xr.DataArray"]):
     left_out
         Addresses of layers that were called in a loop, where no value can be seen: asked for, they
         are said to be.
+    kind
+        What the values are: ``"activations"``, ``"weights"`` or ``"features"``, images made for
+        units.
+
+    A view asks a recording for what it needs to know: its ``kind``; the ``scale`` on which its
+    pictures are drawn by default, and the ``input_range`` that goes with ``"input"``; its
+    ``samples``; and whether it ``has_steps``, with ``steps``, ``epochs``, ``metrics``, ``moment``.
     """
+
+    #: The scaling of its pictures where none is named.
+    scale: str = "layer"
+    #: The lowest and the highest value that the network accepts, where pictures may be drawn on it.
+    input_range: tuple[float, float] | None = None
 
     def __init__(
         self,
@@ -66,6 +80,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         digest: Callable[[], Mapping[str, str]] | None = None,
         samples: Sequence[str] = (),
         left_out: Sequence[str] = (),
+        kind: Kind = "activations",
     ) -> None:
         self._arrays = arrays  # not copied: those of a store are read when they are asked for
         self._inputs: Mapping[str, NamedArray] = inputs or {}
@@ -78,6 +93,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         self.notes = notes
         self.samples = tuple(samples)
         self.left_out = tuple(left_out)
+        self.kind = kind
 
     def __getitem__(self, address: str) -> xr.DataArray:
         if not isinstance(address, str):
@@ -149,7 +165,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         AddressError
             When it has no steps, or none of that number.
         """
-        if not any("step" in array.axes for array in self._arrays.values()):
+        if not self.has_steps:
             if step is not None:
                 raise AddressError(
                     f"There is no step {step!r}: this recording is of a single moment."
@@ -164,7 +180,27 @@ class Recording(Mapping[str, "xr.DataArray"]):
             digest=lambda: self.provenance,
             samples=self.samples,
             left_out=self.left_out,
+            kind=self.kind,
         )
+
+    def moment(self, position: int) -> Recording:
+        """Return the recording at one step, by its place among those that it holds."""
+        return self.at(int(self.steps[position]))
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether it is over the steps of a training, or of an optimization."""
+        return any("step" in array.axes for array in self._arrays.values())
+
+    @property
+    def epochs(self) -> npt.NDArray[np.float64]:
+        """The epoch of each step, NaN where it has none."""
+        return np.full(len(self.steps), np.nan)
+
+    @property
+    def metrics(self) -> Mapping[str, npt.NDArray[np.float64]]:
+        """What was measured at each step, by name; NaN where it was not."""
+        return {}
 
     @property
     def steps(self) -> npt.NDArray[np.int64]:
@@ -210,6 +246,33 @@ class Recording(Mapping[str, "xr.DataArray"]):
             return self._inputs[self._first_input()].presented()
         source = self._arrays if layer in self._arrays else self._inputs
         return source[layer].presented()
+
+    def axes(self, address: str) -> dict[str, int]:
+        """Return the axes of a layer's values and their lengths, ``step`` first where it has any.
+
+        Raises
+        ------
+        AddressError
+            When no values of it were recorded.
+        """
+        array = self.named(self.place(address).layer)
+        return dict(zip(array.axes, array.values.shape, strict=True))
+
+    def part(self, layer: str, steps: int | slice, **where: slice) -> NamedArray:
+        """Return a part of a layer's values over steps; of what is stored, no more is read.
+
+        Parameters
+        ----------
+        steps
+            Where they are among those held, counted from 0.
+        where
+            Slices of other axes, by name: ``channel=slice(29, 30)``.
+        """
+        array = self.named(layer)
+        slices: dict[str, int | slice] = {"step": steps, **where}
+        values = array.values[tuple(slices.get(axis, slice(None)) for axis in array.axes)]
+        gone = {"step"} if isinstance(steps, int) else set()
+        return NamedArray(values, tuple(a for a in array.axes if a not in gone), array.attrs)
 
     @property
     def provenance(self) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -75,9 +75,10 @@ class Run(Recording):
     :meth:`refresh`.
     """
 
-    def __init__(self, reader: Reader, kind: str = "activations") -> None:
+    def __init__(
+        self, reader: Reader, kind: Literal["activations", "weights"] = "activations"
+    ) -> None:
         attrs = reader.schema.attrs
-        self._kind = kind
         self._reader = reader
         self._described = {g.address: g for g in reader.schema.groups if g.kind == kind}
         known = dict.fromkeys(a for a, g in self._described.items() if "values" in g.variables)
@@ -93,6 +94,7 @@ class Run(Recording):
             notes=_notes(reader),
             digest=lambda: dict(attrs.get("provenance") or {}),
             samples=reader.schema.samples,
+            kind=kind,
         )
         self._epochs: npt.NDArray[np.float64] | None = None
         self._metrics: Mapping[str, npt.NDArray[np.float64]] | None = None
@@ -100,12 +102,12 @@ class Run(Recording):
     @property
     def weights(self) -> Run:
         """The parameters over the steps, by their keys: ``conv2d/kernel``."""
-        return self if self._kind == "weights" else Run(self._reader, "weights")
+        return self if self.kind == "weights" else Run(self._reader, "weights")
 
     @property
     def activations(self) -> Run:
         """What the layers returned over the steps, by their addresses."""
-        return self if self._kind == "activations" else Run(self._reader, "activations")
+        return self if self.kind == "activations" else Run(self._reader, "activations")
 
     @property
     def steps(self) -> npt.NDArray[np.int64]:
@@ -155,10 +157,10 @@ class Run(Recording):
         import xarray as xr
 
         names = [name for name in self._group(address).variables if name != "values"]
-        return xr.Dataset({n: self._reader.dataarray(self._kind, address, n) for n in names})
+        return xr.Dataset({n: self._reader.dataarray(self.kind, address, n) for n in names})
 
-    def figure(self, address: str, name: str) -> npt.NDArray[Any] | None:
-        """One of the statistics, without labels: ``(step, unit)`` or ``(step,)``; None if absent.
+    def statistic(self, address: str, name: str) -> npt.NDArray[Any] | None:
+        """Return a statistic without labels, ``(step, unit)`` or ``(step,)``; None if absent.
 
         Raises
         ------
@@ -167,7 +169,7 @@ class Run(Recording):
         """
         if name not in self._group(address).variables:
             return None
-        return self._reader.read(self._kind, address, name, slice(None))
+        return self._reader.read(self.kind, address, name, slice(None))
 
     def axes(self, address: str) -> dict[str, int]:
         """The axes of a layer's values and their lengths, ``step`` first; nothing is read.
@@ -190,7 +192,7 @@ class Run(Recording):
         where
             Slices of other axes, by name: ``channel=slice(29, 30)``.
         """
-        return _read(self._reader, self._kind, layer, steps, **where)
+        return _read(self._reader, self.kind, layer, steps, **where)
 
     def at(self, step: int | None) -> Recording:
         """All layers at one step, by its number; the last where None. Read when asked for.
@@ -206,14 +208,20 @@ class Run(Recording):
         """All layers at one step, by its place among those recorded; read when asked for."""
         number = int(self.steps[position])
         return _Moment(
-            _Stored(self._reader, self._kind, list(self._arrays), position),
+            _Stored(self._reader, self.kind, list(self._arrays), position),
             network=self.network,
             inputs=self._inputs,
             aliases=self._aliases,
             notes=self.notes,
             digest=lambda: {**self.provenance, "step": str(number)},
             samples=self.samples,
+            kind=self.kind,
         )
+
+    @property
+    def has_steps(self) -> bool:
+        """True: also before the first of them."""
+        return True
 
     def position(self, step: int | None) -> int:
         """Where a step is among those recorded.
@@ -255,7 +263,7 @@ class Run(Recording):
     def __repr__(self) -> str:
         count = len(self.steps)
         head = f"<layerscope.Run of {quoted(self.network.name)}: {count} steps, {len(self)} arrays>"
-        listing = _listing(self._reader, self._kind, list(self._arrays), count)
+        listing = _listing(self._reader, self.kind, list(self._arrays), count)
         return "\n".join([head, *listing, *(f"  note: {message(note)}" for note in self.notes)])
 
     def _group(self, address: str) -> Group:
@@ -266,13 +274,21 @@ class Run(Recording):
     def _label(self, name: str, source: Mapping[str, NamedArray] | None = None) -> xr.DataArray:
         if source is None and name in self._arrays:
             if name not in self._labelled:
-                self._labelled[name] = self._reader.dataarray(self._kind, name, "values")
+                self._labelled[name] = self._reader.dataarray(self.kind, name, "values")
             return self._labelled[name]
         return super()._label(name, source)
 
 
 class _Moment(Recording):
     """One step of a run: its layers are read when they are asked for, and not to tell of them."""
+
+    @property
+    def has_steps(self) -> bool:
+        return False
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        return np.zeros(0, np.int64)
 
     def at(self, step: int | None) -> Recording:
         if step is None:

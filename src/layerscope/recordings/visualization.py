@@ -1,4 +1,4 @@
-"""``Visualization``: images made for units, with how they came about and how good they are."""
+"""Images made for units, with how they came about and how good they are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Grade:
         return message(f"{said}; {self.note}" if self.note else said)
 
 
-class Visualization(Recording):
+class FeatureVisualization(Recording):
     """A mapping from objectives to the images that were made for them.
 
     Images of the units of one layer are one array under the layer's address, axes
@@ -84,6 +84,9 @@ class Visualization(Recording):
     The other parameters are those of :class:`Recording`.
     """
 
+    scale = "input"
+    input_range: tuple[float, float]
+
     def __init__(
         self,
         arrays: Mapping[str, NamedArray],
@@ -105,6 +108,7 @@ class Visualization(Recording):
             network=network,
             notes=tuple(notes),
             digest=digest,
+            kind="features",
         )
         self.images = tuple(images)
         self.settings = dict(settings or {})
@@ -125,6 +129,15 @@ class Visualization(Recording):
             dims=("step", "image"),
             name="objective",
         )
+
+    @property
+    def metrics(self) -> Mapping[str, npt.NDArray[np.float64]]:
+        """The objective of each image at the steps that were kept, NaN where it is not known."""
+        steps = self.steps
+        known = steps < len(self._history)
+        values = np.full((len(steps), len(self.images)), np.nan)
+        values[known] = self._history[steps[known]]
+        return dict(zip(self.images, values.T, strict=True))
 
     def place(self, address: str) -> Place:
         """Read an address: an objective by its text, or a layer and one of its units.
@@ -208,7 +221,7 @@ class Visualization(Recording):
         moment = super().at(step)
         if moment is self:
             return self
-        return Visualization(
+        return FeatureVisualization(
             moment._arrays,
             network=self.network,
             history=self._history,
@@ -223,7 +236,7 @@ class Visualization(Recording):
 
     def __repr__(self) -> str:
         _, *listing = super().__repr__().split("\n")
-        named = f"<layerscope.Visualization of {quoted(self.network.name)}:"
+        named = f"<layerscope.FeatureVisualization of {quoted(self.network.name)}:"
         lines = [f"{named} {len(self)} array{'s' * (len(self) != 1)}>", *listing[: len(self)]]
         if self.settings:
             told = (f"{name} {_setting(value)}" for name, value in self.settings.items())

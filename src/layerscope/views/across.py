@@ -9,7 +9,6 @@ import numpy as np
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.visualization import Visualization
 from layerscope.views.passage import Passage
 from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
@@ -17,7 +16,7 @@ from layerscope.views.render.feature_maps import (
     extent_of,
     is_feature,
     no_such_unit,
-    own_scale,
+    scale_of,
     units_of,
 )
 from layerscope.views.render.grid import Heading, Tile, arrange, check_columns, without_pattern
@@ -56,9 +55,9 @@ def across(
     recording = recording.at(step)
     if not isinstance(channel, int | np.integer) or isinstance(channel, bool):
         raise ViewError(f"channel={channel!r}: pass a whole number, counted from 0.")
-    images = isinstance(recording, Visualization)
+    images = recording.kind == "features"
     palette = palette or palettes.own(signed=False, images=images)
-    passage = Passage(recording, own_scale(recording, scale), palette, sample, _SIDE)
+    passage = Passage(recording, scale_of(recording, scale), palette, sample, _SIDE)
     before = passage.input(reshape)
     tiles: list[Tile] = []
     layers = [address for address in recording if channel in _channels(recording.named(address))]
@@ -96,7 +95,7 @@ def _channels(array: NamedArray) -> Sequence[int]:
 
 
 def _no_such_channel(recording: Recording, channel: int) -> ViewError:
-    if isinstance(recording, Visualization):
+    if recording.kind == "features":
         return no_such_unit(recording, channel)
     most = max((len(_channels(recording.named(address))) for address in recording), default=0)
     return ViewError(

@@ -87,4 +87,5 @@ def _alone(recording: Recording, address: str, array: NamedArray) -> Recording:
         notes=recording.notes,
         digest=lambda: recording.provenance,
         samples=recording.samples,
+        kind=recording.kind,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from layerscope.core.errors import ViewError
 from layerscope.core.table import a_kind
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.recording import Recording
 from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.grid import Heading, Tile, magnification
@@ -54,7 +54,7 @@ def images_of(
     ViewError
         When it is no visualization, or has no images of these units.
     """
-    if not isinstance(features, Visualization):
+    if not isinstance(features, Recording) or features.input_range is None:
         raise ViewError(
             f"features= takes what features(model, …) returned, not {a_kind(features)}."
         )

@@ -20,7 +20,7 @@ from layerscope.recordings.findings import (
 )
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.objective_curves import ascents
 from layerscope.views.render.legend import shortened_notes
 from layerscope.views.render.lines import (
@@ -84,7 +84,7 @@ def curves(
     ViewError
         When it is none of these, or holds nothing yet.
     """
-    if isinstance(run_or_history, Visualization):
+    if isinstance(run_or_history, FeatureVisualization):  # anything at all may be passed
         return ascents(run_or_history, logarithmic, figsize)
     history = read_history(run_or_history)
     return lines_panel(

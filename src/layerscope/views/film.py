@@ -18,7 +18,7 @@ from layerscope.views.moments import Moments, samples_of, steps_of
 from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.encoding import MIME, Reel, check_kind, write
-from layerscope.views.render.feature_maps import check_passage, own_scale
+from layerscope.views.render.feature_maps import check_passage, scale_of
 from layerscope.views.render.frames import Stage
 from layerscope.views.render.grid import check_columns
 from layerscope.views.render.panel import Panel
@@ -121,11 +121,11 @@ def film(
     target = _named(path)
     check_kind(target, fps)
     check_free(target, overwrite=overwrite)
+    check_recording(recording)
     scale = _check_scale(recording, scale)
     palettes.table(palette or palettes.own(signed=False), ground)
     columns = check_columns(columns)
     reshape = reshape and check_shape(reshape)
-    check_recording(recording)
     moments = _moments(recording, along, sample, step, steps)
     scene = _scene(recording, address, moments, scale, palette, ground, columns, reshape)
     captions = [(moments.label(i), moments.metrics(i)) for i in range(len(moments))]
@@ -188,7 +188,7 @@ def _check_scale(recording: Recording, scale: scaling.Scaling | None) -> scaling
             "scale='zscore' would be another one in each frame: pass 'layer', 'unit', 'network' or "
             "(low, high)."
         )
-    return own_scale(recording, scale)
+    return scale_of(recording, scale)
 
 
 def _about(panel: Panel) -> str:

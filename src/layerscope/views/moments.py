@@ -14,13 +14,11 @@ from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.run import Run
-from layerscope.recordings.visualization import Visualization
-from layerscope.views.iterations import Iterations
 from layerscope.views.render.select_maps import Chosen, called, check_recording, choose
 
 _BLOCK = 32_000_000  #: bytes of values that are read at once
 _DIGITS = 3  #: of a metric
+_NAMED = 4  #: images whose objective is written below a frame
 
 
 class Moments(Protocol):
@@ -58,11 +56,11 @@ class Moments(Protocol):
 
 
 @dataclass(frozen=True)
-class Steps:
-    """One sample over the steps of a run."""
+class StepMoments:
+    """One sample over the steps of a recording; of images made for units, all where it is None."""
 
-    run: Run
-    sample: int
+    recorded: Recording
+    sample: int | None
     positions: tuple[int, ...]  #: of the steps among those recorded
 
     def __len__(self) -> int:
@@ -77,72 +75,87 @@ class Steps:
     @property
     def beside(self) -> str:
         """Which sample; weights have none."""
-        if not _sample_count(self.run):
+        if self.sample is None or not _sample_count(self.recorded):
             return ""
-        names = self.run.samples
+        names = self.recorded.samples
         name = f" ({shown_name(names[self.sample])})" if self.sample < len(names) else ""
         return f"sample {self.sample}{name}"
 
     def label(self, index: int) -> str:
-        """``epoch 3``; ``step 300, epoch 1.5`` where the two are not the same."""
+        """Return ``epoch 3``; ``step 300, epoch 1.5`` where the two are not the same."""
         position = self.positions[index]
-        step, epoch = int(self.run.steps[position]), float(self.run.epochs[position])
+        step, epoch = int(self.recorded.steps[position]), float(self.recorded.epochs[position])
         if not math.isfinite(epoch):
             return f"step {step}"
         return f"epoch {step}" if epoch == step else f"step {step}, epoch {epoch:.4g}"
 
     def metrics(self, index: int) -> list[str]:
-        """The metrics of the step that have a value."""
+        """Return the metrics of the step that have a value; of images, those of a few."""
+        metrics = self.recorded.metrics
+        if self.recorded.kind == "features" and len(metrics) > _NAMED:
+            return []
         position = self.positions[index]
-        found = {name: float(own[position]) for name, own in self.run.metrics.items()}
-        return [f"{shown_name(n)} {v:.{_DIGITS}g}" for n, v in found.items() if not math.isnan(v)]
+        values = {name: float(series[position]) for name, series in metrics.items()}
+        return [f"{shown_name(n)} {v:.{_DIGITS}g}" for n, v in values.items() if not math.isnan(v)]
 
     def recording(self, index: int) -> tuple[Recording, int]:
-        """The run at the step."""
-        return self.run.moment(self.positions[index]), self.sample
+        """Return the recording at the step."""
+        return self.recorded.moment(self.positions[index]), self.sample or 0
 
     def chosen(
         self, address: str, reshape: tuple[int, ...] | None, *, colours: bool = True
     ) -> Iterator[Chosen]:
-        """The maps of an address at each step; of a unit no more than its own chunks are read."""
+        """Yield the maps of an address at each step; of a unit only its chunks are read."""
         if not isinstance(address, str):
             raise ViewError(f"address={address!r}: pass the name of a layer, such as 'conv2d:29'.")
-        if address == "input" and address not in set(self.run):
+        if self.recorded.kind == "features":
+            for position in self.positions:
+                moment = self.recorded.moment(position)
+                yield choose(moment, address, sample=self.sample, reshape=reshape, colours=colours)
+            return
+        if address == "input" and address not in set(self.recorded):
             place = Place("input")
         else:
-            place = self.run.place(address)
-        if place.layer not in set(self.run):  # an input, which no step changes
+            place = self.recorded.place(address)
+        if place.layer not in set(self.recorded):  # an input, which no step changes
             if len(self) > 1:
                 raise ViewError(
                     f"{address!r} is the same at every step: draw it with sheet, or pass "
                     "along='sample' to film."
                 )
-            shown = choose(self.run.moment(0), address, sample=self.sample, reshape=reshape)
+            moment = self.recorded.moment(0)
+            shown = choose(moment, address, sample=self.sample, reshape=reshape)
             yield from (shown for _ in self.positions)
             return
-        axes = self.run.axes(place.layer)
-        narrow, part = _narrowed(place, axes, self.sample)
+        yield from self._in_blocks(place, reshape, colours)
+
+    def _in_blocks(
+        self, place: Place, reshape: tuple[int, ...] | None, colours: bool
+    ) -> Iterator[Chosen]:
+        """Yield the maps of a layer or a unit, read for several steps at once."""
+        axes = self.recorded.axes(place.layer)
+        narrow, part = _narrowed(place, axes, self.sample or 0)
         one = math.prod(s.stop - s.start if (s := narrow.get(a)) else n for a, n in axes.items())
         length = max(1, _BLOCK // max(1, 4 * one // max(1, axes["step"])))
         for start in range(0, len(self.positions), length):
             wanted = self.positions[start : start + length]
-            block = self.run.part(place.layer, slice(min(wanted), max(wanted) + 1), **narrow)
+            block = self.recorded.part(place.layer, slice(min(wanted), max(wanted) + 1), **narrow)
             for position in wanted:
                 array = NamedArray(
                     block.values[position - min(wanted)], block.axes[1:], block.attrs
                 )
-                moment = Recording({place.layer: array}, network=self.run.network)
+                moment = Recording({place.layer: array}, network=self.recorded.network)
                 shown = choose(moment, str(part), reshape=reshape, colours=colours)
                 yield _renamed(shown, place, part)
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleMoments:
     """The samples of one step, or of a recording that has no steps."""
 
     moment: Recording
     count: int
-    said: str  #: which step, in words
+    step_name: str  #: empty where there are no steps
 
     def __len__(self) -> int:
         return self.count
@@ -155,7 +168,7 @@ class Samples:
     @property
     def beside(self) -> str:
         """Which step."""
-        return self.said
+        return self.step_name
 
     def label(self, index: int) -> str:
         """The name of the sample, or its number."""
@@ -178,9 +191,7 @@ class Samples:
             yield choose(self.moment, address, sample=sample, reshape=reshape, colours=colours)
 
 
-def steps_of(
-    recording: Any, sample: int | None, steps: Iterable[int] | None = None
-) -> Steps | Iterations:
+def steps_of(recording: Any, sample: int | None, steps: Iterable[int] | None = None) -> StepMoments:
     """One sample over the steps of a recording, all of them or those named.
 
     ``sample=None`` is the first; of images made for units, all that were made for an objective.
@@ -193,21 +204,18 @@ def steps_of(
         When it has no such step.
     """
     check_recording(recording)
-    if isinstance(recording, Run):
-        recording.position(None)  # says when there are none yet
-    elif not len(recording.steps):
+    if not recording.has_steps:
         wanted = "pass what open_recording('run.zarr') returned"
-        if isinstance(recording, Visualization):
+        if recording.kind == "features":
             wanted = "make it with every=9, which keeps images on the way"
         raise ViewError(f"This recording is of a single moment: {wanted}.")
+    recording.position(None)  # says when there are none yet
     positions = _positions(recording, steps)
-    if sample is None and not isinstance(recording, Visualization):
+    if sample is None and recording.kind != "features":
         sample = 0
     if sample is not None:
         _check_sample(sample, _sample_count(recording))
-    if isinstance(recording, Run):
-        return Steps(recording, sample or 0, positions)
-    return Iterations(recording, sample, positions)
+    return StepMoments(recording, sample, positions)
 
 
 def _positions(recording: Recording, steps: Any) -> tuple[int, ...]:
@@ -225,7 +233,7 @@ def _positions(recording: Recording, steps: Any) -> tuple[int, ...]:
     return positions
 
 
-def samples_of(recording: Any, step: int | None = None) -> Samples:
+def samples_of(recording: Any, step: int | None = None) -> SampleMoments:
     """The samples of one step.
 
     Raises
@@ -240,20 +248,16 @@ def samples_of(recording: Any, step: int | None = None) -> Samples:
     count = _sample_count(recording)
     if not count:
         raise ViewError("This recording has no samples: weights change over steps only.")
-    said = ""
-    if isinstance(recording, Run):
-        said = Steps(recording, 0, (recording.position(step),)).label(0)
-    return Samples(moment, count, said)
+    step_name = ""
+    if recording.has_steps:
+        step_name = StepMoments(recording, 0, (recording.position(step),)).label(0)
+    return SampleMoments(moment, count, step_name)
 
 
 def _sample_count(recording: Recording) -> int:
     """How many samples there are; 0 for weights."""
     for address in recording:
-        if isinstance(recording, Run):
-            axes: Mapping[str, int] = recording.axes(address)
-        else:
-            array = recording.named(address)
-            axes = dict(zip(array.axes, array.values.shape, strict=True))
+        axes = recording.axes(address)
         if "sample" in axes:
             return axes["sample"]
     return 0

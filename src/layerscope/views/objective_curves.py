@@ -8,7 +8,7 @@ import numpy as np
 
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.render.legend import shortened_notes
 from layerscope.views.render.lines import (
     NAMED,
@@ -27,7 +27,7 @@ _LARGEST = "the samples' largest"
 
 
 def ascents(
-    visualization: Visualization, logarithmic: bool, figsize: tuple[float, float] | None
+    visualization: FeatureVisualization, logarithmic: bool, figsize: tuple[float, float] | None
 ) -> Panel:
     """Draw the objective of each image over the steps, where octaves begin, what samples reach.
 
@@ -61,7 +61,7 @@ def ascents(
 
 
 def _chart(
-    visualization: Visualization, series: Sequence[tuple[str, Values]], logarithmic: bool
+    visualization: FeatureVisualization, series: Sequence[tuple[str, Values]], logarithmic: bool
 ) -> Chart:
     """Return a line for each image, in a colour of its own; of many, in the order of a rainbow."""
     count = len(series)
@@ -88,7 +88,7 @@ def _chart(
     )
 
 
-def _octaves(visualization: Visualization, count: int) -> list[Mark]:
+def _octaves(visualization: FeatureVisualization, count: int) -> list[Mark]:
     """Return a mark where each octave after the first begins."""
     octaves, steps = (visualization.settings.get(name) for name in ("octaves", "steps"))
     if not isinstance(octaves, int) or not isinstance(steps, int):
@@ -100,7 +100,7 @@ def _octaves(visualization: Visualization, count: int) -> list[Mark]:
     ]
 
 
-def _title(visualization: Visualization, count: int) -> str:
+def _title(visualization: FeatureVisualization, count: int) -> str:
     names = list(visualization)
     what = shown_name(names[0]) if len(names) == 1 else f"{len(visualization.images)} images"
     steps = max(0, count - 1)

@@ -13,8 +13,6 @@ import numpy.typing as npt
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.run import Run
-from layerscope.recordings.visualization import Visualization
 from layerscope.views.moments import Moments
 from layerscope.views.pages import input_of, patterns_of
 from layerscope.views.passage import Passage, alike, fitted, wrapped
@@ -48,9 +46,9 @@ def layer_scene(
     low, high = limits_of(moments.chosen(address, reshape))
     if not low.size:
         raise ViewError(f"{address!r} has nothing to draw: its shape is empty.")
-    weights = isinstance(recording, Run) and recording.weights is recording
+    weights = recording.kind == "weights"
     signed = bool(low.min() < 0 < high.max())
-    images = isinstance(recording, Visualization)
+    images = recording.kind == "features"
     colours = palette or palettes.own(weights and signed, images)
     limits = _limits(low, high, scale, moments, palettes.is_diverging(colours))
 

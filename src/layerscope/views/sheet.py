@@ -9,14 +9,12 @@ import numpy as np
 
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.run import Run
-from layerscope.recordings.visualization import Visualization
 from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
-from layerscope.views.render.feature_maps import extent_of, own_scale
+from layerscope.views.render.feature_maps import extent_of, scale_of
 from layerscope.views.render.grid import Heading, Tile, arrange, for_values, without_pattern
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen, check_recording, choose
@@ -102,7 +100,7 @@ def sheet(
     check_recording(recording)
     scale, half = _scaling(recording, scale, limits)
     recording = recording.at(step)
-    if sample is None and not isinstance(recording, Visualization):
+    if sample is None and recording.kind != "features":
         sample = 0
     if heads is not None:
         recording = of_heads(recording, address, heads)
@@ -133,7 +131,7 @@ def sheet(
             companions.append(images)
         if kernels is not None:
             check_recording(kernels)
-            kernels = kernels.at(step if isinstance(kernels, Run) else None)
+            kernels = kernels.at(step if kernels.has_steps else None)
             companions.insert(0, kernels_of(tiles, chosen, kernels, palette))
         tiles, heading, group = beside(tiles, heading, companions)
     elif columns is None:
@@ -213,7 +211,7 @@ def indexed(
 def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:
     """The scaling that both arguments make together, and whether to halve its range."""
     if limits is None or (isinstance(limits, str) and limits == "half"):
-        return own_scale(recording, scale), limits is not None
+        return scale_of(recording, scale), limits is not None
     bounds = scaling.bounds_of(limits)
     if bounds is None:
         raise ViewError(f"limits={limits!r}: pass 'half', or (low, high) with low below high.")

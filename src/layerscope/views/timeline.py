@@ -11,12 +11,12 @@ import numpy as np
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
-from layerscope.views.moments import Moments, Steps, steps_of
+from layerscope.views.moments import Moments, steps_of
 from layerscope.views.ranges import extent_over
 from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
 from layerscope.views.render import text
-from layerscope.views.render.feature_maps import own_scale
+from layerscope.views.render.feature_maps import scale_of
 from layerscope.views.render.grid import (
     GAP,
     LABEL,
@@ -29,7 +29,7 @@ from layerscope.views.render.grid import (
     without_pattern,
 )
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import Chosen
+from layerscope.views.render.select_maps import Chosen, check_recording
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
 _SIDE = 96  #: how long a map's longer side is to be
@@ -86,15 +86,17 @@ def timeline(
     ViewError
         When it is a recording without steps, or would be more than 4,096 maps.
     """
-    scale = own_scale(run, scale)
+    check_recording(run)
+    scale = scale_of(run, scale)
     columns = check_columns(columns)
     if palette is not None:
         palettes.known(palette)
     moments = steps_of(run, sample, steps)
     chosen = _gathered(moments, address, reshape)
     first = chosen[0]
-    weights = isinstance(moments, Steps) and moments.run.weights is moments.run
-    palette = palette or palettes.own(weights and _signed(chosen), images=first.feature)
+    palette = palette or palettes.own(
+        run.kind == "weights" and _signed(chosen), images=first.feature
+    )
     heading = Heading(_title(first, moments), first.address, "", _mode(scale), None, "")
     if first.vector:
         drawn = _matrix(chosen, moments, heading, scale, palette)

@@ -48,7 +48,7 @@ def network(shape: Any = (9, 12, 3), activation: str = "relu", seed: int = 0) ->
     return draw_weights(made, seed)
 
 
-def features(model: Any, objective: Any, **options: Any) -> ls.Visualization:
+def features(model: Any, objective: Any, **options: Any) -> ls.FeatureVisualization:
     usual = {"steps": 4, "transforms": [], "progress": False, "retry": False}
     return ls.features(model, objective, **{**usual, **options})
 

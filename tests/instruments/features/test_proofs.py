@@ -34,7 +34,7 @@ from cases.textures import (
     textures,
 )
 from layerscope.backends.keras.digits_network import Digits, load
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.visualization import FeatureVisualization
 
 Array = npt.NDArray[Any]
 
@@ -79,7 +79,7 @@ def predicted(model: Any, images: Array) -> Array:
     return values
 
 
-def images_of(found: Visualization, layer: str) -> Array:
+def images_of(found: FeatureVisualization, layer: str) -> Array:
     """One image of each unit of the layer."""
     return np.stack([found.image(f"{layer}:{n}") for n in found.named(layer).attrs["units"]])
 

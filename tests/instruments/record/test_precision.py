@@ -131,6 +131,6 @@ def test_means_and_sums_of_what_is_stored_as_float16_are_right(tmp_path: Path) -
         assert float(lazily.sum()) == pytest.approx(float(x.sum(dtype=np.float64)), rel=1e-4)
         assert float(lazily.mean()) == pytest.approx(float(x.mean(dtype=np.float64)), rel=1e-4)
         assert float(lazily.std()) == pytest.approx(float(x.std(dtype=np.float64)), rel=1e-4)
-    assert run.figure("relu", "mean").dtype == np.float32
+    assert run.statistic("relu", "mean").dtype == np.float32
     assert " float32" in repr(run)
     assert run.nbytes == x.nbytes

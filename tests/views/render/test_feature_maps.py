@@ -10,14 +10,14 @@ from cases.recordings import kernel, maps, named, recording, weights
 from cases.visualizations import IMAGES, UNITS, coloured, growing, stripes, visualization
 from layerscope import across, pages, sheet
 from layerscope.core.errors import AddressError, LayerscopeError, ViewError
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.render.palette import LEVELS, NAN, SPECIAL
 from layerscope.views.render.panel import Panel
 
 RNG = np.random.default_rng(0)
 
 
-def grey(size: int = 6, units: tuple[int, ...] = UNITS) -> Visualization:
+def grey(size: int = 6, units: tuple[int, ...] = UNITS) -> FeatureVisualization:
     """One input, values from 0 to 1."""
     values = RNG.random((size, size, 1, len(units))).astype(np.float32)
     return visualization({"deep": named(values, IMAGES, units=units)}, input_range=(0, 1))
@@ -173,7 +173,7 @@ def test_sequences_are_matrices_and_volumes_slices() -> None:
     assert labels(sheet(volume, "deep")) == ["1·0", "1·1", "5·0", "5·1"]
 
 
-def batch() -> Visualization:
+def batch() -> FeatureVisualization:
     images = np.stack([stripes(), stripes() / 2])
     axes = ("sample", *IMAGES)
     return visualization({"deep": named(images, axes, units=UNITS)}, input_range=(-1, 1))
@@ -294,7 +294,7 @@ def test_image_kernel_and_map_of_a_unit_together() -> None:
     assert (images.pixels(2) == panel.pixels(3)).all()
 
 
-def two_shapes() -> Visualization:
+def two_shapes() -> FeatureVisualization:
     images = {"conv": stripes(1, 4), "deep": stripes(1, 5)}
     return visualization({name: named(own, IMAGES) for name, own in images.items()})
 

@@ -18,7 +18,7 @@ from layerscope.instruments.features.image.recipes import Recipe
 from layerscope.instruments.features.image.recipes import recipe as recipe_of
 from layerscope.instruments.features.image.starts import STARTS
 from layerscope.instruments.features.image.transforms import Transform
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.visualization import FeatureVisualization
 
 Array = npt.NDArray[Any]
 
@@ -50,7 +50,7 @@ def features(
     progress: bool | None = None,
     at_once: int | None = None,
     **more: Any,
-) -> Visualization:
+) -> FeatureVisualization:
     """Images that make a unit, a layer or a class fire as strongly as they can.
 
     Feature visualization by optimization: beginning with noise, the image is moved up the gradient
@@ -116,7 +116,7 @@ def features(
 
     Returns
     -------
-    Visualization
+    FeatureVisualization
         A recording of the images, with ``history``, ``settings`` and ``grades``; ``sheet`` shows
         it. Ctrl-C ends it with what there is.
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from layerscope.core.errors import InputError, OutputError
 from layerscope.core.files import OutputFolder
 from layerscope.inputs.array_files import load_members
-from layerscope.recordings.visualization import Grade, Visualization
+from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 Array = npt.NDArray[Any]
 Settings = dict[str, str]
@@ -34,7 +34,7 @@ class Unit:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, made: Visualization, layer: str, position: int, variants: int) -> Unit:
+    def of(cls, made: FeatureVisualization, layer: str, position: int, variants: int) -> Unit:
         """That of one unit of several, by its position among them."""
         array = made.named(layer)
         where = array.axes.index("channel")

@@ -15,7 +15,7 @@ from layerscope.core.progress import Bar
 
 if TYPE_CHECKING:
     from layerscope.instruments.features.ascent.task import Task
-    from layerscope.recordings.visualization import Visualization
+    from layerscope.recordings.visualization import FeatureVisualization
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def check_drawing(task: Task, drawing: Drawing) -> None:
 
 
 def draw(
-    made: Visualization, names: dict[str, str], output: OutputFolder, drawing: Drawing
+    made: FeatureVisualization, names: dict[str, str], output: OutputFolder, drawing: Drawing
 ) -> None:
     """Write a picture of each address under its name, and one of each step that was kept.
 
@@ -77,14 +77,14 @@ def _at_step(name: str, step: int, steps: Sequence[int]) -> str:
     return f"{name.removesuffix('.png')}-step-{step:0{len(str(max(steps)))}d}.png"
 
 
-def draw_curves(made: Visualization, name: str, output: OutputFolder) -> None:
+def draw_curves(made: FeatureVisualization, name: str, output: OutputFolder) -> None:
     """Write how strongly the images fired while they were made."""
     from layerscope.views.curves import curves
 
     output.write(name, curves(made).save)
 
 
-def write_film(made: Visualization, address: str, path: Path, drawing: Drawing) -> None:
+def write_film(made: FeatureVisualization, address: str, path: Path, drawing: Drawing) -> None:
     """Write a film of how what is at an address came about, and say so."""
     from layerscope.views.film import film
 

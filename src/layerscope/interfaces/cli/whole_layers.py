@@ -22,7 +22,7 @@ from layerscope.instruments.features.unit_files import Settings, Unit, UnitFiles
 from layerscope.interfaces.cli.feature_pictures import Drawing, check_drawing, draw, draw_curves
 from layerscope.interfaces.cli.output import claim_folder, output_folder
 from layerscope.interfaces.cli.recipes import Making, samples_text
-from layerscope.recordings.visualization import Visualization
+from layerscope.recordings.visualization import FeatureVisualization
 
 Array = npt.NDArray[Any]
 
@@ -132,7 +132,7 @@ def _batches(
         yield chunk, others[: size - len(chunk)]
 
 
-def _made(model: Any, layer: str, how: Making, batch: Sequence[int]) -> Visualization:
+def _made(model: Any, layer: str, how: Making, batch: Sequence[int]) -> FeatureVisualization:
     """The images of a batch.
 
     Raises KeyboardInterrupt when it was stopped: none of them is finished.
@@ -163,7 +163,9 @@ def _finish(
     say(*(f"Note: {note}" for note in made.notes), *map(str, made.grades))
 
 
-def _joined(task: Task, layer: str, units: dict[int, Unit], *, interrupted: bool) -> Visualization:
+def _joined(
+    task: Task, layer: str, units: dict[int, Unit], *, interrupted: bool
+) -> FeatureVisualization:
     """The units of a layer as one visualization."""
     every = list(units.values())
     longest = max(len(unit.history) for unit in every)
@@ -177,7 +179,7 @@ def _joined(task: Task, layer: str, units: dict[int, Unit], *, interrupted: bool
     images = np.stack([unit.image for unit in every], axis=-1)
     grades = [grade for unit in every for grade in unit.grades]
     recipe, limits = task.ascent.recipe, task.ascent.canvas.input_range
-    return Visualization(
+    return FeatureVisualization(
         {layer: NamedArray(images, (*every[0].axes, "channel"), {"units": tuple(units)})},
         network=task.network,
         history=history,

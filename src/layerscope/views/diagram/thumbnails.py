@@ -15,7 +15,6 @@ from layerscope.core.errors import ViewError
 from layerscope.core.maps import blank, constant
 from layerscope.core.network import PART
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.visualization import Visualization
 from layerscope.views.beside import image_tiles
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
@@ -70,7 +69,7 @@ class Thumbnails:
 
     def _check_unit(self, unit: int) -> None:
         """ViewError where no layer has so many channels, or no image was made for that one."""
-        if isinstance(self.recording, Visualization):
+        if self.recording.kind == "features":
             named = map(self.recording.named, self.recording)
             if not any(unit in units_of(array) for array in named):
                 raise no_such_unit(self.recording, unit)
@@ -102,7 +101,7 @@ class Thumbnails:
     @property
     def note(self) -> str:
         """What the pictures are."""
-        if isinstance(self.recording, Visualization):
+        if self.recording.kind == "features":
             whose = "one of its channels" if self.unit is None else f"channel {self.unit}"
             return f"in each box an image made for {whose}, drawn on the input's range"
         which = "the channel that varies most" if self.unit is None else f"channel {self.unit}"

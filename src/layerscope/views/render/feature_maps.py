@@ -13,7 +13,6 @@ from layerscope.core.addresses import Place
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, ViewError
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.visualization import Visualization
 from layerscope.views.render import colour_scale as scaling
 
 Array = npt.NDArray[Any]
@@ -40,31 +39,33 @@ def no_such_unit(recording: Recording, unit: int) -> ViewError:
 
 def check_passage(recording: Recording) -> None:
     """ViewError for images made for units: nothing has passed through the layers."""
-    if isinstance(recording, Visualization):
+    if recording.kind == "features":
         raise ViewError(
             "A passage follows one input through the layers, and these are images made for units: "
             "draw them with sheet."
         )
 
 
-def own_scale(recording: Recording, scale: Any) -> scaling.Scaling:
-    """The scaling to draw with: where none is named, the input's range for images made for units.
+def scale_of(recording: Recording, scale: Any) -> scaling.Scaling:
+    """Return the scaling to draw with: the one named, or else the recording's default.
 
     Raises
     ------
     ViewError
         When it is no scaling, or none of this recording.
     """
-    if isinstance(recording, Visualization):
-        return "input" if scale in (None, "input") else scaling.check(scale)
-    return scaling.check("layer" if scale is None else scale)
+    if scale is None:
+        scale = recording.scale
+    if isinstance(scale, str) and scale == "input" and recording.input_range is not None:
+        return "input"
+    return scaling.check(scale)
 
 
 def extent_of(
     recording: Recording, scale: scaling.Scaling, sample: int
 ) -> tuple[float, float] | None:
     """The range that a scaling takes from the whole recording; None for the others."""
-    if scale == "input" and isinstance(recording, Visualization):
+    if scale == "input":
         return recording.input_range
     return recording.extent(sample) if scale == "network" else None
 

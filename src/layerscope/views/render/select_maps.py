@@ -19,7 +19,6 @@ from layerscope.core.maps import stacked
 from layerscope.core.table import a_kind
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.visualization import Visualization
 from layerscope.views.render.feature_maps import feature_maps, image_shape, is_feature, reshaped
 
 Array = npt.NDArray[Any]
@@ -84,7 +83,7 @@ def choose(
         When there is no such layer, unit or sample, or ``reshape`` does not fit.
     """
     check_recording(recording)
-    if address is None and isinstance(recording, Visualization):
+    if address is None and recording.kind == "features":
         each = [
             choose(recording, a, sample=sample, reshape=reshape, colours=colours) for a in recording
         ]

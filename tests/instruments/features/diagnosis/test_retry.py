@@ -63,7 +63,7 @@ def climbs(monkeypatch: pytest.MonkeyPatch) -> Climbs:
     return Climbs(monkeypatch)
 
 
-def features(model: Any, objective: Any, **options: Any) -> ls.Visualization:
+def features(model: Any, objective: Any, **options: Any) -> ls.FeatureVisualization:
     return ls.features(
         model, objective, **{"steps": 3, "transforms": [], "progress": False, **options}
     )

@@ -14,12 +14,12 @@ from layerscope.instruments.features.ascent.outcome import Outcome
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.image.recipes import Recipe
 from layerscope.instruments.features.objective.terms import Unit
-from layerscope.recordings.visualization import Grade, Visualization
+from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 Array = npt.NDArray[Any]
 
 
-def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> Visualization:
+def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> FeatureVisualization:
     """The outcome as a recording."""
     count = len(outcome.images)
     longest = max(map(len, outcome.history))
@@ -27,7 +27,7 @@ def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> Visu
     for i, row in enumerate(outcome.history):
         history[: len(row), i] = row
     canvas = task.ascent.canvas
-    return Visualization(
+    return FeatureVisualization(
         dict(_arrays(task, outcome)),
         network=task.network,
         history=history,
