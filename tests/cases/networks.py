@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from layerscope.core.network import Layer, Network, Parameter
+from layerscope.core.type_names import by_type_name
 
 TYPES = (
     "Conv2D", "BatchNormalization", "ReLU", "Dense", "Add", "Concatenate", "MaxPooling2D", "LSTM",
@@ -29,6 +31,13 @@ HOSTILE = (
 )  # fmt: skip
 
 
+def layer(address: str, of_type: str, *args: Any, **more: Any) -> Layer:
+    """A layer of the kind, and with the function, that the name of its type tells."""
+    made = Layer(address, of_type, *args, **more)
+    kind, activation = by_type_name(of_type, made.settings)
+    return replace(made, kind=kind, activation=activation)
+
+
 def parameter(key: str, *shape: int, bias: bool = False) -> Parameter:
     """A trainable array of float32."""
     return Parameter(key, shape, "float32", True, bias, 4)
@@ -45,7 +54,7 @@ def wired(edges: Sequence[tuple[str, str]], **more: Any) -> Network:
     names = dict.fromkeys(name for edge in edges for name in edge)
     return network(
         [
-            Layer(
+            layer(
                 name, "Dense", shape=(None, i + 1), inputs=tuple(a for a, b in edges if b == name)
             )
             for i, name in enumerate(names)
@@ -57,7 +66,7 @@ def wired(edges: Sequence[tuple[str, str]], **more: Any) -> Network:
 def chain(count: int, alike: bool = False) -> Network:
     """Dense layers one after the other."""
     return network([
-        Layer(
+        layer(
             f"dense_{i}",
             "Dense",
             shape=(None, 4 if alike else i + 1),
@@ -83,7 +92,7 @@ def networks(draw: st.DrawFn, most: int = 40, hostile: bool = False) -> Network:
         layers[address] = _layer(draw, address, i, list(layers))
     if len(layers) > 1 and not any(layer.inputs for layer in layers.values()):
         last = list(layers)[-1]
-        layers[last] = Layer(last, "Dense", inputs=(next(iter(layers)),))
+        layers[last] = layer(last, "Dense", inputs=(next(iter(layers)),))
     name = draw(st.sampled_from(pool if hostile else ("random", "ein Netz", "n" * 60)))
     return network(list(layers.values()), name)
 
@@ -106,7 +115,7 @@ def _layer(draw: st.DrawFn, address: str, number: int, before: list[str]) -> Lay
     start = draw(st.integers(0, 11)) == 0
     if not before or start:
         outside = draw(st.sampled_from(["", "", "x", "input_7"]))
-        return Layer(
+        return layer(
             address,
             kind if outside else "InputLayer",
             "layer" if outside else "input",
@@ -117,7 +126,7 @@ def _layer(draw: st.DrawFn, address: str, number: int, before: list[str]) -> Lay
     own = (parameter(f"{address}/kernel", *sizes),) if sizes else ()
     if sizes and bool(draw(st.booleans())):
         own = (*own, parameter(f"{address}/bias", sizes[-1], bias=True))
-    return Layer(
+    return layer(
         address,
         kind,
         draw(st.sampled_from(["layer", "layer", "operation"])),

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from cases.networks import layer
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError
-from layerscope.core.network import Layer, Network, Parameter
+from layerscope.core.network import Network, Parameter
 from layerscope.instruments.summary import Row, merged, scope, summary, tallies
 from layerscope.recordings.recording import Recording
 
@@ -15,7 +16,7 @@ MAPS = ("sample", "y", "x", "channel")
 
 def recording(kind="Conv2D", **arrays):
     """By address, (values, axes)."""
-    layers = tuple(Layer(name, type=kind) for name in arrays)
+    layers = tuple(layer(name, kind) for name in arrays)
     named = {name: NamedArray(np.asarray(v), axes) for name, (v, axes) in arrays.items()}
     return Recording(named, network=Network("net", "none", layers))
 
@@ -120,7 +121,7 @@ def test_what_the_figures_are_about():
 
 def test_weights_are_summarised_by_the_type_of_their_layer():
     kernel = Parameter("dense/kernel", (2, 3), "float32", True, False, 24)
-    network = Network("net", "none", (Layer("dense", "Dense", parameters=(kernel,)),))
+    network = Network("net", "none", (layer("dense", "Dense", parameters=(kernel,)),))
     arrays = {"dense/kernel": NamedArray(np.ones((2, 3)), ("input", "unit"))}
     (row,) = summary(Recording(arrays, network=network))
     assert (row.type, row.units) == ("Dense", 3)

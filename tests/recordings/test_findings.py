@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases.networks import layer
 from cases.runs import learner, run_of
 from layerscope.core.network import Layer, Network, Parameter
 from layerscope.recordings.findings import _since, findings, layer_series, stopped_epoch
@@ -67,10 +68,10 @@ def test_steps_that_are_no_epochs() -> None:
 def test_silence_that_is_handed_on_is_told_once() -> None:
     falls = units("1100", "1111")
     network = Network("n", "?", (
-        Layer("conv", "Conv2D", settings={"activation": "relu"}, parameters=(
+        layer("conv", "Conv2D", settings={"activation": "relu"}, parameters=(
             Parameter("k", (1,), "f", True, False, 4),)),
-        Layer("pool", "MaxPooling2D", inputs=("conv",)),
-        Layer("flatten", "Flatten", inputs=("pool",)),
+        layer("pool", "MaxPooling2D", inputs=("conv",)),
+        layer("flatten", "Flatten", inputs=("pool",)),
     ))  # fmt: skip
     flat = np.concatenate([falls, falls], axis=2)
     layers = {"conv": (UNITS, falls), "pool": (UNITS, falls), "flatten": (UNITS, flat)}
@@ -82,11 +83,11 @@ def test_silence_that_is_handed_on_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("layer", "values"),
     [
-        (Layer("out", "Dense", settings={"activation": "softmax"}), units("000", "111")),
-        (Layer("out", "LogSoftmax"), -units("000", "111")),
-        (Layer("out", "Linear"), units("000", "111")),
-        (Layer("out", "Any"), units("000", "111") - units("000", "100")),
-        (Layer("out", "ReLU"), -units("000", "111")),  # with a slope for what is negative
+        (layer("out", "Dense", settings={"activation": "softmax"}), units("000", "111")),
+        (layer("out", "LogSoftmax"), -units("000", "111")),
+        (layer("out", "Linear"), units("000", "111")),
+        (layer("out", "Any"), units("000", "111") - units("000", "100")),
+        (layer("out", "ReLU"), -units("000", "111")),  # with a slope for what is negative
     ],
 )
 def test_a_zero_that_is_a_value_like_others_is_no_silence(layer: Layer, values: np.ndarray) -> None:

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from layerscope.backends.lineage import Lineage, Source
 from layerscope.backends.parts import leaves, named_parts, substituted
 from layerscope.core.axes import Layout, named_axes
-from layerscope.core.network import Layer, Network, Parameter
+from layerscope.core.layer_kinds import Kind
+from layerscope.core.network import Layer, Network, Parameter, Shape
 from layerscope.core.selection import Selection
 
 #: How many attention weights of a layer are kept unasked; they grow with the square of the length.
@@ -47,6 +48,24 @@ class Subject:
     #: ``"operations"``: where that is what a function in it has made.
     listed: bool | Literal["operations"] = False
     library: bool = False  #: the code between the layers in it is the framework's own
+    kind: Kind = "other"
+    activation: str | None = None  #: the function that it applies, or is
+
+    def row(
+        self,
+        address: str,
+        shape: Shape | None = None,
+        axes: tuple[str, ...] | None = None,
+        *,
+        role: Literal["layer", "operation", "container"] | None = None,
+        parameters: tuple[Parameter, ...] = (),
+        inputs: tuple[str, ...] = (),
+    ) -> Layer:
+        """Return one call of it, or a value that it returned, as a layer of the network."""
+        return Layer(
+            address, self.type, role or self.role, shape, axes, self.settings, parameters, inputs,
+            self.kind, self.activation,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +235,7 @@ class Trace:
             _open(shape, axes),
             axes,
             inputs=tuple(inputs),
+            kind="attention",
         )
         wanted = self._selection.wants(layer, len(self.layers))
         if (
@@ -375,16 +395,9 @@ class Trace:
         # A state says how states are laid out, not how what came in is.
         stated = None if index in subject.part_layouts else sources
         axes = self._axes(layout, tuple(value.shape), stated)
-        layer = Layer(
-            address,
-            subject.type,
-            subject.role,
-            _open(value.shape, axes),
-            axes,
-            subject.settings,
-            subject.parameters if index == 0 and address == subject.address else (),
-            inputs,
-        )
+        parameters = subject.parameters if index == 0 and address == subject.address else ()
+        shape = _open(value.shape, axes)
+        layer = subject.row(address, shape, axes, parameters=parameters, inputs=inputs)
         if self._frames:
             outer = self._frames[-1]
             for source in inputs:
@@ -426,9 +439,9 @@ class Trace:
         if self._frames:
             self._frames[-1].unread[origin.address] = None
         shape = _open(value.shape, origin.axes)
-        layer = Layer(
-            address, subject.type, "container", shape, origin.axes, subject.settings, parameters,
-            (origin.address,),
+        layer = subject.row(
+            address, shape, origin.axes, role="container", parameters=parameters,
+            inputs=(origin.address,),
         )  # fmt: skip
         if subject.listed is True:
             listed = origin.address not in self.input_axes.keys() | self._attention

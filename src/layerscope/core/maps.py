@@ -15,7 +15,7 @@ def blank(maps: Array, rectified: bool | None) -> npt.NDArray[np.bool_]:
     """Which maps are a rectifier's silence: all zeros, where no value of the layer is negative.
 
     The maps of a layer are stacked along the first axis; ``rectified`` is what
-    :func:`layerscope.core.layer_kinds.rectified` tells of it.
+    :func:`layerscope.core.silence.rectified` tells of it.
     """
     if rectified is False or (maps < 0).any():
         return np.zeros(len(maps), bool)

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import Layout
+from layerscope.core.layer_kinds import Kind
 from layerscope.core.table import setting_text, shape_text, size_text, text_table
 from layerscope.core.text import message
 
@@ -50,6 +51,8 @@ class Layer:
     settings: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()  #: its own; a second call has none of its own
     inputs: tuple[str, ...] = ()  #: the addresses whose values it received
+    kind: Kind = "other"  #: what it is, in the words of ``layer_kinds``, whatever its framework
+    activation: str | None = None  #: the function that it applies, or is: ``relu``; None for none
 
     @property
     def weights(self) -> int:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from layerscope.backends.base import Backend, Run
 from layerscope.core.axes import NamedArray
+from layerscope.core.layer_kinds import Kind
 from layerscope.core.network import Layer, Network
 
 Array = npt.NDArray[Any]
@@ -23,19 +24,15 @@ Array = npt.NDArray[Any]
 WIDER = "--input-range 0,255 (in Python input_range=(0, 255))"
 
 #: Layers that may rescale what comes in; whether they do, their values tell. Batch normalization is
-#: one as the first layer of a network; a shift is half of one.
-_RESCALING = frozenset(
-    {"Rescaling", "Normalization", "Normalize", "BatchNormalization", "Lambda", "TrueDivide",
-     "Divide", "Multiply", "Div", "Mul", "BatchNorm2d", "div", "mul", "truediv", "Subtract", "Add",
-     "Sub", "sub", "add"}
-)  # fmt: skip
+#: one as the first layer of a network; a shift is half of one, and so is a product with a constant.
+_RESCALING: frozenset[Kind] = frozenset(
+    {"rescale", "standardize", "batch_norm", "function", "add", "merge"}
+)
 #: Layers that may stand before them, and leave the range of values as it is: those that augment
 #: images do nothing in inference mode.
-_PASSING = frozenset(
-    {"InputLayer", "ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Cast", "Reshape",
-     "AugMix", "AutoContrast", "CutMix", "Equalization", "MixUp", "Pipeline", "Posterization",
-     "Solarization", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"}
-)  # fmt: skip
+_PASSING: frozenset[Kind] = frozenset(
+    {"input", "pad", "crop", "resize", "identity", "quantize", "reshape", "augment", "dropout"}
+)
 
 #: A layer that takes 0..255 makes its spread 1/255 (Rescaling) to 1/30 (the standard deviation of
 #: dim photographs) as wide; one that takes 0..1 makes it 2 to 10 times as wide.
@@ -82,13 +79,9 @@ def value_of(run: Run, layer: Layer) -> NamedArray | None:
 def leading(network: Network) -> Iterator[Layer]:
     """The layers by which a network begins that may rescale what comes in."""
     for layer in network:
-        if (
-            layer.role in ("input", "container")
-            or layer.type in _PASSING
-            or layer.type.startswith("Rand")
-        ):
+        if layer.role in ("input", "container") or layer.kind in _PASSING:
             continue
-        if layer.type not in _RESCALING or len(layer.inputs) > 1:
+        if layer.kind not in _RESCALING or len(layer.inputs) > 1:
             return
         yield layer
 

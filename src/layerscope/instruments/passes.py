@@ -221,7 +221,7 @@ def _indices(network: Network) -> int | None:
     rows = [
         parameter.shape[0]
         for layer in network
-        if "Embedding" in layer.type
+        if layer.kind == "embedding"
         for parameter in layer.parameters
         if len(parameter.shape) == 2
     ]

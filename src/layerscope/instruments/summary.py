@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.errors import InputError
-from layerscope.core.layer_kinds import rectified
 from layerscope.core.maps import blank, constant
+from layerscope.core.silence import rectified
 from layerscope.recordings.recording import Recording
 
 Array = npt.NDArray[Any]

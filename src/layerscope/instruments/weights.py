@@ -8,13 +8,11 @@ from typing import Any
 
 from layerscope.backends import backend_for
 from layerscope.core.axes import NamedArray
+from layerscope.core.layer_kinds import IN_PLACE
 from layerscope.core.network import Layer, Network
 from layerscope.instruments.describe import describe, outline
 from layerscope.instruments.passes import upcast_notes
 from layerscope.recordings.recording import Recording
-
-#: Types that move no position, in lower case.
-_KEEPS = ("dropout", "relu", "activation", "batchnormalization", "batchnorm1d")
 
 
 def weights(model: Any, x: Any = None) -> Recording:
@@ -59,7 +57,7 @@ def _noted(arrays: Mapping[str, NamedArray]) -> tuple[str, ...]:
 
 
 def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> dict[str, NamedArray]:
-    """Each kernel with the shape of what was flattened before it."""
+    """Return each kernel with the shape of what was flattened before it."""
     result = dict(arrays)
     layers = {layer.address: layer for layer in network}
     for layer in network:
@@ -81,14 +79,14 @@ def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> di
 
 
 def _before_flatten(layer: Layer, layers: Mapping[str, Layer]) -> Layer | None:
-    """What was flattened into a layer, found by going back through what moves no position."""
+    """Return what was flattened into a layer, going back through what moves no position."""
     while layer.inputs:
         before = layers.get(layer.inputs[0])
         if before is None or before.shape is None:
             return None
-        if before.type.lower() in ("flatten", "reshape") and len(before.shape) == 2:
+        if before.kind == "reshape" and len(before.shape) == 2:
             return layers.get(before.inputs[0]) if before.inputs else None
-        if before.type.lower() not in _KEEPS:
+        if before.kind not in IN_PLACE:
             return None
         layer = before
     return None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.layer_kinds import rectified
+from layerscope.core.silence import rectified
 from layerscope.core.text import message
 from layerscope.recordings.run import Run
 

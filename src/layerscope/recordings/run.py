@@ -17,10 +17,11 @@ import numpy.typing as npt
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, InputError
-from layerscope.core.network import Network, from_json
+from layerscope.core.network import Network
 from layerscope.core.table import padded
 from layerscope.core.text import message, quoted
 from layerscope.recordings.recording import Recording
+from layerscope.recordings.store.kept import network_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,6 +80,7 @@ class Run(Recording):
         self, reader: Reader, kind: Literal["activations", "weights"] = "activations"
     ) -> None:
         attrs = reader.schema.attrs
+        network = network_of(attrs)
         self._reader = reader
         self._described = {g.address: g for g in reader.schema.groups if g.kind == kind}
         known = dict.fromkeys(a for a, g in self._described.items() if "values" in g.variables)
@@ -86,9 +88,7 @@ class Run(Recording):
         aliases = attrs.get("aliases") or {}
         super().__init__(
             _Stored(reader, kind, list(known), slice(None)),
-            network=from_json(attrs["network"])
-            if attrs.get("network") is not None
-            else Network("run", "?", ()),
+            network=Network("run", "?", ()) if network is None else network,
             inputs=_Stored(reader, "input", inputs, None),
             aliases={name: address for name, address in aliases.items() if address in known},
             notes=_notes(reader),

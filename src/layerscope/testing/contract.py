@@ -18,6 +18,7 @@ import pytest
 import layerscope as ls
 from layerscope.backends import backend_for
 from layerscope.core.errors import AddressError, LayerscopeError
+from layerscope.core.layer_kinds import KINDS, Kind
 from layerscope.testing import reference
 from layerscope.testing.threads import at_once
 
@@ -41,6 +42,42 @@ class Case:
     tolerance: float = 1e-5
 
 
+#: Layers that most frameworks have, by name: what each is, and the function that it applies.
+STANDARD: Mapping[str, tuple[Kind, str | None]] = {
+    "convolution": ("conv", None),
+    "transposed convolution": ("conv_transpose", None),
+    "dense": ("dense", None),
+    "embedding": ("embedding", None),
+    "LSTM": ("recurrent", "tanh"),
+    "attention": ("attention", None),
+    "batch normalization": ("batch_norm", None),
+    "group normalization": ("group_norm", None),
+    "layer normalization": ("norm", None),
+    "ReLU": ("activation", "relu"),
+    "leaky ReLU": ("activation", "leaky_relu"),
+    "parametric ReLU": ("activation", "prelu"),
+    "ELU": ("activation", "elu"),
+    "GELU": ("activation", "gelu"),
+    "SiLU": ("activation", "silu"),
+    "tanh": ("activation", "tanh"),
+    "sigmoid": ("activation", "sigmoid"),
+    "softmax": ("activation", "softmax"),
+    "largest values": ("pool", None),
+    "means": ("pool", None),
+    "sum of two": ("add", None),
+    "product of two": ("merge", None),
+    "side by side": ("concat", None),
+    "flattened": ("reshape", None),
+    "transposed": ("rearrange", None),
+    "padded with zeros": ("pad", None),
+    "upsampled": ("resize", None),
+    "dropout": ("dropout", None),
+    "identity": ("identity", None),
+    "derived from a convolution": ("conv", None),
+    "nobody knows it": ("other", None),
+}
+
+
 class BackendContract(ABC):
     """The tests that all backends share."""
 
@@ -62,6 +99,24 @@ class BackendContract(ABC):
     @abstractmethod
     def failing(self) -> tuple[Any, Any, type[Exception]]:
         """A model, an input, and what the model raises midway through its forward pass."""
+
+    def standard(self) -> Mapping[str, tuple[Any, Any]]:
+        """Of the layers in ``STANDARD`` those that there are: a model with such a one, an input."""
+        return {}
+
+    def test_layers_say_what_they_are(self) -> None:
+        for network in (ls.describe(self.mlp()), ls.describe(self.mlp(), reference.MLP_INPUT)):
+            weighing = [layer for layer in network if layer.weights]
+            assert [layer.kind for layer in weighing] == ["dense", "dense"]
+            assert "relu" in [layer.activation for layer in network]
+            assert weighing[-1].activation is None
+            assert KINDS.issuperset(layer.kind for layer in network)
+
+    def test_standard_layers_say_what_they_are(self) -> None:
+        for name, (model, x) in self.standard().items():
+            network = ls.describe(model, x)
+            shown = {(layer.kind, layer.activation) for layer in network}
+            assert STANDARD[name] in shown, (name, shown)
 
     def test_activations_are_those_computed_by_hand(self) -> None:
         acts = ls.activations(self.mlp(), reference.MLP_INPUT)

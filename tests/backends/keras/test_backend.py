@@ -14,7 +14,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 import layerscope as ls
-from cases import keras_cases
+from cases import keras_cases, standard_keras
 from layerscope.core.errors import ModelError
 from layerscope.testing import reference
 from layerscope.testing.contract import BackendContract, Case
@@ -37,6 +37,9 @@ def own_names() -> None:
 
 
 class TestKeras(BackendContract):
+    def standard(self) -> Any:
+        return standard_keras.standard()
+
     def mlp(self) -> Any:
         model = keras.Sequential([
             keras.Input((3,)), keras.layers.Dense(2, activation="relu"), keras.layers.Dense(1),

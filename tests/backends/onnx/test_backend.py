@@ -19,7 +19,7 @@ import onnxruntime as ort
 from onnx import TensorProto
 
 import layerscope as ls
-from cases import onnx_cases
+from cases import onnx_cases, standard_onnx
 from cases.onnx_cases import model, node, value
 from layerscope.backends import backend_for
 from layerscope.backends.onnx.model import OnnxModel
@@ -29,6 +29,9 @@ from layerscope.testing.contract import BackendContract, Case, close
 
 
 class TestOnnx(BackendContract):
+    def standard(self) -> Any:
+        return standard_onnx.standard()
+
     def mlp(self) -> Any:
         return OnnxModel(onnx_cases.mlp())
 

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 import layerscope as ls
-from cases import torch_cases
+from cases import standard_torch, torch_cases
 from layerscope.backends import backend_for
 from layerscope.core.errors import AddressError, InputError, ModelError
 from layerscope.testing import reference
@@ -44,6 +44,9 @@ def numpy_of(output: Any) -> Any:
 
 
 class TestTorch(BackendContract):
+    def standard(self) -> Any:
+        return standard_torch.standard()
+
     def mlp(self) -> Any:
         model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
         with torch.no_grad():

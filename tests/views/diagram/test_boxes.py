@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from cases.networks import network, networks, parameter, wired
-from layerscope.core.network import Layer, Network
+from cases.networks import layer, network, networks, parameter, wired
+from layerscope.core.network import Network
 from layerscope.views.diagram.boxes import container, graph_of
 
 
 def layers(*rows: tuple[str, str, str]) -> Network:
     """Layers by address, type and inputs; convolutions hold a kernel."""
     return network([
-        Layer(
+        layer(
             address,
             kind,
             "input" if kind == "Input" else "layer",
@@ -73,7 +73,7 @@ def test_a_name_with_brackets_is_not_yet_a_part() -> None:
 def test_values_from_nowhere_become_inputs() -> None:
     graph = graph_of(wired([("a", "b")]), {"pixels": (None, 8, 8, 3)})
     assert graph.boxes["pixels"].main.shape == (None, 8, 8, 3)
-    net = network([Layer("a", "Dense", inputs=("x", "y")), Layer("b", "Dense", inputs=("a", "x"))])
+    net = network([layer("a", "Dense", inputs=("x", "y")), layer("b", "Dense", inputs=("a", "x"))])
     graph = graph_of(net)
     assert [graph.boxes[name].main.role for name in graph.boxes] == ["input"] * 2 + ["layer"] * 2
     assert set(graph.edges) == {("x", "a"), ("y", "a"), ("a", "b"), ("x", "b")}

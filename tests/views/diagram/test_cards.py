@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.drawings import overlap, text_rect, within
-from cases.networks import HOSTILE, network, networks, parameter
+from cases.networks import HOSTILE, layer, network, networks, parameter
 from layerscope.core.network import Layer, Network
 from layerscope.core.text import printable
 from layerscope.views.diagram.blocks import blocks_of, closed_below
 from layerscope.views.diagram.boxes import Box, graph_of
 from layerscope.views.diagram.cards import card, frame_widths, short, title, type_text
 
-CONV = Layer(
+CONV = layer(
     "stem/conv",
     "Conv2D",
     shape=(None, 26, 26, 32),
@@ -28,7 +28,7 @@ def written(box: Box, shapes: bool = True, names: bool = True) -> list[str]:
 
 
 def test_what_a_card_says() -> None:
-    box = Box((CONV, Layer("stem/bn", "BatchNormalization", shape=CONV.shape)))
+    box = Box((CONV, layer("stem/bn", "BatchNormalization", shape=CONV.shape)))
     assert written(box) == [
         "stem/conv", "320 params", "Conv2D 3×3 /2 relu", "(None, 26, 26, 32)", "stem/bn",
         "BatchNormalization",
@@ -45,11 +45,11 @@ def test_what_a_card_says() -> None:
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
-        (Layer("a", "Dense", settings={"activation": "linear"}), "Dense"),
-        (Layer("a", "Activation", settings={"activation": "swish"}), "swish"),
-        (Layer("a", "MaxPool", settings={"pool": (2, 2), "stride": (2, 2)}), "MaxPool 2×2"),
-        (Layer("a", "Conv1D", settings={"kernel": 3, "stride": 1}), "Conv1D 3"),
-        (Layer("a", "Conv2D", settings={"kernel": (1, 3), "stride": (1, 2)}), "Conv2D 1×3 /1×2"),
+        (layer("a", "Dense", settings={"activation": "linear"}), "Dense"),
+        (layer("a", "Activation", settings={"activation": "swish"}), "swish"),
+        (layer("a", "MaxPool", settings={"pool": (2, 2), "stride": (2, 2)}), "MaxPool 2×2"),
+        (layer("a", "Conv1D", settings={"kernel": 3, "stride": 1}), "Conv1D 3"),
+        (layer("a", "Conv2D", settings={"kernel": (1, 3), "stride": (1, 2)}), "Conv2D 1×3 /1×2"),
     ],
 )  # fmt: skip
 def test_types_with_what_one_would_draw_by(layer: Layer, text: str) -> None:
@@ -84,9 +84,9 @@ def test_texts_and_pictures_fit(
 
 
 def test_a_closed_block() -> None:
-    layers = [Layer("enc/a", "Dense", parameters=(parameter("k", 2, 3),)), CONV]
-    net = network([*layers, Layer("enc/b", "Dense", shape=(None, 7), inputs=("enc/a",)),
-                   Layer("top", "Add", inputs=("enc/b", "stem/conv"))])  # fmt: skip
+    layers = [layer("enc/a", "Dense", parameters=(parameter("k", 2, 3),)), CONV]
+    net = network([*layers, layer("enc/b", "Dense", shape=(None, 7), inputs=("enc/a",)),
+                   layer("top", "Add", inputs=("enc/b", "stem/conv"))])  # fmt: skip
     root = closed_below(blocks_of(graph_of(net)), 0, lambda name: False)
     (block,) = [item for item in root.items if item.id.startswith("enc")]
     texts = [text.text for text in card(block, True, True).texts]

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cases.drawings import check, expected, joined
-from cases.networks import chain, network, networks, wired
+from cases.networks import chain, layer, network, networks, wired
 from cases.recordings import maps, recording
 from layerscope.core.errors import ViewError
-from layerscope.core.network import Layer, Network
+from layerscope.core.network import Network
 from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import diagram
 
@@ -110,7 +110,7 @@ def test_large_networks_are_closed_as_far_as_needed() -> None:
 
 
 def test_the_heading_tells_what_it_is() -> None:
-    picture = diagram(network([Layer("a", "Dense"), Layer("b", "Dense", inputs=("a",))]))
+    picture = diagram(network([layer("a", "Dense"), layer("b", "Dense", inputs=("a",))]))
     assert [text["text"] for text in picture.header["texts"]][:2] == [
         "random", "none, 2 layers, no parameters"
     ]  # fmt: skip
@@ -159,7 +159,7 @@ def test_a_recording_and_nothing_else() -> None:
 
 
 def test_a_model_that_does_not_know_its_order() -> None:
-    net = network([Layer("a", "Linear"), Layer("b", "Linear")])
+    net = network([layer("a", "Linear"), layer("b", "Linear")])
     with pytest.raises(ViewError, match="before it is run: pass activations") as error:
         diagram(net)
     assert "\n" not in str(error.value)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.networks import chain, network, networks
+from cases.networks import chain, layer, network, networks
 from layerscope.core.network import Layer, Network
 from layerscope.views.diagram.blocks import Block, blocks_of
 from layerscope.views.diagram.boxes import graph_of
@@ -75,9 +75,9 @@ def test_what_is_wanted_by_name_is_drawn_by_itself() -> None:
 def test_what_is_wanted_inside_of_another_is_drawn_too() -> None:
     names = [f"layer_{i}/{part}" for i in range(6) for part in ("a", "mlp/1", "mlp/2")]
     layers = [
-        Layer(name, "Dense", inputs=(names[i - 1] if i else "x",)) for i, name in enumerate(names)
+        layer(name, "Dense", inputs=(names[i - 1] if i else "x",)) for i, name in enumerate(names)
     ]
-    items = shown(network([*layers, Layer("top", "Add", inputs=(names[-1],))]), "layer_2/mlp").items
+    items = shown(network([*layers, layer("top", "Add", inputs=(names[-1],))]), "layer_2/mlp").items
     assert [getattr(item, "repeat", 1) for item in items] == [1, 2, 1, 3, 1]
 
 
@@ -91,17 +91,17 @@ SHARED = ("mask", "positions", "encoder/1", "embedding")
 def stack(blocks: list[Reads], inside: str) -> Network:
     """Blocks one after another whose layers also read shared values, and what comes before."""
     layers = [
-        Layer("mask", "Input", "input"),
-        Layer("positions", "Embedding", inputs=("ids",)),
-        Layer("encoder/0", "Conv", inputs=("image",)),
-        Layer("encoder/1", "Conv", inputs=("encoder/0",)),
-        Layer("embedding", "Embedding", inputs=("ids",)),
+        layer("mask", "Input", "input"),
+        layer("positions", "Embedding", inputs=("ids",)),
+        layer("encoder/0", "Conv", inputs=("image",)),
+        layer("encoder/1", "Conv", inputs=("encoder/0",)),
+        layer("embedding", "Embedding", inputs=("ids",)),
     ]
     for i, reads in enumerate(blocks):
         for j, shared in enumerate(reads):
             inputs = (layers[-1].address, *sorted(shared - {layers[-1].address}))
-            layers.append(Layer(f"{inside}{i}/layer_{j}", TYPES[j], inputs=inputs))
-    return network([*layers, Layer("head", "Linear", inputs=(layers[-1].address,))])
+            layers.append(layer(f"{inside}{i}/layer_{j}", TYPES[j], inputs=inputs))
+    return network([*layers, layer("head", "Linear", inputs=(layers[-1].address,))])
 
 
 def times_drawn(block: Block) -> list[int]:
@@ -150,9 +150,9 @@ def test_a_block_that_reads_otherwise_is_drawn_by_itself(
 
 
 def test_single_layers_that_read_a_shared_value() -> None:
-    layers = [Layer("mask", "Input", "input"), Layer("first", "Linear", inputs=("x",))]
+    layers = [layer("mask", "Input", "input"), layer("first", "Linear", inputs=("x",))]
     for i in range(8):
-        layers.append(Layer(f"add_{i}", "Add", inputs=(layers[-1].address, "mask")))
+        layers.append(layer(f"add_{i}", "Add", inputs=(layers[-1].address, "mask")))
     (block,) = (item for item in shown(network(layers)).items if isinstance(item, Block))
     assert (block.name, block.last, block.repeat) == ("add_0", "add_7", 8)
 
@@ -163,8 +163,8 @@ def test_values_that_only_some_share_are_not_merged() -> None:
     for name in [f"down_{i}" for i in range(4)] + [f"up_{i}" for i in range(3)]:
         before = layers[-1].address if layers else "x"
         skip = [f"down_{2 - int(name[-1])}/b"] if name.startswith("up") else []
-        layers.append(Layer(f"{name}/a", "Dense", inputs=(before, *skip)))
-        layers.append(Layer(f"{name}/b", "Linear", inputs=(f"{name}/a",)))
+        layers.append(layer(f"{name}/a", "Dense", inputs=(before, *skip)))
+        layers.append(layer(f"{name}/b", "Linear", inputs=(f"{name}/a",)))
     assert all(block.repeat == 1 for block, _ in repeats(shown(network(layers))))
 
 

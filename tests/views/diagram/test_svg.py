@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.networks import HOSTILE, chain, network, networks
+from cases.networks import HOSTILE, chain, layer, network, networks
 from cases.recordings import maps, recording
-from layerscope.core.network import Layer, Network
+from layerscope.core.network import Network
 from layerscope.views.diagram import diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -34,7 +34,7 @@ def test_no_name_breaks_it(net: Network, style: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_each_of_those_names(name: str, tmp_path: Path) -> None:
-    net = network([Layer(name, "Dense"), Layer("b", name, inputs=(name,))], name)
+    net = network([layer(name, "Dense"), layer("b", name, inputs=(name,))], name)
     for kind in ("svg", "png"):
         diagram(net).save(tmp_path / f"net.{kind}")
     root = ET.parse(tmp_path / "net.svg").getroot()
@@ -43,7 +43,7 @@ def test_each_of_those_names(name: str, tmp_path: Path) -> None:
 
 def test_a_name_may_not_look_like_another_escaped() -> None:
     names = ["a b", "a%20;b", "a%25;20;b", "a\nb"]
-    net = network([Layer(n, "Dense", inputs=tuple(names[:i])) for i, n in enumerate(names)])
+    net = network([layer(n, "Dense", inputs=tuple(names[:i])) for i, n in enumerate(names)])
     root = ET.fromstring(diagram(net).svg())
     assert len({group.get("id") for group in root.iter(f"{SVG}g")}) == 4
 

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cases.networks import wired
+from cases.networks import layer, wired
 from cases.recordings import MAPS, VECTOR, maps, named, recording
 from cases.visualizations import IMAGES, growing, stripes, visualization
 from layerscope import sheet
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ViewError
-from layerscope.core.network import Layer, Network
+from layerscope.core.network import Network
 from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import diagram
 from layerscope.views.render.palette import GROUND, LEVELS, NAN
@@ -149,7 +149,7 @@ def test_a_closed_block_shows_its_last_layer() -> None:
 def test_a_call_of_several_values_shows_the_first() -> None:
     names = ("lstm", "lstm[1]", "lstm[2]")
     net = Network("n", "none", (
-        *(Layer(name, "LSTM", inputs=("x",)) for name in names), Layer("y", "Dense", inputs=names),
+        *(layer(name, "LSTM", inputs=("x",)) for name in names), layer("y", "Dense", inputs=names),
     ))  # fmt: skip
     arrays = {name: named(np.arange(5 + i)[None], VECTOR) for i, name in enumerate(names)}
     picture = diagram(net, Recording(arrays, network=net))
@@ -175,7 +175,7 @@ def test_the_palette_and_its_zero() -> None:
     assert picture.header["tiles"][0]["range"] == (-3, 3)
 
 
-DEEP = Network("test", "none", (Layer("deep", "Conv2D"),))
+DEEP = Network("test", "none", (layer("deep", "Conv2D"),))
 
 
 @pytest.mark.parametrize(("unit", "shown"), [(None, 3), (42, 42)])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cases.drawings import overlap, text_rect, within
-from cases.networks import chain, network
+from cases.networks import chain, layer, network
 from layerscope.core.errors import ViewError
-from layerscope.core.network import Layer, Network
+from layerscope.core.network import Network
 from layerscope.views.diagram import diagram
 
 AXES = ("sample", "y", "x", "channel")
@@ -18,7 +18,7 @@ AXES = ("sample", "y", "x", "channel")
 
 def convolutions(*sizes: tuple[int | None, ...]) -> Network:
     layers = [
-        Layer(
+        layer(
             f"conv_{i}",
             "Conv2D" if len(size) == 3 else "Dense",
             shape=(None, *size),
@@ -69,9 +69,9 @@ def test_texts_keep_apart(names: bool, shapes: bool) -> None:
 def test_what_branches_is_drawn_where_it_meets() -> None:
     layers = list(convolutions((8, 8, 4), (8, 8, 4)).layers)
     layers += [
-        Layer("left", "Conv2D", shape=(None, 8, 8, 9), axes=AXES, inputs=("conv_1",)),
-        Layer("right", "Conv2D", shape=(None, 8, 8, 9), axes=AXES, inputs=("conv_1",)),
-        Layer("add", "Add", shape=(None, 8, 8, 9), axes=AXES, inputs=("left", "right")),
+        layer("left", "Conv2D", shape=(None, 8, 8, 9), axes=AXES, inputs=("conv_1",)),
+        layer("right", "Conv2D", shape=(None, 8, 8, 9), axes=AXES, inputs=("conv_1",)),
+        layer("add", "Add", shape=(None, 8, 8, 9), axes=AXES, inputs=("left", "right")),
     ]
     header = diagram(network(layers), style="volume").header
     texts = [text["text"] for text in header["texts"]]

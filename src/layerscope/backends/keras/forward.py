@@ -14,6 +14,7 @@ from layerscope.backends.keras.attention import AttentionWatch
 from layerscope.backends.keras.call_order import CallOrder
 from layerscope.backends.keras.calls import Perform, as_it_is, intercepted
 from layerscope.backends.keras.engines import Engine
+from layerscope.backends.keras.kinds import kind_of
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.core.network import Network
 from layerscope.core.selection import Selection
@@ -106,7 +107,10 @@ def subject_lookup(
         if outer is None or not isinstance(operation, keras.Layer):
             return None
         inside = "" if outer is known[id(model)] else outer.address + "/"
-        return Subject(inside + operation.name, type(operation).__name__)
+        kind, activation = kind_of(operation)
+        return Subject(
+            inside + operation.name, type(operation).__name__, kind=kind, activation=activation
+        )
 
     return subject_of
 

@@ -14,6 +14,7 @@ import keras
 
 from layerscope.backends.keras.attention import ATTENDING, MULTI_HEADED, insides
 from layerscope.backends.keras.einsum import Equation
+from layerscope.backends.keras.kinds import kind_of
 from layerscope.backends.trace import Subject, Trace
 from layerscope.core.axes import Layout, named_axes
 from layerscope.core.network import InputSpec, Layer, Network, Parameter
@@ -178,7 +179,7 @@ def describe(model: Any, framework: str) -> Network:
         return replace(network, notes=(*network.notes, note))
     inside = attention_insides(model)
     rows = [
-        _row(s)
+        s.row(s.address, parameters=s.parameters)
         for key, s in known.items()
         if key != id(model) and s.address not in inside and not _is_inner(s, known)
     ]
@@ -192,7 +193,7 @@ def input_layers(model: Any) -> list[Layer]:
         return []
     shapes = (tuple(operation.output.shape) for operation in input_operations(model))
     return [
-        Layer(name, "InputLayer", "input", shape, named_axes(shape))
+        Layer(name, "InputLayer", "input", shape, named_axes(shape), kind="input")
         for name, shape in zip(input_names(model), shapes, strict=True)
     ]
 
@@ -306,19 +307,12 @@ def _is_inner(subject: Subject, known: dict[int, Subject]) -> bool:
     return in_loop or (is_container and not subject.opaque and not subject.parameters)
 
 
-def _row(subject: Subject) -> Layer:
-    return Layer(
-        subject.address, subject.type, subject.role,
-        settings=subject.settings, parameters=subject.parameters,
-    )  # fmt: skip
-
-
 def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Subject:
-    kind = type(layer).__name__
     is_layer = isinstance(layer, keras.Layer)
+    kind, activation = kind_of(layer)
     return Subject(
         address,
-        kind,
+        type(layer).__name__,
         "layer" if is_layer else "operation",
         layout=_layout(layer),
         part_layouts={1: "attention"} if isinstance(layer, MULTI_HEADED) else {},
@@ -326,6 +320,8 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         parameters=parameters,
         opaque=isinstance(layer, _LOOPS),
         library=is_library(layer),
+        kind=kind,
+        activation=activation,
     )
 
 

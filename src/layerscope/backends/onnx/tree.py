@@ -18,6 +18,7 @@ import onnxruntime as ort
 
 from layerscope.backends.onnx.axes import Axes, value_axes
 from layerscope.backends.onnx.data import type_name
+from layerscope.backends.onnx.kinds import kind_of
 from layerscope.backends.onnx.model import OnnxModel
 from layerscope.backends.onnx.nodes import Parts, divide
 from layerscope.backends.onnx.settings import settings_of
@@ -98,6 +99,7 @@ class OnnxGraph:
             sources = dict.fromkeys(a for s in node.sources for a in edges.get(s, ()))
             settings = settings_of(node)
             parameters = tuple(owned.get(index, ()))
+            kind, activation = kind_of(node, has_weights=bool(parameters))
             for name in node.outputs:
                 if name not in self.addresses:
                     edges[name] = tuple(sources)  # no tensor: whoever takes it has its sources
@@ -110,7 +112,7 @@ class OnnxGraph:
                     shape = tuple(None if axis == "sample" else n for n, axis in pairs)
                 yield Layer(
                     address, node.op, "operation" if node.counts else "layer",
-                    shape, named, settings, parameters, tuple(sources),
+                    shape, named, settings, parameters, tuple(sources), kind, activation,
                 )  # fmt: skip
                 parameters = ()
 

@@ -18,12 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
 from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.sklearn.kinds import subject_of_step
 from layerscope.backends.sklearn.training import SklearnTraining
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.turns import in_turn
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ModelError
+from layerscope.core.layer_kinds import activation_name
 from layerscope.core.network import InputSpec, Layer, Network, Parameter
 from layerscope.core.selection import Selection, select
 
@@ -110,7 +112,7 @@ class SklearnBackend:
         complete = True
         try:
             for name, step in self._before:
-                trace.enter(Subject(name, type(step).__name__, "operation", "channels_last"))
+                trace.enter(subject_of_step(name, step))
                 value = trace.leave([value], _transformed(step, value, self._dtype()))
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
@@ -256,6 +258,8 @@ class SklearnBackend:
                 layout="channels_last",
                 settings={"activation": activation},
                 parameters=parameters[2 * i : 2 * i + 2],
+                kind="dense",
+                activation=activation_name(activation),
             )
             layers.append((subject, kernel, bias, _ACTIVATIONS[activation]))
         return layers

@@ -14,6 +14,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from layerscope.backends.torch import attention, functions
+from layerscope.backends.torch.kinds import kind_of_function
 from layerscope.backends.torch.tensors import Originals
 from layerscope.backends.trace import PassComplete, Returned, Subject, Trace
 from layerscope.backends.turns import in_turn
@@ -265,7 +266,9 @@ class _Functions(Pass):
         elif address in self._modules:
             address += "_op"  # a module of this name is another thing
         layout: Any = "attention" if of_attention else functions.LAYOUTS.get(name, "inherit")
-        self._trace.enter(Subject(address, name, "operation", layout), [args, kwargs])
+        kind, activation = kind_of_function(name, args, kwargs)
+        subject = Subject(address, name, "operation", layout, kind=kind, activation=activation)
+        self._trace.enter(subject, [args, kwargs])
         try:
             result = func(*args, **kwargs)
         except BaseException:

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from layerscope.backends.torch import exported
+from layerscope.backends.torch.kinds import kind_of
 from layerscope.backends.torch.quantized import is_bookkeeping, packed_weights
 from layerscope.backends.trace import Subject
 from layerscope.core.axes import Layout
-from layerscope.core.network import InputSpec, Layer, Network, Parameter, Shape
+from layerscope.core.network import InputSpec, Network, Parameter, Shape
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _SPATIAL = re.compile(r"(Conv|ConvTranspose|Pool|Norm|Pad|Upsample|Dropout|Unpool)\D*([123])d$")
@@ -72,6 +73,7 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
     seen: set[int] = set()
     known = {}
     for module, address in [(model, "output"), *((m, a) for a, m in addresses(model).values())]:
+        kind, activation = kind_of(module)
         known[module] = Subject(
             address,
             exported.type_name(module),
@@ -81,6 +83,8 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
             parameters=tuple(_own_parameters(module, "" if module is model else address, seen)),
             # Of a module without layers, somebody's own activation or norm, its name says more.
             listed=False if any(True for _ in module.children()) else "operations",
+            kind=kind,
+            activation=activation,
         )
     return known
 
@@ -103,10 +107,7 @@ def describe(model: nn.Module, framework: str) -> Network:
         computes = is_leaf and not within_attention and (module is not model or is_library(model))
         computes = computes and not _is_list(module)
         if computes or subject.parameters:
-            row = Layer(
-                address, subject.type, settings=subject.settings, parameters=subject.parameters
-            )
-            rows.append(row)
+            rows.append(subject.row(address, parameters=subject.parameters))
     notes: tuple[str, ...] = ()
     if rows:
         notes = (

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from layerscope.core.layer_kinds import KINDS
+from layerscope.core.network import Network, from_json
+from layerscope.core.type_names import by_type_name
 from layerscope.recordings.store.plain_json import (
     Anything,
     Each,
@@ -42,6 +45,8 @@ _LAYER = Exactly(
         "settings": Each(Anything),
         "parameters": [_PARAMETER],
         "inputs": [str],
+        "kind": Optional(str),  # of layers recorded before they said it, neither is there
+        "activation": Optional(str),
     }
 )
 _ORIGIN = Exactly({"path": str, "format": str, "written_by": str, "repairs": [str]})
@@ -89,6 +94,29 @@ def check_attributes(attributes: Any) -> None:
     expect(attributes, _ATTRIBUTES, "attrs")
     if attributes.get("network") is not None:
         _check_network(attributes["network"])
+
+
+def network_of(attributes: Mapping[str, Any]) -> Network | None:
+    """Return the network that a recording keeps, where it keeps one.
+
+    Layers recorded before they said their kind say what their types' names tell.
+    """
+    described = attributes.get("network")
+    if described is None:
+        return None
+    layers = [{**layer, **_kind_of(layer)} for layer in described["layers"]]
+    return from_json({**described, "layers": layers})
+
+
+def _kind_of(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kind and the activation of a layer; a kind not known here is ``other``."""
+    kind = layer.get("kind")
+    if kind is not None:
+        return {"kind": kind if kind in KINDS else "other"}
+    if layer["role"] == "input":
+        return {"kind": "input"}
+    kind, activation = by_type_name(layer["type"], layer["settings"])
+    return {"kind": kind, "activation": activation}
 
 
 def check_group_attributes(attributes: Any, where: str) -> None:

@@ -5,25 +5,18 @@ A box's last layer is the only one whose value leaves it, so nothing of the topo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from layerscope.core.layer_kinds import Kind
 from layerscope.core.network import PART, Layer, Network, Shape
 
-#: Types that join the box of the layer before them, in lower case, without dimensions.
-_AFTER = frozenset({
-    "activation", "relu", "leakyrelu", "prelu", "elu", "gelu", "selu", "silu", "celu", "swish",
-    "mish", "relu6", "hardswish", "hardsigmoid", "hardtanh", "hardsilu", "sigmoid", "tanh",
-    "softmax", "softplus", "softsign", "logsoftmax", "dropout", "spatialdropout",
-    "alphadropout", "gaussiandropout", "gaussiannoise", "activityregularization", "clip",
-})  # fmt: skip
-#: Types that do so where that layer holds a kernel.
-_AFTER_KERNEL = frozenset({
-    "batchnormalization", "batchnorm", "instancenorm", "groupnormalization", "groupnorm",
-})  # fmt: skip
-#: Types that join the box of the layer after them.
-_BEFORE = frozenset({"zeropadding", "reflectionpad", "constantpad", "replicationpad", "zeropad"})
+#: Kinds that join the box of the layer before them.
+_AFTER: frozenset[Kind] = frozenset({"activation", "dropout"})
+#: Kinds that do so where that layer holds a kernel.
+_AFTER_KERNEL: frozenset[Kind] = frozenset({"batch_norm", "group_norm"})
+#: Kinds that join the box of the layer after them.
+_BEFORE: frozenset[Kind] = frozenset({"pad"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class Box:
     def main(self) -> Layer:
         """The layer that the box is about: the one that has the most parameters."""
         beside = _AFTER | _AFTER_KERNEL | _BEFORE
-        rank = lambda layer: (layer.weights + layer.biases, _kind(layer) not in beside)  # noqa: E731
+        rank = lambda layer: (layer.weights + layer.biases, layer.kind not in beside)  # noqa: E731
         return max(self.layers, key=rank)
 
     @property
@@ -81,7 +74,9 @@ def _with_inputs(network: Network, inputs: Mapping[str, Shape]) -> dict[str, Lay
     layers = {layer.address: layer for layer in network}
     named = [*inputs, *(source for layer in network for source in layer.inputs)]
     missing = [name for name in dict.fromkeys(named) if name not in layers]
-    received = {name: Layer(name, "Input", "input", inputs.get(name)) for name in missing}
+    received = {
+        name: Layer(name, "Input", "input", inputs.get(name), kind="input") for name in missing
+    }
     return received | layers
 
 
@@ -113,8 +108,8 @@ def _joins(
     if box is None or not alone or before.role == "input" or members[box][-1] is not before:
         return layer.address
     holds_kernel = any(len(p.shape) > 1 for own in members[box] for p in own.parameters)
-    normalises = _kind(layer) in _AFTER_KERNEL and holds_kernel
-    fits = _kind(layer) in _AFTER or normalises or _kind(before) in _BEFORE
+    normalises = layer.kind in _AFTER_KERNEL and holds_kernel
+    fits = layer.kind in _AFTER or normalises or before.kind in _BEFORE
     return box if fits and container(before.address) == container(layer.address) else layer.address
 
 
@@ -122,7 +117,3 @@ def container(address: str) -> str:
     """What an address is inside of: ``encoder/layer_0`` for ``encoder/layer_0/dense``."""
     cut = max(address.rfind("/"), address.rfind("."))
     return address[:cut] if cut > 0 else ""
-
-
-def _kind(layer: Layer) -> str:
-    return re.sub(r"[_\d]+d?$|_|\dd$", "", layer.type.lower())

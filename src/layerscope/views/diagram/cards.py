@@ -11,7 +11,7 @@ from layerscope.core.table import setting_text, shape_text
 from layerscope.core.text import shown_name
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
-from layerscope.views.diagram.kinds import OTHER, kind_of
+from layerscope.views.diagram.kinds import OTHER, colour_of
 from layerscope.views.render.text import length
 
 NAME, SMALL = 11, 10  #: sizes of text, in pixels
@@ -79,7 +79,7 @@ def card(
         left = _BAR + (width - _BAR - thumbnail[0]) / 2
         place = (round(left), round(height + 2), *thumbnail)
         height = place[1] + thumbnail[1] + _LINE + 4  # its caption stands below it
-    kind = OTHER if isinstance(item, Block) else kind_of(item.main)
+    kind = OTHER if isinstance(item, Block) else colour_of(item.main)
     return Card(width, height, tuple(texts), kind, _about(item), place)
 
 
@@ -157,7 +157,7 @@ def type_text(layer: Layer) -> str:
         words.append("/" + setting_text(_one(settings["stride"])))
     activation = settings.get("activation")
     if activation not in (None, "linear", ""):
-        if layer.type == "Activation":
+        if layer.kind == "activation":
             return short(str(activation))
         words.append(str(activation))
     return short(" ".join(words))

@@ -1,28 +1,26 @@
-"""What kind of layer a box is, and its colours."""
+"""The colours of boxes, by the kind of the layer that a box is about."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from layerscope.core.errors import ViewError
+from layerscope.core.layer_kinds import CONVOLUTIONS, MERGES, NORMS, Kind
 from layerscope.core.network import Layer
 
-#: The first pattern that the type matches, in lower case, tells the kind.
-_KINDS = (
-    ("input", r"^input"),
-    ("recurrent", r"lstm|gru|rnn|bidirectional"),
-    ("attention", r"attention|transformer"),
-    ("conv", r"conv"),
-    ("pool", r"pool"),
-    ("dense", r"dense|linear|gemm|matmul|einsum|addmm|embedding|bilinear"),
-    ("merge", r"^(add|sub|subtract|mul|multiply|concat|concatenate|cat|average|maximum|minimum|"
-              r"dot|sum|stack|iadd|imul|div|divide|truediv)_?$"),
-    ("norm", r"norm|rescaling"),
-    ("shape", r"flatten|reshape|permute|transpose|padding|pad|crop|upsampl|repeat|squeeze|slice|"
-              r"getitem|view|split|chunk|unbind|expand|resize|gather|pixelshuffle|cast"),
-)  # fmt: skip
 OTHER = "other"
+#: What colour a kind of layer has; those that are not here are like any other.
+_COLOURS: dict[Kind, str] = {
+    "input": "input",
+    "recurrent": "recurrent",
+    "attention": "attention",
+    **dict.fromkeys(CONVOLUTIONS, "conv"),
+    "pool": "pool",
+    **dict.fromkeys(("dense", "matmul", "embedding"), "dense"),
+    **dict.fromkeys(MERGES, "merge"),
+    **dict.fromkeys((*NORMS, "rescale", "standardize"), "norm"),
+    **dict.fromkeys(("reshape", "rearrange", "pad", "crop", "resize", "quantize"), "shape"),
+}
 
 #: Of each kind, on each ground: the fill, and the bar at its side.
 _FILLS = {
@@ -63,16 +61,13 @@ _INKS = {
 }  # fmt: skip
 
 
-def kind_of(layer: Layer) -> str:
-    """``conv``, ``dense``, ``merge`` … by the layer's type."""
-    if layer.role == "input":
-        return "input"
-    name = re.sub(r"_", "", layer.type.lower())
-    return next((kind for kind, pattern in _KINDS if re.search(pattern, name)), OTHER)
+def colour_of(layer: Layer) -> str:
+    """Return which colour a layer has: ``conv``, ``dense``, ``merge`` …"""
+    return "input" if layer.role == "input" else _COLOURS.get(layer.kind, OTHER)
 
 
 def colours(ground: str) -> dict[str, Any]:
-    """The colours of a ground: of each kind, of ink, paper, lines and frames.
+    """Return the colours of a ground: of each kind, of ink, paper, lines and frames.
 
     Raises
     ------

@@ -185,6 +185,6 @@ def signature(item: Item, graph: Graph) -> Hashable:
 def _of_layer(layer: Layer) -> Hashable:
     holds_kernel = any(len(p.shape) > 1 for p in layer.parameters)
     # How much is dropped in training often grows from block to block; nothing else differs.
-    told = {} if "drop" in layer.type.lower() else layer.settings
-    settings = tuple(sorted((name, setting_text(v)) for name, v in told.items()))
+    compared = {} if layer.kind == "dropout" else layer.settings
+    settings = tuple(sorted((name, setting_text(v)) for name, v in compared.items()))
     return layer.type, layer.role, settings, layer.shape if holds_kernel else None

@@ -17,7 +17,7 @@ from layerscope.core.table import shape_text
 from layerscope.views.diagram.boxes import Graph
 from layerscope.views.diagram.cards import NAME, SMALL, Text, short, type_text
 from layerscope.views.diagram.header import MARGIN, below, header_of, heading
-from layerscope.views.diagram.kinds import colours, kind_of
+from layerscope.views.diagram.kinds import colour_of, colours
 from layerscope.views.diagram.order import Order
 from layerscope.views.diagram.paths import Point
 from layerscope.views.render.panel import Panel
@@ -92,7 +92,7 @@ def volumes(
         left = x + (room - size[0] - size[2]) / 2
         if last:
             lines.append(_arrow(volume, last + 4, left - 3, middle))
-        polygons += _cuboid((left, middle - size[1] / 2), size, look[kind_of(volume.about)])
+        polygons += _cuboid((left, middle - size[1] / 2), size, look[colour_of(volume.about)])
         top = middle + _TALL / 2 + 20
         texts += [
             label._replace(x=x + room / 2, y=top + i * _LINE) for i, label in enumerate(labels)

@@ -14,8 +14,8 @@ from layerscope.core.addresses import Place
 from layerscope.core.attention import is_attention, masked
 from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import AddressError, ViewError
-from layerscope.core.layer_kinds import rectified
 from layerscope.core.maps import stacked
+from layerscope.core.silence import rectified
 from layerscope.core.table import a_kind
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import layerscope as ls
+from cases.networks import layer
 from layerscope.backends.base import Tap
 from layerscope.core.network import Layer, Network, Parameter
 from layerscope.instruments.features.ascent.task import task_of
@@ -94,9 +95,9 @@ class TestOnScikitLearn:
         assert "dead — its bias of -30 outweighs the" in note(model, "hidden_0:1")
 
 
-def layer(address: str, kind: str, *inputs: str, weighted: bool = False, **settings: Any) -> Layer:
+def row(address: str, kind: str, *inputs: str, weighted: bool = False, **settings: Any) -> Layer:
     kernel = Parameter(f"{address}/kernel", (3, 3, 4, 4), "float32", True, False, 576)
-    return Layer(
+    return layer(
         address, kind, shape=(None, 8, 8, 4), axes=("sample", "y", "x", "channel"),
         settings=settings, parameters=(kernel,) if weighted else (), inputs=inputs,
     )  # fmt: skip
@@ -109,10 +110,10 @@ def network(*layers: Layer) -> Network:
 class TestTheWayBack:
     def test_ends_at_the_weights(self) -> None:
         small = network(
-            layer("conv", "Conv2D", "input", weighted=True),
-            layer("norm", "BatchNormalization", "conv"),
-            layer("relu", "ReLU", "norm"),
-            layer("pool", "MaxPooling2D", "relu"),
+            row("conv", "Conv2D", "input", weighted=True),
+            row("norm", "BatchNormalization", "conv"),
+            row("relu", "ReLU", "norm"),
+            row("pool", "MaxPooling2D", "relu"),
         )
 
         path = unit_path(small, Tap("pool"))
@@ -125,9 +126,9 @@ class TestTheWayBack:
 
     def test_ends_where_channels_are_mixed(self) -> None:
         small = network(
-            layer("one", "Conv2D", "input", weighted=True),
-            layer("both", "Add", "one", "one"),
-            layer("relu", "Activation", "both", activation="relu"),
+            row("one", "Conv2D", "input", weighted=True),
+            row("both", "Add", "one", "one"),
+            row("relu", "Activation", "both", activation="relu"),
         )
 
         path = unit_path(small, Tap("relu"))
@@ -147,16 +148,16 @@ class TestTheWayBack:
     ) -> None:
         settings = {} if before is None else {"activation": before}
         small = network(
-            layer("one", "Conv2D", "input", weighted=True, **settings),
-            layer("pool", "MaxPooling2D", "one"),
-            layer("two", "Conv2D", "pool", weighted=True, activation="relu"),
+            row("one", "Conv2D", "input", weighted=True, **settings),
+            row("pool", "MaxPooling2D", "one"),
+            row("two", "Conv2D", "pool", weighted=True, activation="relu"),
         )
 
         assert unit_path(small, Tap("two")).limits(small, (-1, 1)) == limits
         assert unit_path(small, Tap("one")).limits(small, (0.5, 2)) == (0, 2)
 
     def test_the_activation_is_not_on_it_where_what_comes_before_is_read(self) -> None:
-        small = network(layer("one", "Conv2D", "input", weighted=True, activation="relu"))
+        small = network(row("one", "Conv2D", "input", weighted=True, activation="relu"))
 
         assert unit_path(small, Tap("one", before_activation=True)).gates == ()
         assert len(unit_path(small, Tap("one")).gates) == 1
@@ -165,12 +166,12 @@ class TestTheWayBack:
         self,
     ) -> None:
         small = network(
-            layer("conv", "Conv2D", "input", weighted=True),
-            layer("relu", "ReLU", "conv"),
-            layer("pool", "MaxPooling2D", "relu"),
-            layer("norm", "BatchNormalization", "pool"),
-            layer("own", "Conv2D", "norm", weighted=True, activation="relu"),
-            layer("tanh", "Conv2D", "own", weighted=True, activation="tanh"),
+            row("conv", "Conv2D", "input", weighted=True),
+            row("relu", "ReLU", "conv"),
+            row("pool", "MaxPooling2D", "relu"),
+            row("norm", "BatchNormalization", "pool"),
+            row("own", "Conv2D", "norm", weighted=True, activation="relu"),
+            row("tanh", "Conv2D", "own", weighted=True, activation="tanh"),
         )
 
         assert before_relu(small, Tap("relu")) == before_relu(small, Tap("pool")) == Tap("conv")
@@ -180,7 +181,7 @@ class TestTheWayBack:
 
     def test_what_leads_to_a_layer_is_what_it_depends_on(self) -> None:
         small = network(
-            layer("a", "Conv2D", "input"), layer("b", "Conv2D", "input"), layer("c", "ReLU", "a")
+            row("a", "Conv2D", "input"), row("b", "Conv2D", "input"), row("c", "ReLU", "a")
         )
 
         assert ancestors(small, ["c"]) == ["a", "c"]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Tap
+from layerscope.core.axes import UNIT_AXES
 from layerscope.instruments.features.ascent.outcome import Outcome
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.diagnosis.activation_extremes import Looked, look
@@ -211,8 +212,9 @@ class _Finding:
             return (
                 f"its own {gate.activation}" if own else f"the {gate.activation} of {gate.layer!r}"
             )
-        named = {"relu": "ReLU"}.get(gate.activation, gate.activation)
-        return f"the {named} {gate.layer!r}"
+        if gate.activation == "relu":
+            return f"the ReLU {gate.layer!r}"
+        return f"the {gate.activation} {gate.layer!r}"
 
 
 def _head(silent: bool, reached: float, still: bool) -> str:
@@ -242,14 +244,19 @@ def _first_silent(looked: Looked, layers: Sequence[str], until: Sequence[str]) -
 
 
 def _weights(task: Task, path: UnitPath) -> tuple[Array | None, Array | None]:
-    """The kernel and the bias of the layer that a path ends at, units last; None for none."""
+    """Return the kernel and the bias of the layer that a path ends at, units last; None for none.
+
+    None also where the weights are laid out otherwise, as somebody's own layer may have them.
+    """
     if path.owner is None:
         return None, None
     arrays = task.backend.weights()
     parameters = task.network[path.owner].parameters
-    kernel = next(arrays[p.key] for p in parameters if not p.bias)
+    kernel = next(arrays[p.key] for p in parameters if not p.bias).presented()
+    if "input" not in kernel.axes or kernel.axes[-1] not in UNIT_AXES:
+        return None, None
     bias = next((arrays[p.key].values for p in parameters if p.bias), None)
-    return kernel.presented().values, bias
+    return kernel.values, bias
 
 
 def _too_small(task: Task, looked: Looked, silent: str) -> str:

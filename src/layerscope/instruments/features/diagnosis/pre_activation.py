@@ -16,7 +16,7 @@ import numpy.typing as npt
 from layerscope.backends.base import Tap
 from layerscope.instruments.features.ascent.outcome import Outcome
 from layerscope.instruments.features.ascent.task import Task
-from layerscope.instruments.features.diagnosis.unit_path import activation_of, before_relu
+from layerscope.instruments.features.diagnosis.unit_path import before_relu
 from layerscope.instruments.features.image.starts import start_images
 from layerscope.instruments.features.objective.penalties import Penalty
 from layerscope.instruments.features.objective.program import Scorer
@@ -118,7 +118,7 @@ def softmax_of(task: Task) -> str | None:
     taps = task.program.scorer.taps
     if len(looking) != 1 or not isinstance(looking[0], Whole) or looking[0].squared:
         return None
-    softmax = [activation_of(task.network[tap.layer]) == "softmax" for tap in taps]
+    softmax = [task.network[tap.layer].activation == "softmax" for tap in taps]
     if not all(softmax) or any(tap.before_activation for tap in taps):
         return None
     return taps[0].layer

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,32 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Tap
+from layerscope.core.layer_kinds import WITHIN_CHANNELS, WITHIN_RANGE, Kind
 from layerscope.core.network import Layer, Network
 
 #: Where an activation function is flat.
 FLAT_BELOW_0 = frozenset({"relu", "relu6"})
-FLAT_AT_BOTH_ENDS = frozenset({"sigmoid", "tanh", "softmax", "logistic", "hard_sigmoid"})
-
-#: Layers and operations that are an activation function, in Keras and in PyTorch.
-_ACTIVATIONS = {
-    "ReLU": "relu", "relu": "relu", "relu_": "relu", "ReLU6": "relu6", "relu6": "relu6",
-    "Sigmoid": "sigmoid", "sigmoid": "sigmoid", "Tanh": "tanh", "tanh": "tanh",
-    "Softmax": "softmax", "softmax": "softmax",
-}  # fmt: skip
+FLAT_AT_BOTH_ENDS = frozenset({"sigmoid", "tanh", "softmax", "hard_sigmoid"})
 #: What values go into the next layer with, whatever they were.
 _LIMITS = {
-    "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "sigmoid": (0.0, 1.0), "logistic": (0.0, 1.0),
-    "softmax": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0),
+    "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0),
 }  # fmt: skip
-#: Layers whose channel is that of their input, and in whose range it stays, 0 included.
-_WITHIN = re.compile(
-    r"((Global|Adaptive)?(Max|Average|Avg)Pool(ing)?[123]?[dD]?|(Spatial|Feature|Alpha)?Dropout.*"
-    r"|ZeroPadding.*|Cropping.*|Identity|UpSampling.*)"
-)
-_CHANNELWISE = re.compile(r"(BatchNorm(alization|[123]d)?)")
-#: Layers that rearrange values, so that what was a channel is none any more.
-_REARRANGING = frozenset({"Flatten", "Reshape", "Permute", "flatten", "reshape", "view"})
-_WEIGHTED = re.compile(r"Conv[123]?[dD]|Dense|Linear")
+#: Layers that keep each channel a channel.
+_CHANNELWISE: frozenset[Kind] = WITHIN_CHANNELS | {"activation", "batch_norm"}
+#: Layers that have weights of its own for each unit.
+_WEIGHTED: frozenset[Kind] = frozenset({"conv", "dense"})
 
 
 @dataclass(frozen=True)
@@ -82,8 +70,8 @@ def unit_path(network: Network, tap: Tap) -> UnitPath | None:
     row = network[tap.layer]
     fused = not tap.before_activation
     while True:
-        activation = activation_of(row)
-        weighted = _WEIGHTED.fullmatch(row.type) and any(not p.bias for p in row.parameters)
+        activation = row.activation
+        weighted = row.kind in _WEIGHTED and any(not p.bias for p in row.parameters)
         if activation and fused and weighted:
             before = Tap(row.address, before_activation=True)
             gates.append(Gate(row.address, activation, before, Tap(row.address), True))
@@ -91,7 +79,7 @@ def unit_path(network: Network, tap: Tap) -> UnitPath | None:
         if weighted:
             return UnitPath(tap.layer, tuple(gates), row.address, row.inputs)
         source = _source(network, row)
-        if source is None or not _keeps_channels(row):
+        if source is None or row.kind not in _CHANNELWISE:
             return UnitPath(tap.layer, tuple(gates), None)
         if activation:
             after = Tap(row.address)
@@ -109,7 +97,7 @@ def before_relu(network: Network, tap: Tap) -> Tap | None:
     row = network[tap.layer]
     while gate is not None and row.address != gate.layer:
         source = _source(network, row)
-        if source is None or not (activation_of(row) or _WITHIN.fullmatch(row.type)):
+        if source is None or not (row.activation or row.kind in WITHIN_CHANNELS):
             return None
         row = source
     return None if gate is None else gate.before
@@ -138,28 +126,13 @@ def _limits(
     unknown = -np.inf, np.inf
     while address in network and network[address].role != "input":
         row = network[address]
-        activation = activation_of(row)
+        activation = row.activation
         if activation:
             return _LIMITS.get(activation, unknown)
-        within = _WITHIN.fullmatch(row.type) or row.type in _REARRANGING
-        if not within or len(row.inputs) != 1:
+        if row.kind not in WITHIN_CHANNELS | WITHIN_RANGE or len(row.inputs) != 1:
             return unknown
         address = row.inputs[0]
     return input_range
-
-
-def activation_of(row: Layer) -> str | None:
-    """The name of the activation function that a layer has or is."""
-    named = row.settings.get("activation")
-    return named if isinstance(named, str) else _ACTIVATIONS.get(row.type)
-
-
-def _keeps_channels(row: Layer) -> bool:
-    return (
-        row.type == "Activation"
-        or row.type in _ACTIVATIONS
-        or bool(_WITHIN.fullmatch(row.type) or _CHANNELWISE.fullmatch(row.type))
-    )
 
 
 def _source(network: Network, row: Layer) -> Layer | None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from layerscope.backends.base import Backend
 from layerscope.core.errors import InputError, ModelError
+from layerscope.core.layer_kinds import Kind
 from layerscope.core.network import InputSpec, Layer, Network
 from layerscope.core.table import shape_text
 from layerscope.instruments.features.image.recipes import Recipe
@@ -23,6 +24,8 @@ _SIDE = 224  #: of an image for a network that takes any size
 _PIXELS_BECOME = 255 / 20
 #: And at least, where the layer may do anything, such as to clip.
 _APART = 0.5
+
+_OF_MAPS: frozenset[Kind] = frozenset({"conv", "conv_transpose"})
 
 
 @dataclass(frozen=True)
@@ -147,13 +150,13 @@ def takes_pixels(
     the network is known to take images.
     """
     for layer in leading(network):
-        if layer.type != "Rescaling" and not (images and layer.inputs):
+        if layer.kind != "rescale" and not (images and layer.inputs):
             return None  # something else than pixels, or in an order that is not known
         black, white = scaled(layer.address, 0.0), scaled(layer.address, 255.0)
         apart = float(np.abs(white - black).max())
         if apart > _PIXELS_BECOME:  # one that takes 0 to 1 makes hundreds of it
             continue
-        if layer.type == "Rescaling":
+        if layer.kind == "rescale":
             return layer
         middle = float(np.abs(scaled(layer.address, 127.5) - (black + white) / 2).max())
         if apart >= _APART and middle <= apart / 1000:
@@ -199,7 +202,7 @@ def _takes_indices(spec: InputSpec, network: Network) -> bool:
     # Keras' inputs are floats unless it is said otherwise, also those of an Embedding.
     layers = {row.address for row in network if row.role != "input"}
     return any(
-        row.type == "Embedding" and row.inputs and not layers & set(row.inputs) for row in network
+        row.kind == "embedding" and row.inputs and not layers & set(row.inputs) for row in network
     )
 
 
@@ -212,12 +215,18 @@ def _is_channels_first(spec: InputSpec, rank: int) -> bool:
 
 def check_batch_axis(example: Array, network: Network) -> None:
     """Raise InputError where an example of an input of unknown shape is plainly no batch."""
-    of_images = any(row.type.lower().startswith("conv2d") for row in network)
+    of_images = any(row.kind in _OF_MAPS and _rank(row) == 2 for row in network)
     if example.ndim < 2 or (of_images and example.ndim == 3):
         raise InputError(
             f"The model does not say what it takes, and the array has shape {example.shape}: pass "
             "samples= or start= with the batch axis, array[None]."
         )
+
+
+def _rank(convolution: Layer) -> int:
+    """Return over how many axes a convolution's kernel goes; 0 where that is not known."""
+    kernel = convolution.settings.get("kernel")
+    return len(kernel) if isinstance(kernel, tuple) else 0
 
 
 def _model_shape(
@@ -257,7 +266,7 @@ def _sequence(
     spec: InputSpec, shape: tuple[int | None, ...], network: Network, limits: tuple[float, float]
 ) -> Canvas:
     """A sequence of vectors in the space of the embedding, in place of indices."""
-    tables = [row for row in network if row.type == "Embedding"]
+    tables = [row for row in network if row.kind == "embedding"]
     table, width = next(((row, n) for row in tables if (n := _width(row))), (None, None))
     if table is None or width is None:
         raise ModelError(

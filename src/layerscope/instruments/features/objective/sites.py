@@ -12,14 +12,8 @@ from layerscope.core.axes import UNIT_AXES, presented
 from layerscope.core.errors import AddressError, InputError
 from layerscope.core.network import Layer, Network
 
-#: Activations that make scores of classes into probabilities, by the names frameworks give them.
-_SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid", "logistic"})
-#: Those whose values are logarithms of probabilities, as activations and as layers.
-_LOGARITHMS = frozenset({"log_softmax", "LogSoftmax"})
-#: Layers that do so, and nothing else; their input is the logit.
-_SOFTMAX_LAYERS = frozenset(
-    {"Softmax", "LogSoftmax", "Sigmoid", "softmax", "log_softmax", "sigmoid"}
-)
+#: Functions that make scores of classes into probabilities.
+_SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid"})
 
 #: What makes probabilities of what a layer returns.
 Squash = Literal["softmax", "sigmoid", "exp"]
@@ -123,16 +117,15 @@ class Sites:
         """
         row = self._row(address)
         site = self._site(row, before=False)
-        squashed = row.settings.get("activation") in _SQUASHING
         if how == "probability":
             return replace(site, squash=_to_probabilities(row, site))
         if how == "auto" and not self._is_output(row, site):
             return site
-        if squashed:
+        if row.activation not in _SQUASHING:
+            return site
+        if "activation" in row.settings:  # what it gets can be read there
             return self._site(row, before=True)
-        if row.type in _SOFTMAX_LAYERS and len(row.inputs) == 1:
-            return self.read(row.inputs[0], "logit")
-        return site
+        return self.read(row.inputs[0], "logit") if len(row.inputs) == 1 else site
 
     def _is_output(self, row: Layer, site: Site) -> bool:
         """Whether its units are classes: a vector that nothing, or a softmax alone, comes after."""
@@ -161,10 +154,9 @@ class Sites:
 
 def _to_probabilities(row: Layer, site: Site) -> Squash | None:
     """What makes the values of a layer probabilities; None where they are."""
-    activation = row.settings.get("activation")
-    if activation in _LOGARITHMS or row.type in _LOGARITHMS:
+    if row.activation == "log_softmax":
         return "exp"
-    if activation in _SQUASHING or row.type in _SOFTMAX_LAYERS:
+    if row.activation in _SQUASHING:
         return None
     # A softmax of one number is 1: one logit is that of the second of two classes.
     return "sigmoid" if site.units == 1 else "softmax"

@@ -1,0 +1,78 @@
+"""What the name of a layer's type tells of it, where nobody says what it is.
+
+So are recordings read that were made before layers said their kind, and so a backend reads classes
+of somebody's own, which are derived from none that it knows. The only place outside the backends
+where names of frameworks' types may stand; nobody else may ask it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from layerscope.core.layer_kinds import (
+    GATED,
+    MATHEMATICS,
+    Kind,
+    activation_name,
+    known_activation,
+)
+
+#: The first pattern that the letters of a name match, in lower case, tells the kind.
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("input", r"^input(layer)?$"),
+    ("recurrent", r"lstm|gru|rnn|bidirectional"),
+    ("attention", r"attention|transformer"),
+    ("depthwise_conv", r"depthwiseconv"),
+    ("separable_conv", r"separableconv"),
+    ("conv_transpose", r"conv.*transpose|transpose.*conv|deconv"),
+    ("conv", r"conv"),
+    ("pool", r"pool"),
+    ("quantize", r"quantize|quantstub|(?<!broad)cast"),
+    ("resize", r"upsampl|resiz|interpolate"),
+    ("embedding", r"embedding"),
+    ("matmul", r"einsum|matmul|bilinear|^(b|add|badd)?b?mm$|tensordot"),
+    ("dense", r"dense|linear|gemm"),
+    ("concat", r"^(concat|concatenate|cat|[hvd]?stack)$"),
+    ("add", r"^i?add$"),
+    ("merge", r"^(sub|subtract|i?mul|multiply|average|maximum|minimum|dot|sum|div|divide|"
+              r"true_?div(ide)?)$"),
+    ("batch_norm", r"batchnorm"),
+    ("group_norm", r"groupnorm|instancenorm"),
+    ("rescale", r"^rescaling$"),
+    ("standardize", r"^normalization$|^normalize$|scaler$"),
+    ("norm", r"norm"),
+    ("dropout", r"dropout|droppath|stochasticdepth|noise|activityregularization"),
+    ("rearrange", r"^permute|^transpose|repeat|slice|getitem|split|chunk|unbind|^expand$|gather|"
+                  r"shuffle|unstack|broadcast|^tile$|swapaxes|moveaxis|^roll$|^flip"),
+    ("reshape", r"flatten|reshape|squeeze|view|expanddims|^ravel$"),
+    ("pad", r"pad"),
+    ("crop", r"crop"),
+    ("reduce", r"^reduce(mean|max|min|sum)$|^(mean|a?max|a?min)$"),
+    ("identity", r"^identity$"),
+    ("encode", r"onehot|categor|hash|lookup|vectoriz|discreti"),
+)  # fmt: skip
+
+
+def by_type_name(name: str, settings: Mapping[str, Any] | None = None) -> tuple[Kind, str | None]:
+    """Return the kind of a layer and the function that it applies, as its type's name tells."""
+    letters = re.sub(r"[^a-z0-9]", "", name.lower())
+    stated = (settings or {}).get("activation")
+    applied = activation_name(stated) if isinstance(stated, str) else None
+    if letters == "activation":
+        return "activation", applied
+    known = known_activation(letters.removesuffix("activation"))
+    if known is not None and known != "linear":
+        return _of_function(known), known
+    for kind, pattern in _KINDS:
+        if re.search(pattern, letters):
+            return kind, applied
+    return "other", applied
+
+
+def _of_function(name: str) -> Kind:
+    """Return the kind of a layer that is a function."""
+    if name in GATED:
+        return "other"
+    return "elementwise" if name in MATHEMATICS else "activation"
