@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from layerscope.core.errors import OutputError
-from layerscope.instruments.features.unit_files import Unit, UnitFiles
-from layerscope.interfaces.cli.output import output_folder
+from layerscope.core.files import OutputFolder
+from layerscope.instruments.features.unit_files import UnitFiles, UnitResult
 from layerscope.recordings.visualization import Grade
 
 SETTINGS = {"model": "abc", "layer": "conv", "steps": "3"}
@@ -22,7 +22,7 @@ def unit_of(number, variants=1):
     )
     axes = ("y", "x", "input") if variants == 1 else ("sample", "y", "x", "input")
     shape = (4, 5, 3) if variants == 1 else (variants, 4, 5, 3)
-    return Unit(
+    return UnitResult(
         rng.normal(size=shape).astype(np.float32),
         axes,
         rng.normal(size=(4, variants)),
@@ -33,7 +33,7 @@ def unit_of(number, variants=1):
 
 def files_in(folder, variants=1, **settings):
     shape = unit_of(0, variants).image.shape
-    return UnitFiles(output_folder(folder), {**SETTINGS, **settings}, 12, variants, shape)
+    return UnitFiles(OutputFolder(folder), {**SETTINGS, **settings}, 12, variants, shape)
 
 
 def assert_same(unit, other):
@@ -48,10 +48,10 @@ def test_what_is_written_is_read(tmp_path, variants):
     assert files.read() == {}
     for number in (11, 0):
         files.write(number, unit_of(number, variants))
-    assert sorted(path.name for path in files.output.path.iterdir()) == ["00.npz", "11.npz"]
-    found = files.read()
-    assert list(found) == [0, 11]
-    for number, unit in found.items():
+    assert sorted(path.name for path in files.folder.path.iterdir()) == ["00.npz", "11.npz"]
+    made = files.read()
+    assert list(made) == [0, 11]
+    for number, unit in made.items():
         assert_same(unit, unit_of(number, variants))
 
 
@@ -140,4 +140,4 @@ def test_other_settings_are_told_unless_they_may_be_replaced(tmp_path):
         other = files_in(tmp_path, **changes)
         with pytest.raises(OutputError, match=f"holds units that were made with {said}: name an"):
             other.read()
-        assert other.read(force=True) == {}
+        assert other.read(overwrite=True) == {}

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layerscope.interfaces.cli.unit_files import UnitFiles
 from PIL import Image
 
 import layerscope as ls
 from layerscope.backends.opening import load_model
+from layerscope.instruments.features import every_unit
 from layerscope.instruments.features import features as instrument
-from layerscope.instruments.features.image.recipes import Recipe, recipe
+from layerscope.instruments.features.image.recipes import Recipe, recipe, value_forms
+from layerscope.instruments.features.unit_files import UnitFiles
+from layerscope.instruments.features.unit_settings import samples_text
 from layerscope.interfaces.cli import command_parser
 from layerscope.interfaces.cli.features import groups_of
-from layerscope.interfaces.cli.recipes import Making, samples_text
+from layerscope.interfaces.cli.recipes import Making
 
 FEW = ("--steps", "3", "--recipe", "tutorial")
 
@@ -35,7 +37,7 @@ def pixels(path):
 
 def recipe_of(*argv):
     args = command_parser().parse_args(["features", "model.keras", "conv2d", *argv])
-    return Making.of(args).recipe
+    return Making.of(args).options.recipe
 
 
 class Calls:
@@ -55,7 +57,8 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch):
     counted = Calls(instrument.features)
-    monkeypatch.setattr(instrument, "features", counted)
+    for module in (instrument, every_unit):
+        monkeypatch.setattr(module, "features", counted)
     return counted
 
 
@@ -151,8 +154,21 @@ def test_options_are_the_values_of_the_recipe(argv, expected):
 def test_every_value_of_a_recipe_has_an_option_or_is_said_by_transforms():
     args = vars(command_parser().parse_args(["features", "model.keras", "conv2d"]))
     said_by_transforms = {"blur_falls", "pad_mode", "pad_until", "p"}
-    own = {"name", "meant_for", "given"}
-    assert {*Recipe.__dataclass_fields__} - own <= {*args} | said_by_transforms
+    of_the_recipe_itself = {"name", "meant_for", "given"}
+    values = {*Recipe.__dataclass_fields__} - of_the_recipe_itself
+    assert {*value_forms()} == values
+    assert {name for name, form in value_forms().items() if not form.alone} == said_by_transforms
+    assert values - said_by_transforms <= {*args}
+    assert all(args[name] is None for name in values & {*args})  # the recipe's own
+
+
+def test_the_options_are_described_as_the_values_of_the_recipe_are(capsys):
+    with pytest.raises(SystemExit):
+        command_parser().parse_args(["features", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, form in value_forms().items():
+        if form.alone:
+            assert form.help in text, name
 
 
 def test_addresses_are_grouped_by_layer():

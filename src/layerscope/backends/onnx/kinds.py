@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from layerscope.backends.onnx.nodes import Node
+from layerscope.backends.onnx.nodes import OnnxNode
 from layerscope.core.layer_kinds import Kind, activation_name
 from layerscope.core.type_names import by_type_name
 
@@ -25,7 +25,7 @@ _KINDS: Mapping[str, Kind] = {
 _FUNCTIONS = {"BiasGelu": "gelu", "FastGelu": "gelu", "Hardmax": "hardmax"}
 
 
-def kind_of(node: Node, *, has_weights: bool) -> tuple[Kind, str | None]:
+def kind_of(node: OnnxNode, *, has_weights: bool) -> tuple[Kind, str | None]:
     """Return what a node is, and the function that it applies, or None.
 
     A product is a dense layer where it ``has_weights`` of its own.

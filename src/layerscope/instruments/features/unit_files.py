@@ -17,15 +17,14 @@ from layerscope.inputs.array_files import load_members
 from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 Array = npt.NDArray[Any]
-Settings = dict[str, str]
 
 _ARRAYS = ("image", "history")
 _TEXTS = ("axes", "grades", "notes", "settings")  #: as JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """What was made for one unit."""
+class UnitResult:
+    """The images of one unit: how they came about, and what they reach."""
 
     image: Array  #: as the network receives it, without an axis for units
     axes: tuple[str, ...]
@@ -34,8 +33,8 @@ class Unit:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, made: FeatureVisualization, layer: str, position: int, variants: int) -> Unit:
-        """That of one unit of several, by its position among them."""
+    def of(cls, made: FeatureVisualization, layer: str, position: int, variants: int) -> UnitResult:
+        """Return that of one of several units, by its position among them."""
         array = made.named(layer)
         where = array.axes.index("channel")
         columns = slice(position * variants, (position + 1) * variants)
@@ -52,17 +51,17 @@ class Unit:
 class UnitFiles:
     """The files of one layer's units, ``012.npz`` and so on, which keep how they were made."""
 
-    output: OutputFolder
-    settings: Settings
+    folder: OutputFolder
+    settings: dict[str, str]
     count: int  #: units that the layer has
     variants: int  #: images of each unit
     shape: tuple[int, ...]  #: of what is kept as ``image``
 
     def path(self, unit: int) -> Path:
-        """The file of a unit."""
-        return self.output.path / f"{unit:0{len(str(self.count - 1))}d}.npz"
+        """Return the path of a unit's file."""
+        return self.folder.path / f"{unit:0{len(str(self.count - 1))}d}.npz"
 
-    def write(self, unit: int, made: Unit) -> None:
+    def write(self, unit: int, made: UnitResult) -> None:
         """Keep what was made for a unit; the file is there when it is whole."""
         arrays: dict[str, Any] = {"image": made.image, "history": made.history}
         texts = {
@@ -72,34 +71,34 @@ class UnitFiles:
             "settings": self.settings,
         }
         arrays |= {name: np.array(json.dumps(value)) for name, value in texts.items()}
-        self.output.write(self.path(unit).name, lambda path: np.savez(path, **arrays))
+        self.folder.write(self.path(unit).name, lambda path: np.savez(path, **arrays))
 
-    def read(self, *, force: bool = False) -> dict[int, Unit]:
-        """What was made already, by unit; a file that can't be read is as if it were not there.
+    def read(self, *, overwrite: bool = False) -> dict[int, UnitResult]:
+        """Return what was made already, by unit; a file that can't be read counts as none.
 
         Raises OutputError for units that were made in another way, unless they may be replaced.
         """
-        found = {}
+        made = {}
         for unit in range(self.count):
             try:
-                told = load_members(self.path(unit), [*_ARRAYS, *_TEXTS])
-                settings = _settings(_parsed(told["settings"]))
+                members = load_members(self.path(unit), [*_ARRAYS, *_TEXTS])
+                settings = _checked_settings(_parsed(members["settings"]))
                 if settings == self.settings:
-                    found[unit] = self._unit(told)
+                    made[unit] = self._result(members)
                     continue
             except InputError:
                 continue
-            if not force:
-                raise OutputError(self._another(settings))
-        return found
+            if not overwrite:
+                raise OutputError(self._made_otherwise(settings))
+        return made
 
-    def _unit(self, told: dict[str, Array]) -> Unit:
-        """What a file holds.
+    def _result(self, members: dict[str, Array]) -> UnitResult:
+        """Return what a file holds.
 
         Raises InputError where that is not what was made with these settings.
         """
-        image, history = told["image"], told["history"]
-        axes, grades, notes = (_parsed(told[name]) for name in ("axes", "grades", "notes"))
+        image, history = members["image"], members["history"]
+        axes, grades, notes = (_parsed(members[name]) for name in ("axes", "grades", "notes"))
         fits = (
             image.shape == self.shape
             and history.ndim == 2
@@ -114,47 +113,49 @@ class UnitFiles:
         )
         if not fits:
             raise InputError("The file holds something else than a unit.")
-        return Unit(image, tuple(axes), history, tuple(map(_grade, grades)), tuple(notes))
+        return UnitResult(image, tuple(axes), history, tuple(map(_grade, grades)), tuple(notes))
 
-    def _another(self, settings: Settings) -> str:
-        own = self.settings
-        differs = next(name for name in (*own, *settings) if own.get(name) != settings.get(name))
-        before, now = settings.get(differs, "none"), own.get(differs, "none")
-        said = "another model"
-        if differs != "model":
-            said = (
-                f"{differs} {before}, not {now}" if len(before + now) < 80 else f"other {differs}"
-            )
+    def _made_otherwise(self, settings: dict[str, str]) -> str:
+        """Return what to say of units that were made with other settings."""
+        ours = self.settings
+        names = (*ours, *settings)
+        differs = next(name for name in names if ours.get(name) != settings.get(name))
+        before, now = settings.get(differs, "none"), ours.get(differs, "none")
+        what = f"{differs} {before}, not {now}" if len(before + now) < 80 else f"other {differs}"
+        if differs == "model":
+            what = "another model"
+        folder = self.folder
         return (
-            f"The folder {str(self.output.path)!r} holds units that were made with {said}: name "
-            "another with --out, or pass --force to replace them."
+            f"The folder {str(folder.path)!r} holds units that were made with {what}: "
+            f"{folder.another}, or {folder.consent} to replace them."
         )
 
 
 def _parsed(text: Array) -> Any:
-    """What a text is as JSON; raises InputError where it is none."""
+    """Return what a text is as JSON; raise InputError where it is none."""
     try:
         return json.loads(str(text))
     except ValueError as error:
         raise InputError(f"The text is no JSON ({error}).") from error
 
 
-def _settings(told: Any) -> Settings:
-    """The settings that were read; raises InputError for anything else."""
-    if not isinstance(told, dict) or not _is_texts(list(told.values())):
+def _checked_settings(value: Any) -> dict[str, str]:
+    """Return settings that were read; raise InputError for anything else."""
+    if not isinstance(value, dict) or not _is_texts(list(value.values())):
         raise InputError("The file holds no settings.")
-    return told
+    return value
 
 
-def _grade(told: Any) -> Grade:
-    """The grade that was read; raises InputError for anything else."""
-    if isinstance(told, dict) and told.keys() == {each.name for each in dataclasses.fields(Grade)}:
-        grade = Grade(**told)
+def _grade(value: Any) -> Grade:
+    """Return a grade that was read; raise InputError for anything else."""
+    names = {each.name for each in dataclasses.fields(Grade)}
+    if isinstance(value, dict) and value.keys() == names:
+        grade = Grade(**value)
         numbers = (grade.reached, grade.start, 0.0 if grade.samples is None else grade.samples)
         if _is_texts([grade.address, grade.note]) and all(isinstance(n, float) for n in numbers):
             return grade
     raise InputError("The file holds no grades.")
 
 
-def _is_texts(told: Any) -> bool:
-    return isinstance(told, list) and all(isinstance(each, str) for each in told)
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

@@ -107,7 +107,7 @@ def _run(args: argparse.Namespace) -> None:
     groups = groups_of(addresses, [row.address for row in network], together=args.together)
     with in_one_sentence():
         for group in groups:
-            check_drawing(how.settled(model, group.objective), drawing)
+            check_drawing(how.options.task(model, group.objective), drawing)
     output = claim_folder(folder, force=args.force)
     make(model, groups, addresses, output, how, drawing, every=_every(args, how), film=film)
     say(f"Written to {output.path}/")
@@ -142,8 +142,9 @@ def _film_of(args: argparse.Namespace) -> Path | None:
 
 
 def _every(args: argparse.Namespace, how: Making) -> int | None:
+    recipe = how.options.recipe
     if args.every is None and args.film is not None:
-        return max(1, how.recipe.steps * how.recipe.octaves // _FRAMES)
+        return max(1, recipe.steps * recipe.octaves // _FRAMES)
     every: int | None = args.every
     return every
 
@@ -211,7 +212,7 @@ def make(
     count = len(addresses) + len(sheets)
     for number, group in enumerate(groups, 1):
         with in_one_sentence():
-            made = features(model, group.objective, every=every, **how.options())
+            made = features(model, group.objective, every=every, **how.options.arguments())
         # An image that is of no unit stands alone in what was made.
         names = {
             address if group.units else next(iter(made)): file_name(
