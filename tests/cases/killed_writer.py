@@ -26,11 +26,11 @@ import numpy as np
 import layerscope.recordings.store.reader
 import layerscope.recordings.store.writer  # noqa: F401  (imported before forking, for speed)
 from layerscope.core.errors import InputError
-from layerscope.recordings.store import Group, Reader, Schema, Variable, Writer, holds_run
+from layerscope.recordings.store import ArrayGroup, StoreReader, Schema, Variable, Writer, holds_run
 
 SCHEMA = Schema(
     (
-        Group(
+        ArrayGroup(
             "activations",
             "conv/..",
             {
@@ -38,14 +38,16 @@ SCHEMA = Schema(
                 "mean": Variable(("channel",), (16,), "float32"),
             },
         ),
-        Group("activations", "dense", {"values": Variable(("sample", "unit"), (2, 5), "float16")}),
-        Group(
+        ArrayGroup(
+            "activations", "dense", {"values": Variable(("sample", "unit"), (2, 5), "float16")}
+        ),
+        ArrayGroup(
             "activations",
             "scaled",
             {"values": Variable(("sample", "y", "x", "channel"), (2, 50, 50, 8), "uint8", True)},
         ),
-        Group("weights", "kernel", {"norm": Variable((), (), "float32")}),
-        Group("input", "x", {"values": Variable(("sample", "unit"), (2, 3), "float32")}),
+        ArrayGroup("weights", "kernel", {"norm": Variable((), (), "float32")}),
+        ArrayGroup("input", "x", {"values": Variable(("sample", "unit"), (2, 3), "float32")}),
     ),
     ("first", "second"),
 )
@@ -128,7 +130,7 @@ def die_at(count: int) -> None:
 def look(folder: Path, finished: int) -> dict[str, int]:
     """Check every step of what is there, with ``finished`` steps known to be."""
     try:
-        reader = Reader.open(folder)
+        reader = StoreReader.open(folder)
     except InputError:
         assert finished == 0, f"{finished} steps were finished, and there is no run"
         Writer.create(folder, SCHEMA, constants={"x": INPUT}).close()  # nothing is in the way

@@ -11,7 +11,7 @@ import xarray as xr
 
 from layerscope.core.network import Layer, Network, Parameter, to_json
 from layerscope.recordings.run import Run
-from layerscope.recordings.store.schema import Group, Schema, Variable
+from layerscope.recordings.store.schema import ArrayGroup, Schema, Variable
 
 MAPS = ("sample", "y", "x", "channel")
 STATISTICS = ("mean", "std", "min", "max", "zeros")
@@ -19,7 +19,7 @@ STATISTICS = ("mean", "std", "min", "max", "zeros")
 
 @dataclass
 class FakeReader:
-    """What a store's Reader answers, from arrays in memory; it remembers what was read."""
+    """What a StoreReader answers, from arrays in memory; it remembers what was read."""
 
     schema: Schema
     arrays: Mapping[tuple[str, str, str], np.ndarray]
@@ -75,7 +75,7 @@ def run_of(
         for name, figures in statistics(values).items():
             variables[name] = Variable(("unit",), figures.shape[1:], str(figures.dtype))
             arrays["activations", address, name] = figures
-        groups.append(Group("activations", address, variables))
+        groups.append(ArrayGroup("activations", address, variables))
     for key, (dims, values) in (weights or {}).items():
         scalar = Variable((), (), "float64")
         variables = {"values": Variable(dims, values.shape[1:], str(values.dtype))}
@@ -85,10 +85,12 @@ def run_of(
         arrays["weights", key, "norm"] = np.linalg.norm(flat, axis=1)
         moved = np.linalg.norm(np.diff(flat, axis=0), axis=1)
         arrays["weights", key, "change"] = np.concatenate([[np.nan], moved])
-        groups.append(Group("weights", key, variables))
+        groups.append(ArrayGroup("weights", key, variables))
     if image is not None:
         dims = MAPS if image.ndim == 4 else ("sample", "unit")
-        groups.append(Group("input", "input", {"values": Variable(dims, image.shape, "float32")}))
+        groups.append(
+            ArrayGroup("input", "input", {"values": Variable(dims, image.shape, "float32")})
+        )
         arrays["input", "input", "values"] = image
     count = len(next(iter({**layers, **(weights or {})}.values()))[1])
     numbers = np.arange(count) if steps is None else np.array(steps)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.recordings.store import Group, Schema, Variable, Writer
+from layerscope.recordings.store import ArrayGroup, Schema, Variable, Writer
 
 ODD = "Block/../層 2" + "x" * 300
 SAMPLES = ("cat.png", "ünï/2.png", "")
@@ -14,7 +14,7 @@ MAPS = ("sample", "y", "x", "channel")
 
 SCHEMA = Schema(
     (
-        Group(
+        ArrayGroup(
             "activations",
             ODD,
             {
@@ -22,7 +22,7 @@ SCHEMA = Schema(
                 "mean": Variable(("channel",), (9,), "float32"),
             },
         ),
-        Group(
+        ArrayGroup(
             "activations",
             "dense",
             {
@@ -30,10 +30,16 @@ SCHEMA = Schema(
                 "mean": Variable(("unit",), (7,), "float32"),
             },
         ),
-        Group("activations", "Dense", {"values": Variable(("sample", "unit"), (3, 7), "int32")}),
-        Group("activations", "scaled", {"values": Variable(MAPS, (3, 30, 30, 8), "uint8", True)}),
-        Group("activations", "other samples", {"values": Variable(MAPS, (6, 4, 4, 2), "float32")}),
-        Group(
+        ArrayGroup(
+            "activations", "Dense", {"values": Variable(("sample", "unit"), (3, 7), "int32")}
+        ),
+        ArrayGroup(
+            "activations", "scaled", {"values": Variable(MAPS, (3, 30, 30, 8), "uint8", True)}
+        ),
+        ArrayGroup(
+            "activations", "other samples", {"values": Variable(MAPS, (6, 4, 4, 2), "float32")}
+        ),
+        ArrayGroup(
             "weights",
             "kernel",
             {
@@ -41,7 +47,7 @@ SCHEMA = Schema(
                 "norm": Variable((), (), "float32"),
             },
         ),
-        Group(
+        ArrayGroup(
             "weights",
             "bias",
             {
@@ -49,7 +55,7 @@ SCHEMA = Schema(
                 "norm": Variable((), (), "float32"),
             },
         ),
-        Group("input", "image", {"values": Variable(MAPS, (3, 5, 5, 1), "float32")}),
+        ArrayGroup("input", "image", {"values": Variable(MAPS, (3, 5, 5, 1), "float32")}),
     ),
     SAMPLES,
     {"notes": ["a run"]},

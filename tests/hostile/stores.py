@@ -21,7 +21,7 @@ from layerscope.core.errors import LayerscopeError
 from layerscope.core.network import Layer, Network, Origin, Parameter
 from layerscope.recordings.findings import findings
 from layerscope.recordings.run import Run, open_recording
-from layerscope.recordings.store import Group, Schema, Variable, Writer
+from layerscope.recordings.store import ArrayGroup, Schema, Variable, Writer
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.sheet import sheet
@@ -35,7 +35,9 @@ OTHERS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-SCALED = Group("activations", "scaled", {"values": Variable(MAPS, (3, 20, 20, 2), "uint8", True)})
+SCALED = ArrayGroup(
+    "activations", "scaled", {"values": Variable(MAPS, (3, 20, 20, 2), "uint8", True)}
+)
 STEPS = 3
 
 

@@ -24,7 +24,7 @@ from cases.amounts import amount
 from hostile.stores import looked_at, mutated, recording, values_of
 from layerscope.core.errors import InputError, LayerscopeError
 from layerscope.recordings.run import open_recording
-from layerscope.recordings.store import Reader, Writer, limits
+from layerscope.recordings.store import StoreReader, Writer, limits
 from layerscope.recordings.store.chunks import content_size, decode_chunk
 
 SEEDS = amount(30, full=3000)
@@ -273,7 +273,7 @@ def test_what_comes_out_of_few_bytes_is_bounded(run: Path, monkeypatch: pytest.M
     for path in run.glob("activations.conv/values/c.*"):
         chunk = Zstd().encode(bytes(3 * 40 * 40 * 4))
         path.write_bytes(shard(*[(0, len(chunk))] * 4, data=chunk))
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     assert not reader.read("activations", "conv").any()
     monkeypatch.setattr(limits, "UNQUESTIONED", 100_000)
     monkeypatch.setattr(limits, "MOST_SHRUNK", 100)
@@ -287,7 +287,7 @@ def test_what_comes_out_of_few_bytes_is_bounded(run: Path, monkeypatch: pytest.M
 def test_what_is_missing_is_left_out_or_refused(run: Path) -> None:
     (run / CONV).unlink()
     (run / DENSE).unlink()
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     assert np.isnan(reader.read("activations", "conv", step=0)).all()
     assert not np.isnan(reader.read("activations", "conv", step=1)).any()
     with pytest.raises(InputError, match=r"dense/values can't be read.*c\.0\.0\.0: it is missing"):

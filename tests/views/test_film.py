@@ -17,7 +17,7 @@ from layerscope.core.errors import AddressError, MissingDependencyError, OutputE
 from layerscope.views.moments import steps_of
 from layerscope.views.render import encoding
 from layerscope.views.render import text as texts
-from layerscope.views.render.frames import Stage
+from layerscope.views.render.frames import FrameLayout
 from layerscope.views.render.grid import LABEL, MARGIN, SMALL
 from layerscope.views.render.palette import table
 from layerscope.views.render.panel import Panel
@@ -295,7 +295,7 @@ def test_in_a_passage_no_label_reaches_the_next() -> None:
 def test_every_metric_is_written_whatever_the_width() -> None:
     panel = scene(learner(), "conv:0")
     words = [f"metric{i} 0.123" for i in range(40)]
-    few, many = (Stage.of(panel, [("epoch 0", own)]) for own in (words[:1], words))
+    few, many = (FrameLayout.of(panel, [("epoch 0", own)]) for own in (words[:1], words))
     room = few.size[0] - 2 * MARGIN
     needed = sum(texts.width(word, SMALL) for word in words) // room
     lines = (many.size[1] - few.size[1]) // texts.line_height(SMALL)

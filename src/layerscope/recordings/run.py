@@ -26,8 +26,8 @@ from layerscope.recordings.store.kept import network_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from layerscope.recordings.store.reader import Reader
-    from layerscope.recordings.store.schema import Group
+    from layerscope.recordings.store.reader import StoreReader
+    from layerscope.recordings.store.schema import ArrayGroup
 
 _SHOWN = 6  #: steps that a message names
 
@@ -53,11 +53,11 @@ def open_recording(url: str | os.PathLike[str]) -> Run:
     MissingDependencyError
         When Zarr is not installed.
     """
-    from layerscope.recordings.store.reader import Reader
+    from layerscope.recordings.store.reader import StoreReader
 
     if not isinstance(url, str | os.PathLike) or not os.fspath(url):
         raise InputError(f"url={url!r}: pass where a recording is kept, such as 'run.zarr'.")
-    reader = Reader.open(os.fspath(url))
+    reader = StoreReader.open(os.fspath(url))
     for group in reader.schema.groups:
         if not group.has_plain_statistics:
             raise InputError(
@@ -77,7 +77,7 @@ class Run(Recording):
     """
 
     def __init__(
-        self, reader: Reader, kind: Literal["activations", "weights"] = "activations"
+        self, reader: StoreReader, kind: Literal["activations", "weights"] = "activations"
     ) -> None:
         attrs = reader.schema.attrs
         network = network_of(attrs)
@@ -266,7 +266,7 @@ class Run(Recording):
         listing = _listing(self._reader, self.kind, list(self._arrays), count)
         return "\n".join([head, *listing, *(f"  note: {message(note)}" for note in self.notes)])
 
-    def _group(self, address: str) -> Group:
+    def _group(self, address: str) -> ArrayGroup:
         if address not in self._described:
             raise unknown_address(address, list(self._described))
         return self._described[address]
@@ -307,7 +307,7 @@ class _Stored(Mapping[str, NamedArray]):
     """The values of layers at one step or at all, or of inputs, each read when first asked for."""
 
     def __init__(
-        self, reader: Reader, kind: str, addresses: Sequence[str], step: int | slice | None
+        self, reader: StoreReader, kind: str, addresses: Sequence[str], step: int | slice | None
     ) -> None:
         self.reader, self.kind = reader, kind
         self._addresses = dict.fromkeys(addresses)
@@ -334,7 +334,7 @@ class _Stored(Mapping[str, NamedArray]):
 
 
 def _read(
-    reader: Reader, kind: str, address: str, step: int | slice | None, **where: slice
+    reader: StoreReader, kind: str, address: str, step: int | slice | None, **where: slice
 ) -> NamedArray:
     group = reader.schema.by_address[kind, address]
     values = reader.read(kind, address, "values", step, **where)
@@ -343,7 +343,7 @@ def _read(
     return NamedArray(values, (*steps, *group.variables["values"].dims), attrs)
 
 
-def _notes(reader: Reader) -> tuple[str, ...]:
+def _notes(reader: StoreReader) -> tuple[str, ...]:
     """What was said when it began, and what came to be said since."""
     return tuple(dict.fromkeys((*(reader.schema.attrs.get("notes") or ()), *reader.notes)))
 
@@ -353,7 +353,7 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _listing(reader: Reader, kind: str, addresses: list[str], steps: int | None) -> list[str]:
+def _listing(reader: StoreReader, kind: str, addresses: list[str], steps: int | None) -> list[str]:
     """A line for each array: its address, axes and type."""
     names = dict(zip(addresses, padded(addresses), strict=True))
     lines = []

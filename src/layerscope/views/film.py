@@ -19,7 +19,7 @@ from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.encoding import MIME, Reel, check_kind, write
 from layerscope.views.render.feature_maps import check_passage, scale_of
-from layerscope.views.render.frames import Stage
+from layerscope.views.render.frames import FrameLayout
 from layerscope.views.render.grid import check_columns
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import check_recording, check_shape
@@ -131,7 +131,7 @@ def film(
     captions = [(moments.label(i), moments.metrics(i)) for i in range(len(moments))]
     panels = scene()
     first = next(panels)
-    stage = Stage.of(first, captions)
+    stage = FrameLayout.of(first, captions)
     frames = _frames(first, panels, stage, captions, progress)
     reel = Reel(frames, len(moments), stage.size, stage.colours, float(fps), _about(first))
     with whole(target, overwrite=overwrite) as part:
@@ -203,7 +203,7 @@ def _about(panel: Panel) -> str:
 def _frames(
     first: Panel,
     rest: Iterator[Panel],
-    stage: Stage,
+    stage: FrameLayout,
     captions: list[tuple[str, list[str]]],
     progress: Callable[[int, int], object] | None,
 ) -> Iterator[npt.NDArray[np.uint8]]:

@@ -23,7 +23,7 @@ from layerscope.core.errors import LayerscopeError, OutputError
 from layerscope.instruments.record import session
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.recordings.run import open_recording
-from layerscope.recordings.store import Reader, Writer
+from layerscope.recordings.store import StoreReader, Writer
 from layerscope.recordings.store.folder import Folder
 
 X = np.random.default_rng(0).random((32, 4))
@@ -74,7 +74,7 @@ def train(place: Path, disk: Disk, *, fails: bool) -> tuple[Any, ...]:
             disk.full = False
         recorder.flush()
     recorder.close()
-    reader, run = Reader.open(place), open_recording(place)
+    reader, run = StoreReader.open(place), open_recording(place)
     found = {
         (*key, str(step)): reader.read(*key, step=step)
         for group in reader.schema.groups

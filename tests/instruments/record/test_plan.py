@@ -14,16 +14,16 @@ from layerscope.instruments.record.budget import (
     free_on_disk,
     read_budget,
 )
-from layerscope.instruments.record.plan import Array, Plan, ordinal, thinned
+from layerscope.instruments.record.plan import Array, RecordingPlan, ordinal, thinned
 
 MAPS = Array("conv2d", ("sample", "y", "x", "channel"), (16, 10, 10, 64), "float16")
 DENSE = Array("dense", ("sample", "unit"), (16, 500), "float16")
 KERNEL = Array("conv2d/kernel", ("y", "x", "input", "channel"), (3, 3, 3, 64), "float16")
 
 
-def plan(limit: float | None = None, steps: int | None = 40) -> Plan:
+def plan(limit: float | None = None, steps: int | None = 40) -> RecordingPlan:
     samples = tuple(range(16))
-    return Plan((MAPS, DENSE), (KERNEL,), 2, samples, steps, limit)
+    return RecordingPlan((MAPS, DENSE), (KERNEL,), 2, samples, steps, limit)
 
 
 def test_it_says_how_much() -> None:

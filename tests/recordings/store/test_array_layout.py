@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from cases.stored_runs import ODD, SCHEMA
-from layerscope.recordings.store import Group, Schema, Variable
-from layerscope.recordings.store.array_layout import Stored, plan
+from layerscope.recordings.store import ArrayGroup, Schema, Variable
+from layerscope.recordings.store.array_layout import GrowingArray, plan
 
 MAPS = ("sample", "y", "x", "channel")
 
 
-def stored(dims: tuple[str, ...], shape: tuple[int, ...], dtype: str = "float32") -> Stored:
-    return Stored("a", dims, shape, np.dtype(dtype), math.nan)
+def stored(dims: tuple[str, ...], shape: tuple[int, ...], dtype: str = "float32") -> GrowingArray:
+    return GrowingArray("a", dims, shape, np.dtype(dtype), math.nan)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def stored(dims: tuple[str, ...], shape: tuple[int, ...], dtype: str = "float32"
     ],
 )
 def test_small_steps_share_a_chunk_and_large_maps_have_one_per_channel(
-    array: Stored, steps: int, inner: tuple[int, ...]
+    array: GrowingArray, steps: int, inner: tuple[int, ...]
 ) -> None:
     assert array.steps == steps
     assert array.inner == inner
@@ -50,7 +50,7 @@ def test_all_that_has_at_most_one_axis_lies_together() -> None:
 
 def test_a_name_with_and_without_an_axis_has_two_arrays() -> None:
     values = [Variable((), (), "float32"), Variable(("unit",), (3,), "float16")]
-    groups = [Group("weights", str(i), {"values": v}) for i, v in enumerate(values)]
+    groups = [ArrayGroup("weights", str(i), {"values": v}) for i, v in enumerate(values)]
     arrays = plan(Schema(tuple(groups))).arrays
     assert arrays["weights/values_alone"].shape == (1,)
     assert arrays["weights/values"].shape == (3,)

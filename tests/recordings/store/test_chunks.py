@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from layerscope.recordings.store import array_layout as layout
-from layerscope.recordings.store.array_layout import Layout, Stored
+from layerscope.recordings.store.array_layout import ArrayLayout, GrowingArray
 from layerscope.recordings.store.chunks import decode_chunk, encode_chunk, encode_shard
 from layerscope.recordings.store.metadata import Documents
 
 
-def stored(values: np.ndarray, dims: tuple[str, ...]) -> Stored:
-    return Stored("a", dims, values.shape, values.dtype, 0.0)
+def stored(values: np.ndarray, dims: tuple[str, ...]) -> GrowingArray:
+    return GrowingArray("a", dims, values.shape, values.dtype, 0.0)
 
 
-def read_by_zarr(array: Stored, data: bytes) -> np.ndarray:
-    documents = Documents(Layout({"a": array}, {}, {}, {}))
+def read_by_zarr(array: GrowingArray, data: bytes) -> np.ndarray:
+    documents = Documents(ArrayLayout({"a": array}, {}, {}, {}))
     keys = {**documents.own(1), array.chunk_key(0): data}
     store = {key: zarr.core.buffer.cpu.Buffer.from_bytes(value) for key, value in keys.items()}
     return np.asarray(zarr.open_array(zarr.storage.MemoryStore(store), path="a", mode="r")[0])

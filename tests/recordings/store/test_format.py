@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 
 from cases.stored_runs import IMAGE, ODD, SAMPLES, arrays_of, go_on, recorded
-from layerscope.recordings.store.names import group_name
+from layerscope.recordings.store.array_layout import group_name
 
 
 @pytest.fixture(params=["closed", "being written", "killed"])

@@ -21,7 +21,7 @@ from cases import killed_writer
 from cases.amounts import amount
 from cases.disks import small_disk
 from layerscope.core.errors import OutputError
-from layerscope.recordings.store import Group, Reader, Schema, Variable, Writer
+from layerscope.recordings.store import ArrayGroup, Schema, StoreReader, Variable, Writer
 
 KILLS = amount(12, full=200)
 
@@ -42,7 +42,11 @@ def test_a_killed_writer_leaves_every_finished_step(tmp_path: Path, how: str) ->
 SIZE = 4 * 2**20
 FILL = ("activations", "a", "values")
 NOISE = Schema(
-    (Group("activations", "a", {"values": Variable(("sample", "unit"), (1, 50_000), "float32")}),)
+    (
+        ArrayGroup(
+            "activations", "a", {"values": Variable(("sample", "unit"), (1, 50_000), "float32")}
+        ),
+    )
 )
 
 
@@ -73,7 +77,7 @@ def test_a_full_disk_costs_only_the_step_that_did_not_fit(disk: Path) -> None:
     assert finished > 5
 
     def holds(steps: int) -> None:
-        reader = Reader.open(run)
+        reader = StoreReader.open(run)
         assert list(reader.steps) == list(range(steps))
         for step in range(steps):
             np.testing.assert_array_equal(reader.read(*FILL, step=step), noise(step))

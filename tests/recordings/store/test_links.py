@@ -15,7 +15,7 @@ import zarr
 
 from cases.stored_runs import SCHEMA, arrays_of, go_on, recorded
 from layerscope.core.errors import InputError, LayerscopeError, OutputError
-from layerscope.recordings.store import Reader, Writer, plain_files
+from layerscope.recordings.store import StoreReader, Writer, plain_files
 from layerscope.recordings.store.plain_files import Inside
 from layerscope.recordings.store.written import is_file, is_folder
 
@@ -70,7 +70,7 @@ def linked(run: Path, home: Path, key: str, how: Callable[[Path, Path], object])
 def everything(run: Path) -> None:
     """Whatever one does with a recording; what layerscope refuses, it refuses in a sentence."""
     with refused_or_not():
-        reader = Reader.open(run)
+        reader = StoreReader.open(run)
         for key in arrays_of(0):
             with refused_or_not():
                 reader.read(*key)
@@ -119,7 +119,7 @@ def test_a_copy_made_of_hard_links_is_gone_on_with(run: Path, tmp_path: Path) ->
     shutil.copytree(run, tmp_path / "backup", copy_function=os.link)
     before = contents(run)
     written_on(tmp_path / "backup")
-    assert len(Reader.open(tmp_path / "backup").steps) == 4
+    assert len(StoreReader.open(tmp_path / "backup").steps) == 4
     assert contents(run) == before
 
 
@@ -159,7 +159,7 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     written_on(tmp_path / "run.zarr")
     recorded(tmp_path / "run.zarr", 1, overwrite=True).close()
     assert (tmp_path / "run.zarr").is_symlink()
-    assert len(Reader.open(tmp_path / "disk").steps) == 1
+    assert len(StoreReader.open(tmp_path / "disk").steps) == 1
 
 
 def test_a_link_is_named(run: Path, home: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_link_is_named(run: Path, home: Path) -> None:
     with pytest.raises(
         InputError, match="can't be opened: step is a link; a recording is a folder"
     ):
-        Reader.open(run)
+        StoreReader.open(run)
     with pytest.raises(LayerscopeError, match="step is a link; a recording is a folder of plain"):
         Writer.resume(run)
     with pytest.raises(OutputError, match="can't be written: step is a link; a recording is a"):
@@ -207,12 +207,12 @@ def test_overwriting_removes_what_layerscope_wrote_and_names_the_rest(tmp_path: 
         assert (run / name).read_text() == name
     assert (run / "elsewhere").is_symlink()
     assert not list(run.glob("activations.scaled/values/c.1*"))
-    assert Reader.open(run).steps.tolist() == [10]
+    assert StoreReader.open(run).steps.tolist() == [10]
     assert zarr.open_group(run, mode="r")["step"][:].tolist() == [10]
     with xr.open_datatree(run, engine="zarr") as tree:
         assert tree["step"].values.tolist() == [10]
     written_on(run)
-    assert len(Reader.open(run).steps) == 4
+    assert len(StoreReader.open(run).steps) == 4
 
 
 def test_overwriting_that_ends_midway_is_in_nobody_s_way(
@@ -252,7 +252,7 @@ def test_links_are_refused_where_the_system_opens_nothing_by_descriptors(
     recorded(run.parent / "new.zarr", 2).close()
     written_on(run.parent / "new.zarr")
     recorded(run.parent / "new.zarr", 1, overwrite=True).close()
-    assert Reader.open(run.parent / "new.zarr").steps.tolist() == [10]
+    assert StoreReader.open(run.parent / "new.zarr").steps.tolist() == [10]
     linked(run, home, key, lambda there, path: path.symlink_to(there))
     before = contents(home)
     everything(run)
@@ -288,12 +288,12 @@ def test_other_names_are_not(key: str) -> None:
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file or folder has such a name"):
-        Reader.open(f"{tmp_path}/run\0.zarr")
+        StoreReader.open(f"{tmp_path}/run\0.zarr")
 
 
 def test_values_are_those_that_were_written(tmp_path: Path) -> None:
     recorded(tmp_path / "run", 2).close()
     written_on(tmp_path / "run")
-    reader = Reader.open(tmp_path / "run")
+    reader = StoreReader.open(tmp_path / "run")
     for key in arrays_of(0).keys() - {("activations", "scaled", "values")}:
         np.testing.assert_array_equal(reader.read(*key, step=3), arrays_of(3)[key])

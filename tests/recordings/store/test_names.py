@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.recordings.store.names import group_name, safe_name
+from layerscope.recordings.store.array_layout import group_name, safe_name
 
 ODD = ["a/b", "..", ".", "", "Conv", "conv", "CONV", "層", "слой", "x" * 300, "a b", "a\nb", "nul:"]
 

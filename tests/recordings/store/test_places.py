@@ -14,8 +14,8 @@ import xarray as xr
 
 from cases.stored_runs import ODD, SCHEMA, arrays_of, go_on, recorded
 from layerscope.core.errors import InputError, LayerscopeError, OutputError
-from layerscope.recordings.store import Reader, Writer
-from layerscope.recordings.store.names import group_name
+from layerscope.recordings.store import StoreReader, Writer
+from layerscope.recordings.store.array_layout import group_name
 from layerscope.recordings.store.places import Folder, place, same_place
 
 
@@ -56,9 +56,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_run_is_kept_anywhere(url: str) -> None:
     with pytest.raises(InputError, match="there is no recording"):
-        Reader.open(url)
+        StoreReader.open(url)
     writer = recorded(url, 2)
-    reader = Reader.open(url)
+    reader = StoreReader.open(url)
     go_on(writer, 3)
     assert reader.refresh()
     writer.close()
@@ -74,7 +74,7 @@ def test_a_run_is_kept_anywhere(url: str) -> None:
     with pytest.raises(OutputError, match="holds a recording already"):
         recorded(url, 0)
     recorded(url, 1, overwrite=True).close()
-    assert len(Reader.open(url).steps) == 1
+    assert len(StoreReader.open(url).steps) == 1
 
 
 def test_a_newer_writer_takes_over_anywhere(url: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cases.stored_runs import IMAGE, ODD, SAMPLES, SCHEMA, arrays_of, go_on, recorded
 from layerscope.core.errors import AddressError, InputError
-from layerscope.recordings.store import Reader
+from layerscope.recordings.store import StoreReader
 from layerscope.recordings.store.quantize import dequantize, quantize
 
 STEPS = 5
@@ -37,7 +37,7 @@ def whole(kind: str, address: str, name: str) -> np.ndarray:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.data())
 def test_any_part_is_the_part_of_the_whole(run: Path, data: st.DataObject) -> None:
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     key = data.draw(st.sampled_from(list(arrays_of(0))))
     values = whole(*key)
     dims = ("step", *SCHEMA.variable(*key).dims)  # type: ignore[union-attr]
@@ -57,7 +57,7 @@ def test_any_part_is_the_part_of_the_whole(run: Path, data: st.DataObject) -> No
 
 
 def test_types_are_those_described(run: Path) -> None:
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     for group in reader.schema.groups:
         for name, variable in group.variables.items():
             is_small = variable.scaled or variable.dtype == "float16"
@@ -67,7 +67,7 @@ def test_types_are_those_described(run: Path) -> None:
 
 
 def test_the_steps_carry_epoch_time_and_metrics(run: Path) -> None:
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     assert reader.schema == SCHEMA
     np.testing.assert_array_equal(reader.steps, [10, 12, 14, 16, 18])
     np.testing.assert_array_equal(reader.epochs, range(5))
@@ -76,15 +76,15 @@ def test_the_steps_carry_epoch_time_and_metrics(run: Path) -> None:
 
 
 def test_a_dataarray_is_lazy_and_labelled(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     asked: list[dict[str, Any]] = []
-    read = Reader.read
+    read = StoreReader.read
 
-    def watched(self: Reader, *names: str, **index: Any) -> np.ndarray:
+    def watched(self: StoreReader, *names: str, **index: Any) -> np.ndarray:
         asked.append(index)
         return read(self, *names, **index)
 
-    monkeypatch.setattr(Reader, "read", watched)
+    monkeypatch.setattr(StoreReader, "read", watched)
     array = reader.dataarray("activations", ODD)
     assert array.dims == ("step", "sample", "y", "x", "channel")
     assert array.name == ODD
@@ -100,7 +100,7 @@ def test_a_dataarray_is_lazy_and_labelled(run: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_inputs_have_no_steps(run: Path) -> None:
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     np.testing.assert_array_equal(reader.read("input", "image"), IMAGE)
     np.testing.assert_array_equal(
         reader.read("input", "image", sample=-1, y=slice(2)), IMAGE[2, :2]
@@ -111,7 +111,7 @@ def test_inputs_have_no_steps(run: Path) -> None:
 
 
 def test_what_is_not_there_is_said(run: Path) -> None:
-    reader = Reader.open(run)
+    reader = StoreReader.open(run)
     for asked, index, message in [
         (("activations", "conv9"), {}, "no activations of 'conv9' were recorded; recorded: 'Block"),
         (("weights", "bias", "mean"), {}, "weights of 'bias' have no 'mean', but values, norm"),
@@ -125,7 +125,7 @@ def test_what_is_not_there_is_said(run: Path) -> None:
 
 def test_a_run_is_followed_while_it_is_written(tmp_path: Path) -> None:
     with recorded(tmp_path, 0) as writer:
-        reader = Reader.open(tmp_path)
+        reader = StoreReader.open(tmp_path)
         early = reader.dataarray("activations", "dense")
         assert early.shape == (0, 3, 7)
         assert not reader.refresh()
@@ -144,15 +144,15 @@ def test_a_run_is_followed_while_it_is_written(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: there is no recording\.$"):
-        Reader.open(tmp_path / "nowhere")
+        StoreReader.open(tmp_path / "nowhere")
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match=r"is no recording of layerscope\.$"):
-        Reader.open(tmp_path)
+        StoreReader.open(tmp_path)
     with pytest.raises(InputError, match=r"mine\.txt is no recording of layerscope\.$"):
-        Reader.open(tmp_path / "mine.txt")
+        StoreReader.open(tmp_path / "mine.txt")
     (tmp_path / "zarr.json").write_text('{"zarr_format":3,"node_type":"group","attributes":{}}')
     with pytest.raises(InputError, match="is a Zarr store, but no recording of layerscope"):
-        Reader.open(tmp_path)
+        StoreReader.open(tmp_path)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     root["attributes"]["layerscope"]["format"] = 99
     (tmp_path / "zarr.json").write_text(json.dumps(root))
     with pytest.raises(InputError, match=r"newer layerscope \(format 99; this one knows 2 and"):
-        Reader.open(tmp_path)
+        StoreReader.open(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["zarr.json", "about/zarr.json", "step/c.0"])
@@ -171,7 +171,7 @@ def test_a_damaged_run_is_said_in_a_sentence(tmp_path: Path, key: str, left: flo
     data = (tmp_path / key).read_bytes()
     (tmp_path / key).write_bytes(data[: int(len(data) * left)])
     with pytest.raises(InputError, match="is a damaged recording") as said:
-        Reader.open(tmp_path)
+        StoreReader.open(tmp_path)
     assert "\n" not in str(said.value)
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_chunk_is_said_in_a_sentence(tmp_path: Path, address: str) -> 
     recorded(tmp_path, 1).close()
     for path in tmp_path.glob("activations.*/values/c.*"):
         path.write_bytes(path.read_bytes()[:-20])
-    reader = Reader.open(tmp_path)
+    reader = StoreReader.open(tmp_path)
     with pytest.raises(InputError, match="values can't be read, it is damaged or out") as said:
         reader.read("activations", address)
     assert "\n" not in str(said.value)

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from layerscope.core.errors import OutputError
-from layerscope.recordings.store import Group, Schema, Variable
+from layerscope.recordings.store import ArrayGroup, Schema, Variable
 
 
 def schema(**values: Variable) -> Schema:
-    return Schema((Group("activations", "a/b", values, {"role": 1}),), ("x",), {"n": [1, 2.5]})
+    return Schema((ArrayGroup("activations", "a/b", values, {"role": 1}),), ("x",), {"n": [1, 2.5]})
 
 
 def test_a_schema_comes_back_from_json() -> None:
@@ -35,13 +35,13 @@ def test_variables_that_make_no_sense_are_refused() -> None:
     with pytest.raises(OutputError, match="scaled to uint8, not to float16"):
         Variable(("x",), (1,), "float16", scaled=True)
     with pytest.raises(OutputError, match="'a/b': its name is a word"):
-        Group("weights", "k", {"a/b": Variable((), (), "float32")})
+        ArrayGroup("weights", "k", {"a/b": Variable((), (), "float32")})
     with pytest.raises(OutputError, match="'values_low': its name"):
-        Group("weights", "k", {"values_low": Variable((), (), "float32")})
+        ArrayGroup("weights", "k", {"values_low": Variable((), (), "float32")})
     with pytest.raises(OutputError, match="kind 'gradients': a group is one of activations"):
-        Group("gradients", "k", {})
+        ArrayGroup("gradients", "k", {})
     with pytest.raises(OutputError, match="activations of 'a' are described twice"):
-        Schema((Group("activations", "a", {}), Group("activations", "a", {})))
+        Schema((ArrayGroup("activations", "a", {}), ArrayGroup("activations", "a", {})))
     with pytest.raises(OutputError, match="is not JSON"):
         Schema((), attrs={"model": object()}).to_json()
 

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.core.errors import OutputError
-from layerscope.recordings.store import Group, Schema, Variable, Writer, steps
-from layerscope.recordings.store.array_layout import Stored
+from layerscope.recordings.store import ArrayGroup, Schema, Variable, Writer, steps
+from layerscope.recordings.store.array_layout import GrowingArray
 from layerscope.recordings.store.chunks import decode_chunk
 from layerscope.recordings.store.folder import Folder
 from layerscope.recordings.store.tails import Tail
 
-STORED = Stored("a", ("unit",), (4,), np.dtype(np.float32), np.nan)
+STORED = GrowingArray("a", ("unit",), (4,), np.dtype(np.float32), np.nan)
 
 
 def row(at: int) -> np.ndarray:
     return np.arange(4, dtype=np.float32) + at
 
 
-def rows(data: bytes, stored: Stored = STORED) -> np.ndarray:
+def rows(data: bytes, stored: GrowingArray = STORED) -> np.ndarray:
     return decode_chunk(data, (stored.steps, *stored.shape), stored.dtype)
 
 
@@ -63,8 +63,12 @@ def test_memory_is_taken_for_the_steps_so_far(count: int) -> None:
 
 FILES = Schema(
     (
-        Group("activations", "a", {"values": Variable(("sample", "unit"), (2, 40), "float32")}),
-        Group("activations", "b", {"values": Variable(("sample", "unit"), (3, 500), "float16")}),
+        ArrayGroup(
+            "activations", "a", {"values": Variable(("sample", "unit"), (2, 40), "float32")}
+        ),
+        ArrayGroup(
+            "activations", "b", {"values": Variable(("sample", "unit"), (3, 500), "float16")}
+        ),
     )
 )
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerscope.core.errors import OutputError
-from layerscope.recordings.store import Group, Reader, Schema, Variable, Writer
+from layerscope.recordings.store import ArrayGroup, Schema, StoreReader, Variable, Writer
 from layerscope.recordings.store.places import Folder
 from layerscope.recordings.store.wide import TOO_LARGE, TOO_SMALL, fits_half
 
@@ -27,10 +27,10 @@ KEYS = {
 }
 SCHEMA = Schema(
     (
-        *(Group("activations", name, {"values": v}) for name, v in KEYS.items()),
+        *(ArrayGroup("activations", name, {"values": v}) for name, v in KEYS.items()),
         # Side by side in one array.
         *(
-            Group("weights", name, {"values": Variable(("unit",), (4,), "float16")})
+            ArrayGroup("weights", name, {"values": Variable(("unit",), (4,), "float16")})
             for name in ("bias", "other")
         ),
     )
@@ -82,7 +82,7 @@ def test_values_of_any_scale_at_any_step_come_back(
     steps = [truth(i, *scale) for i, scale in enumerate(scales)]
     with TemporaryDirectory() as folder:
         writer = Writer.create(f"{folder}/run", SCHEMA, sync=False)
-        watching = Reader.open(f"{folder}/run")
+        watching = StoreReader.open(f"{folder}/run")
         for i, arrays in enumerate(steps):
             if i == again:  # as after a crash
                 writer.close()
@@ -90,7 +90,7 @@ def test_values_of_any_scale_at_any_step_come_back(
             writer.append(i, wall_time=0, arrays=arrays)
         writer.close()
         assert watching.refresh()
-        for reader in (watching, Reader.open(f"{folder}/run")):
+        for reader in (watching, StoreReader.open(f"{folder}/run")):
             for key, first in steps[0].items():
                 variable = SCHEMA.variable(*key)
                 assert variable is not None
@@ -120,7 +120,7 @@ def test_once_wide_it_stays_so_and_what_was_before_stays_where_it_is(tmp_path: P
         assert not writer.is_wide(("activations", "whole", "values"))
     with Writer.resume(tmp_path / "run", SCHEMA) as writer:
         assert writer.is_wide(LARGE)
-    reader = Reader.open(tmp_path / "run")
+    reader = StoreReader.open(tmp_path / "run")
     np.testing.assert_array_equal(reader.read(*LARGE, step=2), values(1)[LARGE])
     np.testing.assert_array_equal(
         reader.read(*LARGE, step=0), values(1)[LARGE].astype(np.float16).astype(np.float32)
@@ -134,7 +134,7 @@ def test_others_read_it_without_layerscope(tmp_path: Path) -> None:
     tree = xr.open_datatree(tmp_path / "run", engine="zarr")
     layer = tree["activations.large"]
     maps = layer["values"].astype("float32").fillna(layer["values_wide"])
-    np.testing.assert_array_equal(maps, Reader.open(tmp_path / "run").read(*LARGE))
+    np.testing.assert_array_equal(maps, StoreReader.open(tmp_path / "run").read(*LARGE))
     assert layer["values_wide"].attrs == {"from_position": 1}
 
 
@@ -145,10 +145,10 @@ def test_a_recording_of_format_1_goes_on(tmp_path: Path) -> None:
     root = json.loads((tmp_path / "zarr.json").read_text())
     root["attributes"]["layerscope"]["format"] = 1
     (tmp_path / "zarr.json").write_text(json.dumps(root))
-    before = Reader.open(tmp_path).read(*LARGE)
+    before = StoreReader.open(tmp_path).read(*LARGE)
     with Writer.resume(tmp_path, SCHEMA) as writer:
         writer.append(1, wall_time=0, arrays=values(1e6))
-    reader = Reader.open(tmp_path)
+    reader = StoreReader.open(tmp_path)
     np.testing.assert_array_equal(reader.read(*LARGE)[:1], before)
     np.testing.assert_array_equal(reader.read(*LARGE, step=1), values(1e6)[LARGE])
     document = json.loads((tmp_path / "zarr.json").read_text())
@@ -170,11 +170,11 @@ def test_a_step_that_fails_while_it_widens_leaves_nothing(
     monkeypatch.setattr(Folder, "put", full)
     with pytest.raises(OutputError, match="No space left"):
         writer.append(1, wall_time=0, arrays=values(1e6))
-    assert len(Reader.open(tmp_path).steps) == 1
+    assert len(StoreReader.open(tmp_path).steps) == 1
     monkeypatch.undo()
     writer.append(1, wall_time=0, arrays=values(1))
     writer.close()
-    there = Reader.open(tmp_path).read(*LARGE)
+    there = StoreReader.open(tmp_path).read(*LARGE)
     for step in there:
         agree(step, values(1)[LARGE], KEYS["large"])
 
@@ -189,7 +189,7 @@ def test_what_a_killed_writer_began_to_widen_is_removed(tmp_path: Path) -> None:
     with Writer.resume(tmp_path, SCHEMA) as writer:
         writer.append(1, wall_time=0, arrays=values(1))
     assert not [path for path in tmp_path.rglob("*") if "_wide" in str(path) and path.is_file()]
-    agree(Reader.open(tmp_path).read(*LARGE, step=1), values(1)[LARGE], KEYS["large"])
+    agree(StoreReader.open(tmp_path).read(*LARGE, step=1), values(1)[LARGE], KEYS["large"])
 
 
 @pytest.mark.parametrize(

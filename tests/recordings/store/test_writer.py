@@ -13,13 +13,13 @@ import zarr
 
 from cases.stored_runs import IMAGE, ODD, SAMPLES, SCHEMA, arrays_of, go_on, recorded
 from layerscope.core.errors import InputError, OutputError
-from layerscope.recordings.store import Group, Reader, Schema, Variable, Writer, holds_run
+from layerscope.recordings.store import ArrayGroup, Schema, StoreReader, Variable, Writer, holds_run
 from layerscope.recordings.store.places import Folder
 
 
 def holds_exactly(url: object, steps: int) -> None:
     """The first ``steps`` steps, whole, and nothing else."""
-    reader = Reader.open(str(url))
+    reader = StoreReader.open(str(url))
     assert list(reader.steps) == [10 + 2 * i for i in range(steps)]
     for (kind, address, name), first in arrays_of(0).items():
         there = reader.read(kind, address, name)
@@ -43,7 +43,7 @@ def test_every_step_comes_back(tmp_path: Path) -> None:
 def test_any_text_is_a_name(tmp_path: Path, name: str) -> None:
     values = Variable(("sample", "unit"), (2, 3), "float32")
     mean = Variable(("unit",), (3,), "float32")
-    group = Group("activations", name, {"values": values, "mean": mean})
+    group = ArrayGroup("activations", name, {"values": values, "mean": mean})
     arrays = {("activations", name, "values"): np.ones((2, 3)),
               ("activations", name, "mean"): np.ones(3)}  # fmt: skip
     with Writer.create(tmp_path, Schema((group,), (name, "b"), {"notes": [name]})) as writer:
@@ -51,7 +51,7 @@ def test_any_text_is_a_name(tmp_path: Path, name: str) -> None:
         writer.append(0, wall_time=0, metrics={name: 1.0}, arrays=arrays)
     with Writer.resume(tmp_path) as writer:
         writer.append(1, wall_time=1, arrays=arrays)
-    reader = Reader.open(tmp_path)
+    reader = StoreReader.open(tmp_path)
     assert reader.schema.samples == (name, "b")
     assert reader.notes == (name,)
     assert list(reader.metrics) == [name]
@@ -72,7 +72,7 @@ def test_a_number_that_64_bits_can_t_hold_is_refused(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="step 9223372036854775808 can't be stored"):
             writer.append(2**63, wall_time=0, arrays=arrays_of(0))
         writer.append(2**63 - 1, wall_time=0, arrays=arrays_of(0))
-    assert Reader.open(tmp_path).steps.tolist() == [2**63 - 1]
+    assert StoreReader.open(tmp_path).steps.tolist() == [2**63 - 1]
 
 
 def test_resuming_goes_on(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_resuming_removes_what_was_not_finished(tmp_path: Path) -> None:
     with Writer.resume(tmp_path) as writer:
         whole = {("activations", "Dense", "values"): np.zeros((3, 7))}
         writer.append(14, wall_time=0, arrays=whole)
-    reader = Reader.open(tmp_path)
+    reader = StoreReader.open(tmp_path)
     for key in arrays_of(0).keys() - whole.keys():
         assert np.isnan(reader.read(*key, step=2)).all(), key
     assert not list(tmp_path.rglob("partial.*"))
@@ -248,7 +248,7 @@ def test_metrics_may_come_late_and_stay_away(tmp_path: Path) -> None:
         writer.append(99, wall_time=0, arrays=arrays_of(0))
     with Writer.resume(tmp_path) as writer:
         writer.append(100, wall_time=0, metrics={"loss": math.inf, "": 1}, arrays=arrays_of(0))
-    metrics = Reader.open(tmp_path).metrics
+    metrics = StoreReader.open(tmp_path).metrics
     nan = math.nan
     np.testing.assert_array_equal(metrics["loss"], [1, 1 / 2, 1 / 3, nan, math.inf])
     np.testing.assert_array_equal(metrics["val/accuracy"], [nan, nan, 0.2, nan, nan])
@@ -256,7 +256,9 @@ def test_metrics_may_come_late_and_stay_away(tmp_path: Path) -> None:
 
 
 def test_many_small_steps_share_files(tmp_path: Path) -> None:
-    dense = Group("activations", "d", {"values": Variable(("sample", "unit"), (2, 4), "float32")})
+    dense = ArrayGroup(
+        "activations", "d", {"values": Variable(("sample", "unit"), (2, 4), "float32")}
+    )
     values = np.arange(8, dtype=np.float32).reshape(2, 4)
     key = ("activations", "d", "values")
     with Writer.create(tmp_path, Schema((dense,)), sync=False) as writer:
@@ -267,7 +269,7 @@ def test_many_small_steps_share_files(tmp_path: Path) -> None:
     assert sum(path.is_file() for path in tmp_path.rglob("*")) - early <= 10
     with Writer.resume(tmp_path) as writer:
         writer.append(2100, wall_time=0, arrays={key: values + 2100})
-    reader = Reader.open(tmp_path)
+    reader = StoreReader.open(tmp_path)
     np.testing.assert_array_equal(reader.steps, np.arange(2101))
     steps = np.arange(2101, dtype=np.float32)
     np.testing.assert_array_equal(reader.read(*key, sample=1, unit=2), steps + 6)
@@ -287,18 +289,20 @@ def test_an_older_format_is_read_but_not_written(
 
 def test_notes_come_with_the_next_step_or_the_end(tmp_path):
     url = tmp_path / "run.zarr"
-    schema = Schema((Group("activations", "a", {"mean": Variable(("unit",), (2,), "float32")}),))
+    schema = Schema(
+        (ArrayGroup("activations", "a", {"mean": Variable(("unit",), (2,), "float32")}),)
+    )
     key = ("activations", "a", "mean")
     with Writer.create(url, schema) as writer:
         writer.append(0, wall_time=0.0, arrays={key: np.zeros(2, np.float32)})
         writer.note("fewer steps from here on")
-        assert Reader.open(str(url)).notes == ()
+        assert StoreReader.open(str(url)).notes == ()
         writer.append(1, wall_time=1.0, arrays={key: np.zeros(2, np.float32)})
-        assert Reader.open(str(url)).notes == ("fewer steps from here on",)
+        assert StoreReader.open(str(url)).notes == ("fewer steps from here on",)
         writer.note("stopped early")
         writer.note("stopped early")
-    assert Reader.open(str(url)).notes == ("fewer steps from here on", "stopped early")
+    assert StoreReader.open(str(url)).notes == ("fewer steps from here on", "stopped early")
     with Writer.resume(url, schema) as writer:
         writer.append(2, wall_time=2.0, arrays={key: np.zeros(2, np.float32)})
-    assert Reader.open(str(url)).notes == ("fewer steps from here on", "stopped early")
-    assert Reader.open(str(url)).steps.tolist() == [0, 1, 2]
+    assert StoreReader.open(str(url)).notes == ("fewer steps from here on", "stopped early")
+    assert StoreReader.open(str(url)).steps.tolist() == [0, 1, 2]

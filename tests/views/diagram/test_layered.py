@@ -6,24 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.views.diagram.layered import GAP, layered
-from layerscope.views.diagram.ranks import Line
+from layerscope.views.diagram.ranks import Edge
 
 Sizes = dict[str, tuple[float, float]]
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[Sizes, list[Line]]:
+def graphs(draw: st.DrawFn) -> tuple[Sizes, list[Edge]]:
     side = st.integers(10, 200).map(float)
     count = draw(st.integers(1, 12))
     sizes: Sizes = {f"n{i}": (draw(side), draw(side)) for i in range(count)}
     pairs = list(itertools.combinations(sizes, 2))
     chosen = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
     offset = st.sampled_from([0.0, 0.0, -4.0, 5.0])
-    return sizes, [Line(a, b, draw(offset), draw(offset)) for a, b in chosen]
+    return sizes, [Edge(a, b, draw(offset), draw(offset)) for a, b in chosen]
 
 
 @given(graphs())
-def test_nodes_keep_apart_and_lines_touch_none(graph: tuple[Sizes, list[Line]]) -> None:
+def test_nodes_keep_apart_and_lines_touch_none(graph: tuple[Sizes, list[Edge]]) -> None:
     sizes, lines = graph
     layout = layered(sizes, lines)
     areas = {}
@@ -53,7 +53,7 @@ def test_nodes_keep_apart_and_lines_touch_none(graph: tuple[Sizes, list[Line]]) 
 
 def test_a_chain_is_straight() -> None:
     sizes = {f"n{i}": (20.0 + 7 * i, 10.0) for i in range(30)}
-    lines = [Line(a, b) for a, b in itertools.pairwise(sizes)]
+    lines = [Edge(a, b) for a, b in itertools.pairwise(sizes)]
     layout = layered(sizes, lines)
     assert len({round(middle, 6) for middle, _ in layout.at.values()}) == 1
     starts = [layout.at[key][1] for key in sizes]
@@ -62,6 +62,6 @@ def test_a_chain_is_straight() -> None:
 
 def test_a_dense_graph_takes_few_looks() -> None:
     sizes = {f"n{i}": (20.0, 10.0) for i in range(40)}
-    lines = [Line(a, b) for a, b in itertools.combinations(sizes, 2)]
+    lines = [Edge(a, b) for a, b in itertools.combinations(sizes, 2)]
     layout = layered(sizes, lines)
     assert len(layout.routes) == 780

@@ -14,7 +14,7 @@ import numpy as np
 
 from layerscope.core.errors import InputError
 from layerscope.core.table import size_text
-from layerscope.instruments.record.plan import Plan, counted, ordinal
+from layerscope.instruments.record.plan import RecordingPlan, counted, ordinal
 
 #: How much of a disk a recording may fill.
 SHARE_OF_DISK = 0.9
@@ -30,7 +30,7 @@ class Spending:
     out. One thread asks, another one reports what was written.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RecordingPlan) -> None:
         self._limit = plan.limit
         self._open_ended = plan.steps is None
         self._step = plan.step_bytes

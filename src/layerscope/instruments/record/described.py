@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import OutputError
-from layerscope.instruments.record.plan import Plan
+from layerscope.instruments.record.plan import RecordingPlan
 
 if TYPE_CHECKING:
-    from layerscope.recordings.store.reader import Reader
+    from layerscope.recordings.store.reader import StoreReader
 
 
-def kept_json(plan: Plan, dtype: str) -> dict[str, Any]:
+def kept_json(plan: RecordingPlan, dtype: str) -> dict[str, Any]:
     """Which samples, channels, weights and types."""
     return {
         "dtype": dtype,
@@ -27,7 +27,7 @@ def kept_json(plan: Plan, dtype: str) -> dict[str, Any]:
     }
 
 
-def as_before(plan: Plan, kept: Mapping[str, Any], dtype: str) -> Plan:
+def as_before(plan: RecordingPlan, kept: Mapping[str, Any], dtype: str) -> RecordingPlan:
     """The plan of a recording that is gone on with: as ``kept_json`` said when it was begun.
 
     What is asked for otherwise than then is left as it is asked for, for the store to refuse.
@@ -48,7 +48,7 @@ def as_before(plan: Plan, kept: Mapping[str, Any], dtype: str) -> Plan:
 
 def check_probe(
     url: str,
-    before: Reader,
+    before: StoreReader,
     inputs: Mapping[str, npt.NDArray[Any]],
     provenance: Mapping[str, str],
 ) -> None:

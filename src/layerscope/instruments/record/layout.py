@@ -13,11 +13,11 @@ import numpy.typing as npt
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, InputError
-from layerscope.instruments.record.plan import Array, Plan
-from layerscope.instruments.record.probe import Look
+from layerscope.instruments.record.plan import Array, RecordingPlan
+from layerscope.instruments.record.probe import Snapshot
 from layerscope.instruments.record.statistics import NAMES, unit_statistics
 from layerscope.recordings.store.half import Halved
-from layerscope.recordings.store.schema import Group, Variable
+from layerscope.recordings.store.schema import ArrayGroup, Variable
 from layerscope.recordings.store.wide import fits_half, half_holds
 
 Key = tuple[str, str, str]
@@ -89,8 +89,8 @@ def chosen_weights(weights: Any, known: Sequence[str]) -> list[str]:
 
 
 def groups_of(
-    plan: Plan, inputs: Mapping[str, NamedArray], parameters: Sequence[str]
-) -> tuple[Group, ...]:
+    plan: RecordingPlan, inputs: Mapping[str, NamedArray], parameters: Sequence[str]
+) -> tuple[ArrayGroup, ...]:
     """The groups of a recording: one for each layer, parameter and input."""
     stored = {array.address: array for array in plan.weights}
     return (
@@ -100,31 +100,31 @@ def groups_of(
     )
 
 
-def _layer_group(array: Array, plan: Plan) -> Group:
+def _layer_group(array: Array, plan: RecordingPlan) -> ArrayGroup:
     values = Variable(
         array.axes, array.stored(len(plan.samples), plan.channels), array.dtype, array.scaled, {}
     )
     statistic = Variable(("unit",), (array.units,), "float32", False, {})
     variables = {"values": values, **dict.fromkeys(NAMES, statistic)}
-    return Group("activations", array.address, variables, array.attrs)
+    return ArrayGroup("activations", array.address, variables, array.attrs)
 
 
-def _weight_group(key: str, array: Array | None) -> Group:
+def _weight_group(key: str, array: Array | None) -> ArrayGroup:
     scalar = Variable((), (), "float64", False, {})
     variables = {"norm": scalar, "change": scalar}
     if array is not None:
         values = Variable(array.axes, array.shape, array.dtype, False, {})
         variables = {"values": values, **variables}
-    return Group("weights", key, variables, {} if array is None else array.attrs)
+    return ArrayGroup("weights", key, variables, {} if array is None else array.attrs)
 
 
-def _input_group(name: str, array: NamedArray) -> Group:
+def _input_group(name: str, array: NamedArray) -> ArrayGroup:
     attrs = {key: str(value) for key, value in array.attrs.items()}
     values = Variable(array.axes, array.values.shape, str(array.values.dtype), False, {})
-    return Group("input", name, {"values": values}, attrs)
+    return ArrayGroup("input", name, {"values": values}, attrs)
 
 
-def stored_inputs(inputs: Mapping[str, NamedArray], plan: Plan) -> dict[str, NamedArray]:
+def stored_inputs(inputs: Mapping[str, NamedArray], plan: RecordingPlan) -> dict[str, NamedArray]:
     """The inputs of the samples that are stored; those that are no numbers are left out."""
     return {
         name: NamedArray(_samples_of(array, plan.samples), array.axes, array.attrs)
@@ -136,14 +136,14 @@ def stored_inputs(inputs: Mapping[str, NamedArray], plan: Plan) -> dict[str, Nam
 class Encoder:
     """Makes what is stored at a step out of what a look found; remembers the last weights."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RecordingPlan) -> None:
         self._plan = plan
         self._stored = {array.address: array for array in plan.weights}
         self._before: Mapping[str, NamedArray] = {}
         self.missing: dict[str, None] = {}  #: layers that were not there, or of another shape
         self.announced: set[Key] | None = None  #: what is known to be stored as float32 by now
 
-    def arrays(self, look: Look, is_wide: Callable[[Key], bool]) -> dict[Key, Any]:
+    def arrays(self, look: Snapshot, is_wide: Callable[[Key], bool]) -> dict[Key, Any]:
         """By kind of group, address and variable; what becomes float16 is rounded when read.
 
         ``is_wide`` tells of what is to be stored as float16 whether the store has gone over to
@@ -171,7 +171,7 @@ class Encoder:
                 found[at] = _cast(value.values, array, halved)
         return found
 
-    def written(self, look: Look) -> None:
+    def written(self, look: Snapshot) -> None:
         """Note that a look is in the store: the next one's weights are compared with it."""
         self._before = look.weights
 

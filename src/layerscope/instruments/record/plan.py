@@ -61,7 +61,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RecordingPlan:
     """What a recording stores at each step, and at which steps."""
 
     layers: tuple[Array, ...]
@@ -118,7 +118,7 @@ class Plan:
         return self.step_bytes * steps <= self.limit
 
 
-def thinned(plan: Plan) -> Plan:
+def thinned(plan: RecordingPlan) -> RecordingPlan:
     """The plan, with as much left out as its limit asks for, and notes that say what."""
     limit = plan.limit
     if limit is None or plan.fits():
@@ -143,7 +143,7 @@ def thinned(plan: Plan) -> Plan:
     return replace(plan, notes=(*whole.notes, why, *plan.notes[len(whole.notes) :]))
 
 
-def check_limit(plan: Plan, budget: float | None) -> None:
+def check_limit(plan: RecordingPlan, budget: float | None) -> None:
     """Raise InputError, of the budget or of the disk, where not even one step fits."""
     if plan.limit is None or plan.step_bytes <= plan.limit:
         return
@@ -154,7 +154,7 @@ def check_limit(plan: Plan, budget: float | None) -> None:
     )
 
 
-def _fewer_samples(plan: Plan) -> Plan:
+def _fewer_samples(plan: RecordingPlan) -> RecordingPlan:
     for count in range(len(plan.samples) - 1, 0, -1):
         fewer = replace(plan, samples=plan.samples[:count])
         if fewer.fits() or count == 1:
@@ -164,7 +164,7 @@ def _fewer_samples(plan: Plan) -> Plan:
     return plan
 
 
-def _fewer_channels(plan: Plan) -> Plan:
+def _fewer_channels(plan: RecordingPlan) -> RecordingPlan:
     maps = [array for array in plan.layers if array.thinned_axis is not None]
     most = max((array.units for array in maps), default=0)
     if most <= FEWEST_CHANNELS:

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """What one look at the probe found."""
 
     values: Mapping[str, NamedArray]  #: by address, axes in the presented order
@@ -87,7 +87,7 @@ class Probe:
         sampled = [a for a in self.inputs.values() if "sample" in a.axes]
         return max((a.values.shape[a.axes.index("sample")] for a in sampled), default=1)
 
-    def look(self) -> Look:
+    def look(self) -> Snapshot:
         """What the network makes of the probe now, by its backend's own pass."""
         runs = [self._backend.run(_copied(value), self._selection) for value in self._values]
         values = _joined([_presented(run, self.kept) for run in runs])
@@ -99,7 +99,7 @@ class Probe:
             self.notes += self.left_out
         self.late |= dict.fromkeys(sorted(names - self._known))
         weights = {key: array for key, array in weights.items() if key in self._known}
-        return Look(values, _outputs([run.output for run in runs]), weights)
+        return Snapshot(values, _outputs([run.output for run in runs]), weights)
 
 
 def check_alike(network: Network, other: Network, where: str) -> None:

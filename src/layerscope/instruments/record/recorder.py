@@ -13,19 +13,18 @@ from layerscope.backends.training import training_of
 from layerscope.core import console
 from layerscope.core.errors import InputError, ModelError, OutputError
 from layerscope.instruments.record.arguments import (
+    read_every,
     read_number,
     read_step,
     read_steps,
     read_url,
 )
 from layerscope.instruments.record.budget import read_budget
-from layerscope.instruments.record.callback import Callback
-from layerscope.instruments.record.hooks import KerasHooks
+from layerscope.instruments.record.callback import Callback, KerasHooks
 from layerscope.instruments.record.layout import read_dtype
 from layerscope.instruments.record.left_out import came_later, report
 from layerscope.instruments.record.probabilities import read_classes
 from layerscope.instruments.record.probe import Probe, check_alike
-from layerscope.instruments.record.schedule import read_every
 from layerscope.instruments.record.session import (
     FROM_BEFORE,
     Session,

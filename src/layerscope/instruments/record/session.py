@@ -26,9 +26,9 @@ from layerscope.instruments.record.layout import (
     stored_inputs,
     weight_array,
 )
-from layerscope.instruments.record.plan import Plan, check_limit, thinned
+from layerscope.instruments.record.plan import RecordingPlan, check_limit, thinned
 from layerscope.instruments.record.probabilities import probabilities
-from layerscope.instruments.record.probe import Look, Probe
+from layerscope.instruments.record.probe import Probe, Snapshot
 from layerscope.instruments.record.worker import Worker
 from layerscope.recordings.store.header import begun
 from layerscope.recordings.store.places import place, same_place
@@ -49,7 +49,7 @@ BEYOND_HALF = "since float16 is for numbers from 0.00006 to 65,504"
 FROM_BEFORE = {"epoch 0": "before the training"}
 
 
-class Writer(Protocol):
+class StepWriter(Protocol):
     """What is asked of a store."""
 
     @property
@@ -102,7 +102,7 @@ class Session:
         # Its steps may still wait to be written: after an interrupted training in a notebook.
         end_those_at(same_place(settings.url))
         if resumes:
-            self.plan, self._writer = _gone_on(settings, probe, look, plan)
+            self.plan, self._writer = _resumed(settings, probe, look, plan)
         else:
             self.plan, self._writer = plan, _begun(settings, probe, look, plan)
         kept = self._writer.schema.attrs.get("settings") or {}
@@ -128,7 +128,9 @@ class Session:
         """
         self._worker.make_room(self._look_bytes)
 
-    def add(self, step: int, epoch: float | None, metrics: Mapping[str, float], look: Look) -> None:
+    def add(
+        self, step: int, epoch: float | None, metrics: Mapping[str, float], look: Snapshot
+    ) -> None:
         """Hand a look over to be written, and wait where too much is waiting.
 
         Raises OutputError when an earlier one could not be written.
@@ -177,7 +179,7 @@ class Session:
 class _Append:
     """One step, to be written."""
 
-    writer: Writer
+    writer: StepWriter
     encoder: Encoder
     spending: Spending
     quiet: bool
@@ -185,7 +187,7 @@ class _Append:
     epoch: float | None
     wall_time: float
     metrics: Mapping[str, float]
-    look: Look
+    look: Snapshot
 
     def __str__(self) -> str:
         return f"step {self.step}"
@@ -227,7 +229,7 @@ class _Append:
 class _End:
     """What is done after the last step, with or without a session that still is there."""
 
-    writer: Writer
+    writer: StepWriter
     encoder: Encoder
     spending: Spending
 
@@ -245,7 +247,7 @@ def _notes(encoder: Encoder, spending: Spending) -> tuple[str, ...]:
     return (*spending.notes, *missing)
 
 
-def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Plan:
+def _plan(settings: Settings, probe: Probe, look: Snapshot, steps: int | None) -> RecordingPlan:
     samples = chosen_samples(settings.samples, probe.count, probe.samples)
     kept = chosen_weights(settings.weights, list(look.weights))
     limits = [settings.budget, free_on_disk(settings.url)]
@@ -255,7 +257,7 @@ def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Pl
     if wide and settings.dtype == "float16":
         notes = (f"stored as float32, {BEYOND_HALF}: {', '.join(wide)}",)
     return thinned(
-        Plan(
+        RecordingPlan(
             layers=tuple(layers),
             weights=tuple(weight_array(key, look.weights[key], settings.dtype) for key in kept),
             parameters=len(look.weights),
@@ -267,13 +269,13 @@ def _plan(settings: Settings, probe: Probe, look: Look, steps: int | None) -> Pl
     )
 
 
-def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
-    """A new recording."""
-    from layerscope.recordings.store.writer import Writer as StoreWriter
+def _begun(settings: Settings, probe: Probe, look: Snapshot, plan: RecordingPlan) -> StepWriter:
+    """Begin a new recording."""
+    from layerscope.recordings.store.writer import Writer
 
     check_limit(plan, settings.budget)
     inputs = stored_inputs(probe.inputs, plan)
-    writer = StoreWriter.create(
+    writer = Writer.create(
         settings.url,
         _schema(settings, probe, look, plan),
         overwrite=settings.overwrite,
@@ -288,15 +290,17 @@ def _begun(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Writer:
     return writer
 
 
-def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[Plan, Writer]:
-    """The recording that is there, which goes on keeping what it has kept so far.
+def _resumed(
+    settings: Settings, probe: Probe, look: Snapshot, plan: RecordingPlan
+) -> tuple[RecordingPlan, StepWriter]:
+    """Open the recording that is there, which goes on keeping what it has kept so far.
 
     It is only read until it is certain that it is of this network and this probe.
     """
-    from layerscope.recordings.store.reader import Reader
-    from layerscope.recordings.store.writer import Writer as StoreWriter
+    from layerscope.recordings.store.reader import StoreReader
+    from layerscope.recordings.store.writer import Writer
 
-    before = Reader.open(settings.url)
+    before = StoreReader.open(settings.url)
     plan = as_before(plan, before.schema.attrs.get("kept") or {}, settings.dtype)
     schema = _schema(settings, probe, look, plan)
     other = before.schema.difference(schema)
@@ -305,7 +309,7 @@ def _gone_on(settings: Settings, probe: Probe, look: Look, plan: Plan) -> tuple[
     inputs = {name: a.values for name, a in stored_inputs(probe.inputs, plan).items()}
     check_probe(settings.url, before, inputs, probe.provenance)
     check_limit(plan, settings.budget)
-    return plan, StoreWriter.resume(settings.url, schema)
+    return plan, Writer.resume(settings.url, schema)
 
 
 def check_budget(settings: Settings, probe: Probe) -> None:
@@ -314,7 +318,7 @@ def check_budget(settings: Settings, probe: Probe) -> None:
         check_limit(_plan(settings, probe, probe.look(), None), settings.budget)
 
 
-def _schema(settings: Settings, probe: Probe, look: Look, plan: Plan) -> Schema:
+def _schema(settings: Settings, probe: Probe, look: Snapshot, plan: RecordingPlan) -> Schema:
     inputs = stored_inputs(probe.inputs, plan)
     return Schema(
         groups_of(plan, inputs, list(look.weights)),
@@ -339,14 +343,14 @@ def check_place(settings: Settings) -> bool:
     return there and settings.resume
 
 
-def _sample_names(probe: Probe, plan: Plan) -> tuple[str, ...]:
+def _sample_names(probe: Probe, plan: RecordingPlan) -> tuple[str, ...]:
     if probe.samples:
         return tuple(probe.samples[i] for i in plan.samples)
     first = plan.samples == tuple(range(len(plan.samples)))
     return () if first else tuple(map(str, plan.samples))
 
 
-def _attributes(settings: Settings, probe: Probe, plan: Plan) -> dict[str, Any]:
+def _attributes(settings: Settings, probe: Probe, plan: RecordingPlan) -> dict[str, Any]:
     attributes = {
         "network": to_json(probe.network),
         "aliases": dict(probe.aliases),

@@ -1,6 +1,6 @@
 """Where a run is kept: a Zarr v3 store that grows by whole steps.
 
-A ``Schema`` says what is kept, a ``Writer`` appends steps, a ``Reader`` reads them while more
+A ``Schema`` says what is kept, a ``Writer`` appends steps, a ``StoreReader`` reads them while more
 come. ``docs/store.md`` describes the format, for readers that don't have layerscope.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from layerscope.recordings.store.schema import Group, Schema, Variable
+from layerscope.recordings.store.schema import ArrayGroup, Schema, Variable
 
 if TYPE_CHECKING:
-    from layerscope.recordings.store.reader import Reader
+    from layerscope.recordings.store.reader import StoreReader
     from layerscope.recordings.store.writer import Writer, holds_run
 
-__all__ = ["Group", "Reader", "Schema", "Variable", "Writer", "holds_run"]
+__all__ = ["ArrayGroup", "Schema", "StoreReader", "Variable", "Writer", "holds_run"]
 
-_LAZY = {"Reader": "reader", "Writer": "writer", "holds_run": "writer"}
+_LAZY = {"StoreReader": "reader", "Writer": "writer", "holds_run": "writer"}
 
 
 def __getattr__(name: str) -> object:

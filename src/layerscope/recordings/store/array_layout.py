@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from layerscope.core.axes import UNIT_AXES
-from layerscope.recordings.store.names import group_name, safe_name
 from layerscope.recordings.store.quantize import NAN, map_axes
-from layerscope.recordings.store.schema import Group, Schema, Variable
+from layerscope.recordings.store.schema import ArrayGroup, Schema, Variable
 
 #: Parts of the format: a reader goes by them, not by what an array's own document says.
 #: Bytes. A chunk of many steps is rewritten with every step, so it is small; a chunk within a
@@ -25,7 +26,30 @@ _MOST_STEPS = 1024
 #: Of what is written once: a chunk is whole samples of about so many bytes.
 _CONSTANT = 4 * 2**20
 
+_UNSAFE = re.compile(r"[^a-z0-9_-]+")
+_LONGEST = 60  #: characters of a name
+
 Key = tuple[str, str, str]  # kind, address, variable
+
+
+def safe_name(text: str) -> str:
+    """Return a name of lower case letters, digits, ``_``, ``-`` and at most one dot, for any text.
+
+    A text that is all that, at most 60 characters long, is its own name. Every other one is
+    shortened to something readable, followed by a dot and a digest of the whole text; so two texts
+    never share a name, not even on a file system that does not tell upper from lower case. The
+    text can't be had back: it is kept as an attribute beside the name.
+    """
+    readable = _UNSAFE.sub("-", text.lower())[:_LONGEST]
+    if text and readable == text:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{readable.strip('-')}.{digest}"
+
+
+def group_name(kind: str, address: str) -> str:
+    """Return the name of the group of an address' arrays, such as ``activations.conv2d``."""
+    return f"{kind}.{safe_name(address)}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +69,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Stored:
+class GrowingArray:
     """A Zarr array that grows along ``step``; shapes are those of one step."""
 
     path: str
@@ -113,10 +137,10 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """The arrays by path, the place of each variable, and the attributes of each group."""
 
-    arrays: dict[str, Stored]
+    arrays: dict[str, GrowingArray]
     slots: dict[Key, Slot]
     groups: dict[str, dict[str, Any]]
     #: Coordinates by path: their axis, and what makes their values. A stranger's schema may claim
@@ -126,9 +150,9 @@ class Layout:
     constants: dict[str, Grid] = field(default_factory=dict)
 
 
-def plan(schema: Schema) -> Layout:
+def plan(schema: Schema) -> ArrayLayout:
     """The layout of a schema; the same schema always has the same one."""
-    layout = Layout({}, {}, {}, {})
+    layout = ArrayLayout({}, {}, {}, {})
     for name in ("step", "epoch", "wall_time"):
         layout.arrays[name] = coordinate(name)
     if schema.samples:
@@ -151,14 +175,14 @@ def plan(schema: Schema) -> Layout:
     return layout
 
 
-def coordinate(name: str) -> Stored:
+def coordinate(name: str) -> GrowingArray:
     """The array of step numbers, epochs or times."""
     attrs = {}
     if name == "wall_time":
         attrs = {"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"}
     if name == "step":
-        return Stored(name, (), (), np.dtype(np.int64), 0)
-    return Stored(name, (), (), np.dtype(np.float64), math.nan, attrs)
+        return GrowingArray(name, (), (), np.dtype(np.int64), 0)
+    return GrowingArray(name, (), (), np.dtype(np.float64), math.nan, attrs)
 
 
 def constant_grid(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Grid:
@@ -172,11 +196,11 @@ def constant_grid(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Gr
     return Grid(path, dtype, 0, outer, None, True)  # a chunk of zeros is not written
 
 
-def metric(name: str) -> Stored:
+def metric(name: str) -> GrowingArray:
     """The array of a metric."""
     nan = math.nan
     path, dtype = f"metrics/{safe_name(name)}", np.dtype(np.float64)
-    return Stored(path, (), (), dtype, nan, {"name": name}, late=True)
+    return GrowingArray(path, (), (), dtype, nan, {"name": name}, late=True)
 
 
 def stored_dims(schema: Schema, dims: tuple[str, ...], shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -186,7 +210,9 @@ def stored_dims(schema: Schema, dims: tuple[str, ...], shape: tuple[int, ...]) -
     return tuple(f"sample{n}" if d == "sample" and count not in (0, n) else d for d, n in names)
 
 
-def _own(layout: Layout, schema: Schema, group: Group, name: str, variable: Variable) -> None:
+def _own(
+    layout: ArrayLayout, schema: Schema, group: ArrayGroup, name: str, variable: Variable
+) -> None:
     """An array of its own for a variable with several axes."""
     path = f"{group_name(group.kind, group.address)}/{name}"
     dims = stored_dims(schema, variable.dims, variable.shape)
@@ -197,18 +223,18 @@ def _own(layout: Layout, schema: Schema, group: Group, name: str, variable: Vari
         kept = [i for i in range(len(dims)) if i not in map_axes(variable.dims)]
         low, high = f"{path}_low", f"{path}_high"
         for end in (low, high):
-            layout.arrays[end] = Stored(
+            layout.arrays[end] = GrowingArray(
                 end,
                 tuple(dims[i] for i in kept),
                 tuple(variable.shape[i] for i in kept),
                 np.dtype(np.float32),
                 math.nan,
             )
-    layout.arrays[path] = Stored(path, dims, variable.shape, dtype, fill, variable.attrs)
+    layout.arrays[path] = GrowingArray(path, dims, variable.shape, dtype, fill, variable.attrs)
     layout.slots[group.kind, group.address, name] = Slot(path, None, low, high)
 
 
-def _shared(layout: Layout, groups: list[Group], kind: str) -> None:
+def _shared(layout: ArrayLayout, groups: list[ArrayGroup], kind: str) -> None:
     """What has at most one axis lies together, one array for all addresses: files are dear."""
     addresses = [g.address for g in groups if any(not v.dims for v in g.variables.values())]
     numbers = {address: i for i, address in enumerate(addresses)}
@@ -238,7 +264,7 @@ def _shared(layout: Layout, groups: list[Group], kind: str) -> None:
         path = _shared_path(kind, name, rank, both)
         shape = (end if rank else len(addresses),)
         dims = ("place",) if rank else ("address",)
-        layout.arrays[path] = Stored(path, dims, shape, dtype, _fill(dtype))
+        layout.arrays[path] = GrowingArray(path, dims, shape, dtype, _fill(dtype))
     if addresses:
         layout.labels[f"{kind}/address"] = ("address", partial(list, addresses))
     if end:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.core.errors import InputError
-from layerscope.recordings.store.array_layout import Layout, metric, plan
+from layerscope.recordings.store.array_layout import ArrayLayout, metric, plan
 from layerscope.recordings.store.places import Folder, Remote
 from layerscope.recordings.store.plain_json import (
     Each,
@@ -44,7 +44,7 @@ class Header:
 
     format: int
     schema: Schema
-    layout: Layout
+    layout: ArrayLayout
     steps: int
     root: bytes
     metrics: tuple[str, ...]  #: their names
@@ -125,7 +125,7 @@ def _attributes(document: Any, name: str) -> dict[str, Any]:
     return dict(known)
 
 
-def _described(where: Folder | Remote) -> tuple[Schema, Layout]:
+def _described(where: Folder | Remote) -> tuple[Schema, ArrayLayout]:
     about = expect(parse(where.get("about/zarr.json") or b""), _ABOUT)
     schema = Schema.from_json(about["attributes"]["schema"])
     return schema, plan(schema)
@@ -150,7 +150,7 @@ def _metrics(documents: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _wide(documents: dict[str, dict[str, Any]], layout: Layout, steps: int) -> dict[str, int]:
+def _wide(documents: dict[str, dict[str, Any]], layout: ArrayLayout, steps: int) -> dict[str, int]:
     wide = {}
     for path, stored in layout.arrays.items():
         document = documents.get(path + SUFFIX)
@@ -162,7 +162,7 @@ def _wide(documents: dict[str, dict[str, Any]], layout: Layout, steps: int) -> d
     return wide
 
 
-def _check_arrays(documents: dict[str, dict[str, Any]], layout: Layout, steps: int) -> None:
+def _check_arrays(documents: dict[str, dict[str, Any]], layout: ArrayLayout, steps: int) -> None:
     """Raise UnexpectedError where the arrays are described otherwise than the schema has them.
 
     Nothing is read by what they say; but of two descriptions that differ, one is wrong.
@@ -177,7 +177,7 @@ def _check_arrays(documents: dict[str, dict[str, Any]], layout: Layout, steps: i
             raise UnexpectedError("an array is not as the schema describes it")
 
 
-def _constants(layout: Layout) -> tuple[str, ...]:
+def _constants(layout: ArrayLayout) -> tuple[str, ...]:
     return (*layout.labels, *layout.constants)
 
 

@@ -19,7 +19,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
-from layerscope.recordings.store.array_layout import Layout, Stored, constant_grid
+from layerscope.recordings.store.array_layout import ArrayLayout, GrowingArray, constant_grid
 from layerscope.recordings.store.chunks import ZSTD_LEVEL
 from layerscope.recordings.store.header import FORMAT
 
@@ -36,7 +36,7 @@ class Documents:
     pieces between which the number goes.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: ArrayLayout) -> None:
         # By group: zarr takes consolidated metadata apart wrongly where a group's arrays do not
         # follow one another.
         self._pieces: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -46,7 +46,7 @@ class Documents:
         for stored in layout.arrays.values():
             self.add(stored)
 
-    def add(self, stored: Stored) -> None:
+    def add(self, stored: GrowingArray) -> None:
         """Describe an array that grows with the steps."""
         document = _array(stored)
         rest = "".join(f",{size}" for size in document.pop("shape")[1:])
@@ -117,7 +117,7 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def _array(stored: Stored) -> dict[str, Any]:
+def _array(stored: GrowingArray) -> dict[str, Any]:
     grid = stored.grid
     chunks, shards = grid.inner or grid.outer, grid.outer if grid.inner else None
     document = dict(_alike(stored.dims, stored.shape, chunks, shards, stored.dtype, stored.fill))

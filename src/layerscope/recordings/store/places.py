@@ -12,13 +12,13 @@ from layerscope.recordings.store.limits import MOST_DOCUMENT
 from layerscope.recordings.store.remote import Remote
 from layerscope.recordings.store.sentences import first_line
 
-__all__ = ["Folder", "Place", "Remote", "first_line", "place", "same_place"]
+__all__ = ["ByteStore", "Folder", "Remote", "first_line", "place", "same_place"]
 
 #: How fsspec, too, writes that a path is one of this machine.
 _LOCAL = ("file://", "local://")
 
 
-class Place(Protocol):
+class ByteStore(Protocol):
     """Bytes by key. What ``put`` returns from is there, whole, also after a power cut.
 
     Keys come from the layout that a schema has, never from a store's own metadata.

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import AddressError
-from layerscope.recordings.store.array_layout import Slot, coordinate, metric
+from layerscope.recordings.store.array_layout import Slot, coordinate, group_name, metric
 from layerscope.recordings.store.arrays import read_array
 from layerscope.recordings.store.header import Header, read_header
 from layerscope.recordings.store.limits import Ledger
-from layerscope.recordings.store.names import group_name
 from layerscope.recordings.store.places import Folder, Remote, place
 from layerscope.recordings.store.quantize import dequantize, map_axes
 from layerscope.recordings.store.schema import Schema, Variable
@@ -29,7 +28,7 @@ Index = int | slice
 _LATEST = 9e12  #: seconds: what 64 bits hold in microseconds
 
 
-class Reader:
+class StoreReader:
     """A run as it was when it was opened, or when ``refresh`` was last called."""
 
     def __init__(self, where: Folder | Remote, header: Header) -> None:
@@ -37,7 +36,7 @@ class Reader:
         self._take(header)
 
     @classmethod
-    def open(cls, url: str | os.PathLike[str]) -> Reader:
+    def open(cls, url: str | os.PathLike[str]) -> StoreReader:
         """Open a run; it may be one that is being written.
 
         Raises

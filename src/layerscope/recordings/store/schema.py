@@ -71,7 +71,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Group:
+class ArrayGroup:
     """The variables of one layer (``activations``), parameter (``weights``) or ``input``."""
 
     kind: str
@@ -99,7 +99,7 @@ class Group:
 class Schema:
     """All groups, the names of the samples, and whatever else is to be kept, as JSON can say it."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ArrayGroup, ...]
     samples: tuple[str, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,7 +111,7 @@ class Schema:
             seen.add((group.kind, group.address))
 
     @cached_property
-    def by_address(self) -> Mapping[tuple[str, str], Group]:
+    def by_address(self) -> Mapping[tuple[str, str], ArrayGroup]:
         """The groups by kind and address."""
         return {(group.kind, group.address): group for group in self.groups}
 
@@ -193,12 +193,12 @@ def _variable_json(variable: Variable) -> dict[str, Any]:
     }
 
 
-def _group(described: Mapping[str, Any]) -> Group:
+def _group(described: Mapping[str, Any]) -> ArrayGroup:
     where = f"{described['kind']!r} of {described['address'][:60]!r}"
     check_group_attributes(described["attrs"], where)
     named = described["variables"].items()
     variables = {name: _variable(variable, f"{name!r} in {where}") for name, variable in named}
-    return Group(described["kind"], described["address"], variables, described["attrs"])
+    return ArrayGroup(described["kind"], described["address"], variables, described["attrs"])
 
 
 def _variable(described: Mapping[str, Any], where: str) -> Variable:

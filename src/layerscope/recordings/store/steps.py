@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import InputError, OutputError
-from layerscope.recordings.store.array_layout import Key, Layout, Slot, Stored
+from layerscope.recordings.store.array_layout import ArrayLayout, GrowingArray, Key, Slot
 from layerscope.recordings.store.chunks import encode_chunk, encode_shard
 from layerscope.recordings.store.limits import most_compressed
 from layerscope.recordings.store.places import Folder, Remote
@@ -32,31 +32,31 @@ _KEPT = 8_000_000
 class Steps:
     """Puts the chunks of steps, which are counted from 0."""
 
-    def __init__(self, where: Folder | Remote, schema: Schema, layout: Layout) -> None:
+    def __init__(self, where: Folder | Remote, schema: Schema, layout: ArrayLayout) -> None:
         self._where = where
         self._described = {
             (group.kind, group.address, name): variable
             for group in schema.groups
             for name, variable in group.variables.items()
         }
-        self._arrays: dict[str, Stored] = {}
+        self._arrays: dict[str, GrowingArray] = {}
         self._slots = layout.slots
         self._tails: dict[str, Tail] = {}
         self._tail_bytes = 0
-        self._wide: dict[str, Stored] = {}  #: by the path of what they go on with
+        self._wide: dict[str, GrowingArray] = {}  #: by the path of what they go on with
         for stored in layout.arrays.values():
             self.add(stored)
         threads = min(4, os.cpu_count() or 1) if isinstance(where, Folder) else _REMOTE_THREADS
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="layerscope-store")
 
-    def add(self, stored: Stored) -> None:
+    def add(self, stored: GrowingArray) -> None:
         """One more array; it holds nothing for the steps before."""
         self._arrays[stored.path] = stored
         if stored.steps > 1:
             self._tails[stored.path] = Tail(stored)
             self._tail_bytes += stored.steps * math.prod(stored.shape) * stored.dtype.itemsize
 
-    def widen(self, path: str, since: int) -> Stored:
+    def widen(self, path: str, since: int) -> GrowingArray:
         """Have an array go on as float32, from a step on; returns the new one."""
         self._wide[path] = wide(self._arrays[path], since)
         self.add(self._wide[path])
@@ -143,7 +143,7 @@ class Steps:
         beginning = [s.chunk_key(at) for s in self._arrays.values() if at % s.steps == 0]
         self._all(partial(self._remove, key) for key in beginning)
 
-    def remove_before(self, stored: Stored, at: int) -> None:
+    def remove_before(self, stored: GrowingArray, at: int) -> None:
         """Remove what a writer that was killed left of an array that comes with step ``at``.
 
         In the chunk that holds this step, the others are written anew.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import InputError
-from layerscope.recordings.store.array_layout import Stored, coordinate
+from layerscope.recordings.store.array_layout import GrowingArray, coordinate
 from layerscope.recordings.store.chunks import decode_chunk, encode_chunk
 from layerscope.recordings.store.limits import most_compressed
 from layerscope.recordings.store.places import Folder, Remote
@@ -22,7 +22,7 @@ class Tail:
     tails, and whole chunks of all of them would take more than what is recorded.
     """
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: GrowingArray) -> None:
         self._stored = stored
         self._rows = self._filled(0)
         self.begun = False  #: whether there is such a chunk in the store
@@ -64,7 +64,7 @@ class Tail:
         return np.full((count, *stored.shape), stored.fill, stored.dtype)
 
 
-def read_numbers(where: Folder | Remote, stored: Stored, count: int) -> npt.NDArray[Any]:
+def read_numbers(where: Folder | Remote, stored: GrowingArray, count: int) -> npt.NDArray[Any]:
     """The first ``count`` rows of an array of numbers.
 
     Raises
@@ -96,7 +96,7 @@ def read_steps(where: Folder | Remote, count: int) -> npt.NDArray[np.int64]:
     return np.concatenate(chunks)
 
 
-def _chunks(where: Folder | Remote, stored: Stored, count: int) -> Iterator[npt.NDArray[Any]]:
+def _chunks(where: Folder | Remote, stored: GrowingArray, count: int) -> Iterator[npt.NDArray[Any]]:
     for at in range(0, count, stored.steps):
         key = stored.chunk_key(at)
         data = where.get(key, most_compressed(stored.steps * stored.dtype.itemsize))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.recordings.store.array_layout import Stored
+from layerscope.recordings.store.array_layout import GrowingArray
 
 SUFFIX = "_wide"
 SINCE = "from_position"  #: the attribute: at which step, counted from 0, it begins
@@ -46,7 +46,7 @@ def _ends(values: npt.NDArray[Any]) -> tuple[float, float]:
     return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
-def wide(stored: Stored, since: int) -> Stored:
+def wide(stored: GrowingArray, since: int) -> GrowingArray:
     """The array that goes on with this one, from a step on."""
     attrs = {**stored.attrs, SINCE: since}
     dtype = np.dtype(np.float32)

@@ -18,10 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import LayerscopeError, OutputError
-from layerscope.recordings.store.array_layout import Key, Layout, metric, plan, stored_dims
+from layerscope.recordings.store.array_layout import (
+    ArrayLayout,
+    Key,
+    group_name,
+    metric,
+    plan,
+    stored_dims,
+)
 from layerscope.recordings.store.header import Header, begun, describes_run, read_header
 from layerscope.recordings.store.metadata import WRITABLE, Documents, about, constant
-from layerscope.recordings.store.names import group_name
 from layerscope.recordings.store.places import Folder, Remote, first_line, place
 from layerscope.recordings.store.plain_json import UnexpectedError, expect, parse
 from layerscope.recordings.store.schema import Schema
@@ -39,7 +45,7 @@ class Writer:
     disk is full, say, leaves the run as it was before, and may be tried again.
     """
 
-    def __init__(self, where: Folder | Remote, schema: Schema, layout: Layout) -> None:
+    def __init__(self, where: Folder | Remote, schema: Schema, layout: ArrayLayout) -> None:
         self.schema = schema
         self._where = where
         self._layout = layout

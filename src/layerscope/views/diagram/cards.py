@@ -36,7 +36,7 @@ class Text(NamedTuple):
         return length(self.text, self.size, bold=self.style == "name")
 
 
-class Row(NamedTuple):
+class CardRow(NamedTuple):
     """A line of a card: what stands left and what right."""
 
     left: str
@@ -83,15 +83,15 @@ def card(
     return Card(width, height, tuple(texts), kind, _about(item), place)
 
 
-def _row_width(row: Row) -> float:
+def _row_width(row: CardRow) -> float:
     size = NAME if row.style == "name" else SMALL
     left = length(row.left, size, bold=row.style == "name")
     right = length(row.right, SMALL) + _BETWEEN if row.right else 0.0
     return _BAR + 2 * _PAD + left + right
 
 
-def _box_rows(box: Box, show_shapes: bool, show_layer_names: bool) -> list[Row]:
-    rows: list[Row] = []
+def _box_rows(box: Box, show_shapes: bool, show_layer_names: bool) -> list[CardRow]:
+    rows: list[CardRow] = []
     shape = None
     for layer in box.layers:
         first = not rows
@@ -100,25 +100,27 @@ def _box_rows(box: Box, show_shapes: bool, show_layer_names: bool) -> list[Row]:
         parameters = f"{count:,} params" if count else ""
         if layer is box.main:
             if show_layer_names:
-                rows.append(Row(short(layer.address), parameters, "name", _LINE))
-                rows.append(Row(type_text(layer), said, "ink", _LINE))
+                rows.append(CardRow(short(layer.address), parameters, "name", _LINE))
+                rows.append(CardRow(type_text(layer), said, "ink", _LINE))
             else:
-                rows.append(Row(type_text(layer), parameters, "name", _LINE))
-                rows += [Row("", said, "ink", _LINE)] if said else []
+                rows.append(CardRow(type_text(layer), parameters, "name", _LINE))
+                rows += [CardRow("", said, "ink", _LINE)] if said else []
         else:
             left = short(layer.address) if show_layer_names else type_text(layer)
             right = ", ".join(filter(None, (type_text(layer) * show_layer_names, said)))
-            rows.append(Row(left, right, "ink" if first else "soft", _LINE if first else _TIGHT))
+            rows.append(
+                CardRow(left, right, "ink" if first else "soft", _LINE if first else _TIGHT)
+            )
         shape = layer.shape
     return rows
 
 
-def _block_rows(block: Block, show_shapes: bool) -> list[Row]:
+def _block_rows(block: Block, show_shapes: bool) -> list[CardRow]:
     layers = [layer for box in block.boxes for layer in box.layers]
     parameters = f"{block.parameters:,} params" if block.parameters else ""
-    rows = [Row(title(block), parameters, "name", _LINE)]
+    rows = [CardRow(title(block), parameters, "name", _LINE)]
     shape = shape_text(layers[-1].shape) if show_shapes else ""
-    return [*rows, Row(f"{len(whole_layers(layers))} layers", shape, "ink", _LINE)]
+    return [*rows, CardRow(f"{len(whole_layers(layers))} layers", shape, "ink", _LINE)]
 
 
 def title(block: Block) -> str:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from layerscope.views.diagram.ranks import Line, ranked
+from layerscope.views.diagram.ranks import Edge, ranked
 
 GAP = 18.0  #: between neighbours in a layer
 LANE = 10.0  #: between a line and its neighbours
@@ -27,11 +27,11 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Layout:
+class LayeredLayout:
     """Middle across and start along of each node, the points of each line, and the whole size."""
 
     at: Mapping[str, Point]  #: (across, along)
-    routes: Mapping[Line, tuple[Point, ...]]
+    routes: Mapping[Edge, tuple[Point, ...]]
     across: float
     along: float
 
@@ -47,7 +47,7 @@ class _Node:
         return self.across == 0
 
 
-def layered(sizes: Mapping[str, tuple[float, float]], lines: Sequence[Line]) -> Layout:
+def layered(sizes: Mapping[str, tuple[float, float]], lines: Sequence[Edge]) -> LayeredLayout:
     """Lay out nodes of these sizes (across, along); nodes without a size are points on lines."""
     points = {key for key, size in sizes.items() if size == (0, 0)}
     layers, links, chains = ranked(list(sizes), points, lines)
@@ -70,7 +70,7 @@ def layered(sizes: Mapping[str, tuple[float, float]], lines: Sequence[Line]) -> 
         line: _route(line, chain, nodes, at, level, starts, depths)
         for line, chain in chains.items()
     }
-    return Layout(at, routes, across, starts[-1] + depths[-1])
+    return LayeredLayout(at, routes, across, starts[-1] + depths[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Link:
 
 def _spread(
     layers: Sequence[Sequence[str]],
-    links: Sequence[tuple[str, str, Line]],
+    links: Sequence[tuple[str, str, Edge]],
     nodes: Mapping[str, _Node],
 ) -> None:
     """Give each node its place across: near those that it is linked to, never over a neighbour."""
@@ -137,7 +137,7 @@ def _straighten(
 
 
 def _linked(
-    links: Sequence[tuple[str, str, Line]], nodes: Mapping[str, _Node]
+    links: Sequence[tuple[str, str, Edge]], nodes: Mapping[str, _Node]
 ) -> tuple[dict[str, list[_Link]], dict[str, list[_Link]]]:
     """What each node is linked to, against and along the lines.
 
@@ -203,7 +203,7 @@ def _apart(one: _Node, other: _Node) -> float:
 
 def _bands(
     layers: Sequence[Sequence[str]],
-    links: Sequence[tuple[str, str, Line]],
+    links: Sequence[tuple[str, str, Edge]],
     nodes: Mapping[str, _Node],
 ) -> tuple[list[float], list[float]]:
     """Where each layer begins along, and how deep it is.
@@ -233,7 +233,7 @@ def _bands(
 
 
 def _route(
-    line: Line,
+    line: Edge,
     chain: Sequence[str],
     nodes: Mapping[str, _Node],
     at: Mapping[str, Point],

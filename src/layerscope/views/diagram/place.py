@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from layerscope.views.diagram.blocks import Block, Item, item_boxes
 from layerscope.views.diagram.boxes import Graph
-from layerscope.views.diagram.layered import Layout, Point, layered
-from layerscope.views.diagram.ranks import Line
+from layerscope.views.diagram.layered import LayeredLayout, Point, layered
+from layerscope.views.diagram.ranks import Edge
 
 PAD = 12.0  #: between a frame and what is inside
 TITLE = 20.0  #: the strip that holds a frame's title
@@ -45,8 +45,8 @@ class _Region:
     """A block, laid out: in a coordinate system of its own, across and along."""
 
     block: Block
-    layout: Layout
-    lines: tuple[tuple[Line, str], ...]  #: each with the box whose value it carries
+    layout: LayeredLayout
+    lines: tuple[tuple[Edge, str], ...]  #: each with the box whose value it carries
     inside: Mapping[str, _Region]  #: the open blocks among its items
     sizes: Mapping[str, Size]
     before: Point  #: the padding before its content, across and along
@@ -127,7 +127,7 @@ def _laid_out(
 
 
 def _beside(
-    layout: Layout, ports: Mapping[str, Size], titles: tuple[float, float]
+    layout: LayeredLayout, ports: Mapping[str, Size], titles: tuple[float, float]
 ) -> tuple[float, float]:
     """The padding left and right that leaves the title room beside the lines that come in."""
     entering = [layout.at[key][0] for key in ports if key.startswith(_IN)]
@@ -141,17 +141,17 @@ def _beside(
 
 def _lines(
     block: Block, graph: Graph, inside: Mapping[str, _Region]
-) -> tuple[tuple[Line, str], ...]:
+) -> tuple[tuple[Edge, str], ...]:
     """The lines between the items of a block, and between them and its edges."""
     home = {box.id: item.id for item in block.items for box in item_boxes(item)}
-    lines: dict[Line, str] = {}
+    lines: dict[Edge, str] = {}
     for a, b in graph.edges:
         source, target = home.get(a), home.get(b)
         if source == target:
             continue
         leaves = inside[source].port(_OUT, a) if source and source in inside else 0.0
         enters = inside[target].port(_IN, a) if target and target in inside else 0.0
-        lines[Line(source or _IN + a, target or _OUT + a, leaves, enters)] = a
+        lines[Edge(source or _IN + a, target or _OUT + a, leaves, enters)] = a
     return tuple(lines.items())
 
 

@@ -11,7 +11,7 @@ _CROWDED = 5_000  #: lanes, from which on neighbours are not swapped one by one
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Edge:
     """A line from one node to another; offsets are across, from the middle of each."""
 
     source: str
@@ -21,8 +21,8 @@ class Line:
 
 
 def ranked(
-    names: Sequence[str], points: Iterable[str], lines: Sequence[Line]
-) -> tuple[list[list[str]], list[tuple[str, str, Line]], dict[Line, list[str]]]:
+    names: Sequence[str], points: Iterable[str], lines: Sequence[Edge]
+) -> tuple[list[list[str]], list[tuple[str, str, Edge]], dict[Edge, list[str]]]:
     """The nodes of each layer in order, lanes among them; the links; each line's chain of nodes."""
     from fast_sugiyama import from_edges
 

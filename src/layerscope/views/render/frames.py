@@ -22,7 +22,7 @@ Canvas = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Stage:
+class FrameLayout:
     """Where everything goes in each frame of a film."""
 
     size: tuple[int, int]  #: width and height
@@ -31,7 +31,7 @@ class Stage:
     colours: npt.NDArray[np.uint8]  #: the palette, for frames in colour
 
     @classmethod
-    def of(cls, panel: Panel, captions: Sequence[tuple[str, Sequence[str]]]) -> Stage:
+    def of(cls, panel: Panel, captions: Sequence[tuple[str, Sequence[str]]]) -> FrameLayout:
         """For panels like this one, with a title and metrics for each frame."""
         header = panel.header
         width = max(
