@@ -26,7 +26,7 @@ import numpy as np
 import layerscope.recordings.store.reader
 import layerscope.recordings.store.writer  # noqa: F401  (imported before forking, for speed)
 from layerscope.core.errors import InputError
-from layerscope.recordings.store import ArrayGroup, StoreReader, Schema, Variable, Writer, holds_run
+from layerscope.recordings.store import ArrayGroup, Schema, StoreReader, Variable, Writer, holds_run
 
 SCHEMA = Schema(
     (
