@@ -122,7 +122,7 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def _jobs(recording: Recording) -> Iterator[tuple[str, str, list[Exported]]]:
-    """Each file: what kind it is, of which address, and its arrays."""
+    """Yield each file: what kind it is, of which address, and its arrays."""
     if isinstance(recording, Run):
         kinds = [("weights", recording.weights)]
         if recording.activations is recording:
@@ -143,7 +143,7 @@ def _jobs(recording: Recording) -> Iterator[tuple[str, str, list[Exported]]]:
 
 
 def _of_run(run: Run, address: str) -> Iterator[Exported]:
-    """The values of a layer, read a step at a time, and its statistics."""
+    """Yield the values of a layer, read a step at a time, and its statistics."""
     unit = "unit"
     if address in list(run):
         axes = run.axes(address)
@@ -167,7 +167,7 @@ def _at_once(name: str, array: NamedArray) -> Exported:
 
 
 def _coordinates(recording: Recording) -> dict[str, Array]:
-    """The steps, epochs and times of day, which every file of a run repeats."""
+    """Return the steps, epochs and times of day, which every file of a run repeats."""
     if not isinstance(recording, Run):
         return {}
     times = recording.wall_times
@@ -224,7 +224,7 @@ def _json(
 
 
 def _listed(values: Array) -> Any:
-    """Lists of numbers; None for what JSON has no number for."""
+    """Return lists of numbers; None for what JSON has no number for."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         told = np.asarray(values).astype(object)
         told[~np.isfinite(values)] = None
@@ -267,7 +267,7 @@ def _has_steps(arrays: list[Exported]) -> bool:
 
 
 def _engine() -> Literal["h5netcdf", "scipy"]:
-    """What writes NetCDF here."""
+    """Return what writes NetCDF here."""
     if importlib.util.find_spec("h5netcdf") is not None:
         return "h5netcdf"
     if importlib.util.find_spec("scipy") is not None:

@@ -58,7 +58,7 @@ class Series:
 
 
 def layer_series(run: Run) -> list[Series]:
-    """The figures of each layer that was recorded, and of those of which only weights were."""
+    """Return the figures of each layer recorded, and of those of which only weights were."""
     run, found = run.activations, []
     changes = _changes(run)
     for address in run.described:
@@ -72,7 +72,7 @@ def layer_series(run: Run) -> list[Series]:
 
 
 def findings(run: Run) -> list[Finding]:
-    """What there is to say of a training, the layers in order, and then the metrics.
+    """Return what there is to say of a training, the layers in order, and then the metrics.
 
     - *never fired*: a unit is silent, exactly zero on the whole probe, at every step.
     - *fell silent*: it was not at some step, is from a later one on, and stays so to the last, for
@@ -98,13 +98,13 @@ def findings(run: Run) -> list[Finding]:
 
 
 def moment_text(run: Run, position: int) -> str:
-    """``epoch 3``, or ``step 300`` where the step is no epoch."""
+    """Return ``epoch 3``, or ``step 300`` where the step is no epoch."""
     step, epoch = int(run.steps[position]), float(run.epochs[position])
     return f"epoch {step}" if epoch == step else f"step {step}"
 
 
 def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
-    """Which units are silent at which step; None of a layer whose zeros are values like others."""
+    """Return which units are silent at which step; None of a layer whose zeros are values."""
     low, high = run.statistic(address, "min"), run.statistic(address, "max")
     is_rectified = rectified(run.network, address)
     if low is None or high is None or is_rectified is False or (low < 0).any():
@@ -113,7 +113,7 @@ def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
 
 
 def _share(silent: npt.NDArray[np.bool_], mean: npt.NDArray[Any] | None) -> Figures:
-    """The share of units without any response, NaN where nothing was recorded."""
+    """Return the share of units without any response, NaN where nothing was recorded."""
     dead = np.asarray(silent.mean(axis=1), np.float64)
     if mean is not None:
         dead[np.isnan(mean).all(axis=1)] = np.nan
@@ -121,7 +121,7 @@ def _share(silent: npt.NDArray[np.bool_], mean: npt.NDArray[Any] | None) -> Figu
 
 
 def _changes(run: Run) -> dict[str, Figures]:
-    """By layer, how far each step moved all its parameters, relative to their norm."""
+    """Return, by layer, how far each step moved all its parameters, relative to their norm."""
     weights, owners = run.weights, _owners(run)
     squares: dict[str, list[npt.NDArray[Any]]] = {}
     for key in weights.described:
@@ -140,7 +140,7 @@ def _owners(run: Run) -> dict[str, str]:
 
 
 def _units(run: Run) -> Iterator[Finding]:
-    """What happened to single units, layer by layer."""
+    """Yield what happened to single units, layer by layer."""
     silent: dict[str, npt.NDArray[np.bool_]] = {}
     for address in run.described:
         mean, of_layer = run.statistic(address, "mean"), _silent(run, address)
@@ -154,7 +154,7 @@ def _units(run: Run) -> Iterator[Finding]:
 
 
 def _handed_on(run: Run, address: str, silent: dict[str, npt.NDArray[np.bool_]]) -> bool:
-    """Whether a layer's silence is that of what it received, perhaps in another shape."""
+    """Return whether a layer's silence is that of what it received, perhaps in another shape."""
     if address not in run.network:
         return False
     layer = run.network[address]
@@ -180,7 +180,7 @@ def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator
 
 
 def _seen(run: Run) -> str:
-    """Over how many samples and steps a recording looked: ``in 16 samples at 5 steps``."""
+    """Return over how much a recording looked: ``in 16 samples at 5 steps``."""
     steps = f"at {len(run.steps)} steps"
     count = run.probed
     if count is None:
@@ -206,7 +206,7 @@ def _told(
     count: int,
     words: str,
 ) -> Iterator[Finding]:
-    """A sentence for each unit, or one for all of them where they are many."""
+    """Yield a sentence for each unit, or one for all of them where they are many."""
     moment: Callable[[int], str] = lambda position: moment_text(run, position)  # noqa: E731
     if len(units) <= _NAMED:
         for unit in units:
@@ -225,7 +225,7 @@ def _told(
 
 
 def _since(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """For each column, from which row on it is true to the end; the number of rows if it is not."""
+    """Return, for each column, from which row on it is true to the end; else the number of rows."""
     backwards = np.logical_and.accumulate(true[::-1], axis=0)
     return np.asarray(len(true) - backwards.sum(axis=0), np.int64)
 
@@ -238,7 +238,7 @@ def _not_finite(run: Run, address: str, mean: npt.NDArray[Any]) -> Iterator[Find
 
 
 def _still(run: Run, address: str, change: Figures) -> Iterator[Finding]:
-    """Since when a layer has hardly changed."""
+    """Yield since when a layer has hardly changed."""
     known = np.flatnonzero(np.isfinite(change))
     if len(known) < _TAIL:
         return
@@ -264,13 +264,13 @@ def _still(run: Run, address: str, change: Figures) -> Iterator[Finding]:
 
 
 def _percent(share: float) -> str:
-    """A bound in percent that is above the share, to one digit."""
+    """Return a bound in percent that is above the share, to one digit."""
     power = 10.0 ** math.floor(math.log10(share * 100))
     return f"{(math.floor(share * 100 / power) + 1) * power:.3g} %"
 
 
 def best_position(metrics: Any) -> tuple[str, int] | None:
-    """Which metric tells the best step, and where it is; None where none was validated."""
+    """Return which metric tells the best step, and where; None where none was validated."""
     for names, pick in ((_LOSSES, np.nanargmin), (_SCORES, np.nanargmax)):
         for name in names:
             values = np.asarray(metrics.get(name, ()), np.float64)
@@ -280,7 +280,7 @@ def best_position(metrics: Any) -> tuple[str, int] | None:
 
 
 def stopped_epoch(run: Run) -> float | None:
-    """After which epoch the training stopped by itself, as was noted; None where it was not."""
+    """Return after which epoch the training stopped by itself, as was noted; None otherwise."""
     found = [float(told[1]) for note in run.notes if (told := _STOPPED.search(note))]
     return found[-1] if found else None
 

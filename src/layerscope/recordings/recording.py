@@ -155,7 +155,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return Place(layer, place.unit, place.position)
 
     def at(self, step: int | None) -> Recording:
-        """The recording at one step, the last where None; a recording without steps is itself.
+        """Return the recording at one step, the last where None; without steps, the recording.
 
         Steps go by their numbers where an array's attribute ``steps`` tells them, and are counted
         from 0 where none does.
@@ -211,7 +211,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return np.zeros(0, np.int64)
 
     def position(self, step: int | None) -> int:
-        """Where a step is among those that it holds, the last where None.
+        """Return where a step is among those that it holds, the last where None.
 
         Raises
         ------
@@ -238,7 +238,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return self._label(self._first_input(), self._inputs)
 
     def named(self, layer: str | None) -> NamedArray:
-        """A layer's values with the names of their axes, unlabelled; the first input where None.
+        """Return a layer's values with the names of their axes, unlabelled; the input where None.
 
         For a small layer, xarray's labels take longer to make than a picture does.
         """
@@ -282,7 +282,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return self._provenance
 
     def extent(self, sample: int = 0, layer: str | None = None) -> tuple[float, float]:
-        """The smallest and the largest finite value of a sample: of a layer's, or of all layers'.
+        """Return the least and the largest finite value of a sample: of a layer, or of all layers.
 
         ``layer`` may be an input, ``"input"`` the first of them. Zeros where there are none.
         """
@@ -300,7 +300,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return self._extents[key]
 
     def rollout(self, layers: Sequence[str] | None = None, *, residual: float = 0.5) -> Recording:
-        """How much of each input reaches each place, from layer to layer of attention.
+        """Compute how much of each input reaches each place, from layer to layer of attention.
 
         Heads are averaged; of what a layer returns, the share ``residual`` is taken to come past
         the attention; the layers are multiplied (Abnar & Zuidema 2020). The recording has, for each
@@ -376,7 +376,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         return self._labelled[key]
 
     def _coordinates(self, array: NamedArray) -> xr.Coordinates | None:
-        """The names of the samples, where the array has them, and what is masked of attention."""
+        """Return the names of the samples, where it has them, and what is masked of attention."""
         import xarray as xr
 
         coordinates: dict[str, Any] = {}
@@ -391,7 +391,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
 
 
 def _at_step(array: NamedArray, step: int | None) -> NamedArray:
-    """The array at a step, by its number, the last where None; itself where it has no steps."""
+    """Return the array at a step, by its number, the last where None; itself without steps."""
     if "step" not in array.axes:
         return array
     numbers = _numbers_of_steps(array)
@@ -412,7 +412,7 @@ def _numbers_of_steps(array: NamedArray) -> tuple[int, ...]:
 
 
 def _some(numbers: Sequence[int]) -> str:
-    """The first few numbers, and the last."""
+    """Return the first few numbers, and the last."""
     more = f", … {numbers[-1]}" if len(numbers) > _SHOWN else ""
     return ", ".join(map(str, numbers[:_SHOWN])) + more
 
@@ -449,7 +449,7 @@ def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
 
 
 def _index_of_unit(array: xr.DataArray, place: Place, axis: str) -> int:
-    """Where a unit is along its axis: it goes by its number where the array tells the numbers."""
+    """Return where a unit is along its axis, by its number where the array tells the numbers."""
     unit = place.unit or 0
     numbers = array.attrs.get("units")
     if numbers is None:

@@ -33,7 +33,7 @@ _SHOWN = 6  #: steps that a message names
 
 
 def open_recording(url: str | os.PathLike[str]) -> Run:
-    """The recording that a ``Recorder`` has written, or is writing.
+    """Open the recording that a ``Recorder`` has written, or is writing.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Run(Recording):
         return tuple(self._described)
 
     def statistics(self, address: str) -> xr.Dataset:
-        """Figures of each unit of a layer over the probe, or of a parameter, at each step.
+        """Return figures of each unit of a layer over the probe, or of a parameter, at each step.
 
         Of a layer ``mean``, ``std``, ``min``, ``max`` and the share of ``zeros``, axes
         ``(step, unit)``; of a parameter ``norm`` and ``change``, axes ``(step,)``.
@@ -172,7 +172,7 @@ class Run(Recording):
         return self._reader.read(self.kind, address, name, slice(None))
 
     def axes(self, address: str) -> dict[str, int]:
-        """The axes of a layer's values and their lengths, ``step`` first; nothing is read.
+        """Return the axes of a layer's values and their lengths, ``step`` first; nothing is read.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class Run(Recording):
         return {"step": len(self.steps), **dict(zip(variable.dims, variable.shape, strict=True))}
 
     def part(self, layer: str, steps: int | slice, **where: slice) -> NamedArray:
-        """A part of a layer's values; only the chunks that hold it are read.
+        """Return a part of a layer's values; only the chunks that hold it are read.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class Run(Recording):
         return _read(self._reader, self.kind, layer, steps, **where)
 
     def at(self, step: int | None) -> Recording:
-        """All layers at one step, by its number; the last where None. Read when asked for.
+        """Return all layers at one step, by its number; the last where None. Read when asked for.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class Run(Recording):
         return self.moment(self.position(step))
 
     def moment(self, position: int) -> Recording:
-        """All layers at one step, by its place among those recorded; read when asked for."""
+        """Return all layers at one step, by its place among those recorded; read when asked for."""
         number = int(self.steps[position])
         return _Moment(
             _Stored(self._reader, self.kind, list(self._arrays), position),
@@ -224,7 +224,7 @@ class Run(Recording):
         return True
 
     def position(self, step: int | None) -> int:
-        """Where a step is among those recorded.
+        """Return where a step is among those recorded.
 
         Raises
         ------
@@ -344,17 +344,17 @@ def _read(
 
 
 def _notes(reader: StoreReader) -> tuple[str, ...]:
-    """What was said when it began, and what came to be said since."""
+    """Return what was said when it began, and what came to be said since."""
     return tuple(dict.fromkeys((*(reader.schema.attrs.get("notes") or ()), *reader.notes)))
 
 
 def _frozen(value: Any) -> Any:
-    """Tuples in the place of the lists that JSON has for them."""
+    """Return tuples in the place of the lists that JSON has for them."""
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _listing(reader: StoreReader, kind: str, addresses: list[str], steps: int | None) -> list[str]:
-    """A line for each array: its address, axes and type."""
+    """Return a line for each array: its address, axes and type."""
     names = dict(zip(addresses, padded(addresses), strict=True))
     lines = []
     for group in reader.schema.groups:

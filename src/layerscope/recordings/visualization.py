@@ -166,7 +166,7 @@ class FeatureVisualization(Recording):
     def image(
         self, address: str | None = None, *, step: int | None = None, sample: int = 0
     ) -> npt.NDArray[Any]:
-        """One image as the network receives it: ``(y, x, channel)``; read-only.
+        """Return one image as the network receives it: ``(y, x, channel)``; read-only.
 
         A sequence is ``(position, channel)``, a vector ``(unit,)``.
 
@@ -206,7 +206,7 @@ class FeatureVisualization(Recording):
         return values if place.unit is not None else values[..., 0]
 
     def extent(self, sample: int = 0, layer: str | None = None) -> tuple[float, float]:
-        """The smallest and the largest finite value of all images, or of those of one objective."""
+        """Return the least and the largest finite value of all images, or of one objective's."""
         arrays = self._arrays.values() if layer is None else [self._arrays[layer]]
         finite = [array.values[np.isfinite(array.values)] for array in arrays]
         some = [values for values in finite if values.size]
@@ -214,7 +214,7 @@ class FeatureVisualization(Recording):
         return low, max((float(values.max()) for values in some), default=0.0)
 
     def at(self, step: int | None) -> Recording:
-        """The images as they were after so many steps, the last where None.
+        """Return the images as they were after so many steps, the last where None.
 
         Grades are those of the last.
         """
@@ -249,7 +249,7 @@ class FeatureVisualization(Recording):
         return "\n".join([*lines, *(f"  note: {message(note)}" for note in self.notes)])
 
     def _listing(self) -> str:
-        """What there are images of."""
+        """Return what there are images of."""
         some = []
         for name, array in self._arrays.items():
             units = array.attrs.get("units")
@@ -259,7 +259,7 @@ class FeatureVisualization(Recording):
 
 
 def _number(value: float) -> str:
-    """To three digits, without an exponent where thousands can be told."""
+    """Return a number to three digits, without an exponent where thousands can be told."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 

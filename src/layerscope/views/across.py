@@ -39,7 +39,7 @@ def across(
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
 ) -> Panel:
-    """One channel through all the layers that have it, the input first; blank where it is silent.
+    """Draw one channel through all layers that have it, the input first; blank where it is silent.
 
     Layers with fewer channels, and vectors, are left out. Of images made for units, those of the
     units of that number. The other parameters are those of :func:`layerscope.sheet`; ``reshape`` is
@@ -86,7 +86,7 @@ def across(
 
 
 def _channels(array: NamedArray) -> Sequence[int]:
-    """The numbers of the channels that a layer has maps, or images, of."""
+    """Return the numbers of the channels that a layer has maps, or images, of."""
     if is_feature(array):
         return units_of(array)
     if "channel" not in array.axes or not {"y", "x", "position"} & set(array.axes):

@@ -18,7 +18,7 @@ _SHOWN = 4  #: layers that a note names
 
 
 def attending(heading: Heading, chosen: Chosen) -> Heading:
-    """The heading of maps of attention, with their axes and what is masked."""
+    """Return the heading of maps of attention, with their axes and what is masked."""
     ways = "down: query, across: key"
     masked = chosen.masked
     if masked is None:
@@ -31,7 +31,7 @@ def attending(heading: Heading, chosen: Chosen) -> Heading:
 
 
 def of_heads(recording: Recording, address: str | None, heads: str) -> Recording:
-    """A recording of one map at this address, the heads of its attention made one.
+    """Return a recording of one map at this address, the heads of its attention made one.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def of_heads(recording: Recording, address: str | None, heads: str) -> Recording
 
 
 def _through(layers: Sequence[str], residual: float) -> str:
-    """Which layers a rollout took, and what it added to each."""
+    """Return which layers a rollout took, and what it added to each."""
     shown = list(layers)
     if len(shown) > _SHOWN:
         shown = [*shown[: _SHOWN - 1], "…", shown[-1]]
@@ -80,7 +80,7 @@ def _through(layers: Sequence[str], residual: float) -> str:
 
 
 def _alone(recording: Recording, address: str, array: NamedArray) -> Recording:
-    """One array in place of all that was recorded."""
+    """Return one array in place of all that was recorded."""
     return Recording(
         {address: array},
         network=recording.network,

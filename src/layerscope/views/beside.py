@@ -28,7 +28,7 @@ class Companions:
 def beside(
     tiles: Sequence[Tile], heading: Heading, companions: Sequence[Companions]
 ) -> tuple[list[Tile], Heading, int]:
-    """Each map after what belongs to it; the heading that says all scales; how many go together.
+    """Put what belongs to each map before it; return the tiles, heading, and how many go together.
 
     Maps of units to which nothing belongs are left out; the companions' notes say so.
     """
@@ -47,7 +47,7 @@ def beside(
 def images_of(
     tiles: Sequence[Tile], chosen: Chosen, features: Any, reshape: tuple[int, ...] | None
 ) -> Companions:
-    """The images that were made for the units of a layer, by unit, the last step's.
+    """Return the images that were made for the units of a layer, by unit, the last step's.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def images_of(
 
 
 def alike(tiles: Sequence[Tile], images: Companions) -> tuple[list[Tile], Companions]:
-    """Maps and images enlarged, in whole steps, to about the same size."""
+    """Return maps and images enlarged, in whole steps, to about the same size."""
     longest = max(max(tile.size) for tile in (*tiles, *images.tiles.values()))
     maps = [_enlarged(tile, longest) for tile in tiles]
     own = {label: _enlarged(tile, longest) for label, tile in images.tiles.items()}
@@ -89,7 +89,7 @@ def _enlarged(tile: Tile, side: int) -> Tile:
 
 
 def image_tiles(images: Chosen, extent: tuple[float, float]) -> tuple[list[Tile], str]:
-    """A tile for each unit, its inputs together, and the scale in words.
+    """Return a tile for each unit, its inputs together, and the scale in words.
 
     In colours of their own, whatever the palette of the maps around them.
     """

@@ -192,7 +192,7 @@ def _check_scale(recording: Recording, scale: scaling.Scaling | None) -> scaling
 
 
 def _about(panel: Panel) -> str:
-    """What is kept in the file, so that one knows later what it shows."""
+    """Return what is kept in the file, so that one knows later what it shows."""
     from layerscope._version import __version__
 
     told = [f"{key}: {value}" for key, value in panel.provenance().items()]

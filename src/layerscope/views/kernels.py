@@ -19,7 +19,7 @@ _SIDE = 64  #: a kernel is drawn no higher than this, however large the map
 def kernels_of(
     tiles: Sequence[Tile], chosen: Chosen, weights: Recording, palette: str
 ) -> Companions:
-    """The kernel of each map.
+    """Return the kernel of each map.
 
     A kernel with many input channels is one tile, its inputs side by side: none is dropped.
     """
@@ -55,7 +55,7 @@ def _kernel_of(address: str, weights: Recording) -> str:
 
 
 def _drawn(kernel: Chosen, inputs: int, palette: str) -> tuple[list[Tile], str]:
-    """A tile for each unit, and the scale in words."""
+    """Return a tile for each unit, and the scale in words."""
     if kernel.colour:
         tiles, words, _ = colour_tiles(kernel)
         return tiles, words.replace("red, green and blue", "in colour")

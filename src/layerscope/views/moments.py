@@ -37,21 +37,21 @@ class Moments(Protocol):
         ...
 
     def label(self, index: int) -> str:
-        """What a moment is called: ``epoch 3``."""
+        """Return what a moment is called: ``epoch 3``."""
         ...
 
     def metrics(self, index: int) -> list[str]:
-        """What was measured at a moment: ``loss 0.312``."""
+        """Return what was measured at a moment: ``loss 0.312``; nothing of a sample."""
         ...
 
     def recording(self, index: int) -> tuple[Recording, int]:
-        """A moment with all its layers, and which of its samples is meant."""
+        """Return a moment with all its layers, and which of its samples is meant."""
         ...
 
     def chosen(
         self, address: str, reshape: tuple[int, ...] | None, *, colours: bool = True
     ) -> Iterator[Chosen]:
-        """The maps of an address at each moment, read block by block."""
+        """Yield the maps of an address at each moment."""
         ...
 
 
@@ -171,28 +171,28 @@ class SampleMoments:
         return self.step_name
 
     def label(self, index: int) -> str:
-        """The name of the sample, or its number."""
+        """Return the name of the sample, or its number."""
         names = self.moment.samples
         return names[index] if index < len(names) else f"sample {index}"
 
     def metrics(self, index: int) -> list[str]:
-        """There are none of a sample."""
+        """Return what was measured at a moment: ``loss 0.312``; nothing of a sample."""
         return []
 
     def recording(self, index: int) -> tuple[Recording, int]:
-        """The one step, and the sample."""
+        """Return the one step, and the sample."""
         return self.moment, index
 
     def chosen(
         self, address: str, reshape: tuple[int, ...] | None, *, colours: bool = True
     ) -> Iterator[Chosen]:
-        """The maps of an address for each sample."""
+        """Yield the maps of an address at each moment."""
         for sample in range(self.count):
             yield choose(self.moment, address, sample=sample, reshape=reshape, colours=colours)
 
 
 def steps_of(recording: Any, sample: int | None, steps: Iterable[int] | None = None) -> StepMoments:
-    """One sample over the steps of a recording, all of them or those named.
+    """Return one sample over the steps of a recording, all of them or those named.
 
     ``sample=None`` is the first; of images made for units, all that were made for an objective.
 
@@ -219,7 +219,7 @@ def steps_of(recording: Any, sample: int | None, steps: Iterable[int] | None = N
 
 
 def _positions(recording: Recording, steps: Any) -> tuple[int, ...]:
-    """Where the steps are among those that there are; all where None."""
+    """Return where the steps are among those that there are; all where None."""
     if steps is None:
         return tuple(range(len(recording.steps)))
     if not isinstance(steps, Iterable):
@@ -234,7 +234,7 @@ def _positions(recording: Recording, steps: Any) -> tuple[int, ...]:
 
 
 def samples_of(recording: Any, step: int | None = None) -> SampleMoments:
-    """The samples of one step.
+    """Return the samples of one step.
 
     Raises
     ------
@@ -255,7 +255,7 @@ def samples_of(recording: Any, step: int | None = None) -> SampleMoments:
 
 
 def _sample_count(recording: Recording) -> int:
-    """How many samples there are; 0 for weights."""
+    """Return how many samples there are; 0 for weights."""
     for address in recording:
         axes = recording.axes(address)
         if "sample" in axes:
@@ -270,7 +270,7 @@ def _check_sample(sample: Any, count: int) -> None:
 
 
 def _narrowed(place: Place, axes: Mapping[str, int], sample: int) -> tuple[dict[str, slice], Place]:
-    """What to read for a place, and what the place is called in what was read."""
+    """Return what to read for a place, and what the place is called in what was read."""
     narrow = {"sample": slice(sample, sample + 1)} if "sample" in axes else {}
     units = [axis for axis in axes if axis in UNIT_AXES]
     if place.unit is None or len(units) != 1 or place.unit >= axes[units[0]]:
@@ -280,7 +280,7 @@ def _narrowed(place: Place, axes: Mapping[str, int], sample: int) -> tuple[dict[
 
 
 def _renamed(chosen: Chosen, place: Place, part: Place) -> Chosen:
-    """With the address, and the labels, of the unit in its layer."""
+    """Return the maps with the address, and the labels, of the unit in its layer."""
     if place == part or place.unit is None:
         return chosen
     labels = [f"{place.unit}{label[1:]}" if label[:1] == "0" else label for label in chosen.labels]

@@ -41,7 +41,7 @@ def pages(
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
 ) -> Pages:
-    """The passage of a 2-D pattern: the input, then one picture for each layer that has two axes.
+    """Draw the passage of a 2-D pattern: the input, then each layer that has two axes.
 
     A layer of several channels shows their mean, and its title says so.
 
@@ -108,7 +108,7 @@ def pages(
 def patterns_of(
     recording: Recording, sample: int, reshape: tuple[int, ...] | None
 ) -> Iterator[tuple[str, Chosen]]:
-    """Each layer that has a pattern of two axes, and the pattern."""
+    """Yield each layer that has a pattern of two axes, and the pattern."""
     for address in recording:
         chosen = _pattern(recording, address, sample, reshape)
         if chosen is not None:
@@ -130,7 +130,7 @@ def _heading(recording: Recording, passage: Passage, page: int, count: int, note
 
 
 def input_of(passage: Passage, reshape: tuple[int, ...] | None) -> list[Tile]:
-    """The input, where there is one that can be shown."""
+    """Return the input, where there is one that can be shown."""
     if not passage.recording.inputs:
         return []
     fits = _fits(reshape, _sizes(passage.recording.named(None)))
@@ -143,7 +143,7 @@ def _pattern(
     sample: int,
     reshape: tuple[int, ...] | None,
 ) -> Chosen | None:
-    """A layer's one pattern: its matrix, or the mean of its maps; None for what has none."""
+    """Return a layer's one pattern: its matrix, or the mean of its maps; None where it has none."""
     sizes = _sizes(recording.named(address))
     fits = _fits(reshape, sizes)
     if len(sizes) < 2 and not fits:
@@ -166,7 +166,7 @@ def _pattern(
 
 
 def _sizes(array: NamedArray) -> list[int]:
-    """The lengths of the axes of one sample."""
+    """Return the lengths of the axes of one sample."""
     lengths = zip(array.axes, array.values.shape, strict=True)
     return [length for name, length in lengths if name != "sample"]
 

@@ -27,7 +27,7 @@ class Passage:
     side: int  #: how long a picture's longer side is to be
 
     def input(self, reshape: tuple[int, ...] | None) -> list[Tile]:
-        """The input as the network received it; a flat vector needs ``reshape``."""
+        """Return the input as the network received it; a flat vector needs ``reshape``."""
         if not self.recording.inputs:
             return []
         axes = [name for name in self.recording.input.dims if name != "sample"]
@@ -42,7 +42,7 @@ class Passage:
     def tiles(
         self, chosen: Chosen, layer: str, name: str | None = None, *, of_its_own: bool = False
     ) -> list[Tile]:
-        """A layer's chosen maps, on the scale of the whole layer, or on a range of their own."""
+        """Return a layer's chosen maps, on the scale of the whole layer, or on their own range."""
         scale = self.scale
         if scale == "layer" and of_its_own:
             scale = "unit"
@@ -69,7 +69,7 @@ class Passage:
 
 
 def alike(tiles: Sequence[Tile], side: int) -> list[Tile]:
-    """The tiles in whole magnifications that make all of them about as long, none longer than one
+    """Enlarge tiles in whole steps so that all are about as long, none longer than one
     of more pixels.
     """
     longest = max(max(tile.pixels.shape[:2]) for tile in tiles)
@@ -82,13 +82,13 @@ def alike(tiles: Sequence[Tile], side: int) -> list[Tile]:
 
 
 def wrapped(label: str) -> str:
-    """A title in two lines: the name of the layer, and its shape with what is said of it."""
+    """Split a title into two lines: the layer's name, and its shape with what is said of it."""
     name, opening, rest = label.rpartition(" (")
     return f"{name}\n({rest}" if opening else label
 
 
 def fitted(tile: Tile, room: int) -> Tile:
-    """The tile with a label whose lines are no wider than the room, the middle left out if not."""
+    """Return the tile with a label no wider than the room, its middle left out if it is."""
     return tile._replace(label="\n".join(_cut(line, room) for line in tile.label.split("\n")))
 
 

@@ -15,7 +15,7 @@ from layerscope.views.render.select_maps import Chosen
 
 
 def limits_of(chosen: Iterable[Chosen]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The smallest and largest finite value of each map over all moments.
+    """Return the smallest and largest finite value of each map over all moments.
 
     Infinite where a map has none; of kernels in colour one range for all.
     """
@@ -35,7 +35,7 @@ def limits_of(chosen: Iterable[Chosen]) -> tuple[npt.NDArray[Any], npt.NDArray[A
 
 
 def extent_over(moments: Moments, scale: scaling.Scaling) -> tuple[float, float] | None:
-    """The range that a scaling takes from whole recordings, over all moments; None for others.
+    """Return the range that a scaling takes from whole recordings over all moments; else None.
 
     Of the network, the smallest and largest finite value of any layer at any moment.
     """

@@ -42,7 +42,7 @@ def layer_scene(
     columns: int | None,
     reshape: tuple[int, ...] | None,
 ) -> Scene:
-    """A layer, or a part of one: seen through once for its ranges, and again for the frames."""
+    """Draw a layer, or a part of one: seen once for its ranges, and again for the frames."""
     low, high = limits_of(moments.chosen(address, reshape))
     if not low.size:
         raise ViewError(f"{address!r} has nothing to draw: its shape is empty.")
@@ -82,7 +82,7 @@ def passage_scene(
     columns: int | None,
     reshape: tuple[int, ...] | None,
 ) -> Scene:
-    """The pattern in every layer that has two axes, on one page."""
+    """Draw the pattern in every layer that has two axes, on one page."""
     colours = palette or palettes.own(signed=False)
     ranges = _pattern_ranges(moments, scale, palettes.is_diverging(colours), reshape)
 
@@ -121,7 +121,7 @@ def _limits(
     moments: Moments,
     diverging: bool,
 ) -> Limits:
-    """The range of each map over the film, as the scale shares them."""
+    """Return the range of each map over the film, as the scale shares them."""
     some = low <= high
     low, high = np.where(some, low, 0.0), np.where(some, high, 0.0)
     if isinstance(scale, tuple):
@@ -160,7 +160,7 @@ def _indexed(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[li
 
 
 def _held(maps: npt.NDArray[Any], low: float, high: float) -> scaling.Scaled:
-    """Maps on a range that was found before; of no width, they are flat."""
+    """Scale maps to a range that is fixed; of no width, they are flat."""
     bounds = scaling.bounds_of((low, high))
     return scaling.scaled(maps, "layer" if bounds is None else bounds)
 
@@ -182,7 +182,7 @@ def _coloured(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[l
 def _pattern_ranges(
     moments: Moments, scale: scaling.Scaling, diverging: bool, reshape: tuple[int, ...] | None
 ) -> dict[str, scaling.Scaling]:
-    """The scale of each pattern that is large enough to be shown."""
+    """Return the scale of each pattern that is large enough to be shown."""
     found: dict[str, Limits] = {}
     for i in range(len(moments)):
         moment, sample = moments.recording(i)
@@ -224,7 +224,7 @@ def _pattern_tiles(
 
 
 def _range_words(scale: scaling.Scaling, limits: Limits) -> str:
-    """A range that all maps share, in words."""
+    """Return a range that all maps share, in words."""
     if isinstance(scale, tuple):
         return _words(scale)
     which = "the input's range" if scale == "input" else "one range"
@@ -240,7 +240,7 @@ def _words(scale: scaling.Scaling) -> str:
 
 
 def _left_out(count: int) -> str:
-    """How many layers, vectors among them, have no pattern that is large enough."""
+    """Return how many layers, vectors among them, have no pattern that is large enough."""
     if not count:
         return ""
     one = count == 1

@@ -47,7 +47,7 @@ def sheet(
     features: Recording | None = None,
     heads: str | None = None,
 ) -> Panel:
-    """Every channel of a layer as a map, in one picture; none is dropped.
+    """Draw every channel of a layer as a map, in one picture; none is dropped.
 
     Parameters
     ----------
@@ -150,14 +150,14 @@ def sheet(
 def _range_of_layer(
     recording: Recording, chosen: Chosen, scale: scaling.Scaling, sample: int
 ) -> tuple[float, float] | None:
-    """The range on which to draw a single value of a layer, which has none; None for others."""
+    """Return the range for a single value of a layer, which has none; None for others."""
     if chosen.maps.size != 1 or scale != "layer" or chosen.is_input:
         return None
     return scaling.bounds_of(recording.extent(sample, recording.place(chosen.address).layer))
 
 
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
-    """How many maps to a row where their own order says it; None where it does not."""
+    """Return how many maps to a row where their own order says it; None where it does not."""
     if chosen.vector:
         rows = len(tiles[0].pixels) == 1  # not blocks of them
         return 1 if rows and len(tiles) < chosen.maps.shape[2] else None
@@ -194,7 +194,7 @@ def _indexed(
 def indexed(
     chosen: Chosen, result: scaling.Scaled, scale: scaling.Scaling, apart: bool = True
 ) -> tuple[list[Tile], Heading]:
-    """The tiles of maps that were scaled, and what stands above them.
+    """Return the tiles of maps that were scaled, and what stands above them.
 
     ``apart=False`` lets the inputs of a kernel share a tile.
     """
@@ -209,7 +209,7 @@ def indexed(
 
 
 def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:
-    """The scaling that both arguments make together, and whether to halve its range."""
+    """Return the scaling that both arguments make together, and whether to halve its range."""
     if limits is None or (isinstance(limits, str) and limits == "half"):
         return scale_of(recording, scale), limits is not None
     bounds = scaling.bounds_of(limits)
@@ -236,7 +236,7 @@ def _coloured(
 
 
 def _note(tiles: list[Tile], not_finite: int) -> str:
-    """How many maps show no pattern, and how many values are no numbers."""
+    """Return how many maps show no pattern, and how many values are no numbers."""
     said = [without_pattern(tiles), f"{not_finite} values are NaN or infinite" * bool(not_finite)]
     return ", ".join(filter(None, said))
 

@@ -50,7 +50,7 @@ def timeline(
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
 ) -> Panel:
-    """One channel at every step, side by side, on one scale, so that change is change.
+    """Draw one channel at every step, side by side, on one scale, so that change is change.
 
     A layer of units (``"dense"``) becomes a matrix, a row for each step and a column for each unit;
     any other layer, and any parameter, a row of maps for each of its channels.
@@ -140,7 +140,7 @@ def _signed(chosen: list[Chosen]) -> bool:
 def _maps(
     chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
 ) -> tuple[list[Tile], Heading]:
-    """A row of maps for each unit; of a single one, a map for each step."""
+    """Draw a row of maps for each unit; of a single one, a map for each step."""
     maps = np.stack([moment.maps for moment in chosen], axis=1)
     count, steps = maps.shape[:2]
     flat = maps.reshape(count * steps, *maps.shape[2:])
@@ -158,7 +158,7 @@ def _maps(
 def _matrix(
     chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
 ) -> tuple[list[Tile], Heading]:
-    """One map with a row for each step and a column for each unit."""
+    """Draw one map with a row for each step and a column for each unit."""
     rows = np.concatenate([moment.maps[:, 0] for moment in chosen])
     if scale in ("unit", "zscore"):  # of a matrix, what has a scale of its own is a column
         columns = scaling.scaled(rows.T[:, None], scale, diverging=palettes.is_diverging(palette))
@@ -177,7 +177,7 @@ def _matrix(
 def _coloured(
     chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling
 ) -> tuple[list[Tile], Heading]:
-    """Kernels of three inputs, and images, as colours, a row for each unit."""
+    """Draw kernels of three inputs, and images, as colours, a row for each unit."""
     maps = np.stack([moment.maps for moment in chosen], axis=1)
     flat = maps.reshape(-1, *maps.shape[2:])
     own = replace(chosen[0], maps=flat, labels=_labels(chosen[0], moments))
@@ -209,7 +209,7 @@ def _mode(scale: scaling.Scaling) -> str:
 
 
 def _labels(first: Chosen, moments: Moments) -> list[str]:
-    """A label for each tile: its step, and its unit where there are several."""
+    """Return a label for each tile: its step, and its unit where there are several."""
     steps = [moments.label(i) for i in range(len(moments))]
     if len(first.maps) == 1:
         return steps
@@ -218,7 +218,7 @@ def _labels(first: Chosen, moments: Moments) -> list[str]:
 
 
 def _label_words(first: Chosen, moments: Moments) -> str:
-    """What the labels of several maps at each step are: ``each map: unit · epoch``."""
+    """Return what the labels of several maps at each step are: ``each map: unit · epoch``."""
     if len(first.maps) == 1:
         return ""
     inputs = " · input" * ("·" in first.labels[0])
@@ -236,7 +236,7 @@ def _note(tiles: list[Tile], moments: Moments, first: Chosen, note: str) -> str:
 
 
 def _with_rows(panel: Panel, moments: Moments) -> Panel:
-    """The matrix moved to the right, with the steps written at its left."""
+    """Move the matrix to the right, and write the steps at its left."""
     header: dict[str, Any] = {**panel.header}
     (tile,) = header["tiles"]
     names = [moments.label(i) for i in range(len(moments))]
@@ -261,7 +261,7 @@ def _with_rows(panel: Panel, moments: Moments) -> Panel:
 
 
 def _units(count: int, cell: int, left: int, top: int) -> list[dict[str, Any]]:
-    """The numbers of the units below their columns, as many as there is room for."""
+    """Return the numbers of the units below their columns, as many as there is room for."""
     room = text.width(str(count - 1), LABEL) + GAP
     every = next((2**n for n in range(16) if 2**n * cell >= room), count)
     return [

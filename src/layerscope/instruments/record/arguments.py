@@ -14,21 +14,21 @@ LAST_STEP = 2**63 - 1
 
 
 def read_url(url: Any) -> str:
-    """Where it is kept, as text."""
+    """Read where it is kept, as text."""
     if isinstance(url, str | os.PathLike) and str(url):
         return os.fspath(url)
     raise InputError(f"url={url!r}: pass the name of a folder to record into, or a URL.")
 
 
 def read_steps(steps: Any) -> int | None:
-    """How many steps there will be."""
+    """Read how many steps there will be."""
     if steps is None or (isinstance(steps, int) and not isinstance(steps, bool) and steps > 0):
         return steps
     raise InputError(f"steps={steps!r}: pass how many steps will be recorded, at least 1.")
 
 
 def read_step(step: Any, last: int | None) -> int:
-    """The number of a step: the next one where it is None."""
+    """Read the number of a step: the next one where it is None."""
     if step is None:
         step = 0 if last is None else last + 1
     if hasattr(step, "__index__") and not isinstance(step, bool) and step.__index__() >= 0:
@@ -40,7 +40,7 @@ def read_step(step: Any, last: int | None) -> int:
 
 
 def read_number(name: str, value: Any) -> float:
-    """A metric: a number, or an array or tensor of one."""
+    """Read a metric: a number, or an array or tensor of one."""
     if not isinstance(value, str | bytes):
         try:
             return float(value.detach() if hasattr(value, "detach") else value)
@@ -59,13 +59,13 @@ class Every:
     wanted: Callable[[int], Any] | None = None
 
     def wants(self, step: int) -> bool:
-        """Whether to record this step."""
+        """Return whether to record this step."""
         if self.wanted is not None:
             return bool(self.wanted(step))
         return step % self.steps == 0
 
     def expected(self, epochs: int | None, steps_per_epoch: int | None) -> int | None:
-        """How many steps a training of this length records; None where nobody can tell."""
+        """Return how many steps a training of this length records; None where nobody can tell."""
         if epochs is None or self.wanted is not None:
             return None
         if self.epochs:

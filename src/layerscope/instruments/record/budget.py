@@ -44,7 +44,7 @@ class Spending:
         self.notes: list[str] = []
 
     def allows(self) -> bool:
-        """Whether to record the step that comes now; if so, it counts as spent."""
+        """Return whether to record the step that comes now; if so, count it as spent."""
         asked, self._asked = self._asked, self._asked + 1
         while self._written:
             self._spent += self._written.popleft()
@@ -89,7 +89,7 @@ class Spending:
 
 
 def read_budget(budget: Any) -> float | None:
-    """Bytes, of a number or of a text such as ``"2 GB"``; None for no limit.
+    """Read bytes, of a number or of a text such as ``"2 GB"``; None for no limit.
 
     Raises InputError when it is none of these.
     """
@@ -108,7 +108,7 @@ def read_budget(budget: Any) -> float | None:
 
 
 def free_on_disk(url: str) -> float | None:
-    """What may be filled of the disk that a local path is on; None for what is no local path."""
+    """Return what may be filled of the disk of a local path; None for what is no local path."""
     local = url.removeprefix("file://")
     if "://" in local or "::" in local:
         return None

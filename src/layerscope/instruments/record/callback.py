@@ -143,7 +143,7 @@ class KerasHooks:
         self._callback.batch_end(batch, logs)
 
     def _nothing(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing is done here."""
+        """Do nothing here."""
 
     # Keras lets the training run ahead of callbacks that leave its own empty methods in place, and
     # knows those by this mark.

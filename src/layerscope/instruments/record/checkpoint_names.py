@@ -78,7 +78,7 @@ def _without_suffixes(name: str) -> str:
 
 
 def _word(text: str) -> str:
-    """The known word that a text ends in, ``val_loss`` in ``best_val_loss``; else the text."""
+    """Return the known word that ends a text, ``val_loss`` in ``best_val_loss``; else the text."""
     parts = text.strip("_-").split("_")
     ends = ("_".join(parts[i:]) for i in range(len(parts)))
     known = (end for end in ends if end in _EPOCH | _STEP or _METRIC.fullmatch(end))
@@ -86,7 +86,7 @@ def _word(text: str) -> str:
 
 
 def in_order(paths: Sequence[str]) -> list[Named]:
-    """The files by their numbers; in the order given where no name has one.
+    """Return the files by their numbers; in the order given where no name has one.
 
     Raises InputError when some names have a number and others have none, or two have the same.
     """

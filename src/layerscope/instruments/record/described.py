@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def kept_json(plan: RecordingPlan, dtype: str) -> dict[str, Any]:
-    """Which samples, channels, weights and types."""
+    """Return which samples, channels, weights and types."""
     return {
         "dtype": dtype,
         "samples": list(plan.samples),
@@ -28,7 +28,7 @@ def kept_json(plan: RecordingPlan, dtype: str) -> dict[str, Any]:
 
 
 def as_before(plan: RecordingPlan, kept: Mapping[str, Any], dtype: str) -> RecordingPlan:
-    """The plan of a recording that is gone on with: as ``kept_json`` said when it was begun.
+    """Return the plan of a recording that is resumed: as ``kept_json`` had it when it began.
 
     What is asked for otherwise than then is left as it is asked for, for the store to refuse.
     """

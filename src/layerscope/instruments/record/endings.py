@@ -52,7 +52,7 @@ def opened(writing: Writing) -> None:
 
 
 def ended(writing: Writing) -> None:
-    """It has nothing to write any more."""
+    """Note that it has nothing to write any more."""
     _OPEN.pop(id(writing), None)
     if not _OPEN:
         _stop_listening()
@@ -159,7 +159,7 @@ def _wait_for_threads() -> None:
 
 
 def _leave_alone() -> None:
-    """In a process that was just forked: whoever is open is another process's."""
+    """Leave alone, in a process just forked, whoever is open: it is another process's."""
     _OPEN.clear()
     _stop_listening()
 

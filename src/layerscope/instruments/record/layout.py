@@ -39,7 +39,7 @@ def read_dtype(dtype: Any) -> str:
 
 
 def layer_array(address: str, array: NamedArray, dtype: str) -> Array:
-    """How a layer's values are stored, of which ``array`` is an example."""
+    """Return how a layer's values are stored, of which ``array`` is an example."""
     values = array.values
     attrs = {name: str(value) for name, value in array.attrs.items()}
     stored, scaled = str(values.dtype), False
@@ -51,7 +51,7 @@ def layer_array(address: str, array: NamedArray, dtype: str) -> Array:
 
 
 def weight_array(key: str, array: NamedArray, dtype: str) -> Array:
-    """How the values of a parameter are stored: never as 8 bits."""
+    """Return how the values of a parameter are stored: never as 8 bits."""
     stored = "float16" if dtype == "uint8" else dtype
     if array.values.dtype.kind != "f":
         stored = str(array.values.dtype)
@@ -91,7 +91,7 @@ def chosen_weights(weights: Any, known: Sequence[str]) -> list[str]:
 def groups_of(
     plan: RecordingPlan, inputs: Mapping[str, NamedArray], parameters: Sequence[str]
 ) -> tuple[ArrayGroup, ...]:
-    """The groups of a recording: one for each layer, parameter and input."""
+    """Return the groups of a recording: one for each layer, parameter and input."""
     stored = {array.address: array for array in plan.weights}
     return (
         *(_layer_group(array, plan) for array in plan.layers),
@@ -125,7 +125,7 @@ def _input_group(name: str, array: NamedArray) -> ArrayGroup:
 
 
 def stored_inputs(inputs: Mapping[str, NamedArray], plan: RecordingPlan) -> dict[str, NamedArray]:
-    """The inputs of the samples that are stored; those that are no numbers are left out."""
+    """Return the inputs of the samples that are stored; those that are no numbers are left out."""
     return {
         name: NamedArray(_samples_of(array, plan.samples), array.axes, array.attrs)
         for name, array in inputs.items()
@@ -144,7 +144,7 @@ class Encoder:
         self.announced: set[Key] | None = None  #: what is known to be stored as float32 by now
 
     def arrays(self, look: Snapshot, is_wide: Callable[[Key], bool]) -> dict[Key, Any]:
-        """By kind of group, address and variable; what becomes float16 is rounded when read.
+        """Return, by kind of group, address and variable, arrays; float16 is rounded when read.
 
         ``is_wide`` tells of what is to be stored as float16 whether the store has gone over to
         float32. Where float16 does not hold the values, the store is given them as they are.
@@ -176,7 +176,7 @@ class Encoder:
         self._before = look.weights
 
     def _part(self, value: NamedArray, array: Array) -> npt.NDArray[Any]:
-        """Of a layer's values, those that are stored."""
+        """Return what is stored of a layer's values."""
         values = _samples_of(value, self._plan.samples)
         if self._plan.channels is None or array.thinned_axis is None:
             return values
@@ -196,7 +196,7 @@ def _cast(values: npt.NDArray[Any], array: Array, halved: bool) -> Any:
 
 
 def _fits(statistics: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[Any]) -> bool:
-    """Whether float16 holds the values, some of those that the statistics are of."""
+    """Return whether float16 holds the values, some of those that the statistics are of."""
     low, high = statistics["min"], statistics["max"]
     if np.isfinite(low).all() and np.isfinite(high).all() and low.size:
         return half_holds(float(low.min()), float(high.max()))
@@ -204,7 +204,7 @@ def _fits(statistics: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[Any]) 
 
 
 def _narrowed(figures: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Statistics as they are stored."""
+    """Return statistics as they are stored."""
     with np.errstate(over="ignore"):
         return figures.astype(np.float32)
 
@@ -227,7 +227,7 @@ def _norm(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _root_of_squares(size: int, piece_of: Callable[[slice], Any]) -> npt.NDArray[Any]:
-    """The root of the sum of squares of so many values.
+    """Return the root of the sum of squares of so many values.
 
     In pieces: a sum over millions of float32 values loses digits, and one parameter may be most of
     a network, of which no second copy is to be made.
@@ -254,7 +254,7 @@ def _distance(value: NamedArray, before: NamedArray | None) -> npt.NDArray[Any]:
 
 
 def _computable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values in a type in which sums and differences are right."""
+    """Return the values in a type in which sums and differences are right."""
     if values.dtype.kind != "f":
         return values.astype(np.float64)
     return values.astype(np.float32) if values.dtype.itemsize < 4 else values

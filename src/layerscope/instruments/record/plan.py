@@ -40,7 +40,7 @@ class Array:
         return unit_count(self.axes, self.shape)
 
     def stored(self, samples: int | None, channels: int | None) -> tuple[int, ...]:
-        """The shape of what is stored, of so many samples and, at most, channels."""
+        """Return the shape of what is stored, of so many samples and, at most, channels."""
         shape = list(self.shape)
         if samples is not None and "sample" in self.axes:
             shape[self.axes.index("sample")] = samples
@@ -111,7 +111,7 @@ class RecordingPlan:
         return statistics + weights + 16 * self.parameters
 
     def fits(self) -> bool:
-        """Whether it stays within its limit."""
+        """Return whether it stays within its limit."""
         if self.limit is None:
             return True
         steps = ASSUMED if self.steps is None else self._recorded()
@@ -119,7 +119,7 @@ class RecordingPlan:
 
 
 def thinned(plan: RecordingPlan) -> RecordingPlan:
-    """The plan, with as much left out as its limit asks for, and notes that say what."""
+    """Return the plan, with as much left out as its limit asks for, and notes that say what."""
     limit = plan.limit
     if limit is None or plan.fits():
         return plan

@@ -24,7 +24,7 @@ def read_classes(classes: Any) -> tuple[str, ...]:
 
 
 def probabilities(output: Any, classes: Sequence[str]) -> dict[str, float]:
-    """``P(name)`` of each class, the mean over the probe's samples.
+    """Return ``P(name)`` of each class, the mean over the probe's samples.
 
     The output is taken as it is where each sample's sums to 1, as the probability of the second
     class where there are two and it is one number between 0 and 1; otherwise it is logits.

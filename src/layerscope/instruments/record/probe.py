@@ -88,7 +88,7 @@ class Probe:
         return max((a.values.shape[a.axes.index("sample")] for a in sampled), default=1)
 
     def look(self) -> Snapshot:
-        """What the network makes of the probe now, by its backend's own pass."""
+        """Run the network on the probe as it is now, by its backend's own pass."""
         runs = [self._backend.run(_copied(value), self._selection) for value in self._values]
         values = _joined([_presented(run, self.kept) for run in runs])
         weights = {key: array.presented() for key, array in self._backend.weights().items()}
@@ -127,7 +127,7 @@ def _named(recording: Recording, names: Any) -> dict[str, NamedArray]:
 
 
 def _joined(parts: Sequence[Mapping[str, NamedArray]]) -> dict[str, NamedArray]:
-    """The values on all parts of the probe, one after the other."""
+    """Return the values on all parts of the probe, one after the other."""
     if len(parts) == 1:
         return dict(parts[0])
     joined = {}
@@ -147,12 +147,12 @@ def _outputs(outputs: Sequence[Any]) -> Any:
 
 
 def _first_digests(backend: Backend, parts: Sequence[Recording]) -> dict[str, str]:
-    """What identifies the model before training, and the probe."""
+    """Return what identifies the model before training, and the probe."""
     return dict(parts[0].provenance) if len(parts) == 1 else {"model": backend.digest()}
 
 
 def _copied(value: Any) -> Any:
-    """A copy: what is done to the user's arrays, or by the model to these, stays there."""
+    """Copy the user's arrays: what is done to them, or by the model, stays there."""
     if isinstance(value, Mapping):
         return {key: _copied(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -267,13 +267,13 @@ class Recorder(KerasHooks):
             )
 
     def begin(self, steps: int | None) -> None:
-        """A fit begins, which will record so many steps."""
+        """Begin a fit, which will record so many steps."""
         self._check_open()
         if self._records:
             self._begin(self._steps or steps)
 
     def record(self, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> bool:
-        """A step of a fit. Those of a fit that begins anew go on after the last one recorded."""
+        """Record a step of a fit. Those of a fit that begins anew go on after the last one."""
         self._check_open()
         if not self._records:
             return False
@@ -290,14 +290,14 @@ class Recorder(KerasHooks):
         return self._add(step + self._shift, moved, metrics)
 
     def end(self) -> None:
-        """A fit has ended: so does the recording, unless a ``with`` block is still to end."""
+        """End a fit, and the recording, unless a ``with`` block is still to end."""
         if self._inside:
             self.flush()
         else:
             self.close()
 
     def stopped(self, epoch: int) -> None:
-        """A fit ends before its time, after so many epochs."""
+        """Note that a fit ends before its time, after so many epochs."""
         moved = epoch + (self._shift if self._every.epochs else 0)
         self._ended([f"the training stopped by itself after epoch {moved}"])
 

@@ -146,7 +146,7 @@ class Session:
         self._worker.check()
 
     def allows(self) -> bool:
-        """Whether the step that comes now is within the budget; if so, it counts as spent."""
+        """Return whether the step that comes now is within the budget; if so, count it as spent."""
         return self._spending.allows()
 
     def give_back(self) -> None:
@@ -328,7 +328,7 @@ def _schema(settings: Settings, probe: Probe, look: Snapshot, plan: RecordingPla
 
 
 def check_place(settings: Settings) -> bool:
-    """Whether a recording is to be gone on with.
+    """Return whether a recording is to be gone on with.
 
     Raises OutputError, before anything is trained, where something is there that nobody allowed to
     be replaced. What a process left that was killed while it began a recording is nobody's.

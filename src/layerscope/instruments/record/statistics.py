@@ -29,18 +29,18 @@ _LONG = 64
 
 
 def unit_axis(axes: tuple[str, ...]) -> str | None:
-    """The axis that numbers the units; None where there is none."""
+    """Return the axis that numbers the units; None where there is none."""
     return next((name for name in reversed(axes) if name in UNIT_AXES), None)
 
 
 def unit_count(axes: tuple[str, ...], shape: tuple[int, ...]) -> int:
-    """How many units a value has: 1 where no axis numbers them."""
+    """Return how many units a value has: 1 where no axis numbers them."""
     axis = unit_axis(axes)
     return 1 if axis is None else shape[axes.index(axis)]
 
 
 def unit_statistics(array: NamedArray) -> dict[str, Array]:
-    """Mean, standard deviation, minimum, maximum and share of zeros of each unit, ``(unit,)``.
+    """Return mean, standard deviation, minimum, maximum and share of zeros of each unit.
 
     NaN where any of the unit's values is; float64 where the values are, float32 otherwise.
     """
@@ -66,7 +66,7 @@ def _real(values: Array) -> Array:
 
 
 def _pieces(values: Array, at: int, units: int) -> Iterator[Array]:
-    """The values a piece at a time, ``(row, unit)`` or ``(unit, value)`` transposed to that."""
+    """Yield the values piece by piece, ``(row, unit)`` or ``(unit, value)`` transposed to that."""
     before = int(np.prod(values.shape[:at], dtype=np.int64))
     behind = values.size // (before * units)
     blocks = values.reshape(before, units, behind)

@@ -125,7 +125,7 @@ class Worker:
             raise self._in_words(lost)
 
     def end_unasked(self, because: str = "") -> None:
-        """The same, where nobody is there to catch an error: it is said on stderr.
+        """End it where nobody is there to catch an error: it is reported on stderr.
 
         ``because`` is what is said of it to who has more to record.
         """
@@ -136,7 +136,7 @@ class Worker:
             report(f"layerscope: {type(error).__name__ if not str(error) else error}")
 
     def end_soon(self) -> None:
-        """The same, without waiting for it: for a finalizer.
+        """End it without waiting: for a finalizer.
 
         It may run in any thread, amid anything: in the one that writes, or in one that that waits
         for. So it takes no lock.

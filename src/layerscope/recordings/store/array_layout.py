@@ -64,7 +64,7 @@ class Grid:
     optional: bool  #: whether a chunk may be missing
 
     def key(self, numbers: Iterable[int]) -> str:
-        """The key of a file, by the number of its chunk along each axis."""
+        """Return the key of a file, by the number of its chunk along each axis."""
         return f"{self.path}/{'.'.join(['c', *map(str, numbers)])}"
 
 
@@ -118,7 +118,7 @@ class GrowingArray:
         return Grid(self.path, self.dtype, self.fill, outer, within, optional)
 
     def chunk_key(self, step: int) -> str:
-        """The key of the chunk that holds this step, counted from 0."""
+        """Return the key of the chunk that holds this step, counted from 0."""
         return f"{self.path}/c.{'.'.join([str(step // self.steps), *'0' * len(self.shape)])}"
 
 
@@ -132,7 +132,7 @@ class Slot:
     high: str | None = None
 
     def paths(self) -> tuple[str, ...]:
-        """All arrays in which it lies."""
+        """Return all arrays in which it lies."""
         return tuple(path for path in (self.path, self.low, self.high) if path is not None)
 
 
@@ -151,7 +151,7 @@ class ArrayLayout:
 
 
 def plan(schema: Schema) -> ArrayLayout:
-    """The layout of a schema; the same schema always has the same one."""
+    """Return the layout of a schema; the same schema always has the same one."""
     layout = ArrayLayout({}, {}, {}, {})
     for name in ("step", "epoch", "wall_time"):
         layout.arrays[name] = coordinate(name)
@@ -176,7 +176,7 @@ def plan(schema: Schema) -> ArrayLayout:
 
 
 def coordinate(name: str) -> GrowingArray:
-    """The array of step numbers, epochs or times."""
+    """Return the array of step numbers, epochs or times."""
     attrs = {}
     if name == "wall_time":
         attrs = {"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"}
@@ -186,7 +186,7 @@ def coordinate(name: str) -> GrowingArray:
 
 
 def constant_grid(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Grid:
-    """How an array that is written once lies in files: in chunks of whole samples."""
+    """Return how an array that is written once lies in files: in chunks of whole samples."""
     outer: tuple[int, ...] = ()
     if shape:
         nbytes = math.prod(shape) * dtype.itemsize
@@ -197,14 +197,14 @@ def constant_grid(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Gr
 
 
 def metric(name: str) -> GrowingArray:
-    """The array of a metric."""
+    """Return the array of a metric."""
     nan = math.nan
     path, dtype = f"metrics/{safe_name(name)}", np.dtype(np.float64)
     return GrowingArray(path, (), (), dtype, nan, {"name": name}, late=True)
 
 
 def stored_dims(schema: Schema, dims: tuple[str, ...], shape: tuple[int, ...]) -> tuple[str, ...]:
-    """The names of axes as stored: a ``sample`` axis of another length may not share its name."""
+    """Return names of axes as stored: a ``sample`` axis of another length has another name."""
     names = zip(dims, shape, strict=True)
     count = len(schema.samples)
     return tuple(f"sample{n}" if d == "sample" and count not in (0, n) else d for d, n in names)
@@ -213,7 +213,7 @@ def stored_dims(schema: Schema, dims: tuple[str, ...], shape: tuple[int, ...]) -
 def _own(
     layout: ArrayLayout, schema: Schema, group: ArrayGroup, name: str, variable: Variable
 ) -> None:
-    """An array of its own for a variable with several axes."""
+    """Give a variable with several axes an array to itself."""
     path = f"{group_name(group.kind, group.address)}/{name}"
     dims = stored_dims(schema, variable.dims, variable.shape)
     dtype = np.dtype(variable.dtype)
@@ -235,7 +235,7 @@ def _own(
 
 
 def _shared(layout: ArrayLayout, groups: list[ArrayGroup], kind: str) -> None:
-    """What has at most one axis lies together, one array for all addresses: files are dear."""
+    """Lay together what has at most one axis, in one array for all addresses: files are dear."""
     addresses = [g.address for g in groups if any(not v.dims for v in g.variables.values())]
     numbers = {address: i for i, address in enumerate(addresses)}
     places: dict[str, slice] = {}

@@ -49,7 +49,7 @@ class _Piece:
 def read_array(
     where: Folder | Remote, grid: Grid, index: Slices, ledger: Ledger | None = None
 ) -> Array:
-    """The part of an array that these slices, which rise, pick.
+    """Return the part of an array that these slices, which rise, pick.
 
     Raises
     ------
@@ -140,7 +140,7 @@ class _Reader:
     def _chunks(
         self, key: str, places: list[tuple[int, ...]], inner: tuple[int, ...]
     ) -> Iterator[bytes | None]:
-        """The bytes of chunks within a shard: in one go where they lie together."""
+        """Read the bytes of chunks within a shard: in one go where they lie together."""
         nbytes = math.prod(inner) * self._grid.dtype.itemsize
         there = [(start, length) for start, length in places if start != ABSENT]
         if any(length > most_compressed(nbytes) or start >= 2**63 for start, length in there):
@@ -161,7 +161,7 @@ class _Reader:
                 yield self._where.part(key, start, length) or b""
 
     def _leave_out(self, target: Array) -> None:
-        """What is not there is what the layout says: NaN, of what was left out of a step."""
+        """Fill what is not there as the layout says: NaN, of what was left out of a step."""
         if not self._grid.optional:
             raise ValueError("it is missing")
         self._ledger.enter(0, target.nbytes)
@@ -169,7 +169,7 @@ class _Reader:
 
 
 def _pieces(index: slice, chunk: int) -> Iterator[_Piece]:
-    """How a slice, which rises, lies over the chunks of an axis."""
+    """Yield how a slice, which rises, lies over the chunks of an axis."""
     for number in range(index.start // chunk, -(-index.stop // chunk)):
         begins = number * chunk
         before = max(0, -(-(begins - index.start) // index.step))  # how many lie in earlier chunks

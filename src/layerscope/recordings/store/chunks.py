@@ -34,12 +34,12 @@ _BLOCK = 512  # pixels transposed at once: what the cache holds
 
 
 def encode_chunk(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> bytes:
-    """One chunk: little-endian, in C order, compressed."""
+    """Encode one chunk: little-endian, in C order, compressed."""
     return bytes(Zstd(level=ZSTD_LEVEL, checksum=True).encode(_little(values, dtype)))
 
 
 def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """What ``encode_chunk`` was given; takes no memory beyond its shape, whatever the bytes say.
+    """Return what ``encode_chunk`` was given; take no memory beyond its shape.
 
     Raises ValueError or RuntimeError where it is damaged.
     """
@@ -56,7 +56,7 @@ def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> n
 
 
 def content_size(data: bytes) -> int | None:
-    """How many bytes a frame of zstd says that it holds (RFC 8878, 3.1.1); None where it doesn't.
+    """Return how many bytes a frame of zstd declares (RFC 8878, 3.1.1); None where none.
 
     Decoders take as much memory as a frame asks for.
     """
@@ -73,7 +73,7 @@ def content_size(data: bytes) -> int | None:
 
 
 def shard_index(data: bytes) -> npt.NDArray[np.uint64]:
-    """Where each chunk of a shard begins and how long it is, from the shard's last bytes.
+    """Return where each chunk of a shard begins and how long it is, from the last bytes.
 
     Raises ValueError where it is damaged.
     """
@@ -85,7 +85,7 @@ def shard_index(data: bytes) -> npt.NDArray[np.uint64]:
 def encode_shard(
     values: npt.NDArray[Any], inner: tuple[int, ...], dtype: np.dtype[Any], fill: float
 ) -> bytes:
-    """One shard: its chunks one after the other, then where each begins and how long it is."""
+    """Encode one shard: its chunks in a row, then where each begins and how long it is."""
     counts = [-(-size // chunk) for size, chunk in zip(values.shape, inner, strict=True)]
     pick = _units_first(values, inner, dtype)
     parts, index, offset = [], [], 0
@@ -105,7 +105,7 @@ def encode_shard(
 
 
 def _units_first(values: npt.NDArray[Any], inner: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """Where a chunk is one unit of the last axis: picks chunks from a copy with units in front.
+    """Pick chunks from a copy with units in front, where a chunk is one unit of the last axis.
 
     Picking a channel out of channels-last values touches every cache line of them, once for each
     channel; so they are transposed once, in blocks.

@@ -119,7 +119,7 @@ class Folder:
                 home.unlink(name)
 
     def claim(self) -> None:
-        """A lock that the system drops when this process ends, however it ends."""
+        """Take a lock that the system drops when this process ends, however it ends."""
         self._make_root()
         with self._writing(), inside(self.path, "step", make=True) as home:
             file = home.open("claim", os.O_RDWR | os.O_CREAT)
@@ -193,7 +193,7 @@ class Folder:
             return None
 
     def _listed(self) -> tuple[list[str], list[str], list[str]]:
-        """What layerscope wrote: files, and folders from the outermost; and what it did not.
+        """Return what layerscope wrote: files, and folders from the outermost; and what it did not.
 
         Raises NotPlainError where a link has the name of either.
         """
@@ -220,7 +220,7 @@ class Folder:
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[int | None]:
-        """A file that is open, None where it is absent. Raises InputError where it is not plain."""
+        """Open a file; None where it is absent. Raises InputError where it is not plain."""
         folder, _, name = key.rpartition("/")
         try:
             with inside(self.path, folder) as home:
@@ -246,12 +246,12 @@ class Folder:
 
 
 def taken_over(name: str) -> OutputError:
-    """The error of a writer whose place another one has claimed."""
+    """Return the error of a writer whose place another one has claimed."""
     return OutputError(f"{name}: another recorder has taken it over.")
 
 
 def _is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
-    """Whether both are the same file or folder, and there."""
+    """Return whether both are the same file or folder, and there."""
     return one is not None and other is not None and os.path.samestat(one, other)
 
 
@@ -273,7 +273,7 @@ def _created(home: Inside, name: str, data: bytes, sync: bool) -> bool:
 
 
 def _anew(home: Inside, file: int) -> int:
-    """A claim of this folder's own in the place of one that is shared by a hard link."""
+    """Replace a claim that is shared by a hard link by one of this folder alone."""
     name = partial_name(CLAIM)
     home.unlink(name)
     new = home.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)

@@ -49,7 +49,7 @@ class Halved:
 
 
 def to_half(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """The values as float16, in C order."""
+    """Convert the values to float16, in C order."""
     result = np.empty(values.shape, np.float16)
     flat = result.reshape(-1).view(np.uint16)
     source = np.ascontiguousarray(values).reshape(-1)

@@ -89,7 +89,7 @@ def read_header(where: Folder | Remote, before: Header | None = None) -> Header:
 
 
 def begun(where: Folder | Remote) -> bool:
-    """Whether a writer began here and did not come to describe the run."""
+    """Return whether a writer began here and did not come to describe the run."""
     if where.has("zarr.json"):
         return False
     if where.has("about/zarr.json"):
@@ -101,7 +101,7 @@ def begun(where: Folder | Remote) -> bool:
 
 
 def describes_run(where: Folder | Remote) -> bool:
-    """Whether ``about`` is that of a recording, and not somebody else's array of that name."""
+    """Return whether ``about`` is that of a recording, not somebody else's array of that name."""
     try:
         document = expect(parse(where.get("about/zarr.json") or b""), {"attributes": dict})
         expect(document["attributes"], {"format": int, "schema": dict})
@@ -111,7 +111,7 @@ def describes_run(where: Folder | Remote) -> bool:
 
 
 def _attributes(document: Any, name: str) -> dict[str, Any]:
-    """What the root says of the recording. Raises InputError where it is none, or a newer one."""
+    """Return what the root says of the recording. Raises InputError where it is none, or newer."""
     expect(document, {"attributes": dict})
     known = document["attributes"].get("layerscope")
     if known is None:

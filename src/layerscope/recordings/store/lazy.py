@@ -40,6 +40,6 @@ def lazy_array(
     coords: Mapping[str, Any],
     attrs: Mapping[str, Any],
 ) -> xr.DataArray:
-    """An array whose values ``read`` returns, given an integer or a slice for each axis."""
+    """Return an array whose values ``read`` returns, given an integer or a slice for each axis."""
     values = indexing.LazilyIndexedArray(_Asked(read, dims, shape, dtype))
     return xr.DataArray(xr.Variable(dims, values, attrs), coords=dict(coords))

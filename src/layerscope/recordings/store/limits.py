@@ -17,7 +17,7 @@ MOST_SHRUNK = 1000
 
 
 def most_compressed(nbytes: int) -> int:
-    """How many bytes zstd makes of these at most."""
+    """Return how many bytes zstd makes of these at most."""
     return nbytes + nbytes // 128 + 1024
 
 
@@ -30,7 +30,7 @@ class Ledger:
         self._lock = threading.Lock()
 
     def enter(self, read: int, made: int) -> None:
-        """Enter that ``read`` bytes of files become ``made`` bytes of memory, before they do.
+        """Count that ``read`` bytes of files become ``made`` bytes of memory, before they do.
 
         Raises
         ------

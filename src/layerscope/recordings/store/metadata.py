@@ -57,15 +57,15 @@ class Documents:
         self._put(path, json.dumps(document))
 
     def paths(self) -> set[str]:
-        """All arrays and groups described."""
+        """Return all arrays and groups described."""
         return {path for group in self._pieces.values() for path in group}
 
     def own(self, steps: int) -> dict[str, bytes]:
-        """Each array's and group's own document, by key."""
+        """Return each array's and group's own document, by key."""
         return {f"{path}/zarr.json": text.encode() for path, text in self._rendered(steps)}
 
     def root(self, steps: int) -> bytes:
-        """The root's document: the commit."""
+        """Return the root's document: the commit."""
         entries = ",".join(f'"{path}":{text}' for path, text in self._rendered(steps))
         about_all = {"format": FORMAT, "notes": self.notes}
         attributes = {"layerscope": about_all, "coordinates": "epoch wall_time"}
@@ -86,12 +86,12 @@ class Documents:
 
 
 def about(schema: Mapping[str, Any]) -> bytes:
-    """The document of the group ``about``, whose attributes are the schema."""
+    """Return the document of the group ``about``, whose attributes are the schema."""
     return json.dumps(_group({"format": FORMAT, "schema": dict(schema)})).encode()
 
 
 def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> dict[str, bytes]:
-    """All keys of an array that is written once: its document and its chunks."""
+    """Return all keys of an array that is written once: its document and its chunks."""
     text = isinstance(values, list) and any(isinstance(value, str) for value in values)
     # The name of a file may be no text; the schema keeps it as it is.
     values = np.array(list(map(_text, values)), object) if text else np.asarray(values)
@@ -113,7 +113,7 @@ def constant(path: str, dims: tuple[str, ...], values: Any, attributes: Any) -> 
 
 
 def _text(name: str) -> str:
-    """A name that UTF-8 can hold."""
+    """Return a name that UTF-8 can hold."""
     return name.encode("utf-8", "replace").decode()
 
 
@@ -134,7 +134,7 @@ def _alike(
     dtype: np.dtype[Any],
     fill: float,
 ) -> Mapping[str, Any]:
-    """The document of all arrays of one kind: zarr takes a millisecond to write one."""
+    """Return the document of all arrays of one kind: zarr takes a millisecond to write one."""
     store: dict[str, Any] = {}
     zarr.create_array(
         MemoryStore(store),

@@ -27,19 +27,19 @@ class ByteStore(Protocol):
     name: str
 
     def get(self, key: str, most: int = MOST_DOCUMENT) -> bytes | None:
-        """What lies under the key, or None.
+        """Return what lies under the key, or None.
 
         Raises InputError where it has more bytes than ``most``, or is no plain file.
         """
 
     def part(self, key: str, start: int, length: int) -> bytes | None:
-        """So many bytes of a key, from ``start`` on, or the last ones: ``-length``.
+        """Return so many bytes of a key, from ``start`` on, or the last ones: ``-length``.
 
         None where it is absent, fewer where it has not as many. Raises as ``get`` does.
         """
 
     def has(self, key: str) -> bool:
-        """Whether anything lies under the key."""
+        """Return whether anything lies under the key."""
 
     def put(self, key: str, data: bytes, *, sync: bool = True) -> None:
         """Put all of it or none: whoever reads sees what was there before, or this.
@@ -57,16 +57,16 @@ class ByteStore(Protocol):
         """
 
     def names(self) -> list[str]:
-        """The keys of all that is there, whoever put it."""
+        """Return the keys of all that is there, whoever put it."""
 
     def empty(self) -> bool:
-        """Whether nothing is there."""
+        """Return whether nothing is there."""
 
     def sweep(self) -> None:
         """Remove what a writer that was killed left half written."""
 
     def claim(self) -> None:
-        """Become the one that writes here."""
+        """Claim the place as the one that writes here."""
 
     def check_claim(self) -> None:
         """Raise OutputError where another writer has come, or the folder has gone."""
@@ -76,7 +76,7 @@ class ByteStore(Protocol):
 
 
 def place(url: str | os.PathLike[str], *, sync: bool = True) -> Folder | Remote:
-    """The place of a URL; without ``://``, and with ``file://``, it is a local folder."""
+    """Return the place of a URL; without ``://``, and with ``file://``, it is a local folder."""
     text = _without_scheme(url)
     if "\0" in text:
         raise InputError(f"{text!r}: no file or folder has such a name.")
@@ -86,7 +86,7 @@ def place(url: str | os.PathLike[str], *, sync: bool = True) -> Folder | Remote:
 
 
 def same_place(url: str | os.PathLike[str]) -> str:
-    """A text that is the same for each way to write the same place."""
+    """Return a text that is the same for each way to write the same place."""
     text = _without_scheme(url)
     return text.rstrip("/") if "://" in text else os.path.realpath(Path(text).expanduser())
 

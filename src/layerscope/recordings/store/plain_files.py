@@ -51,7 +51,7 @@ class Inside:
         return file
 
     def stat(self, name: str) -> os.stat_result | None:
-        """What is known of a name, without following it; None where it is absent."""
+        """Return what is known of a name, without following it; None where it is absent."""
         try:
             return os.stat(self._at(name), dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -76,7 +76,7 @@ class Inside:
         os.rmdir(self._at(name), dir_fd=self.descriptor)
 
     def names(self) -> list[str]:
-        """What lies in it."""
+        """Return what lies in it."""
         with os.scandir(self.path if self.descriptor is None else self.descriptor) as entries:
             return sorted(entry.name for entry in entries)
 

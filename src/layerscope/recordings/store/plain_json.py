@@ -129,7 +129,7 @@ def _within(value: Any) -> list[Any]:
 
 
 def _shown(value: Any) -> str:
-    """A short form of a value, in one line."""
+    """Return a short form of a value, in one line."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and abs(value) >= _LARGEST:

@@ -20,7 +20,7 @@ MINUS_INFINITY, INFINITY, NAN = 253, 254, 255
 
 
 def map_axes(dims: tuple[str, ...]) -> tuple[int, ...]:
-    """The axes that a map is made of: all but the sample's and the unit's.
+    """Return the axes that a map is made of: all but the sample's and the unit's.
 
     Where nothing else is there (``sample, unit``), the units of one sample are the map.
     """
@@ -31,7 +31,7 @@ def map_axes(dims: tuple[str, ...]) -> tuple[int, ...]:
 def quantize(
     values: npt.NDArray[Any], dims: tuple[str, ...]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Codes of the values' shape, and low and high of each map, without the axes of the map."""
+    """Return codes of the values' shape, and low and high of each map, without the map's axes."""
     axes = map_axes(dims)
     with np.errstate(over="ignore"):  # what float32 can't hold is infinite to us
         values = np.asarray(values, np.float32)
@@ -65,7 +65,7 @@ def quantize(
 def dequantize(
     codes: npt.NDArray[np.uint8], low: npt.NDArray[Any], high: npt.NDArray[Any]
 ) -> npt.NDArray[np.float32]:
-    """The values that codes stand for, along the first axis one by one: what the cache holds.
+    """Return the values that codes stand for, along the first axis one by one: as caches hold.
 
     low and high have the codes' axes, of length 1 where a map extends.
     """

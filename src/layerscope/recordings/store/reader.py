@@ -95,7 +95,7 @@ class StoreReader:
         step: Index | None = None,
         **where: Index,
     ) -> npt.NDArray[Any]:
-        """The values, with ``step`` first where the kind has steps; reads only what it needs.
+        """Read the values, with ``step`` first where the kind has steps; only what is needed.
 
         What is stored as float16 or 8 bits comes out as float32.
 
@@ -128,7 +128,7 @@ class StoreReader:
         return np.asarray(values, described.handed_out)
 
     def dataarray(self, kind: str, address: str, variable: str = "values") -> xr.DataArray:
-        """The same as an ``xarray.DataArray``, whose values are read when they are needed.
+        """Return an ``xarray.DataArray`` whose values are read when they are needed.
 
         Its axis ``step`` carries the numbers of the steps, ``epoch`` and ``wall_time``, so that
         ``.sel(epoch=5)`` works; the samples carry their names.
@@ -205,7 +205,7 @@ class StoreReader:
         return dequantize(values, low, high)
 
     def _load_steps(self, path: str, index: tuple[slice, ...]) -> npt.NDArray[Any]:
-        """Of an array that grows with the steps, and may go on in another one."""
+        """Read an array that grows with the steps, and may go on in another one."""
         since = self._header.wide.get(path)
         steps, rest = index[0], index[1:]
         if since is None or steps.stop <= since:
@@ -224,7 +224,7 @@ class StoreReader:
     def _load(
         self, path: str, index: tuple[slice, ...], since: int | None = None
     ) -> npt.NDArray[Any]:
-        """Of an array, or of the one that goes on with it from a step on."""
+        """Read an array, or the one that goes on with it from a step on."""
         stored = self._header.layout.arrays[path]
         grid = (stored if since is None else wide(stored, since)).grid
         return read_array(self._where, grid, index)
@@ -235,7 +235,7 @@ class StoreReader:
 
 
 def _bounds(index: Index, size: int, what: str) -> tuple[slice, Any]:
-    """A slice that rises, to read by, and what makes of its result what was asked for."""
+    """Return a slice that rises, to read by, and what makes of its result what was asked for."""
     if isinstance(index, slice):
         start, stop, stride = index.indices(size)
         chosen = range(start, stop, stride)

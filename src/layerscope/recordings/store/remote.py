@@ -84,7 +84,7 @@ class Remote:
                 return True
 
     def sweep(self) -> None:
-        """Nothing is ever half written there."""
+        """Do nothing: nothing is ever half written there."""
 
     def claim(self) -> None:
         self._token = uuid.uuid4().bytes

@@ -116,12 +116,12 @@ class Schema:
         return {(group.kind, group.address): group for group in self.groups}
 
     def variable(self, kind: str, address: str, variable: str) -> Variable | None:
-        """What is described under these names, or None."""
+        """Return what is described under these names, or None."""
         group = self.by_address.get((kind, address))
         return None if group is None else group.variables.get(variable)
 
     def to_json(self) -> dict[str, Any]:
-        """The schema as numbers, strings, lists and dicts; ``from_json`` reads it back."""
+        """Return the schema as numbers, strings, lists and dicts; ``from_json`` reads it back."""
         described = {
             "groups": [
                 {
@@ -142,7 +142,7 @@ class Schema:
 
     @classmethod
     def from_json(cls, described: Any) -> Schema:
-        """What ``to_json`` wrote.
+        """Return what ``to_json`` wrote.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class Schema:
             raise UnexpectedError(str(error).rstrip(".")) from None
 
     def difference(self, other: Schema) -> str | None:
-        """A clause on the first thing that another schema stores otherwise; None where nothing."""
+        """Return a clause on the first thing that another schema stores otherwise; else None."""
         mine = {(g.kind, g.address): g.variables for g in self.groups}
         theirs = {(g.kind, g.address): g.variables for g in other.groups}
         for key in (*mine, *theirs):

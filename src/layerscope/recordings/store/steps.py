@@ -50,7 +50,7 @@ class Steps:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="layerscope-store")
 
     def add(self, stored: GrowingArray) -> None:
-        """One more array; it holds nothing for the steps before."""
+        """Add one more array; it holds nothing for the steps before."""
         self._arrays[stored.path] = stored
         if stored.steps > 1:
             self._tails[stored.path] = Tail(stored)
@@ -63,7 +63,7 @@ class Steps:
         return self._wide[path]
 
     def outgrown(self, arrays: Mapping[Key, Values]) -> list[str]:
-        """The paths of the arrays of float16 that do not hold these values."""
+        """Return the paths of the arrays of float16 that do not hold these values."""
         found: dict[str, None] = {}
         for key, values in arrays.items():
             path = self._slots[key].path
@@ -76,7 +76,7 @@ class Steps:
         return list(found)
 
     def is_wide(self, key: Key) -> bool:
-        """Whether what comes for this variable is kept as float32 by now, not as float16."""
+        """Return whether values of this variable are kept as float32 by now, not as float16."""
         return self._slots[key].path in self._wide
 
     def check(self, arrays: Mapping[Key, Values]) -> None:
@@ -164,7 +164,7 @@ class Steps:
         return written + self._put_row(at, slot.low, low) + self._put_row(at, slot.high, high)
 
     def _path(self, slot: Slot) -> str:
-        """Of the array that holds a variable by now."""
+        """Return the path of the array that holds a variable by now."""
         return self._wide[slot.path].path if slot.path in self._wide else slot.path
 
     def _put_row(self, at: int, path: str, row: Values | None) -> int:
@@ -183,7 +183,7 @@ class Steps:
         return written
 
     def _with_row(self, at: int, path: str, row: Values | None) -> bytes:
-        """The last chunk of an array with one more row."""
+        """Return the last chunk of an array with one more row."""
         tail = self._tails[path]
         forgets = self._tail_bytes > _KEPT and isinstance(self._where, Folder)
         if forgets and tail.begun and at % self._arrays[path].steps and not self._load(at, path):

@@ -42,7 +42,7 @@ class Tail:
             self._rows[:] = decode_chunk(chunk, whole, self._stored.dtype)[:count]
 
     def with_row(self, at: int, row: npt.NDArray[Any] | None) -> bytes:
-        """The chunk with this row for step ``at``; without one, the step holds nothing."""
+        """Return the chunk with this row for step ``at``; without one, the step holds nothing."""
         within = at % self._stored.steps
         if within == 0:
             self._rows = self._filled(0)
@@ -65,7 +65,7 @@ class Tail:
 
 
 def read_numbers(where: Folder | Remote, stored: GrowingArray, count: int) -> npt.NDArray[Any]:
-    """The first ``count`` rows of an array of numbers.
+    """Return the first ``count`` rows of an array of numbers.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_numbers(where: Folder | Remote, stored: GrowingArray, count: int) -> np
 
 
 def read_steps(where: Folder | Remote, count: int) -> npt.NDArray[np.int64]:
-    """The numbers of the first ``count`` steps.
+    """Return the numbers of the first ``count`` steps.
 
     Raises
     ------

@@ -26,7 +26,7 @@ TOO_SMALL = 2.0**-14
 
 
 def half_holds(low: float, high: float, share: float = 1) -> bool:
-    """Whether float16 holds values from low to high, both finite, within a share of its range.
+    """Return whether float16 holds values from low to high within a share of its range.
 
     What it holds is off by at most 2**-11 of itself, or 2**-25 where that is more.
     """
@@ -35,7 +35,7 @@ def half_holds(low: float, high: float, share: float = 1) -> bool:
 
 
 def fits_half(values: npt.NDArray[Any], share: float = 1) -> bool:
-    """Whether float16 holds the finite ones among the values."""
+    """Return whether float16 holds the finite ones among the values."""
     low, high = _ends(values)
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = _ends(values[np.isfinite(values)])
@@ -47,7 +47,7 @@ def _ends(values: npt.NDArray[Any]) -> tuple[float, float]:
 
 
 def wide(stored: GrowingArray, since: int) -> GrowingArray:
-    """The array that goes on with this one, from a step on."""
+    """Return the array that goes on with this one, from a step on."""
     attrs = {**stored.attrs, SINCE: since}
     dtype = np.dtype(np.float32)
     return replace(

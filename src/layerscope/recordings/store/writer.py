@@ -169,7 +169,7 @@ class Writer:
         return written
 
     def is_wide(self, key: Key) -> bool:
-        """Whether a variable of float16 goes on as float32, since its values outgrew float16."""
+        """Return whether a variable of float16 goes on as float32, since its values outgrew it."""
         return self._chunks.is_wide(key)
 
     def note(self, sentence: str) -> None:
@@ -290,7 +290,7 @@ class Writer:
         return written + len(root)
 
     def _is_claimed(self) -> bool:
-        """Whether what is there is still this writer's, to tidy up."""
+        """Return whether what is there is still this writer's, to tidy up."""
         try:
             self._where.check_claim()
         except (LayerscopeError, OSError):
@@ -317,7 +317,7 @@ class Writer:
 
 
 def holds_run(url: str | os.PathLike[str]) -> bool:
-    """Whether a run is there, with any number of steps, that ``Writer.resume`` could look at."""
+    """Return whether a run is there, with any number of steps, that ``Writer.resume`` takes."""
     return place(url).has("zarr.json")
 
 

@@ -24,12 +24,12 @@ BEGUN = ("about/zarr.json", CLAIM)
 
 
 def is_folder(path: str) -> bool:
-    """Whether layerscope gives a folder such a name: ``activations.conv/values``."""
+    """Return whether layerscope gives a folder such a name: ``activations.conv/values``."""
     return _FOLDER.fullmatch(path) is not None
 
 
 def is_file(key: str) -> bool:
-    """Whether layerscope writes a file of such a name: ``activations.conv/values/c.0.0``."""
+    """Return whether layerscope writes a file so named: ``activations.conv/values/c.0.0``."""
     folder, _, name = key.rpartition("/")
     if folder == "step" and (key == CLAIM or is_partial(name)):
         return True
@@ -39,10 +39,10 @@ def is_file(key: str) -> bool:
 
 
 def partial_name(key: str) -> str:
-    """The name under which a file is written before it is put in its place."""
+    """Return the name under which a file is written before it is put in its place."""
     return f"partial.{key.replace('/', '.')}"
 
 
 def is_partial(name: str) -> bool:
-    """Whether it is such a name."""
+    """Return whether it is such a name."""
     return _PARTIAL.fullmatch(name) is not None

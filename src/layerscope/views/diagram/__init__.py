@@ -77,7 +77,7 @@ def diagram(
     palette: str = "viridis",
     ground: str = "light",
 ) -> Panel:
-    """The architecture of a network; with a recording of it, what each box returned.
+    """Draw the architecture of a network; with a recording of it, what each box returned.
 
     See :func:`layerscope.diagram`, which has the same arguments.
     """
@@ -133,7 +133,7 @@ def _check(style: str, depth: int | None) -> None:
 def _tree(
     graph: Graph, depth: int | None, expand: str | Iterable[str], collapse: bool
 ) -> tuple[Block, Graph, str]:
-    """The blocks that are drawn, the graph of what is left of the boxes, and what to say of it."""
+    """Return the blocks that are drawn, the graph of the boxes left, and a note on them."""
     patterns = _patterns(expand)
     stays: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
     root = blocks_of(graph)
@@ -172,7 +172,7 @@ def _names(block: Block) -> Iterable[str]:
 
 
 def drawn(block: Block) -> Iterable[Item]:
-    """The boxes and closed blocks, all that gets a card."""
+    """Yield the boxes and closed blocks, all that gets a card."""
     for item in block.items:
         if isinstance(item, Block) and not item.closed:
             yield from drawn(item)
@@ -264,7 +264,7 @@ def _moved(
 def _head(
     point: tuple[float, float], dx: float, dy: float, style: str
 ) -> list[tuple[float, float]]:
-    """The head of an arrow that ends here."""
+    """Return the head of an arrow that ends here."""
     x, y = round(point[0] + dx, 1), round(point[1] + dy, 1)
     if style == "horizontal":
         return [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5)]

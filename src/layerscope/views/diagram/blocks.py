@@ -47,19 +47,19 @@ Item = Box | Block
 
 
 def item_boxes(item: Item) -> tuple[Box, ...]:
-    """The boxes of a block, or the box itself."""
+    """Return the boxes of a block, or the box itself."""
     return item.boxes if isinstance(item, Block) else (item,)
 
 
 def blocks_of(graph: Graph) -> Block:
-    """The whole network as one block without a name, other blocks nested in it."""
+    """Return the whole network as one block without a name, other blocks nested in it."""
     order = Order(graph.boxes, graph.edges)
     named = _accepted(graph, _named_groups(graph), order)
     return _region("", frozenset(graph.boxes), named, graph, order)
 
 
 def _named_groups(graph: Graph) -> dict[str, frozenset[str]]:
-    """Boxes whose addresses begin alike, by that beginning; the larger groups first."""
+    """Return boxes whose addresses begin alike, by that beginning; the larger groups first."""
     groups: dict[str, set[str]] = {}
     named = _named_after(graph)
     for key, box in graph.boxes.items():
@@ -78,7 +78,7 @@ def _named_groups(graph: Graph) -> dict[str, frozenset[str]]:
 
 
 def _named_after(graph: Graph) -> dict[str, Box]:
-    """For an operator in which paths meet, the last box before it, where that is beside it.
+    """Return, for an operator in which paths meet, the last box before it where that is beside it.
 
     A residual block of a flat model may end in an ``add_3``, a name that tells nothing of it.
     """
@@ -96,7 +96,7 @@ def _named_after(graph: Graph) -> dict[str, Box]:
 
 
 def _stems(address: str) -> list[str]:
-    """What an address may share with others of its block.
+    """Return what an address may share with others of its block.
 
     Each container that it is nested in; and in its own name each beginning that ends in a numbered
     word, ``conv2`` and ``conv2_block1`` in ``conv2_block1_1_conv``: that is how flat models name
@@ -121,7 +121,7 @@ def _stems(address: str) -> list[str]:
 def _accepted(
     graph: Graph, groups: dict[str, frozenset[str]], order: Order
 ) -> dict[str, frozenset[str]]:
-    """The groups that hold together, with what lies between their members."""
+    """Return the groups that hold together, with what lies between their members."""
     grouped = frozenset().union(*groups.values()) if groups else frozenset()
     accepted: dict[str, frozenset[str]] = {}
     for name, members in groups.items():
@@ -158,7 +158,7 @@ def _region(
     graph: Graph,
     order: Order,
 ) -> Block:
-    """A block of these boxes, the groups among them as blocks inside."""
+    """Return a block of these boxes, the groups among them as blocks inside."""
     inside = {n: group for n, group in groups.items() if group < members}
     outermost = _outermost(inside.values())
     taken = {key for group in outermost for key in group}
@@ -170,7 +170,7 @@ def _region(
 
 
 def in_order(items: Sequence[Item], graph: Graph, order: Order) -> list[Item]:
-    """Items so that each comes after those whose values it receives, else as they were executed."""
+    """Sort items so that each comes after those it receives from, else as they were executed."""
     position = order.position
     first = {item.id: min(position[box.id] for box in item_boxes(item)) for item in items}
     ranked = sorted(items, key=lambda item: first[item.id])
@@ -180,7 +180,7 @@ def in_order(items: Sequence[Item], graph: Graph, order: Order) -> list[Item]:
 
 
 def item_edges(items: Sequence[Item], graph: Graph) -> tuple[tuple[str, str], ...]:
-    """Which item hands a value to which, by their identities."""
+    """Return which item hands a value to which, by their identities."""
     home = {box.id: item.id for item in items for box in item_boxes(item)}
     edges = {
         (home[a], home[b]): None
@@ -191,7 +191,7 @@ def item_edges(items: Sequence[Item], graph: Graph) -> tuple[tuple[str, str], ..
 
 
 def _meeting(items: Sequence[Item], graph: Graph, name: str) -> list[Item]:
-    """The items, with those between two that every path goes through made a block.
+    """Return the items, with those between two that every path goes through made a block.
 
     So the branches of an Inception module become one, which nothing in their names says.
     """
@@ -219,7 +219,7 @@ def _meeting(items: Sequence[Item], graph: Graph, name: str) -> list[Item]:
 
 
 def _title(items: Sequence[Item], outer: str) -> str:
-    """What to call a block that has no name: what its addresses share, else its last layer's."""
+    """Return what to call a block without a name: what its addresses share, or its last layer's."""
     addresses = [box.main.address for item in items for box in item_boxes(item)]
     shared = addresses[0]
     for address in addresses:
@@ -232,7 +232,7 @@ def _title(items: Sequence[Item], outer: str) -> str:
 
 
 def closed_below(block: Block, depth: int | None, opened: Callable[[str], bool]) -> Block:
-    """The block with those nested more than ``depth`` deep closed.
+    """Return the block with those nested more than ``depth`` deep closed.
 
     Those that ``opened`` wants by name stay open, and what they are nested in with them.
     """
@@ -254,10 +254,10 @@ def closed_below(block: Block, depth: int | None, opened: Callable[[str], bool])
 
 
 def size_of(block: Block) -> int:
-    """How many boxes are drawn for a block."""
+    """Return how many boxes are drawn for a block."""
     return sum(1 if isinstance(item, Box) or item.closed else size_of(item) for item in block.items)
 
 
 def levels(block: Block) -> int:
-    """How deep blocks are nested in it."""
+    """Return how deep blocks are nested in it."""
     return max((1 + levels(item) for item in block.items if isinstance(item, Block)), default=0)

@@ -52,7 +52,7 @@ class Graph:
 
 
 def graph_of(network: Network, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """The boxes of a network; ``inputs`` are what it receives, where these are no layers."""
+    """Return the boxes of a network; ``inputs`` are what it receives, where these are no layers."""
     layers = _with_inputs(network, inputs or {})
     consumers = _consumers(layers)
     members: dict[str, list[Layer]] = {}  # by the first layer's address
@@ -95,7 +95,7 @@ def _joins(
     members: dict[str, list[Layer]],
     home: dict[str, str],
 ) -> str:
-    """The box that a layer goes into: that of the layer before it, or one of its own."""
+    """Return the box that a layer goes into: that of the layer before it, or one of its own."""
     part = PART.fullmatch(layer.address)
     whole = layers.get(part["whole"]) if part is not None else None
     if whole is not None and whole.address in home and whole.inputs == layer.inputs:
@@ -114,6 +114,6 @@ def _joins(
 
 
 def container(address: str) -> str:
-    """What an address is inside of: ``encoder/layer_0`` for ``encoder/layer_0/dense``."""
+    """Return what an address is inside of: ``encoder/layer_0`` for ``encoder/layer_0/dense``."""
     cut = max(address.rfind("/"), address.rfind("."))
     return address[:cut] if cut > 0 else ""

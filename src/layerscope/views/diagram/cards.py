@@ -60,7 +60,7 @@ class Card:
 def card(
     item: Item, show_shapes: bool, show_layer_names: bool, thumbnail: tuple[int, int] | None = None
 ) -> Card:
-    """The card of a box or of a closed block; ``thumbnail`` is the size of a picture in it."""
+    """Return the card of a box or of a closed block; ``thumbnail`` is the size of its picture."""
     rows = _block_rows(item, show_shapes) if isinstance(item, Block) else _box_rows(
         item, show_shapes, show_layer_names
     )  # fmt: skip
@@ -124,7 +124,7 @@ def _block_rows(block: Block, show_shapes: bool) -> list[CardRow]:
 
 
 def title(block: Block) -> str:
-    """The name of a block, and how many alike it stands for."""
+    """Return the name of a block, and how many alike it stands for."""
     name = short(block.name)
     if block.repeat == 1:
         return name
@@ -132,24 +132,24 @@ def title(block: Block) -> str:
 
 
 def frame_text(block: Block) -> str:
-    """What is written at the right of a frame's title."""
+    """Return what is written at the right of a frame's title."""
     return f"{block.parameters:,} params" if block.parameters else ""
 
 
 def frame_widths(block: Block) -> tuple[float, float]:
-    """How much room a frame's title needs at its left and at its right."""
+    """Return how much room a frame's title needs at its left and at its right."""
     right = length(frame_text(block), SMALL)
     return length(title(block), NAME, bold=True) + 2 * _PAD, right + 2 * _PAD if right else 0.0
 
 
 @functools.lru_cache(maxsize=8192)
 def short(address: str) -> str:
-    """The address, its middle left out where it is long."""
+    """Return the address, its middle left out where it is long."""
     return shown_name(address, _LONGEST)
 
 
 def type_text(layer: Layer) -> str:
-    """The type with the settings that one would draw by: ``Conv2D 3×3 /2``, ``relu``."""
+    """Return the type with the settings that one would draw by: ``Conv2D 3×3 /2``, ``relu``."""
     settings = layer.settings
     words = [layer.type]
     for name in ("kernel", "pool"):

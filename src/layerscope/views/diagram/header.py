@@ -15,7 +15,7 @@ _LINE = 15  #: from one line of the heading to the next
 
 
 def heading(network: Network, *notes: str) -> list[Text]:
-    """The title and what stands below it."""
+    """Return the title and what stands below it."""
     total = f"{network.total:,} parameters" if network.total else "no parameters"
     count = len(whole_layers(network.layers))
     lines = (f"{network.framework}, {count} layers, {total}", *filter(None, notes))
@@ -29,14 +29,14 @@ def heading(network: Network, *notes: str) -> list[Text]:
 
 
 def below(texts: Sequence[Text]) -> float:
-    """Where what stands under a heading begins."""
+    """Return where what stands under a heading begins."""
     return max(text.y for text in texts) + 13 + MARGIN
 
 
 def header_of(
     network: Network, texts: Iterable[Text], size: tuple[float, float], palette: str, ground: str
 ) -> dict[str, Any]:
-    """What the header of every diagram has."""
+    """Return what the header of every diagram has."""
     return {
         "version": VERSION,
         "kind": "graph",

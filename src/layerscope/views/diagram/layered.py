@@ -139,7 +139,7 @@ def _straighten(
 def _linked(
     links: Sequence[tuple[str, str, Edge]], nodes: Mapping[str, _Node]
 ) -> tuple[dict[str, list[_Link]], dict[str, list[_Link]]]:
-    """What each node is linked to, against and along the lines.
+    """Return what each node is linked to, against and along the lines.
 
     Where lines neither part nor meet they should be straight, so there the pull is stronger.
     """
@@ -161,7 +161,7 @@ def _strong(links: Sequence[_Link]) -> list[_Link]:
 
 
 def _pull(key: str, links: Sequence[_Link], nodes: Mapping[str, _Node]) -> tuple[float, float]:
-    """Where a node would like to be, and how much."""
+    """Return where a node would like to be, and how much."""
     total = sum(link.weight for link in links)
     if not total:
         return nodes[key].middle, 0.01
@@ -172,7 +172,7 @@ def _pull(key: str, links: Sequence[_Link], nodes: Mapping[str, _Node]) -> tuple
 def _settle(
     layer: Sequence[str], links: Mapping[str, Sequence[_Link]], nodes: Mapping[str, _Node]
 ) -> None:
-    """The places nearest to those wanted, in the sense of least squares, that keep apart.
+    """Return the places nearest to those wanted, by least squares, that keep apart.
 
     With the distances subtracted these are non-decreasing numbers: an isotonic regression, by
     pooling adjacent violators.
@@ -196,7 +196,7 @@ def _settle(
 
 
 def _apart(one: _Node, other: _Node) -> float:
-    """How far apart the middles of two neighbours must be."""
+    """Return how far apart the middles of two neighbours must be."""
     gap = LANE if one.is_lane or other.is_lane else GAP
     return (one.across + other.across) / 2 + gap
 
@@ -206,7 +206,7 @@ def _bands(
     links: Sequence[tuple[str, str, Edge]],
     nodes: Mapping[str, _Node],
 ) -> tuple[list[float], list[float]]:
-    """Where each layer begins along, and how deep it is.
+    """Return where each layer begins along, and how deep it is.
 
     Between layers there is room for arrows, and for lines that change lanes the more, the more they
     are; none where lines pass straight through the edge of a frame.
@@ -241,7 +241,7 @@ def _route(
     starts: Sequence[float],
     depths: Sequence[float],
 ) -> tuple[Point, ...]:
-    """From the end of the source to the start of the target, straight across each layer between."""
+    """Return the way from source to target, straight across each layer between."""
     source, target = chain[0], chain[-1]
     leaves = nodes[source].middle + line.leaves
     enters = nodes[target].middle + line.enters

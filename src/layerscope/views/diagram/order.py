@@ -34,7 +34,7 @@ class Order:
         return reach
 
     def between(self, members: frozenset[str]) -> frozenset[str]:
-        """The members and all that lies on a path from one of them to another."""
+        """Return the members and all that lies on a path from one of them to another."""
         above = below = 0
         for key in members:
             above |= self._ancestors[key]
@@ -43,7 +43,7 @@ class Order:
         return members | {key for key in self.sequence if both >> self.position[key] & 1}
 
     def is_acyclic_with(self, groups: Sequence[frozenset[str]], within: frozenset[str]) -> bool:
-        """Whether no cycle arises when each of these groups, none overlapping, is one node."""
+        """Return whether no cycle arises when each of these disjoint groups is one node."""
         home = {key: f"group {i}" for i, group in enumerate(groups) for key in group}
         before: dict[str, list[str]] = {}
         for key in self.sequence:
@@ -62,7 +62,7 @@ class Order:
         return True
 
     def cut_points(self, fed: Iterable[str] = (), read: Iterable[str] = ()) -> set[str]:
-        """The nodes that every path goes through, from whatever comes in to whatever goes out.
+        """Return the nodes that every path goes through, from whatever comes in to what goes out.
 
         ``fed`` and ``read`` are nodes that are connected to the outside, too.
         """
@@ -80,7 +80,7 @@ class Order:
 
 
 def _sequence(before: Mapping[str, list[str]]) -> list[str]:
-    """The nodes, each after those before it; in the order given wherever that is one."""
+    """Return the nodes, each after those before it; in the order given wherever that is one."""
     waiting = {key: len(set(sources)) for key, sources in before.items()}
     after: dict[str, set[str]] = {key: set() for key in before}
     for key, sources in before.items():

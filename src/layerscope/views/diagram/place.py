@@ -54,7 +54,7 @@ class _Region:
     along: float
 
     def port(self, kind: str, source: str) -> float:
-        """Where a value enters or leaves, across from the middle of the frame."""
+        """Return where a value enters or leaves, across from the middle of the frame."""
         return self.layout.at[kind + source][0] + self.before[0] - self.across / 2
 
 
@@ -129,7 +129,7 @@ def _laid_out(
 def _beside(
     layout: LayeredLayout, ports: Mapping[str, Size], titles: tuple[float, float]
 ) -> tuple[float, float]:
-    """The padding left and right that leaves the title room beside the lines that come in."""
+    """Return the padding left and right that leaves a title room beside the lines that come in."""
     entering = [layout.at[key][0] for key in ports if key.startswith(_IN)]
     if not entering:
         spare = max(0.0, sum(titles) - layout.across - 2 * PAD)
@@ -142,7 +142,7 @@ def _beside(
 def _lines(
     block: Block, graph: Graph, inside: Mapping[str, _Region]
 ) -> tuple[tuple[Edge, str], ...]:
-    """The lines between the items of a block, and between them and its edges."""
+    """Return the lines between the items of a block, and between them and its edges."""
     home = {box.id: item.id for item in block.items for box in item_boxes(item)}
     lines: dict[Edge, str] = {}
     for a, b in graph.edges:

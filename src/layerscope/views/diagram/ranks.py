@@ -23,7 +23,7 @@ class Edge:
 def ranked(
     names: Sequence[str], points: Iterable[str], lines: Sequence[Edge]
 ) -> tuple[list[list[str]], list[tuple[str, str, Edge]], dict[Edge, list[str]]]:
-    """The nodes of each layer in order, lanes among them; the links; each line's chain of nodes."""
+    """Return the nodes of each layer in order, lanes among them; the links; each line's nodes."""
     from fast_sugiyama import from_edges
 
     index = {name: i for i, name in enumerate(names)}
@@ -81,7 +81,7 @@ def ranked(
 
 
 def _lanes(pairs: Iterable[tuple[str, str]]) -> int:
-    """How many lanes all lines take together."""
+    """Return how many lanes all lines take together."""
     before: dict[str, list[str]] = {}
     for source, target in pairs:
         before.setdefault(target, []).append(source)
@@ -92,7 +92,7 @@ def _lanes(pairs: Iterable[tuple[str, str]]) -> int:
 
 
 def _chain(source: int, target: int, after: Mapping[int, list[int]], end: int) -> list[int]:
-    """The nodes of a line: its source, the lanes it takes, its target."""
+    """Return the nodes of a line: its source, the lanes it takes, its target."""
     if target in after[source]:
         return [source, target]
     for first in after[source]:

@@ -21,7 +21,7 @@ _LONGEST = 12  #: items in what is repeated
 
 
 def collapsed(block: Block, graph: Graph, stays: Callable[[str], bool]) -> tuple[Block, Graph]:
-    """The block and its graph with runs of alike items replaced by the first of each.
+    """Return the block and its graph with runs of alike items replaced by the first of each.
 
     ``stays`` tells by its name whether a block is to be drawn by itself.
     """
@@ -40,7 +40,7 @@ def collapsed(block: Block, graph: Graph, stays: Callable[[str], bool]) -> tuple
 
 
 def _chains(items: Sequence[Item], graph: Graph) -> list[list[Item]]:
-    """The items in order, cut wherever one is not the only reader of the one before it."""
+    """Split the items, in order, wherever one is not the only reader of the one before it."""
     by_id = {item.id: item for item in items}
     order = Order(by_id, item_edges(items, graph))
     own = {box.id: item.id for item in items for box in item_boxes(item)}
@@ -93,7 +93,7 @@ class _Alike:
             self._shared.append(frozenset(feed for feed in feeds if feed[0] not in inside))
 
     def of(self, at: int, like: int | None = None) -> Hashable:
-        """What an item has in common with those that are alike.
+        """Return what an item has in common with those that are alike.
 
         Beside its layers that is what it reads from elsewhere than the item before it, and where.
         The first of the chain has none before it: what ``like`` reads from elsewhere is taken for
@@ -108,7 +108,7 @@ class _Alike:
 
 
 def _feeds(item: Item, sources: Mapping[str, Sequence[str]]) -> frozenset[tuple[str, int]]:
-    """What an item reads from outside, and by which of its boxes."""
+    """Return what an item reads from outside, and by which of its boxes."""
     own = {box.id: i for i, box in enumerate(item_boxes(item))}
     return frozenset(
         (source, i)
@@ -125,7 +125,7 @@ def _is_wanted(item: Item, stays: Callable[[str], bool]) -> bool:
 
 
 def _merged(graph: Graph, run: Sequence[Item], length: int) -> Graph:
-    """The graph with the later copies in a run taken for the first, and no lines between copies."""
+    """Return the graph with later copies in a run taken for the first, without lines between."""
     first = [box.id for item in run[:length] for box in item_boxes(item)]
     home: dict[str, tuple[str, int]] = {}
     for copy in range(len(run) // length):
@@ -142,7 +142,7 @@ def _merged(graph: Graph, run: Sequence[Item], length: int) -> Graph:
 
 
 def _longest_run(chain: Sequence[Item], alike: _Alike, at: int) -> tuple[int, int]:
-    """How many items are repeated from here on, and how often; whichever saves most boxes."""
+    """Return how many items are repeated from here on, and how often, as saves most boxes."""
     best, saved = (1, 1), 0
     for length in range(1, min(_LONGEST, (len(chain) - at) // 2) + 1):
         motif = [alike.of(i, like=i + length) for i in range(at, at + length)]
@@ -172,7 +172,7 @@ def _names(item: Item) -> list[str]:
 
 
 def signature(item: Item, graph: Graph) -> Hashable:
-    """What two items that are alike have in common."""
+    """Return what two items that are alike have in common."""
     if isinstance(item, Box):
         return tuple(map(_of_layer, item.layers))
     index = {part.id: i for i, part in enumerate(item.items)}

@@ -68,7 +68,7 @@ class Thumbnails:
             self._check_unit(unit)
 
     def _check_unit(self, unit: int) -> None:
-        """ViewError where no layer has so many channels, or no image was made for that one."""
+        """Raise ViewError where no layer has so many channels, or that one has no image."""
         if self.recording.kind == "features":
             named = map(self.recording.named, self.recording)
             if not any(unit in units_of(array) for array in named):
@@ -88,7 +88,7 @@ class Thumbnails:
             )
 
     def _check_index(self, axis: str, index: Any) -> None:
-        """ViewError where no layer has it; one that is short of it is drawn without a picture."""
+        """Raise ViewError where no layer has it; one that is short of it has no picture."""
         arrays = [self.recording.named(address) for address in self.recording]
         counts = [
             array.values.shape[array.axes.index(axis)] for array in arrays if axis in array.axes
@@ -112,7 +112,7 @@ class Thumbnails:
         return f"in each box {which} on sample {self.sample}, drawn on {named}"
 
     def size(self, item: Item) -> tuple[int, int] | None:
-        """How large a box's picture is; None where there is none to show."""
+        """Return how large a box's picture is; None where there is none to show."""
         picture = self._picture(item)
         return None if picture is None else picture.size
 
@@ -137,15 +137,15 @@ class Thumbnails:
         return [Text(x + width / 2, y + height + 12, picture.caption, SMALL, "soft", "middle")]
 
     def header(self) -> dict[str, Any]:
-        """What the diagram's header says of the pictures."""
+        """Return what the diagram's header says of the pictures."""
         return {"tiles": self._tiles, "scale": {"text": str(self.scale), "low": None, "high": None}}
 
     def buffer(self) -> bytes:
-        """The pixels of all pictures."""
+        """Return the pixels of all pictures."""
         return bytes(self._bytes)
 
     def provenance(self) -> Mapping[str, str]:
-        """What identifies the model and the input."""
+        """Return what identifies the model and the input."""
         return self.recording.provenance
 
     def _picture(self, item: Item) -> _Picture | None:
@@ -180,7 +180,7 @@ class Thumbnails:
         return self._vector(chosen, address) if chosen.vector else self._map(chosen, address)
 
     def _image(self, chosen: Chosen) -> _Picture | None:
-        """The image made for a unit, the first where none is named."""
+        """Return the image made for a unit, the first where none is named."""
         extent = extent_of(self.recording, "input", self.sample) or (0.0, 1.0)
         tiles, _ = image_tiles(chosen, extent)
         wanted = tiles[0].label if self.unit is None else str(self.unit)
@@ -239,7 +239,7 @@ class Thumbnails:
 
 
 def _by_weight(box: Box) -> list[str]:
-    """The addresses in a box, the one whose value leaves it first, further values of a call last.
+    """Return the addresses in a box, first the one whose value leaves it, more of a call last.
 
     So an LSTM is shown by what it returns, and not by its state.
     """
@@ -248,7 +248,7 @@ def _by_weight(box: Box) -> list[str]:
 
 
 def _most_varied(maps: npt.NDArray[Any]) -> int:
-    """The map with the largest standard deviation, by every n-th pixel of large ones."""
+    """Return the map with the largest standard deviation, by every n-th pixel of large ones."""
     every = max(1, max(maps.shape[1:]) // 48)
     seen = maps[:, ::every, ::every].reshape(len(maps), -1)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -257,7 +257,7 @@ def _most_varied(maps: npt.NDArray[Any]) -> int:
 
 
 def _coarser(maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Maps of no more pixels than are shown, each the mean of those it stands for."""
+    """Return maps of no more pixels than are shown, each the mean of those it stands for."""
     times = max(1, max(maps.shape[1:]) // (_FINEST * _SIDE))
     if times == 1:
         return maps
@@ -270,7 +270,7 @@ def _coarser(maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _fitted(pixels: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Width and height of a picture whose longer side has the length of all of them."""
+    """Return width and height of a picture whose longer side has the length of all of them."""
     height, width = pixels.shape[:2]
     times = _SIDE / max(height, width)
     return max(8, round(width * times)), max(8, round(height * times))

@@ -52,7 +52,7 @@ class _Scale:
         return f"a pixel is {_number(self.side)} rows, {_number(self.channels)} channels{units}"
 
     def size(self, volume: _Volume) -> tuple[float, float, float]:
-        """What is seen of its thickness, its height and its slanted width."""
+        """Return what is seen of its thickness, its height and its slanted width."""
         if volume.vector:
             return 6.0, max(_THINNEST, volume.height / self.units), _THINNEST
         return (
@@ -63,14 +63,14 @@ class _Scale:
 
 
 def _number(value: float) -> str:
-    """Two digits of it, and never an exponent."""
+    """Return a number to two digits, and never with an exponent."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def volumes(
     network: Network, graph: Graph, ground: str, palette: str, shapes: bool, names: bool
 ) -> Panel:
-    """The volumes of a network, side by side.
+    """Draw the volumes of a network, side by side.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def _labels(volume: _Volume, names: bool, shapes: bool) -> list[Text]:
 def _cuboid(
     corner: Point, size: tuple[float, float, float], colours: tuple[str, str]
 ) -> list[dict[str, Any]]:
-    """Front, top and right side; the front is channels by height, the width goes into the page."""
+    """Return front, top and right side; the front is channels by height, width recedes."""
     (x, y), (thick, tall, slant) = corner, size
     fill, edge = colours
     front = [(x, y), (x + thick, y), (x + thick, y + tall), (x, y + tall)]

@@ -41,7 +41,7 @@ class Scaled:
 
 
 def check(scale: Any) -> Scaling:
-    """The scaling, if it is one; ViewError otherwise."""
+    """Return the scaling, if it is one; raise ViewError otherwise."""
     if isinstance(scale, str) and scale in MODES:
         return scale
     bounds = bounds_of(scale)
@@ -54,7 +54,7 @@ def check(scale: Any) -> Scaling:
 
 
 def bounds_of(pair: Any) -> tuple[float, float] | None:
-    """``(low, high)``, if it is two finite numbers with the lower one first; None otherwise."""
+    """Return ``(low, high)``, if it is two finite numbers, the lower first; None otherwise."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         return None
     if not all(isinstance(bound, int | float | np.number) for bound in pair):
@@ -120,7 +120,7 @@ def scaled(
 
 
 def _ranges(values: Array) -> tuple[Array, Array, npt.NDArray[np.bool_] | None]:
-    """Each map's smallest and largest finite value; where values are finite, None if all are.
+    """Return each map's smallest and largest finite value, and where values are finite.
 
     A map that has none gets ``inf`` and ``-inf``.
     """
@@ -139,14 +139,14 @@ def _ranges(values: Array) -> tuple[Array, Array, npt.NDArray[np.bool_] | None]:
 
 
 def _is_rounding(low: Array | float, high: Array | float) -> npt.NDArray[np.bool_]:
-    """Whether ranges are so narrow that only rounding can have made them."""
+    """Return whether ranges are so narrow that only rounding can have made them."""
     return np.asarray(high - low <= _ROUNDING * np.maximum(np.abs(low), np.abs(high)))
 
 
 def _needs_wider(
     dtype: np.dtype[Any], whole: tuple[float, float], given: tuple[float, float] | None
 ) -> bool:
-    """Whether values, or limits, come near the end of what the type can hold, or tell apart."""
+    """Return whether values, or limits, come near what the type can hold, or tell apart."""
     if dtype == np.float64:
         return max(-whole[0], whole[1]) > _HUGE
     reach = max(map(abs, (*whole, *(given or ()))))
@@ -155,7 +155,7 @@ def _needs_wider(
 
 
 def _wider(values: Array) -> Array:
-    """In float64, with what even there would overflow drawn as the largest that does not."""
+    """Return float64 values; what even there would overflow becomes the largest that does not."""
     values = values.astype(np.float64)
     large = np.isfinite(values) & (np.abs(values) > _HUGE)
     values[large] = np.copysign(_HUGE, values[large])
@@ -163,7 +163,7 @@ def _wider(values: Array) -> Array:
 
 
 def _zscore_limits(values: Array, finite: Array | None, flat: Array) -> tuple[Array, Array]:
-    """The values that the recipe maps to 0 and to 255; a flat map's own value twice."""
+    """Return the values that the recipe maps to 0 and to 255; a flat map's own value twice."""
     each = values.reshape(len(values), values.shape[1] * values.shape[2])
     where: Any = True if finite is None else finite.reshape(each.shape)
     count = np.maximum(1, each.shape[1] if finite is None else where.sum(axis=1))
@@ -177,7 +177,7 @@ def _zscore_limits(values: Array, finite: Array | None, flat: Array) -> tuple[Ar
 def _indexes(
     values: Array, low: Array, high: Array, diverging: bool, *, clip: bool
 ) -> npt.NDArray[np.uint8]:
-    """The index of each value between its map's limits; of those that are not finite, any."""
+    """Return the index of each value between its map's limits; any, where it is not finite."""
     width = high - low
     varies = width > (_TINY if width.dtype == np.float64 else 1e-35)
     factor = np.divide(LEVELS - 1, width, out=np.zeros_like(width), where=varies)
@@ -194,7 +194,7 @@ def _indexes(
 
 
 def words(scale: Scaling) -> str:
-    """A scaling in words, where each layer, or map, has limits of its own."""
+    """Return a scaling in words, where each layer, or map, has limits of its own."""
     if scale == "unit":
         return "each map on its own range"
     if scale == "zscore":
@@ -215,5 +215,5 @@ def _text(scale: Scaling, low: Array, high: Array, half: bool) -> str:
 
 
 def number(value: float) -> str:
-    """A number as a scale shows it, to three digits."""
+    """Return a number as a scale shows it, to three digits."""
     return f"{float(value):.3g}"

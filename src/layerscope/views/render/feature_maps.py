@@ -21,24 +21,24 @@ FEATURE = "feature"  #: the kind that the attributes of such an array name
 
 
 def is_feature(array: NamedArray) -> bool:
-    """Whether these are images made for units, and not what units returned."""
+    """Return whether these are images made for units, and not what units returned."""
     return array.attrs.get("kind") == FEATURE
 
 
 def units_of(array: NamedArray) -> tuple[int, ...]:
-    """The numbers of the units that images were made for; none for other objectives."""
+    """Return the numbers of the units that images were made for; none for other objectives."""
     return tuple(array.attrs.get("units", ()))
 
 
 def no_such_unit(recording: Recording, unit: int) -> ViewError:
-    """The error for a unit that no image was made for, in any layer."""
+    """Return the error for a unit that no image was made for, in any layer."""
     numbers = sorted({n for address in recording for n in units_of(recording.named(address))})
     there = f"there are those of {', '.join(map(str, numbers[:8]))}" if numbers else "there is none"
     return ViewError(f"No image was made for a unit {unit}: {there}.")
 
 
 def check_passage(recording: Recording) -> None:
-    """ViewError for images made for units: nothing has passed through the layers."""
+    """Raise ViewError for images made for units: nothing has passed through the layers."""
     if recording.kind == "features":
         raise ViewError(
             "A passage follows one input through the layers, and these are images made for units: "
@@ -64,7 +64,7 @@ def scale_of(recording: Recording, scale: Any) -> scaling.Scaling:
 def extent_of(
     recording: Recording, scale: scaling.Scaling, sample: int
 ) -> tuple[float, float] | None:
-    """The range that a scaling takes from the whole recording; None for the others."""
+    """Return the range that a scaling takes from the whole recording; None for the others."""
     if scale == "input":
         return recording.input_range
     return recording.extent(sample) if scale == "network" else None
@@ -73,7 +73,7 @@ def extent_of(
 def feature_maps(
     array: NamedArray, place: Place, sample: int | None, colours: bool = True
 ) -> tuple[Array, list[str]]:
-    """Maps ``(n, height, width)``, or ``(n, height, width, 3)`` for three inputs, and labels.
+    """Return maps ``(n, height, width)``, or with three inputs last, and labels.
 
     A map for each unit, sample, and, unless there are three, input: ``42·0·1``. A sequence is a
     matrix of positions and inputs, a vector a map of one row. ``sample=None`` takes all samples.
@@ -102,7 +102,7 @@ def feature_maps(
 
 
 def reshaped(array: NamedArray, shape: tuple[int, ...], place: Place) -> NamedArray:
-    """Vectors as images: ``(height, width)`` or ``(height, width, channels)``."""
+    """Return vectors as images: ``(height, width)`` or ``(height, width, channels)``."""
     length = array.values.shape[array.axes.index("input")]
     if set(array.axes) - {"sample"} != {"input", "channel"}:
         raise ViewError(
@@ -121,7 +121,7 @@ def reshaped(array: NamedArray, shape: tuple[int, ...], place: Place) -> NamedAr
 
 
 def image_shape(array: NamedArray) -> tuple[int, ...]:
-    """The shape of one image."""
+    """Return the shape of one image."""
     sizes = zip(array.axes, array.values.shape, strict=True)
     return tuple(n for name, n in sizes if name not in ("channel", "sample"))
 
@@ -129,7 +129,7 @@ def image_shape(array: NamedArray) -> tuple[int, ...]:
 def _of_unit(
     array: NamedArray, place: Place
 ) -> tuple[Array, tuple[str, ...], Sequence[int] | None]:
-    """The values, their axes and the numbers of the units, of the one unit where one is named."""
+    """Return the values, their axes and the numbers of the units, of one unit where it is named."""
     units = _units(array.attrs, array.values.shape[array.axes.index("channel")])
     if place.unit is None:
         return array.values, array.axes, units
@@ -140,7 +140,7 @@ def _of_unit(
 
 
 def _units(attrs: Mapping[str, Any], count: int) -> Sequence[int] | None:
-    """The numbers of the units; None where it is the one image of an objective."""
+    """Return the numbers of the units; None where it is the one image of an objective."""
     if "units" in attrs:
         return list(attrs["units"])
     return None if count == 1 else range(count)

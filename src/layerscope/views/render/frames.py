@@ -32,7 +32,7 @@ class FrameLayout:
 
     @classmethod
     def of(cls, panel: Panel, captions: Sequence[tuple[str, Sequence[str]]]) -> FrameLayout:
-        """For panels like this one, with a title and metrics for each frame."""
+        """Lay out panels like this one, with a title and metrics for each frame."""
         header = panel.header
         width = max(
             header["size"][0],
@@ -50,7 +50,7 @@ class FrameLayout:
         return cls(size, (begin, height), caption, table(header["palette"], header["ground"]))
 
     def frame(self, panel: Panel, title: str, words: Sequence[str], share: float) -> Canvas:
-        """The panel in its place, its caption below it, and how much of the film has passed."""
+        """Draw the panel in its place, its caption below, and how much of the film has passed."""
         width, height = self.size
         picture = compose(panel)
         canvas = np.full((height, width), GROUND, np.uint8)
@@ -70,7 +70,7 @@ class FrameLayout:
 
 
 def _content_top(panel: Panel) -> int:
-    """Where the tiles of a panel begin, their labels and marks with them."""
+    """Return where the tiles of a panel begin, their labels and marks with them."""
     tiles, header = panel.header["tiles"], panel.header
     labelled = any(tile["label"] for tile in tiles)
     above = header["label_height"] if labelled else 0
@@ -85,7 +85,7 @@ def _paste(canvas: Canvas, part: Canvas, top: int) -> None:
 
 
 def _wrapped(words: Sequence[str], room: int) -> list[str]:
-    """Metrics in as many lines as they need; each fits into one by itself."""
+    """Split metrics into as many lines as they need; each fits into one by itself."""
     lines: list[str] = []
     for word in words:
         longer = f"{lines[-1]}, {word}" if lines else word

@@ -66,7 +66,7 @@ class Heading:
 
 
 def magnification(shape: tuple[int, int], target: int = 64, most: int = 24) -> int:
-    """How many times to enlarge a map so that its longer side comes near the target."""
+    """Return how many times to enlarge a map so that its longer side comes near the target."""
     return max(1, min(most, target // max(1, *shape)))
 
 
@@ -136,7 +136,7 @@ def arrange(
 
 
 def _within(tiles: Sequence[Tile]) -> Sequence[Tile]:
-    """The tiles, enlarged less where they would make a picture of too many pixels.
+    """Return the tiles, enlarged less where they would make a picture of too many pixels.
 
     Where values are written in the cells, these stay as large as that takes.
     """
@@ -159,7 +159,7 @@ def _area(shape: tuple[int, ...], magnify: int, most: int) -> int:
 
 
 def _squarer(tiles: Sequence[Tile], width: int, across: int) -> int:
-    """How many tiles to a row where so many would make a tower that nobody scrolls down.
+    """Return how many tiles to a row where so few would make a tower that nobody scrolls down.
 
     About as many as make the picture as wide as it is high.
     """
@@ -180,13 +180,13 @@ def _check_size(address: str, size: Sequence[int]) -> None:
 
 
 def _label_height(tiles: Sequence[Tile]) -> int:
-    """How much room the labels take above the tiles: as many lines as the longest has."""
+    """Return how much room the labels take above the tiles: as many lines as the longest has."""
     lines = max((tile.label.count("\n") + 1 for tile in tiles if tile.label), default=0)
     return lines * text.line_height(LABEL) + 1 if lines else 0
 
 
 def check_columns(columns: Any) -> int | None:
-    """How many columns were asked for; ViewError for what is no number of columns."""
+    """Return how many columns were asked for; raise ViewError for what is no number of columns."""
     if columns is None:
         return None
     if not isinstance(columns, int | np.integer) or isinstance(columns, bool) or columns < 1:
@@ -202,7 +202,7 @@ def _grid(
     top: int,
     gutter: int,
 ) -> tuple[list[dict[str, Any]], int, int]:
-    """Each tile with its place, and where the last column and the last row end."""
+    """Return each tile with its place, and where the last column and the last row end."""
     column_widths = [max(widths[i::across]) for i in range(across)]
     lefts = list(itertools.accumulate((w + GAP for w in column_widths), initial=MARGIN))
     placed = []
@@ -232,7 +232,7 @@ def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
 
 
 def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
-    """The lines of text and the colour bar, placed; how wide and how high they are."""
+    """Return the lines of text and the colour bar, placed; how wide and how high they are."""
     line = text.line_height(SMALL)
     below = MARGIN + text.line_height(TITLE) + 3
     left = MARGIN + (_BAR_WIDTH + 8 if heading.limits else 0)
@@ -260,7 +260,7 @@ def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
 
 
 def without_pattern(tiles: Sequence[Tile]) -> str:
-    """How many tiles are blank, and how many constant: ``2 of 9 blank``; empty where none is."""
+    """Count the tiles that are blank, and constant: ``2 of 9 blank``; empty where none is."""
     maps = [tile for tile in tiles if tile.piece == 0]
     counts = {"blank": sum(t.blank for t in maps), "constant": sum(t.constant for t in maps)}
     alone = len(maps) == 1
@@ -269,7 +269,7 @@ def without_pattern(tiles: Sequence[Tile]) -> str:
 
 
 def for_values(tile: Tile, values: npt.NDArray[Any], form: str = "z.1f") -> Tile:
-    """The tile with each value written in its cell, by default to one decimal.
+    """Return the tile with each value written in its cell, by default to one decimal.
 
     Cells are made large enough for that.
     """

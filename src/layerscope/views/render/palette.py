@@ -37,7 +37,7 @@ _DIVERGING = frozenset({
 
 
 def known(name: str) -> str:
-    """The palette's own name in Matplotlib; ViewError, with near names, where it has none."""
+    """Return a palette's name in Matplotlib; raise ViewError, with near names, for others."""
     import matplotlib as mpl
 
     if not isinstance(name, str):
@@ -53,7 +53,7 @@ def known(name: str) -> str:
 
 
 def own(signed: bool, images: bool = False) -> str:
-    """What is drawn with where no palette is named: of weights of both signs zero is plain.
+    """Return the palette where none is named: of weights of both signs zero is plain.
 
     ``images``: what is drawn are pictures, as the network receives them.
     """
@@ -63,13 +63,13 @@ def own(signed: bool, images: bool = False) -> str:
 
 
 def is_diverging(name: str) -> bool:
-    """Whether the palette's middle stands for zero."""
+    """Return whether the palette's middle stands for zero."""
     return _ALIASES.get(name, name).removesuffix("_r") in _DIVERGING
 
 
 @functools.cache
 def table(name: str, ground: str) -> npt.NDArray[np.uint8]:
-    """The 256 colours, ``(256, 3)``, RGB."""
+    """Return the 256 colours, ``(256, 3)``, RGB."""
     import matplotlib as mpl
 
     if ground not in _GROUNDS:

@@ -54,7 +54,7 @@ class Chosen:
 
 
 def check_recording(recording: Any) -> None:
-    """ViewError for a model, or an array, where a recording belongs."""
+    """Raise ViewError for a model, or an array, where a recording belongs."""
     if not isinstance(recording, Recording):
         raise ViewError(
             f"A view takes a recording, and this is {a_kind(recording)}: pass what "
@@ -70,7 +70,7 @@ def choose(
     reshape: tuple[int, ...] | None = None,
     colours: bool = True,
 ) -> Chosen:
-    """The maps of a layer, of one of its units, or of the input (``"input"``, or None).
+    """Return the maps of a layer, of one of its units, or of the input (``"input"``, or None).
 
     Of a visualization None stands for all its images.
 
@@ -127,7 +127,7 @@ def called(place: Place) -> str:
 
 
 def shape_of(shape: tuple[int, ...]) -> str:
-    """``(50, 50)``, as in a title."""
+    """Return ``(50, 50)``, as in a title."""
     return "(" + ", ".join(map(str, shape)) + ")"
 
 
@@ -138,7 +138,7 @@ def _features(
     reshape: tuple[int, ...] | None,
     colours: bool,
 ) -> Chosen:
-    """Images made for units."""
+    """Return images made for units."""
     if reshape is not None:
         array = reshaped(array, check_shape(reshape), place)
     maps, labels = feature_maps(array, place, sample, colours)
@@ -148,7 +148,7 @@ def _features(
 
 
 def _together(each: list[Chosen]) -> Chosen:
-    """The images of several objectives, labelled by their addresses."""
+    """Return the images of several objectives, labelled by their addresses."""
     if len(each) == 1:
         return each[0]
     if len({one.maps.shape[1:] for one in each}) != 1:
@@ -164,7 +164,7 @@ def _together(each: list[Chosen]) -> Chosen:
 
 
 def _neuron(place: Place, values: Array) -> Chosen:
-    """One value; or, of a kernel, one for each of its inputs."""
+    """Return one value; or, of a kernel, one for each of its inputs."""
     maps = values.reshape(1, 1, values.size)
     return Chosen(
         str(place),
@@ -177,12 +177,12 @@ def _neuron(place: Place, values: Array) -> Chosen:
 
 
 def _size(values: Array) -> str:
-    """The shape, or the value of what is a single one."""
+    """Return the shape, or the value of what is a single one."""
     return f"= {values.item():.4g}" if values.size == 1 else shape_of(values.shape)
 
 
 def _one(array: NamedArray, place: Place, sample: int | None) -> tuple[Array, tuple[str, ...]]:
-    """The values of one sample, with their axes."""
+    """Return the values of one sample, with their axes."""
     if "sample" in array.axes:
         array = _at(array, "sample", sample)
     if array.values.dtype.kind not in "fiub":
@@ -206,7 +206,7 @@ def _reshaped(
     axes: tuple[str, ...],
     reshape: tuple[int, ...] | None,
 ) -> tuple[Array, tuple[str, ...]]:
-    """Vectors as images: those of units as they were flattened, or as the user says."""
+    """Return vectors as images: those of units as they were flattened, or as the user says."""
     names: tuple[str, ...]
     if reshape is None:
         shape, names = tuple(attrs["input_shape"]), tuple(attrs["input_axes"])
@@ -235,7 +235,7 @@ def _reshaped(
 
 
 def check_shape(reshape: Any) -> tuple[int, ...]:
-    """The shape that vectors are to be given; ViewError for what is none."""
+    """Return the shape that vectors are to be given; raise ViewError for what is none."""
     if (
         isinstance(reshape, tuple | list)
         and len(reshape) in (2, 3)

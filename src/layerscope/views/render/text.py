@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.uint8]
 
 @functools.lru_cache(maxsize=64)
 def font(size: float, bold: bool = False) -> Any:
-    """The font of all pictures, as Pillow has it."""
+    """Return the font of all pictures, as Pillow has it."""
     from pathlib import Path
 
     import matplotlib as mpl
@@ -29,14 +29,14 @@ def font(size: float, bold: bool = False) -> Any:
 
 @functools.lru_cache(maxsize=8192)
 def length(text: str, size: int, bold: bool = False) -> float:
-    """How long the text is in pixels, not rounded, as drawings that scale set it."""
+    """Return how long the text is in pixels, not rounded, as drawings that scale set it."""
     # Measured large, where hinting does not round.
     return float(font(100, bold).getlength(printable(text))) * size / 100
 
 
 @functools.cache
 def line_height(size: int) -> int:
-    """The height of a line of text in pixels."""
+    """Return the height of a line of text in pixels."""
     ascent, descent = font(size).getmetrics()
     return int(ascent + descent)
 
@@ -54,13 +54,13 @@ def _glyph(character: str, size: int) -> Mask:
 
 @functools.lru_cache(maxsize=8192)
 def width(text: str, size: int) -> int:
-    """How many pixels wide the text is."""
+    """Return how many pixels wide the text is."""
     return sum(_glyph(character, size).shape[1] for character in printable(text))
 
 
 @functools.lru_cache(maxsize=8192)
 def mask(text: str, size: int) -> Mask:
-    """How much of each pixel the text covers, 0 to 255, ``(line height, width)``."""
+    """Return how much of each pixel the text covers, 0 to 255, ``(line height, width)``."""
     if not text:
         return np.zeros((line_height(size), 0), np.uint8)
     text = printable(text)
@@ -75,7 +75,7 @@ def _inked_glyph(character: str, size: int) -> Mask:
 
 @functools.lru_cache(maxsize=8192)
 def _inked(text: str, size: int) -> Mask:
-    """The text as palette indexes, from the ground to the ink."""
+    """Return the text as palette indexes, from the ground to the ink."""
     if not text:
         return mask(text, size)
     return np.concatenate([_inked_glyph(c, size) for c in printable(text)], axis=1)

@@ -28,7 +28,7 @@ _ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
 
 
 def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None) -> list[Tile]:
-    """A tile for each map; the cells, or rows, of a vector."""
+    """Return a tile for each map; the cells, or rows, of a vector."""
     if chosen.vector:
         units = chosen.maps[0, 0][:, None]
         ends = float(result.low[0]), float(result.high[0])
@@ -61,7 +61,7 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
 
 
 def _pieces(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
-    """Maps too long for a picture, a sequence of many positions say, cut and laid side by side."""
+    """Cut maps too long for a picture, such as of a long sequence, and lay them side by side."""
     height, width = chosen.maps.shape[1:]
     tiles = []
     silent = blank(chosen.maps, chosen.rectified)
@@ -84,7 +84,7 @@ def _pieces(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
 
 
 def _cuts(length: int) -> list[tuple[int, int]]:
-    """Where the pieces of so many rows, or columns, begin and end."""
+    """Return where the pieces of so many rows, or columns, begin and end."""
     if length <= _CUT:
         return [(0, length)]
     return list(itertools.pairwise([*range(0, length, _PIECE), length]))
@@ -93,14 +93,14 @@ def _cuts(length: int) -> list[tuple[int, int]]:
 def with_values(
     tiles: list[Tile], maps: Sequence[npt.NDArray[Any]], form: str = "z.1f"
 ) -> list[Tile]:
-    """The tiles of maps of one shape with their values written in them, all cells of one size."""
+    """Return tiles of maps of one shape with their values written in, all cells of one size."""
     written = [for_values(tile, own, form) for tile, own in zip(tiles, maps, strict=True)]
     cell = max(tile.magnify for tile in written)
     return [tile._replace(magnify=cell) for tile in written]
 
 
 def _side(chosen: Chosen) -> int:
-    """How long the longer side of a tile is to be: images are to be seen, maps to be surveyed."""
+    """Return how long a tile's longer side is to be: images are to be seen, maps surveyed."""
     if len(chosen.maps) == 1 or (chosen.feature and chosen.maps.shape[1] == 1):
         return _ALONE
     if chosen.attention and len(chosen.maps) <= _HEADS:
@@ -109,7 +109,7 @@ def _side(chosen: Chosen) -> int:
 
 
 def joined_tiles(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
-    """A tile for each unit, with the kernels of all its inputs side by side."""
+    """Return a tile for each unit, with the kernels of all its inputs side by side."""
     units = [label.partition("·")[0] for label in chosen.labels]
     count = len(set(units))
     stacks = result.indexes.reshape(count, -1, *result.indexes.shape[1:])
@@ -124,7 +124,7 @@ def joined_tiles(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
 
 
 def joined(stack: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Maps ``(n, height, width)`` in a square, a line of the ground between them."""
+    """Join maps ``(n, height, width)`` in a square, a line of the ground between them."""
     count, height, width = stack.shape
     columns = math.ceil(math.sqrt(count))
     rows = -(-count // columns)
@@ -140,7 +140,7 @@ def colour_tiles(
     limits: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     half: bool = False,
 ) -> tuple[list[Tile], str, int]:
-    """Three channels as red, green and blue, kernels about a grey zero.
+    """Return tiles of three channels as red, green and blue, kernels about a grey zero.
 
     ``limits`` are one range, or one for each map; ``half`` halves the range about zero. The tiles,
     the scale in words, and how many values are NaN or infinite; their pixels have the colour of
@@ -175,7 +175,7 @@ def colour_limits(
     extent: tuple[float, float] | None,
     half: bool = False,
 ) -> tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], str]:
-    """The range of each map in colour, all its channels together, and the scale in words."""
+    """Return the range of each map in colour, all its channels together, and the scale in words."""
     count, height, width, depth = chosen.maps.shape
     flat = chosen.maps.reshape(count, height, width * depth)
     result = scaling.scaled(flat, scale, extent=extent, half=half)
@@ -194,7 +194,7 @@ def _colour_range(
 
 
 def _of_map(bounds: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """One number for each map, as an array that goes with ``(n, height, width, 3)``."""
+    """Return one number for each map, as an array that goes with ``(n, height, width, 3)``."""
     return bounds[:, None, None, None]
 
 
