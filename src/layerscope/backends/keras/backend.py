@@ -18,6 +18,13 @@ from layerscope.backends.keras import tree
 from layerscope.backends.keras.engines import Engine, engine
 from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unrecorded, watched
 from layerscope.backends.keras.gradients import values_of
+from layerscope.backends.keras.graph import is_exact, is_loop
+from layerscope.backends.keras.inputs import (
+    input_names,
+    input_operations,
+    input_specs,
+    inputs_by_name,
+)
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.keras.training import KerasTraining
@@ -90,7 +97,7 @@ class KerasBackend:
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
         """What the model expects; empty for a model that was never told."""
-        return tree.input_specs(self._model)
+        return input_specs(self._model)
 
     @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
@@ -98,8 +105,8 @@ class KerasBackend:
         if layers is None:
             return select(None, lambda _: None)
         known = tree.addresses(self._model)
-        names = tree.input_names(self._model)
-        inputs = dict(zip(map(id, tree.input_operations(self._model)), names, strict=True))
+        names = input_names(self._model)
+        inputs = dict(zip(map(id, input_operations(self._model)), names, strict=True))
 
         def address_of(thing: Any) -> str | None:
             if id(thing) in known:
@@ -108,7 +115,7 @@ class KerasBackend:
                 raise ModelError(f"The layer {thing.name!r} is not one of {self._model.name!r}.")
             return inputs.get(id(thing))
 
-        static = self.describe().layers if tree.is_exact(self._model) else executed
+        static = self.describe().layers if is_exact(self._model) else executed
         return select(layers, address_of, static, inputs=names)
 
     @in_turn
@@ -118,7 +125,7 @@ class KerasBackend:
         x = keras.tree.map_structure(self._tensor, x)
         received = {
             name: self._engine.snapshot(value)
-            for name, value in tree.received(self._model, x).items()
+            for name, value in inputs_by_name(self._model, x).items()
         }
         with random_state_kept():
             self._build(x)
@@ -252,7 +259,7 @@ class KerasBackend:
         loops = tuple(
             address + "/"
             for address, layer in tree.addresses(self._model).values()
-            if tree.is_loop(layer)
+            if is_loop(layer)
         )
         return any(not address.startswith(loops) for address in facts.left_out)
 
@@ -311,7 +318,7 @@ class KerasBackend:
     def _result(self, received: Mapping[str, Any], outcome: _Outcome) -> Run:
         facts = outcome.facts
         network = facts.network
-        if not facts.complete and tree.is_exact(self._model):
+        if not facts.complete and is_exact(self._model):
             network = self.describe()  # the pass stopped early, but all the layers are known
         values = {
             address: self._array(value, facts.axes[address])

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from layerscope.backends.keras import tree
+from layerscope.backends.keras.graph import executed_nodes, is_graph
 from layerscope.backends.trace import Subject
 
 
@@ -23,7 +23,7 @@ class CallOrder:
         self._inside: dict[int, int] = {}  #: the model that a layer is called in; not of the root
         self._executed: Counter[int] = Counter()
         shared: set[int] = set()
-        if tree.is_graph(model):
+        if is_graph(model):
             self._read(model, 0, shared)
         for layer_id in shared:  # called in several models: nobody wrote down which comes first
             self._places.pop(layer_id, None)
@@ -47,7 +47,7 @@ class CallOrder:
 
     def _read(self, model: Any, inside: int, shared: set[int]) -> None:
         calls: dict[int, list[Any]] = {}
-        for node in tree.executed_nodes(model):
+        for node in executed_nodes(model):
             calls.setdefault(id(node.operation), []).append(node)
         for layer_id, own in calls.items():
             layer = own[0].operation
@@ -60,7 +60,7 @@ class CallOrder:
                 self._places[layer_id] = _places(layer, own)
             if inside:
                 self._inside[layer_id] = inside
-            if tree.is_graph(layer):
+            if is_graph(layer):
                 self._read(layer, layer_id, shared)
 
     def _is_moved(self, layer_id: int) -> bool:

@@ -14,6 +14,7 @@ from layerscope.backends.keras.attention import AttentionWatch
 from layerscope.backends.keras.call_order import CallOrder
 from layerscope.backends.keras.calls import Perform, as_it_is, intercepted
 from layerscope.backends.keras.engines import Engine
+from layerscope.backends.keras.inputs import input_layers, inputs_by_name
 from layerscope.backends.keras.kinds import kind_of
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.core.network import Network
@@ -60,8 +61,8 @@ def watched(
         values=values,
         keep=keep,
     )
-    listed = {layer.address: layer for layer in tree.input_layers(model)}
-    for name, value in tree.received(model, x).items():
+    listed = {layer.address: layer for layer in input_layers(model)}
+    for name, value in inputs_by_name(model, x).items():
         trace.receive(name, value, listed=listed.get(name))
     attention = AttentionWatch(trace, is_value)
     subject_of = subject_lookup(trace, model, known)

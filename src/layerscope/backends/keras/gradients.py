@@ -16,6 +16,7 @@ from layerscope.backends.keras import tree
 from layerscope.backends.keras.call_order import CallOrder
 from layerscope.backends.keras.engines import Engine
 from layerscope.backends.keras.forward import watched
+from layerscope.backends.keras.inputs import input_specs
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.turns import here, in_turn
 from layerscope.core.axes import presented
@@ -42,7 +43,7 @@ def values_of(
     order = CallOrder(model)
     calls = {address: order.executed(layer, _call(address)) for address, layer in fused.items()}
     replaced = None if table is None else weakref.ref(table)
-    first = next(iter(tree.input_specs(model)), None)
+    first = next(iter(input_specs(model)), None)
     to_model = first is not None and first.layout == "channels_first"
     del listed, fused, table, model
 

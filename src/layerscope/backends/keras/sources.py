@@ -16,6 +16,8 @@ import keras
 
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.calls import intercepted
+from layerscope.backends.keras.graph import children, is_loop
+from layerscope.backends.keras.inputs import inputs_by_name
 from layerscope.backends.trace import Subject, Trace
 from layerscope.core.selection import Selection
 
@@ -39,7 +41,7 @@ def sources_of(
         may_stop=False,
         parents_of=_parents,
     )
-    for name, symbol in tree.received(model, symbols).items():
+    for name, symbol in inputs_by_name(model, symbols).items():
         trace.receive(name, symbol, listed=None)
     try:
         how = intercepted(trace, subject_of(trace), perform=_own_code, on_symbols=True)
@@ -84,7 +86,7 @@ def _parents(symbol: Any) -> list[Any]:
 
 def _own_code(original: Any, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What an operation returns for symbols; a layer that holds layers, by its own ``call``."""
-    if not tree.children(layer) or tree.is_loop(layer):
+    if not children(layer) or is_loop(layer):
         return original(layer, *args, **kwargs)
     rest = {name: value for name, value in kwargs.items() if name != "training"}
     if layer._call_has_training_arg:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from layerscope.backends.keras import unreached
-from layerscope.backends.keras.tree import is_exact
+from layerscope.backends.keras.graph import is_exact
 from layerscope.backends.training import Training
 
 

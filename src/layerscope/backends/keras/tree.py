@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
-from layerscope.backends.keras.attention import ATTENDING, MULTI_HEADED, insides
+from layerscope.backends.keras.attention import MULTI_HEADED, insides
+from layerscope.backends.keras.call_order import CallOrder
 from layerscope.backends.keras.einsum import Equation
+from layerscope.backends.keras.graph import (
+    LOOPS,
+    children,
+    executed_nodes,
+    graph_of,
+    is_exact,
+    is_graph,
+)
+from layerscope.backends.keras.inputs import input_layers, input_names
 from layerscope.backends.keras.kinds import kind_of
 from layerscope.backends.trace import Subject, Trace
-from layerscope.core.axes import Layout, named_axes
-from layerscope.core.network import InputSpec, Layer, Network, Parameter
+from layerscope.core.network import Network, Parameter
 from layerscope.core.selection import Selection
-
-if TYPE_CHECKING:
-    from layerscope.backends.keras.call_order import CallOrder
-
-#: What Keras runs in a loop of the backend: the values inside have no place in the outer pass.
-_LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
 
 _RESHAPING = {"Reshape", "Permute", "RepeatVector", "Transpose", "Moveaxis", "Swapaxes", "Squeeze",
               "ExpandDims", "Einsum", "Matmul", "GetItem", "Split", "Stack"}  # fmt: skip
@@ -32,52 +35,6 @@ _LAST = (
     keras.layers.Dense, keras.layers.LayerNormalization,
     keras.layers.Embedding, keras.layers.RNN, keras.layers.Bidirectional,
 )  # fmt: skip
-
-
-def is_graph(layer: Any) -> bool:
-    """Whether the layer is a model whose calls are all known beforehand."""
-    if isinstance(layer, keras.Sequential):
-        return layer.built and graph_of(layer) is not None
-    return graph_of(layer) is not None
-
-
-def is_exact(model: Any) -> bool:
-    """Whether the graph knows every call: no layer in it calls others in a way of its own."""
-    graph = graph_of(model)
-    return graph is not None and all(
-        is_exact(op) if is_graph(op) else isinstance(op, _LOOPS) or not _calls_more(op)
-        for op in graph.operations
-    )
-
-
-def _calls_more(operation: Any) -> bool:
-    """Whether a pass shows values in it that the graph does not know."""
-    return bool(children(operation)) or isinstance(operation, ATTENDING)
-
-
-def graph_of(layer: Any) -> Any:
-    """The graph of operations behind a functional or a built sequential model; else None."""
-    if isinstance(layer, keras.Sequential):
-        # A Sequential runs the functional model that it builds for itself.
-        return getattr(layer, "_functional", None)
-    # A subclassed Model that is also functional has a graph, but its `call` may be its own.
-    own_call = type(layer).__dict__.get("call") is not None and type(layer) is not keras.Model
-    is_functional = hasattr(layer, "_nodes_by_depth") and hasattr(layer, "operations")
-    library = type(layer).__module__.startswith("keras.")
-    return layer if is_functional and (library or not own_call) else None
-
-
-def children(layer: Any) -> list[Any]:
-    """The layers and operations directly inside a layer, in the order of its definition."""
-    graph = graph_of(layer)
-    if graph is not None:
-        return [op for op in graph.operations if not isinstance(op, keras.layers.InputLayer)]
-    if isinstance(layer, keras.Sequential):
-        return list(layer.layers)
-    if not hasattr(layer, "_flatten_layers"):  # an operation
-        return []
-    found = layer._flatten_layers(include_self=False, recursive=False)
-    return [child for child in found if not isinstance(child, keras.layers.InputLayer)]
 
 
 def addresses(model: Any) -> dict[int, tuple[str, Any]]:
@@ -124,7 +81,7 @@ def owned_parameters(model: Any, tree: dict[int, tuple[str, Any]]) -> list[Owned
         for variable in getattr(layer, "weights", ()):
             # Parents come first: the innermost layer that lists a variable owns it.
             owner[id(variable)] = (address, layer, variable)
-    loops = {a + "/": id(layer) for a, layer in tree.values() if isinstance(layer, _LOOPS)}
+    loops = {a + "/": id(layer) for a, layer in tree.values() if isinstance(layer, LOOPS)}
     taken: set[str] = set()
     result = []
     for address, layer, variable in owner.values():
@@ -187,52 +144,6 @@ def describe(model: Any, framework: str) -> Network:
     return Network(model.name, framework, tuple(rows), parameters, (note,))
 
 
-def input_layers(model: Any) -> list[Layer]:
-    """The model's input layers as Keras lists them; a Sequential's own is not listed."""
-    if isinstance(model, keras.Sequential):
-        return []
-    shapes = (tuple(operation.output.shape) for operation in input_operations(model))
-    return [
-        Layer(name, "InputLayer", "input", shape, named_axes(shape), kind="input")
-        for name, shape in zip(input_names(model), shapes, strict=True)
-    ]
-
-
-def input_operations(model: Any) -> list[Any]:
-    """The InputLayers of a model that knows its inputs."""
-    graph = graph_of(model)
-    return [] if graph is None else [t._keras_history.operation for t in graph.inputs]
-
-
-def input_names(model: Any) -> list[str]:
-    """What the inputs are called: by the model's dict where it takes one, else by their layers."""
-    structure = getattr(graph_of(model), "_inputs_struct", None)
-    if isinstance(structure, dict) and len(structure) == len(input_operations(model)):
-        return [str(name) for name in keras.tree.flatten({name: name for name in structure})]
-    return [str(operation.name) for operation in input_operations(model)]
-
-
-def input_specs(model: Any) -> tuple[InputSpec, ...]:
-    """What the model expects; empty where it was never told."""
-    graph = graph_of(model)
-    if graph is None:
-        return ()
-    layout = _input_layout(graph)
-    # A Sequential that built itself keeps the size of its first batch, which only states depend on.
-    stateful = any(getattr(op, "stateful", False) for op in graph.operations)
-    return tuple(
-        InputSpec(name, (t.shape[0] if stateful else None, *t.shape[1:]), str(t.dtype), layout)
-        for name, t in zip(input_names(model), graph.inputs, strict=True)
-    )
-
-
-def _input_layout(graph: Any) -> Layout:
-    for op in graph.operations:
-        if getattr(op, "data_format", None) in ("channels_first", "channels_last"):
-            return op.data_format  # type: ignore[no-any-return]
-    return "channels_last"
-
-
 def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
     """The pass that the graph describes, made on its symbols instead of tensors."""
     trace = Trace(
@@ -245,18 +156,8 @@ def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
     listed = {layer.address: layer for layer in input_layers(model)}
     for tensor, name in zip(graph_of(model).inputs, input_names(model), strict=True):
         trace.receive(name, tensor, listed=listed.get(name))
-    # It knows the graphs by what is here.
-    from layerscope.backends.keras.call_order import CallOrder
-
     _walk(model, trace, known, CallOrder(model))
     return trace
-
-
-def executed_nodes(model: Any) -> list[Any]:
-    """Return the calls that a graph knows, in the order in which Keras makes them."""
-    by_depth = graph_of(model)._nodes_by_depth
-    nodes = (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth])
-    return [node for node in nodes if not node.is_input and node.operation]
 
 
 def _walk(model: Any, trace: Trace, known: dict[int, Subject], order: CallOrder) -> None:
@@ -288,7 +189,7 @@ def _whole(known: dict[int, Subject], model: Any) -> dict[int, Subject]:
     """The subjects, where a layer that hides its calls answers for all parameters inside it."""
     whole = dict(known)
     for layer_id, (address, layer) in addresses(model).items():
-        if not is_graph(layer) and not isinstance(layer, _LOOPS) and children(layer):
+        if not is_graph(layer) and not isinstance(layer, LOOPS) and children(layer):
             inside = address + "/"
             parameters = [
                 p for s in known.values() if s.address.startswith(inside) for p in s.parameters
@@ -318,7 +219,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         part_layouts={1: "attention"} if isinstance(layer, MULTI_HEADED) else {},
         settings=_settings(layer),
         parameters=parameters,
-        opaque=isinstance(layer, _LOOPS),
+        opaque=isinstance(layer, LOOPS),
         library=is_library(layer),
         kind=kind,
         activation=activation,
@@ -378,20 +279,3 @@ def _unique(name: str, taken: set[str]) -> str:
         candidate = f"{name}_{number}"
     taken.add(candidate)
     return candidate
-
-
-def received(model: Any, x: Any) -> dict[str, Any]:
-    """The tensors of an input by name: the user's own, or the model's, or numbered ones."""
-    leaves = list(keras.tree.flatten(x))
-    if isinstance(x, dict):
-        names = [str(name) for name in keras.tree.flatten({name: name for name in x})]
-    else:
-        names = input_names(model)
-    if len(names) != len(leaves):
-        names = ["input", *(f"input_{i}" for i in range(1, len(leaves)))]
-    return dict(zip(names, leaves, strict=True))
-
-
-def is_loop(layer: Any) -> bool:
-    """Whether what a layer calls runs in a loop, and has no one value to show."""
-    return isinstance(layer, _LOOPS)

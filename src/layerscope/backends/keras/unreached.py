@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from layerscope.backends.keras import tree
+from layerscope.backends.keras.graph import children, is_loop
 from layerscope.core.errors import ModelError
 
 
@@ -15,7 +16,7 @@ def check_call(model: Any) -> None:
     """Raise ModelError for a model that no input can be run through."""
     if type(model).call not in (keras.Layer.call, keras.Model.call):
         return
-    names = [repr(layer.name) for layer in tree.children(model) if isinstance(layer, keras.Layer)]
+    names = [repr(layer.name) for layer in children(model) if isinstance(layer, keras.Layer)]
     parts = f", or pass one of its layers, {', '.join(names[:4])}" if names else ""
     raise ModelError(
         f"The model {model.name!r} has no call(), so nothing can be run through it: write "
@@ -46,7 +47,7 @@ def uncalled(model: Any, called: Collection[str]) -> tuple[list[str], list[str]]
                 weighted.append(address)
             elif not address.startswith(kept_by_keras):
                 weightless.append(address)
-        if is_silent or tree.is_loop(layer):
+        if is_silent or is_loop(layer):
             silent += (address + "/",)
         elif tree.is_library(layer):
             kept_by_keras += (address + "/",)
