@@ -21,7 +21,7 @@ from layerscope.core.selection import Selection
 
 
 @dataclass(frozen=True)
-class Run:
+class ForwardPass:
     """One forward pass, seen."""
 
     network: Network  #: what was called, in the order in which it was called
@@ -57,7 +57,7 @@ class Backend(Protocol):
         ``executed`` is what a pass called, where that is not known before one.
         """
 
-    def run(self, x: Any, selection: Selection) -> Run:
+    def run(self, x: Any, selection: Selection) -> ForwardPass:
         """One forward pass in inference mode.
 
         ``x`` is an array in the model's own layout, or a list, tuple or dict of them for a model

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.backends.base import Backend, Run
+from layerscope.backends.base import Backend, ForwardPass
 from layerscope.core.axes import NamedArray
 from layerscope.core.layer_kinds import Kind
 from layerscope.core.network import Layer, Network
@@ -48,7 +48,7 @@ _SURE, _FEW = 0.95, 4
 _DIFFERENT = 0.02
 
 
-def scaling_notes(run: Run, pixels: bool, backend: Backend) -> list[str]:
+def scaling_notes(run: ForwardPass, pixels: bool, backend: Backend) -> list[str]:
     """What one pass shows of the scaling of its input, without another: notes, mostly none."""
     if len(run.inputs) != 1:
         return []
@@ -71,7 +71,7 @@ def scaling_notes(run: Run, pixels: bool, backend: Backend) -> list[str]:
     ]
 
 
-def value_of(run: Run, layer: Layer) -> NamedArray | None:
+def value_of(run: ForwardPass, layer: Layer) -> NamedArray | None:
     """Return what a layer returned, which may stand under the name of a container."""
     return run.values.get(layer.address, run.values.get(run.aliases.get(layer.address, "")))
 
@@ -86,7 +86,7 @@ def leading(network: Network) -> Iterator[Layer]:
         yield layer
 
 
-def scaled_twice(run: Run, scaling: Sequence[Layer], x: Array, pixels: bool) -> str:
+def scaled_twice(run: ForwardPass, scaling: Sequence[Layer], x: Array, pixels: bool) -> str:
     """What to say where the model itself scales 0..255, and got 0..1 or -1..1; empty otherwise."""
     spread = float(x.std(dtype=np.float64))
     if spread == 0 or float(np.abs(x).max()) > 1:

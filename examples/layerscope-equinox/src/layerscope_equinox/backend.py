@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from layerscope.backends.base import Run
+from layerscope.backends.base import ForwardPass
 from layerscope.backends.structure import structure_digest
 from layerscope.backends.trace import Subject, Trace
 from layerscope.backends.turns import in_turn
@@ -86,7 +86,7 @@ class EquinoxBackend:
         return select(layers, lambda thing: known.get(id(thing)) or None, executed)
 
     @in_turn
-    def run(self, x: Any, selection: Selection) -> Run:
+    def run(self, x: Any, selection: Selection) -> ForwardPass:
         """Run the model on a batch, in inference mode."""
         inputs = self._named(x)
         calls = Calls()
@@ -136,7 +136,7 @@ class EquinoxBackend:
 
     def _replayed(
         self, selection: Selection, inputs: dict[str, Any], calls: Calls, values: Any, result: Any
-    ) -> Run:
+    ) -> ForwardPass:
         """Tell a trace of the calls, with the values of all samples."""
 
         def filled(slots: Any) -> Any:
@@ -168,7 +168,7 @@ class EquinoxBackend:
         received = {n: _array(values[i], trace.input_axes[n]) for i, n in enumerate(inputs)}
         arrays = {address: _array(value, axes[address]) for address, value in kept.items()}
         output = jax.tree.map(np.asarray, filled(result))
-        return Run(network, arrays, received, trace.aliases, output, tuple(trace.left_out))
+        return ForwardPass(network, arrays, received, trace.aliases, output, tuple(trace.left_out))
 
     def _subjects(self) -> dict[str, Subject]:
         """Return what is known of each module before it is called, by its address."""

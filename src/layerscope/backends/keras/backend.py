@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.base import ForwardPass, Tap, Update
 from layerscope.backends.calculus import calculus, compiled, optimizer_of
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.engines import Engine, engine
@@ -44,7 +44,7 @@ _FUNCTIONS_REMEMBERED = 8
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _PassResult:
     values: Mapping[str, Any]
     output: Any
     facts: Facts
@@ -57,7 +57,7 @@ class _Compiled:
 
 
 @dataclass
-class _Seen:
+class _ShapeMemory:
     """What is remembered of passes on inputs of one shape."""
 
     facts: Facts | None = None  #: of a pass that ran to its end
@@ -70,7 +70,9 @@ class _Seen:
 
 
 #: Compiled passes by model. They go with the model; none of them holds on to it.
-_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, _Seen]] = weakref.WeakKeyDictionary()
+_MEMORY: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, _ShapeMemory]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class KerasBackend:
@@ -119,7 +121,7 @@ class KerasBackend:
         return select(layers, address_of, static, inputs=names)
 
     @in_turn
-    def run(self, x: Any, selection: Selection) -> Run:
+    def run(self, x: Any, selection: Selection) -> ForwardPass:
         """One forward pass in inference mode."""
         check_call(self._model)
         x = keras.tree.map_structure(self._tensor, x)
@@ -218,18 +220,20 @@ class KerasBackend:
             with keras.StatelessScope(), unrecorded(self._model):
                 self._model(x, training=False)
 
-    def _recall(self, x: Any) -> _Seen:
+    def _recall(self, x: Any) -> _ShapeMemory:
         memory = _MEMORY.setdefault(self._model, OrderedDict())
         shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves(x))
-        return _recent(memory, (shapes, settings_number(self._model)), _Seen, _SHAPES_REMEMBERED)
+        return _recent(
+            memory, (shapes, settings_number(self._model)), _ShapeMemory, _SHAPES_REMEMBERED
+        )
 
-    def _eager(self, x: Any, selection: Selection) -> _Outcome:
+    def _eager(self, x: Any, selection: Selection) -> _PassResult:
         values: dict[str, Any] = {}
         with self._engine.eager(self._model, values) as keep:
             output, facts = watched(self._model, x, selection, self._engine, values, keep)
-        return _Outcome(values, output, replace(facts, network=self._named(facts.network)))
+        return _PassResult(values, output, replace(facts, network=self._named(facts.network)))
 
-    def _compiled(self, x: Any, selection: Selection, seen: _Seen) -> _Outcome | None:
+    def _compiled(self, x: Any, selection: Selection, seen: _ShapeMemory) -> _PassResult | None:
         """A compiled pass; None where this model can't be traced."""
         key = _selected(selection, seen.facts)
         compiled = seen.functions.get(key) if key is not None else None
@@ -277,15 +281,15 @@ class KerasBackend:
 
         return _Compiled(engine.compile(run, list(self._model.variables)), facts)
 
-    def _call(self, compiled: _Compiled, x: Any) -> _Outcome:
+    def _call(self, compiled: _Compiled, x: Any) -> _PassResult:
         values, output = compiled.function(x)
         facts = compiled.facts[0]
         if facts.network.framework == "":
             compiled.facts[0] = facts = replace(facts, network=self._named(facts.network))
         # JAX hands dictionaries back in alphabetical order.
-        return _Outcome({address: values[address] for address in facts.kept}, output, facts)
+        return _PassResult({address: values[address] for address in facts.kept}, output, facts)
 
-    def _with_sources(self, outcome: _Outcome, x: Any, seen: _Seen) -> _Outcome:
+    def _with_sources(self, outcome: _PassResult, x: Any, seen: _ShapeMemory) -> _PassResult:
         """The outcome with sources in place of guesses, where the model's code tells them."""
         if not seen.sought:
             known = tree.subjects(self._model)
@@ -315,7 +319,7 @@ class KerasBackend:
             parameters=tuple(owned.parameter for owned in parameters),
         )
 
-    def _result(self, received: Mapping[str, Any], outcome: _Outcome) -> Run:
+    def _result(self, received: Mapping[str, Any], outcome: _PassResult) -> ForwardPass:
         facts = outcome.facts
         network = facts.network
         if not facts.complete and is_exact(self._model):
@@ -331,14 +335,14 @@ class KerasBackend:
         if facts.complete:
             to_numpy = lambda v: self._engine.read(v)[0] if hasattr(v, "shape") else v  # noqa: E731
             output = keras.tree.map_structure(to_numpy, outcome.output)
-        return Run(network, values, inputs, facts.aliases, output, facts.left_out)
+        return ForwardPass(network, values, inputs, facts.aliases, output, facts.left_out)
 
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
         values, was = self._engine.read(value)
         return NamedArray(values, axes or named_axes(values.shape), {"dtype": was} if was else {})
 
 
-def _with_unseen_note(outcome: _Outcome) -> _Outcome:
+def _with_unseen_note(outcome: _PassResult) -> _PassResult:
     """The outcome, with a note where only some of what a layer reads is known."""
     unseen = [address for address in outcome.facts.unseen if address not in outcome.facts.guessed]
     if not unseen:
@@ -366,8 +370,11 @@ def _selected(selection: Selection, facts: Facts | None) -> Hashable:
 
 
 def _recent(
-    memory: OrderedDict[Hashable, _Seen], key: Hashable, make: Callable[[], _Seen], most: int
-) -> _Seen:
+    memory: OrderedDict[Hashable, _ShapeMemory],
+    key: Hashable,
+    make: Callable[[], _ShapeMemory],
+    most: int,
+) -> _ShapeMemory:
     """The entry for a key, made where there is none; those not used for longest are forgotten."""
     if key not in memory:
         memory[key] = make()

@@ -44,7 +44,7 @@ def intercepted(
     ``on_symbols`` is for a pass whose values are symbols. ``attention`` notes the weights of layers
     that attend.
     """
-    seen = _Seen(trace, subject_of, perform, on_symbols, attention)
+    seen = _Interception(trace, subject_of, perform, on_symbols, attention)
     with ExitStack() as stack:
         stack.enter_context(plain_messages())
         stack.enter_context(_watched(keras.Layer, seen))
@@ -56,7 +56,7 @@ def intercepted(
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Interception:
     """What is done with the calls of one pass."""
 
     trace: Trace
@@ -68,7 +68,7 @@ class _Seen:
 
 
 @contextmanager
-def _watched(kind: Any, seen: _Seen) -> Iterator[None]:
+def _watched(kind: Any, seen: _Interception) -> Iterator[None]:
     trace = seen.trace
     attention = seen.attention
     original = kind.__call__

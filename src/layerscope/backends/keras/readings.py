@@ -30,7 +30,7 @@ _DEPTH_OF_CODE, _MOST_ITEMS, _MOST_BYTES = 2, 256, 1 << 20
 Reading = tuple[Any, ...]
 
 
-class Reader:
+class SettingsReader:
     """Reads objects, and holds on to none that could hold on to a model.
 
     Objects go by numbers that are never used again, as an ``id`` is once its object is gone.

@@ -23,8 +23,8 @@ from typing import Any
 import keras
 
 from layerscope.backends.keras.readings import (
-    Reader,
     Reading,
+    SettingsReader,
     is_fixed,
     is_own,
     is_reachable,
@@ -89,11 +89,11 @@ class _State:
     number: int = -1
 
 
-class _Settings:
+class _ModelSettings:
     """The settings of one model."""
 
     def __init__(self) -> None:
-        self._reader = Reader(_LOOKED_AT)
+        self._reader = SettingsReader(_LOOKED_AT)
         self._count = itertools.count()
         self._state: _State | None = None
         self._earlier: OrderedDict[tuple[Any, ...], int] = OrderedDict()
@@ -191,14 +191,14 @@ class _Settings:
 
 
 #: What was read, by model. It goes with the model; none of it holds on to it.
-_SETTINGS: weakref.WeakKeyDictionary[Any, _Settings] = weakref.WeakKeyDictionary()
+_SETTINGS: weakref.WeakKeyDictionary[Any, _ModelSettings] = weakref.WeakKeyDictionary()
 
 
 def settings_number(model: Any) -> int:
     """A number for the settings that a model has now: another one whenever any of them differs."""
     settings = _SETTINGS.get(model)
     if settings is None:
-        settings = _SETTINGS.setdefault(model, _Settings())
+        settings = _SETTINGS.setdefault(model, _ModelSettings())
     return settings.number(model)
 
 

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
-from layerscope.backends.base import Run
+from layerscope.backends.base import ForwardPass
 from layerscope.backends.onnx import run as onnx_run
 from layerscope.backends.onnx.axes import Axes
 from layerscope.backends.onnx.model import OnnxModel
@@ -67,7 +67,7 @@ class OnnxBackend:
         return select(items, lambda _: None, self._graph.described[0].layers)
 
     @in_turn
-    def run(self, x: Any, selection: Selection) -> Run:
+    def run(self, x: Any, selection: Selection) -> ForwardPass:
         """Run one forward pass; none over what leads to no value that was selected."""
         graph = self._graph
         feeds = self._feeds(x)
@@ -93,7 +93,7 @@ class OnnxBackend:
                 "left out, because they have no axis of samples and differ between them: "
                 + ", ".join(graph.addresses.get(name, name) for name in differ)
             )
-        return Run(
+        return ForwardPass(
             replace(network, notes=tuple(notes)),
             {a: self._array(n, values[n], axes) for a, n in kept.items() if a not in lost},
             {n: self._array(n, value, axes) for n, value in feeds.items()},

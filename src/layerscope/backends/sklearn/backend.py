@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
-from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.base import ForwardPass, Tap, Update
 from layerscope.backends.sklearn.kinds import subject_of_step
 from layerscope.backends.sklearn.training import SklearnTraining
 from layerscope.backends.trace import PassComplete, Subject, Trace
@@ -96,7 +96,7 @@ class SklearnBackend:
         return select(layers, lambda _: None, None if layers is None else self.describe().layers)
 
     @in_turn
-    def run(self, x: Any, selection: Selection) -> Run:
+    def run(self, x: Any, selection: Selection) -> ForwardPass:
         """Run the forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
         value = np.array(x, dtype=self._dtype())
         received = value
@@ -122,7 +122,7 @@ class SklearnBackend:
         network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
         if not complete:
             network = self.describe()
-        return Run(
+        return ForwardPass(
             network,
             {address: NamedArray(v, ("sample", "unit")) for address, v in values.items()},
             {"input": NamedArray(received, ("sample", "unit"))},

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
-from layerscope.backends.base import Run, Tap, Update
+from layerscope.backends.base import ForwardPass, Tap, Update
 from layerscope.backends.parts import is_record
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.structure import name_bytes, structure_digest
@@ -37,7 +37,7 @@ from layerscope.backends.torch.exported import type_name
 from layerscope.backends.torch.gradients import ValuePass
 from layerscope.backends.torch.memory import Known, Memory, planned
 from layerscope.backends.torch.misfits import explain
-from layerscope.backends.torch.plan import Log, Plan, choose
+from layerscope.backends.torch.plan import Log, PassPlan, choose
 from layerscope.backends.torch.replay import Diverged, Replay
 from layerscope.backends.torch.sharded import awaits_first_call, refuse_pass
 from layerscope.backends.torch.tensors import (
@@ -126,7 +126,7 @@ class TorchBackend:
 
     @looking
     @torch.inference_mode(False)  # whose tensors count no versions, and go through no gradients
-    def run(self, x: Any, selection: Selection) -> Run:
+    def run(self, x: Any, selection: Selection) -> ForwardPass:
         """One forward pass in inference mode, without gradients."""
         memory, known = self._memory, self._known
         given = _Given.of(x, known.like)
@@ -155,12 +155,14 @@ class TorchBackend:
         return self._memory.known(self._model)
 
     @torch.inference_mode(False)
-    def _watched(self, x: Any, selection: Selection) -> tuple[Run, Writes]:
+    def _watched(self, x: Any, selection: Selection) -> tuple[ForwardPass, Writes]:
         """A pass that watches every operation, and what it would have left changed."""
         run, writes, _ = self._seen(_Given.of(x, self._known.like), selection)
         return run, writes
 
-    def _seen(self, given: _Given, selection: Selection) -> tuple[Run, Writes, Plan | None]:
+    def _seen(
+        self, given: _Given, selection: Selection
+    ) -> tuple[ForwardPass, Writes, PassPlan | None]:
         """Watch a pass: what it was, what it would have left changed, and its plan."""
         refuse_pass(self._model)
         memory = self._memory
@@ -179,7 +181,9 @@ class TorchBackend:
             memory.differentiates = False
             raise
 
-    def _seen_once(self, given: _Given, selection: Selection) -> tuple[Run, Writes, Plan | None]:
+    def _seen_once(
+        self, given: _Given, selection: Selection
+    ) -> tuple[ForwardPass, Writes, PassPlan | None]:
         values: dict[str, Any] = {}
         log = Log()
         with random_state_kept():
@@ -217,12 +221,12 @@ class TorchBackend:
 
     def _replayed(
         self,
-        plan: Plan,
+        plan: PassPlan,
         model: Known,
         given: _Given,
         selection: Selection,
         memory: Memory,
-    ) -> Run | None:
+    ) -> ForwardPass | None:
         """A pass that follows a plan; None where it does not."""
         choice = choose(plan, selection)
         if choice is None:
@@ -253,7 +257,7 @@ class TorchBackend:
             if not overwritten:
                 break
             plan.copied.update(overwritten)
-        return Run(
+        return ForwardPass(
             plan.network,
             _arrays(replay.ordered(), plan.axes),
             {name: _array(v, plan.input_axes[name]) for name, v in given.received.items()},
@@ -391,7 +395,7 @@ class TorchBackend:
         )
         return [address for address in found if address not in seen]
 
-    def _result(self, trace: Trace, given: _Given, output: Any, complete: bool) -> Run:
+    def _result(self, trace: Trace, given: _Given, output: Any, complete: bool) -> ForwardPass:
         network = trace.network(
             type_name(self._model), self.framework, tree.parameters(self._model)
         )
@@ -409,7 +413,7 @@ class TorchBackend:
             network = replace(network, notes=(*network.notes, f"defined, but not called: {shown}"))
         axes = {layer.address: layer.axes for layer in trace.layers}
         axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
-        return Run(
+        return ForwardPass(
             network,
             _arrays(trace.values, axes),
             {name: _array(v, trace.input_axes[name]) for name, v in given.received.items()},

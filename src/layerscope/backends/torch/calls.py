@@ -95,15 +95,15 @@ class CallLog(Protocol):
         """The memory of these may be written to by other names from now on."""
 
     def module_ended(
-        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: Seen
+        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: CallOutcome
     ) -> None:
         """A module has returned."""
 
-    def function_ended(self, func: Any, args: Any, result: Any, seen: Seen) -> None:
+    def function_ended(self, func: Any, args: Any, result: Any, seen: CallOutcome) -> None:
         """A function that is a step of the network, or may be one another time, has returned."""
 
 
-class Seen:
+class CallOutcome:
     """What became of a call: the values that it returned, and the weights of its attention."""
 
     __slots__ = ("attention", "marks", "returned")
@@ -172,7 +172,11 @@ def intercepted(
             finally:  # also where the pass ends with it
                 if log is not None:
                     log.module_ended(
-                        module, args, kwargs, result, Seen(trace.returned, weights, bool(marks))
+                        module,
+                        args,
+                        kwargs,
+                        result,
+                        CallOutcome(trace.returned, weights, bool(marks)),
                     )
 
     addresses = {subject.address for subject in subjects.values()}
@@ -237,7 +241,7 @@ class _Functions(Pass):
         inside = self._trace.inside()
         prefix = self._prefix_of()
         name = functions.step_name(func, args)
-        seen = Seen()
+        seen = CallOutcome()
         if name is None or prefix is None:
             result = func(*args, **kwargs)
             self._carry(func, args, kwargs, result)
@@ -257,7 +261,7 @@ class _Functions(Pass):
 
     def _step(
         self, prefix: str, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, Seen]:
+    ) -> tuple[Any, CallOutcome]:
         """Call what may be a step; report it where it has made new numbers of the layers'."""
         of_attention = name == "softmax" and self.is_attention(args, kwargs)
         address = prefix + name
@@ -277,9 +281,9 @@ class _Functions(Pass):
         if not self._is_step(name, func, args, kwargs, result):
             self._trace.abandon()
             self._carry(func, args, kwargs, result)
-            return result, Seen()
+            return result, CallOutcome()
         stored = attention.marking(args[0]) if of_attention else None
-        seen = Seen(marks=of_attention)
+        seen = CallOutcome(marks=of_attention)
         try:
             return self._trace.leave([args, kwargs], result, stored=stored), seen
         except PassComplete:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from layerscope.backends.base import Run, Tap
+from layerscope.backends.base import ForwardPass, Tap
 from layerscope.backends.parts import named_parts
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.torch import tree
@@ -47,7 +47,7 @@ _MISFITS = (RuntimeError, ValueError, IndexError, AssertionError)
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _InputPlan:
     """What the first pass for a shape has told."""
 
     form: Form
@@ -65,7 +65,7 @@ class ValuePass:
     def __init__(
         self,
         model: nn.Module,
-        watched: Callable[[Any, Selection], tuple[Run, Writes]],
+        watched: Callable[[Any, Selection], tuple[ForwardPass, Writes]],
         call: Callable[..., Any],
         taps: Sequence[Tap],
         embedding: str | None,
@@ -83,7 +83,7 @@ class ValuePass:
         self._embedding = embedding
         self._selection = Selection(written=sorted(layers), exact=frozenset(layers))
         self._modules = _modules(model)
-        self._plans: dict[tuple[int, ...], _Plan] = {}
+        self._plans: dict[tuple[int, ...], _InputPlan] = {}
         if embedding is not None and _stem(embedding) not in self._modules:
             raise unknown_address(embedding, list(self._modules))
 
@@ -115,7 +115,7 @@ class ValuePass:
             for tap in self._taps
         }
 
-    def _planned(self, x: torch.Tensor) -> _Plan:
+    def _planned(self, x: torch.Tensor) -> _InputPlan:
         run, form, writes = self._observed(x.detach())
         known = [*(layer.address for layer in run.network), *run.aliases]
         self._selection.check(run.values, known)
@@ -125,7 +125,7 @@ class ValuePass:
         }
         recurrent = any(isinstance(module, nn.RNNBase) for module in self._model.modules())
         last = form.axes[:2] == ("sample", "channel") and not form.copied
-        return _Plan(
+        return _InputPlan(
             form,
             outward,
             writes,
@@ -155,13 +155,13 @@ class ValuePass:
         around |= {row.inputs[0]: row.address for row in run.network if row.role == "container"}
         return {around.get(address, address): address for address in wanted}
 
-    def _observed(self, x: torch.Tensor) -> tuple[Run, Form, Writes]:
+    def _observed(self, x: torch.Tensor) -> tuple[ForwardPass, Form, Writes]:
         """An ordinary pass, on x in the form in which the model takes it, and that form.
 
         Forms are tried until the model, given one, says that it is what it takes; where it says
         so of none, the first that it runs on is taken.
         """
-        ran: list[tuple[Run, Form, Writes]] = []
+        ran: list[tuple[ForwardPass, Form, Writes]] = []
         errors: list[Exception] = []
         for form in forms(x.ndim, embedded=self._embedding is not None):
             if any(form.axes == tried.axes for _, tried, _ in ran):
@@ -185,7 +185,7 @@ class ValuePass:
             return self._selection
         return Selection(exact=self._selection.exact | {self._embedding})
 
-    def _stated(self, run: Run) -> Axes:
+    def _stated(self, run: ForwardPass) -> Axes:
         """How what stands for x was laid out, as the pass understood it."""
         if self._embedding is None:
             return next(iter(run.inputs.values())).axes

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from layerscope.backends.base import Run
+from layerscope.backends.base import ForwardPass
 from layerscope.backends.torch import tree
 from layerscope.backends.torch.object_state import DictSnapshot, ObjectState
-from layerscope.backends.torch.plan import Log, Plan
+from layerscope.backends.torch.plan import Log, PassPlan
 from layerscope.backends.torch.sharded import awaits_first_call
 from layerscope.backends.torch.untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
@@ -70,7 +70,7 @@ class Memory:
 
     differentiates: bool = False  #: whether its forward pass takes gradients itself
     _known: Known | None = None
-    _plans: OrderedDict[Hashable, Plan | None] = field(default_factory=OrderedDict)
+    _plans: OrderedDict[Hashable, PassPlan | None] = field(default_factory=OrderedDict)
     _diverged: int = 0
 
     def known(self, model: nn.Module) -> Known:
@@ -88,14 +88,14 @@ class Memory:
             return self._known.specs
         return self.known(model).specs
 
-    def plan(self, key: Hashable) -> Plan | None:
+    def plan(self, key: Hashable) -> PassPlan | None:
         """Return the plan for a kind of call, where there is one."""
         if self._diverged >= _MOST_DIVERGED or key not in self._plans:
             return None
         self._plans.move_to_end(key)
         return self._plans[key]
 
-    def note(self, key: Hashable, plan: Plan | None) -> None:
+    def note(self, key: Hashable, plan: PassPlan | None) -> None:
         """Remember the plan of a pass, where none is known that goes further."""
         known = self._plans.get(key)
         if known is None or (plan is not None and len(plan.calls) > len(known.calls)):
@@ -107,7 +107,7 @@ class Memory:
         """Note that a pass has followed its plan."""
         self._diverged = 0
 
-    def diverged(self, plan: Plan) -> None:
+    def diverged(self, plan: PassPlan) -> None:
         """Note that a pass did not follow its plan."""
         self._diverged += 1
         for key in [key for key, known in self._plans.items() if known is plan]:
@@ -129,11 +129,11 @@ def planned(
     model: nn.Module,
     trace: Trace,
     log: Log,
-    run: Run,
+    run: ForwardPass,
     writes: Writes,
     copied: set[str],
     complete: bool,
-) -> Plan | None:
+) -> PassPlan | None:
     """Return the plan of a pass; None where it can't be followed.
 
     Not where layers ran in other threads; nor where tensors count no versions, or are no plain
@@ -148,7 +148,7 @@ def planned(
     calls, functions = log.steps()
     axes: dict[str, Any] = {layer.address: layer.axes for layer in trace.layers}
     axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
-    return Plan(
+    return PassPlan(
         calls=calls,
         functions=functions,
         met=frozenset(call.what for call in log.calls if not call.is_module),

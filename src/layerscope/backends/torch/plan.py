@@ -12,7 +12,7 @@ from torch import nn
 
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import functions
-from layerscope.backends.torch.calls import Seen, unpacked
+from layerscope.backends.torch.calls import CallOutcome, unpacked
 from layerscope.backends.trace import MOST_WEIGHTS, Returned
 from layerscope.core.network import Layer, Network
 from layerscope.core.selection import Selection
@@ -32,7 +32,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PassPlan:
     """What a pass through this model was, and will be again."""
 
     calls: tuple[Call, ...]
@@ -81,18 +81,18 @@ class Log:
         self._shared.update(map(functions.storage_of, tensors))
 
     def module_ended(
-        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: Seen
+        self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: CallOutcome
     ) -> None:
         """Note that a module has returned."""
         if any(True for _ in functions.tensors_in(kwargs)):
             self.with_kwargs.add(id(module))
         self._note(weakref.ref(module), True, [*args, *kwargs.values()], unpacked(result), seen)
 
-    def function_ended(self, func: Any, args: Any, result: Any, seen: Seen) -> None:
+    def function_ended(self, func: Any, args: Any, result: Any, seen: CallOutcome) -> None:
         """Note that a function has returned."""
         self._note(func, False, args, result, seen)
 
-    def _note(self, what: Any, is_module: bool, args: Any, result: Any, seen: Seen) -> None:
+    def _note(self, what: Any, is_module: bool, args: Any, result: Any, seen: CallOutcome) -> None:
         parts = [value for _, value in named_parts(result)] if seen.returned else []
         call = Call(
             what,
@@ -182,7 +182,7 @@ class Step:
         "number", "shape", "sources", "weights", "what",
     )  # fmt: skip
 
-    def __init__(self, plan: Plan, call: Call, number: int) -> None:
+    def __init__(self, plan: PassPlan, call: Call, number: int) -> None:
         self.call = call
         self.number = number
         self.what = call.what
@@ -216,7 +216,7 @@ class Choice:
     last: int | None = None  #: the call after which everything is there; None to run to the end
 
 
-def choose(plan: Plan, selection: Selection) -> Choice | None:
+def choose(plan: PassPlan, selection: Selection) -> Choice | None:
     """Decide what to keep, as ``Trace`` decides it while a pass is watched.
 
     None where what is selected may come after the plan's end.
@@ -253,7 +253,7 @@ def choose(plan: Plan, selection: Selection) -> Choice | None:
 
 
 def _choose_weights(
-    plan: Plan,
+    plan: PassPlan,
     selection: Selection,
     call: Call,
     number: int,
@@ -270,7 +270,7 @@ def _choose_weights(
 
 
 def _choose_part(
-    plan: Plan,
+    plan: PassPlan,
     selection: Selection,
     part: Returned,
     place: tuple[int, int],

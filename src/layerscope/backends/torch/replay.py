@@ -3,8 +3,9 @@
 The first pass for an input of some shape watches every operation, to learn what the model calls,
 what comes from what, and what is written to. What follows from that is the same the next time, as
 long as the same calls are made in the same order, on values that come from the same calls. So a
-``Plan`` of these calls is made, and the next pass only checks that it follows it, and keeps values:
-by reference, with the version that PyTorch counts for each tensor, since few are ever written to.
+``PassPlan`` of these calls is made, and the next pass only checks that it follows it, and keeps
+values: by reference, with the version that PyTorch counts for each tensor, since few are ever
+written to.
 
 Whatever is otherwise than planned raises ``Diverged``, before anything is written that could not be
 taken back; then the model is watched again. A value that was written to behind our back shows by
@@ -26,7 +27,7 @@ from torch import nn
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention, functions
 from layerscope.backends.torch.calls import Pass, running, unpacked
-from layerscope.backends.torch.plan import Choice, Plan, Producers, Step
+from layerscope.backends.torch.plan import Choice, PassPlan, Producers, Step
 from layerscope.backends.trace import PassComplete
 
 
@@ -53,7 +54,7 @@ class Replay(Pass):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PassPlan,
         choice: Choice,
         held: Sequence[torch.Tensor],
         received: Mapping[str, torch.Tensor],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from layerscope.backends.base import Run
+from layerscope.backends.base import ForwardPass
 from layerscope.backends.training import training_of
 from layerscope.core import console
 from layerscope.core.axes import NamedArray
@@ -23,7 +23,11 @@ def numeric(arrays: Mapping[str, NamedArray]) -> tuple[str, ...]:
 
 
 def left_out(
-    model: Any, run: Run, kept: Collection[str], inputs: Mapping[str, NamedArray], whole: bool
+    model: Any,
+    run: ForwardPass,
+    kept: Collection[str],
+    inputs: Mapping[str, NamedArray],
+    whole: bool,
 ) -> tuple[str, ...]:
     """Return what is not recorded of a network, given a pass; ``whole`` where all layers are to be.
 

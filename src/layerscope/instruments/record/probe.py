@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.backends.base import Backend, Run
+from layerscope.backends.base import Backend, ForwardPass
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError, ModelError
 from layerscope.core.network import Network
@@ -118,7 +118,7 @@ def _parts(network: Network) -> dict[str, str]:
     return layers | {p.key: f"of shape {shape_text(p.shape)}" for p in network.parameters}
 
 
-def _presented(run: Run, kept: Sequence[str]) -> dict[str, NamedArray]:
+def _presented(run: ForwardPass, kept: Sequence[str]) -> dict[str, NamedArray]:
     return {name: run.values[name].presented() for name in kept if name in run.values}
 
 
