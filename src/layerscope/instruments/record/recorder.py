@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NoReturn
 
-from layerscope.backends.processes import is_first_process
-from layerscope.backends.training import training_of
+from layerscope.backends.training import is_first_process, training_of
 from layerscope.core import console
 from layerscope.core.errors import InputError, ModelError, OutputError
 from layerscope.instruments.record.arguments import (
