@@ -15,7 +15,7 @@ from layerscope.instruments.features.every_unit import every_unit
 
 keras = pytest.importorskip("keras")
 
-FEW = {"steps": 2, "recipe": "tutorial"}
+FEW = {"steps": 2, "recipe": "tutorial", "retry": False}
 
 
 @pytest.fixture(scope="module")
