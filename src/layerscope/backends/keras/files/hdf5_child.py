@@ -14,7 +14,7 @@ import faulthandler
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def main() -> None:
     """Read what stdin asks for, within its limits, and write the answer to stdout."""
     request = json.load(sys.stdin)
     # The parent ends this process; where there is no parent any more, it ends by itself.
-    faulthandler.dump_traceback_later(request["seconds"] + 5, exit=True, file=2)
+    faulthandler.dump_traceback_later(request["patience"] + 5, exit=True, file=2)
+    _limit_processor(request["processor"])
     sys.path += request["packages"]
     sys.stdout.write(json.dumps(answer(request, limited=True)))
 
@@ -161,7 +162,17 @@ def _copy(waiting: list[Any], path: Path) -> None:
                 ) from error
 
 
-def _memory_limit() -> Any:
+def _limit_processor(seconds: int) -> None:
+    """Have the system end this process when it has taken so many seconds of the processor."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _limit(resource.RLIMIT_CPU, seconds)
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _memory_limit() -> Callable[[int], None] | None:
     """Return a function that limits the memory from now on, None where the system has no limits."""
     try:
         import resource
@@ -169,15 +180,18 @@ def _memory_limit() -> Any:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except (ImportError, OSError):
         return None
-    used, (_, hard) = pages * resource.getpagesize(), resource.getrlimit(resource.RLIMIT_AS)
+    used = pages * resource.getpagesize()
+    _limit(resource.RLIMIT_AS, used + _INDEX_MEMORY)
+    return lambda nbytes: _limit(resource.RLIMIT_AS, used + nbytes)
 
-    def limit(nbytes: int) -> None:
-        most = used + nbytes
-        soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
-    limit(_INDEX_MEMORY)
-    return limit
+def _limit(what: int, most: int) -> None:
+    """Set a limit of the system's, below the one that this process can't go above."""
+    import resource
+
+    _, hard = resource.getrlimit(what)
+    unlimited = hard == resource.RLIM_INFINITY
+    resource.setrlimit(what, (most if unlimited else min(most, hard), hard))
 
 
 if __name__ == "__main__":

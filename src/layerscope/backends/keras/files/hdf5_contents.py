@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,10 @@ from layerscope.core.errors import ModelError
 from layerscope.core.files import most_unpacked
 from layerscope.core.foreign_errors import first_sentence
 
-#: So long may it take to read a small file, and one second more for each so many bytes.
+#: Seconds of the processor that reading a small file may take; one more for each so many bytes.
 _SECONDS, _BYTES_PER_SECOND = 20, 20_000_000
+#: So many times that long is waited for: a busy machine is slow. Windows limits no processor.
+_PATIENCE = 1 if os.name == "nt" else 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +102,10 @@ def hdf5_contents(path: Path, name: Path | None = None) -> Iterator[Hdf5Group]:
     with tempfile.TemporaryDirectory(prefix="layerscope-") as folder:
         copies = Path(folder) / "arrays"
         size = path.stat().st_size
+        seconds = _SECONDS + size // _BYTES_PER_SECOND
         request = {
             "path": str(path.absolute()), "copies": str(copies), "size": size,
-            "most": most_unpacked(size), "seconds": _SECONDS + size // _BYTES_PER_SECOND,
+            "most": most_unpacked(size), "processor": seconds, "patience": _PATIENCE * seconds,
         }  # fmt: skip
         answer = _answer(request, shown)
         if "refused" in answer:
@@ -150,13 +154,19 @@ def _answer(request: dict[str, Any], shown: str) -> dict[str, Any]:
         return hdf5_child.answer(request)
     with process:
         try:
-            out, _ = process.communicate(text, timeout=request["seconds"])
+            out, _ = process.communicate(text, timeout=request["patience"])
         except subprocess.TimeoutExpired:
             raise ModelError(
-                f"{shown} can't be read as HDF5 within {request['seconds']} seconds: it is damaged."
+                f"{shown} can't be read as HDF5 within {request['patience']} seconds: it is "
+                "damaged, or this machine is too busy."
             ) from None
         finally:
             process.kill()
+    if process.returncode == -getattr(signal, "SIGXCPU", 0) != 0:
+        raise ModelError(
+            f"{shown} can't be read as HDF5 within {request['processor']} seconds of the "
+            "processor: it is damaged."
+        )
     try:
         answer: dict[str, Any] = json.loads("" if process.returncode else out)
     except ValueError:  # there is no answer, or not a whole one
