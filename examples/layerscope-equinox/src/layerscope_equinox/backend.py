@@ -23,6 +23,7 @@ from layerscope.core.errors import InputError, ModelError
 from layerscope.core.network import InputSpec, Layer, Network, Parameter
 from layerscope.core.selection import Selection, select
 from layerscope_equinox import tree
+from layerscope_equinox.kinds import kind_of
 from layerscope_equinox.watching import Calls, Slot, watched
 
 
@@ -61,14 +62,10 @@ class EquinoxBackend:
                 zeros = np.zeros((1, *spec.shape[1:]), np.float32)
                 return self.run(zeros, Selection(everything=True)).network
         parameters = tree.parameters(self._model)
+        subjects = self._subjects()
         layers = tuple(
-            Layer(
-                address or "output",
-                type(module).__name__,
-                settings=tree.settings_of(module),
-                parameters=parameters.get(address, ()),
-            )
-            for address, module in tree.modules(self._model)
+            subject.row(subject.address, parameters=subject.parameters)
+            for address, subject in subjects.items()
             if address or parameters.keys() <= {""}
         )
         return self._network(layers)
@@ -173,17 +170,20 @@ class EquinoxBackend:
     def _subjects(self) -> dict[str, Subject]:
         """Return what is known of each module before it is called, by its address."""
         parameters = tree.parameters(self._model)
-        return {
-            address: Subject(
+        subjects = {}
+        for address, module in tree.modules(self._model):
+            kind, activation = kind_of(module)
+            subjects[address] = Subject(
                 address or "output",
                 type(module).__name__,
                 layout=tree.layout_of(module),
                 settings=tree.settings_of(module),
                 parameters=parameters.get(address, ()),
                 library=type(module).__module__.startswith("equinox."),
+                kind=kind,
+                activation=activation,
             )
-            for address, module in tree.modules(self._model)
-        }
+        return subjects
 
     def _network(self, layers: tuple[Layer, ...], trace: Trace | None = None) -> Network:
         parameters: tuple[Parameter, ...] = sum(tree.parameters(self._model).values(), ())
