@@ -8,7 +8,11 @@ import sys
 import pytest
 
 from layerscope.backends import availability
-from layerscope.backends.availability import choose_keras_backend, require_keras
+from layerscope.backends.availability import (
+    choose_keras_backend,
+    keras_backend_for_import,
+    require_keras,
+)
 from layerscope.core.errors import MissingDependencyError, ModelError
 
 keras = pytest.importorskip("keras")
@@ -41,6 +45,28 @@ def chosen(tmp_path, monkeypatch, *, here=("jax", "tensorflow", "torch"), env=No
 )
 def test_what_keras_runs_on(tmp_path, monkeypatch, given, expected):
     assert chosen(tmp_path, monkeypatch, **given) == expected
+
+
+@pytest.mark.parametrize("stated", [None, "", "torch"])
+def test_what_an_import_did_not_need_is_open_again(tmp_path, monkeypatch, stated):
+    chosen(tmp_path, monkeypatch)
+    monkeypatch.delenv("KERAS_BACKEND")
+    if stated is not None:
+        monkeypatch.setenv("KERAS_BACKEND", stated)
+    with keras_backend_for_import():
+        assert os.environ["KERAS_BACKEND"] == (stated or "jax")
+    assert os.environ.get("KERAS_BACKEND") == stated
+    with keras_backend_for_import("tensorflow"):
+        pass
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+
+
+def test_what_keras_was_imported_on_stays(tmp_path, monkeypatch):
+    chosen(tmp_path, monkeypatch)
+    monkeypatch.delenv("KERAS_BACKEND")
+    with keras_backend_for_import():
+        monkeypatch.setitem(sys.modules, "keras", keras)
+    assert os.environ["KERAS_BACKEND"] == "jax"
 
 
 def test_keras_that_runs_already_is_not_moved():

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from layerscope.core.errors import MissingDependencyError, ModelError
@@ -74,6 +76,27 @@ def choose_keras_backend(requested: str | None = None) -> None:
         chosen = _configured() or next(filter(installed, _KERAS_BACKENDS), None)
         if chosen is not None:
             os.environ["KERAS_BACKEND"] = chosen
+
+
+@contextmanager
+def keras_backend_for_import(requested: str | None = None) -> Iterator[None]:
+    """Settle what Keras computes with, as long as the block imports what may need it.
+
+    Where that did not bring in Keras, and nobody has asked for a backend, it is open again: a
+    PyTorch model needs another than the one that was chosen before the model was known.
+
+    Raises what :func:`choose_keras_backend` does.
+    """
+    stated = os.environ.get("KERAS_BACKEND")
+    choose_keras_backend(requested)
+    try:
+        yield
+    finally:
+        if requested is None and "keras" not in sys.modules:
+            if stated is None:
+                os.environ.pop("KERAS_BACKEND", None)
+            else:
+                os.environ["KERAS_BACKEND"] = stated
 
 
 def require_keras(purpose: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from layerscope.backends.availability import choose_keras_backend, needs
+from layerscope.backends.availability import keras_backend_for_import, needs
 from layerscope.core.errors import LayerscopeError, MissingDependencyError, ModelError
 from layerscope.core.foreign_errors import error_text
 from layerscope.core.suggestions import did_you_mean
@@ -31,15 +31,15 @@ def imported(spec: str, backend: str | None = None) -> Any:
     _check_no_file(spec)
     module_name, _, expression = spec.partition(":")
     name, call = _parse(expression, module_name)
-    # The module may import Keras: its backend has to be chosen before.
-    choose_keras_backend(backend)
-    thing = _imported(module_name, name)
-    if isinstance(thing, ModuleType):
-        raise ModelError(f"{module_name}:{name} is a module, not a model or a function.")
-    if call is None and not inspect.isclass(thing) and not inspect.isroutine(thing):
-        return thing
-    args, kwargs = call or ([], {})
-    return _call(thing, f"{module_name}:{expression}", args, kwargs)
+    # The module may import Keras, also when it is called: its backend has to be chosen before.
+    with keras_backend_for_import(backend):
+        thing = _imported(module_name, name)
+        if isinstance(thing, ModuleType):
+            raise ModelError(f"{module_name}:{name} is a module, not a model or a function.")
+        if call is None and not inspect.isclass(thing) and not inspect.isroutine(thing):
+            return thing
+        args, kwargs = call or ([], {})
+        return _call(thing, f"{module_name}:{expression}", args, kwargs)
 
 
 def named(spec: str) -> Any:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +83,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from layerscope.backends.availability import choose_keras_backend
     from layerscope.instruments.describe import describe
     from layerscope.views.render.palette import known
 
@@ -94,7 +93,9 @@ def _run(args: argparse.Namespace) -> None:
     how = Making.of(args)
     film = _film_of(args)
     drawing = Drawing(args.columns, args.palette, args.reshape, args.ground)
-    model = opened_for_gradients(args)
+    if args.backend is not None:  # whatever the file needs, gradients need Keras
+        choose_keras_backend(args.backend)
+    model = opened(args)
     network = describe(model)
     addresses = list(dict.fromkeys(args.address))
     folder = Path(args.out or f"layerscope-{safe(network.name)}-features")
@@ -131,7 +132,7 @@ def _check_layers(addresses: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _film_of(args: argparse.Namespace) -> Path | None:
-    """The file of the film, where it may be written."""
+    """Return the file of the film, where it may be written."""
     if args.film is None:
         return None
     from layerscope.views.render.encoding import KINDS, check_kind
@@ -147,24 +148,6 @@ def _every(args: argparse.Namespace, how: Making) -> int | None:
         return max(1, recipe.steps * recipe.octaves // _FRAMES)
     every: int | None = args.every
     return every
-
-
-def opened_for_gradients(args: argparse.Namespace) -> Any:
-    """The model, with Keras yet to be imported on PyTorch where the model is PyTorch's own.
-
-    Opening settles what Keras runs on before it is known what kind of model there is. Where it has
-    not imported Keras, nobody needs that choice, and a PyTorch model needs another.
-    """
-    from layerscope.backends.availability import choose_keras_backend
-
-    if args.backend is not None:
-        choose_keras_backend(args.backend)
-        return opened(args)
-    stated = os.environ.get("KERAS_BACKEND")
-    model = opened(args)
-    if "keras" not in sys.modules and not stated:
-        os.environ.pop("KERAS_BACKEND", None)
-    return model
 
 
 def groups_of(
