@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from layerscope.backends.base import Tap
 from layerscope.core.errors import AddressError, InputError, ModelError
 from layerscope.core.foreign_errors import (
     checked_pass,
+    each_in_one_sentence,
     error_text,
     first_sentence,
     in_one_sentence,
@@ -51,6 +53,18 @@ def test_what_a_models_code_raises_is_an_input_error() -> None:
         in_one_sentence(),
     ):
         raise ZeroDivisionError("by zero.")
+
+
+def test_so_is_what_it_raises_while_items_are_made() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ZeroDivisionError("by zero")
+
+    taken = each_in_one_sentence(items())
+    assert next(taken) == 1
+    with pytest.raises(InputError, match="run on this input: ZeroDivisionError"):
+        next(taken)
+    assert list(each_in_one_sentence([1, 2])) == [1, 2]
 
 
 def test_an_error_of_layerscope_stays_what_it_is() -> None:

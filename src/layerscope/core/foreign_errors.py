@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from layerscope.core.errors import InputError, LayerscopeError
 from layerscope.core.text import uncoloured
+
+Item = TypeVar("Item")
 
 _NODE = re.compile(r"\{\{.*?\}\}\s*")  #: where in its graph TensorFlow was
 #: What Keras says first, before what went wrong.
@@ -40,6 +42,18 @@ def in_one_sentence() -> Iterator[None]:
     # Somebody else's code, which may raise anything.
     except Exception as error:
         raise InputError(f"The model can't be run on this input: {error_text(error)}.") from error
+
+
+def each_in_one_sentence(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; raise InputError where the model's own code, which makes them, raises."""
+    waiting = iter(items)
+    while True:
+        with in_one_sentence():
+            try:
+                item = next(waiting)
+            except StopIteration:
+                return
+        yield item
 
 
 def checked_pass(values: Callable[[Any], Any]) -> Callable[[Any], Any]:

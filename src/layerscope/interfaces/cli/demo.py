@@ -11,8 +11,9 @@ from layerscope.core.console import say
 from layerscope.core.files import OutputFolder
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.look import Look, look
+from layerscope.interfaces.cli.look import look
 from layerscope.interfaces.cli.output import claim_folder
+from layerscope.interfaces.cli.pictures import LookOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace) -> None:
     saved = output.write("digits.keras", model.save)
     picture = output.write("digit.png", lambda path: _save_digit(digits.example, path))
     say("", f"layerscope look {saved} {picture}")
-    acts = look(model, picture, output, Look())
+    acts = look(model, picture, output, LookOptions())
     _write_extras(model, acts, output)
     _write_learning(recording, output)
     _say_what_to_open(output.path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.pictures import sample_index
 
 if TYPE_CHECKING:
     from layerscope.recordings.recording import Recording
@@ -41,13 +42,13 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
 
 
 def is_run(name: str) -> bool:
-    """Whether MODEL is a recording rather than a model."""
+    """Return whether MODEL is a recording rather than a model."""
     named = name.rstrip("/\\").endswith(".zarr")
     return named or "://" in name or (Path(name) / "zarr.json").is_file()
 
 
 def opened_run(name: str) -> Run:
-    """The recording of that name."""
+    """Return the recording of that name."""
     from layerscope.recordings.run import open_recording
 
     with Bar("Opening the recording"):
@@ -55,7 +56,7 @@ def opened_run(name: str) -> Run:
 
 
 def part_of(run: Run, address: str) -> Run:
-    """The activations or the weights of a run, whichever has the address."""
+    """Return the activations or the weights of a run, whichever has the address."""
     return run.weights if address not in run and address in run.weights else run
 
 
@@ -85,7 +86,5 @@ def only(moment: Recording, layers: Sequence[str]) -> Recording:
 
 
 def sample_of(run: Recording, sample: int | str) -> int:
-    """The number of a sample that may be given by name."""
-    from layerscope.interfaces.cli.look import sample_index
-
+    """Return the number of a sample that may be given by name."""
     return sample_index(run, sample) or 0

@@ -1,0 +1,1 @@
+"""Statistics of what a network returns over data, some of it at a time in memory."""
