@@ -51,7 +51,7 @@ def parse_place(text: str, known: Collection[str]) -> Place:
 
 
 def _no_unit(text: str, known: Collection[str]) -> AddressError | None:
-    """The error for a layer that is known and a unit that can't be read; None for another layer."""
+    """Return the error for a known layer and a unit that can't be read; None for another layer."""
     layers = [layer for layer in known if text.startswith((f"{layer}:", f"{layer}@"))]
     if not layers:
         return None
@@ -63,7 +63,7 @@ def _no_unit(text: str, known: Collection[str]) -> AddressError | None:
 
 
 def inside_loop(address: str) -> AddressError:
-    """The error for the address of a layer that was called in a loop, where no value is seen."""
+    """Return the error for a layer that was called in a loop, where no value is seen."""
     return AddressError(
         f"{address!r} runs inside a loop, and has no one value to show: ask for the layer that "
         "loops."
@@ -71,7 +71,7 @@ def inside_loop(address: str) -> AddressError:
 
 
 def unknown_address(address: str, known: Collection[str]) -> AddressError:
-    """The error for an address that is not among those known; it suggests the nearest ones."""
+    """Return the error for an address that is not known; it suggests the nearest ones."""
     hint = did_you_mean(address, known, cutoff=0.4)
     if not hint and known:
         some = list(known)[:5]

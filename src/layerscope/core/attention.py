@@ -18,19 +18,19 @@ Array = npt.NDArray[Any]
 
 
 def is_attention(axes: tuple[str, ...]) -> bool:
-    """Whether an array with these axes holds the weights of queries for keys."""
+    """Return whether an array with these axes holds the weights of queries for keys."""
     return {"query", "key"} <= set(axes)
 
 
 def masked(weights: Array) -> npt.NDArray[np.bool_]:
-    """Which places a mask has closed."""
+    """Return which places a mask has closed."""
     if weights.dtype.kind != "f":
         return np.zeros(weights.shape, bool)
     return np.asarray(np.signbit(weights) & (weights == 0))
 
 
 def mean_over_heads(weights: Array, axes: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
-    """The mean over heads, and its axes; masked where every head is."""
+    """Return the mean over heads, and its axes; masked where every head is."""
     if "head" not in axes:
         return weights, axes
     where = axes.index("head")
@@ -40,7 +40,7 @@ def mean_over_heads(weights: Array, axes: tuple[str, ...]) -> tuple[Array, tuple
 
 
 def rollout(layers: Sequence[Array], residual: float = 0.5) -> list[Array]:
-    """How much of each input reaches each place of each layer, ``(…, query, key)`` for each.
+    """Return how much of each input reaches each place of each layer, ``(…, query, key)`` for each.
 
     ``layers`` are the weights ``(…, query, key)`` of layers that follow one another, their heads
     averaged. Of what a layer returns, the share ``residual`` is taken to come past the attention;
@@ -65,7 +65,7 @@ def rollout(layers: Sequence[Array], residual: float = 0.5) -> list[Array]:
 def rolled_out(
     arrays: Mapping[str, NamedArray], residual: float, *, strict: bool
 ) -> dict[str, NamedArray]:
-    """The rollout up to each layer, by address, heads averaged; its attributes tell how.
+    """Return the rollout up to each layer, by address, heads averaged; its attributes tell how.
 
     Arrays that are no attention of as many queries as keys, or not as long as the last, are left
     out, or, where it is ``strict``, an error.
@@ -103,7 +103,7 @@ def rolled_out(
 
 
 def _is_square(array: NamedArray) -> bool:
-    """Whether these are weights of as many queries as keys, and of one sequence a sample."""
+    """Return whether these are weights of as many queries as keys, and of one sequence a sample."""
     sizes = dict(zip(array.axes, array.values.shape, strict=True))
     known = {"query", "key"} <= set(sizes) <= {"sample", "head", "query", "key"}
     return known and sizes["query"] == sizes["key"]

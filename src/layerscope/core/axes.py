@@ -34,7 +34,7 @@ _SPACE = {0: (), 1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
 def named_axes(
     shape: tuple[int | None, ...], *, layout: Layout = "channels_last", has_samples: bool = True
 ) -> tuple[str, ...]:
-    """Names for the axes of an array of this shape, in the array's own order.
+    """Return names for the axes of an array of this shape, in the array's own order.
 
     Examples: ``(N, 26, 26, 32)`` → ``sample, y, x, channel``; ``(N, 10)`` → ``sample, unit``;
     ``(N, 50, 75)`` → ``sample, position, channel``; without samples ``(50, 75)`` →
@@ -59,7 +59,7 @@ def named_axes(
 
 
 def presented(axes: tuple[str, ...]) -> tuple[str, ...]:
-    """The same names in the order in which everyone sees them."""
+    """Return the same names in the order in which everyone sees them."""
 
     def rank(name: str) -> int:
         return ORDER.index(name) if name in ORDER else ORDER.index("position")
@@ -76,7 +76,7 @@ class NamedArray:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     def presented(self) -> NamedArray:
-        """A read-only view with the axes in the presented order; nothing is copied."""
+        """Return a read-only view with the axes in the presented order; nothing is copied."""
         order = presented(self.axes)
         values = self.values.transpose([self.axes.index(name) for name in order])
         values.flags.writeable = False
@@ -129,7 +129,7 @@ class LazyArrays(Mapping[str, NamedArray]):
 
 
 def carried(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str | None]:
-    """The values in a type that NumPy, xarray and Zarr carry, and the type they had if it changed.
+    """Return values in a type that NumPy, xarray and Zarr carry, and the type they had if changed.
 
     bfloat16 and the float8 types become float32, which holds each of their values exactly.
     """

@@ -34,14 +34,14 @@ def warn(sentence: str, *, stacklevel: int = 1) -> None:
 
 
 def is_watched() -> bool:
-    """Whether someone sees a line that is written again and again, in a terminal or a notebook."""
+    """Return whether someone sees a line that is written again and again."""
     with suppress(AttributeError, ValueError):  # there is no stderr, or it is closed
         return in_notebook() or sys.stderr.isatty()
     return False
 
 
 def in_notebook() -> bool:
-    """Whether this is a cell of a notebook."""
+    """Return whether this is a cell of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return type(shell).__name__ == "ZMQInteractiveShell"
@@ -62,7 +62,7 @@ def rewrite(line: str, before: str) -> None:
 
 
 def can_write(letters: str) -> bool:
-    """Whether the encoding of the stream that :func:`rewrite` writes to has these letters."""
+    """Return whether the stream that :func:`rewrite` writes to has these letters."""
     stream = _live_stream()
     return stream is not None and _encodable(stream, letters) == letters
 

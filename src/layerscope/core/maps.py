@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 
 
 def blank(maps: Array, rectified: bool | None) -> npt.NDArray[np.bool_]:
-    """Which maps are a rectifier's silence: all zeros, where no value of the layer is negative.
+    """Return which maps are a rectifier's silence: all 0, where no value of the layer is negative.
 
     The maps of a layer are stacked along the first axis; ``rectified`` is what
     :func:`layerscope.core.silence.rectified` tells of it.
@@ -23,7 +23,7 @@ def blank(maps: Array, rectified: bool | None) -> npt.NDArray[np.bool_]:
 
 
 def constant(maps: Array) -> npt.NDArray[np.bool_]:
-    """Which maps have one finite value throughout, of several; those that are blank, too."""
+    """Return which maps have one finite value throughout, of several; those that are blank, too."""
     flat = maps.reshape(len(maps), math.prod(maps.shape[1:]))
     if flat.shape[1] < 2:
         return np.zeros(len(maps), bool)
@@ -31,7 +31,7 @@ def constant(maps: Array) -> npt.NDArray[np.bool_]:
 
 
 def stacked(values: Array, axes: tuple[str, ...]) -> tuple[Array, list[str]]:
-    """Maps ``(n, height, width)`` with their labels, from one sample's values.
+    """Return maps ``(n, height, width)`` with their labels, from one sample's values.
 
     Nothing is dropped: a map for each channel or head; a slice of a volume, and an input of a
     kernel, is a map of its own, labelled ``channel·slice`` or ``channel·input``. Matrices

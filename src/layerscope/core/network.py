@@ -225,7 +225,7 @@ def computing(
 
 
 def to_json(network: Network) -> dict[str, Any]:
-    """A network as numbers, strings, lists and dicts; ``from_json`` reads it back.
+    """Return a network as numbers, strings, lists and dicts; ``from_json`` reads it back.
 
     Settings that JSON has no form for become text.
     """
@@ -234,7 +234,7 @@ def to_json(network: Network) -> dict[str, Any]:
 
 
 def from_json(described: Mapping[str, Any]) -> Network:
-    """What ``to_json`` wrote."""
+    """Return what ``to_json`` wrote."""
     origin = described["origin"]
     return Network(
         name=described["name"],

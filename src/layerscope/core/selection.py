@@ -35,7 +35,7 @@ class Selection:
     hidden: frozenset[str] = field(default=frozenset())  #: exact ones nobody needs to find
 
     def wants(self, layer: Layer, position: int) -> bool:
-        """Whether to keep this value, the ``position``-th of the pass."""
+        """Return whether to keep this value, the ``position``-th of the pass."""
         if self.everything or layer.address in self.exact:
             return True
         return any(matches(layer, position) for matches in self.matchers)
@@ -43,7 +43,7 @@ class Selection:
     def wants_handed_on(
         self, layer: Layer, position: int | None, *, listed: bool, is_kept: bool
     ) -> bool:
-        """Whether to keep, under a container's name, the value that it hands on.
+        """Return whether to keep, under a container's name, the value that it hands on.
 
         ``position`` is None for a container that is no row of the network: then only a glob, or
         its exact address, finds it. One that is not ``listed`` is found only where the value is not
@@ -58,7 +58,7 @@ class Selection:
         return not is_kept and any(match(layer, place) for match in matchers)
 
     def is_complete(self, kept: Collection[str], position: int) -> bool:
-        """Whether nothing that comes after this position can be selected."""
+        """Return whether nothing that comes after this position can be selected."""
         if self.everything:
             return False
         if self.expected is not None:
@@ -181,14 +181,14 @@ def _calls_of(address: str) -> Matcher:
 
 
 def _counts_from_end(item: Any) -> bool:
-    """Whether a position means something only once the number of layers is known."""
+    """Return whether a position means something only once the number of layers is known."""
     if isinstance(item, slice):
         return any(bound is not None and bound < 0 for bound in (item.start, item.stop, item.step))
     return isinstance(item, int) and item < 0
 
 
 def _positions(which: int | slice, length: int | None) -> tuple[Matcher, int | None]:
-    """A matcher by position; the last position that can match, None where it is not known."""
+    """Return a matcher by position, and the last position that can match, None if not known."""
     if isinstance(which, int):
         which = slice(which, which + 1 or None)
     if length is not None:

@@ -48,27 +48,27 @@ def padded(names: Iterable[str]) -> list[str]:
 
 
 def a_kind(value: object) -> str:
-    """What kind of thing a value is, with its article: ``an int``."""
+    """Return what kind of thing a value is, with its article: ``an int``."""
     name = type(value).__name__.lstrip("_")
     return f"a{'n' * (name[:1].lower() in 'aeiou')} {name}"
 
 
 def shape_text(shape: tuple[int | None, ...] | None) -> str:
-    """``(None, 26, 26, 32)`` as Keras writes it; a question mark where nothing is known."""
+    """Return ``(None, 26, 26, 32)`` as Keras writes it; a question mark where nothing is known."""
     if shape is None:
         return "?"
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
 def setting_text(value: object) -> str:
-    """``3×3`` for ``(3, 3)``, and short numbers."""
+    """Return ``3×3`` for ``(3, 3)``, and short numbers."""
     if isinstance(value, list | tuple):
         return "×".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def size_text(nbytes: float) -> str:
-    """A number of bytes as a person reads it: ``136.0 kB``."""
+    """Return a number of bytes as a person reads it: ``136.0 kB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if nbytes < 1000:
             return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"

@@ -160,7 +160,7 @@ def _is_seen(character: str) -> bool:
 
 
 def _joins(text: str, i: int) -> bool:
-    """Whether a character joins two emoji to one: a family, a profession."""
+    """Return whether a character joins two emoji to one: a family, a profession."""
     if text[i] != _JOINER or not 0 < i < len(text) - 1:
         return False
     before, after = text[i - 1], text[i + 1]

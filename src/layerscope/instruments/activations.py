@@ -19,7 +19,7 @@ def activations(
     size: tuple[int, int] | None = None,
     preprocess: Callable[[Any], Any] | str | None = None,
 ) -> Recording:
-    """The activations of a model's layers on an input, by one forward pass in inference mode.
+    """Return the activations of a model's layers on an input, by one pass in inference mode.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from layerscope.core.network import Network
 
 
 def describe(model: Any, x: Any = None) -> Network:
-    """The layers of a model in execution order; prints as a table.
+    """Return the layers of a model in execution order; prints as a table.
 
     Parameters
     ----------
@@ -38,5 +38,5 @@ def describe(model: Any, x: Any = None) -> Network:
 
 
 def outline(model: Any) -> Network:
-    """What a model says of itself before it is run, which may be nothing but its name."""
+    """Return what a model says of itself before it is run, which may be nothing but its name."""
     return replace(backend_for(model).describe(), origin=origin_of(model))

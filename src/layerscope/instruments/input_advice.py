@@ -23,7 +23,7 @@ _DARK = 0.2
 
 
 def advice(model: Any, x: Any, **options: Any) -> list[str]:
-    """What the scaling of an image may be wrong about, in sentences; mostly none.
+    """Return what the scaling of an image may be wrong about, in sentences; mostly none.
 
     Three passes compare the prediction with that on zeros and on the same image scaled to 0..255.
     Only predictions that are probabilities, of a model with one input and one output, tell
@@ -47,7 +47,7 @@ def advice(model: Any, x: Any, **options: Any) -> list[str]:
 
 
 def advice_on(passes: Passes, prepared: Prepared) -> list[str]:
-    """The same of an input that is prepared already."""
+    """Return the same of an input that is prepared already."""
     settings = passes.settings
     limits = settings.input_range
     if not prepared.pixels or settings.preprocess is not None or isinstance(limits, str):
@@ -76,7 +76,7 @@ def advice_on(passes: Passes, prepared: Prepared) -> list[str]:
 
 
 def _prediction(passes: Passes, value: Any) -> Any:
-    """The probabilities that the model gives; None where it gives none, or has not run to its end.
+    """Return the probabilities that the model gives; None for none, or if it did not end.
 
     The layers kept are the ones of the pass before, so that a compiled pass is used again.
     """

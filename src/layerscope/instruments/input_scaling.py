@@ -77,7 +77,7 @@ def value_of(run: ForwardPass, layer: Layer) -> NamedArray | None:
 
 
 def leading(network: Network) -> Iterator[Layer]:
-    """The layers by which a network begins that may rescale what comes in."""
+    """Yield the layers by which a network begins that may rescale what comes in."""
     for layer in network:
         if layer.role in ("input", "container") or layer.kind in _PASSING:
             continue
@@ -106,7 +106,7 @@ def scaled_twice(run: ForwardPass, scaling: Sequence[Layer], x: Array, pixels: b
 
 
 def barely_changes(output: Any, x: Array) -> float | None:
-    """By how much the predictions on different inputs differ, where that is next to nothing."""
+    """Return by how much predictions on different inputs differ, where that is next to nothing."""
     p = probabilities(output)
     if p is None or len(p) < 2 or len(p) != len(x):
         return None
@@ -123,7 +123,7 @@ def barely_changes(output: Any, x: Array) -> float | None:
 
 
 def probabilities(output: Any) -> Array | None:
-    """A single output as ``(sample, class)`` where it is probabilities, of two classes or more."""
+    """Return a single output as ``(sample, class)`` where it is probabilities of some classes."""
     if not isinstance(output, np.ndarray) or output.dtype.kind != "f" or output.ndim != 2:
         return None
     p = output.astype(np.float64)
@@ -132,12 +132,12 @@ def probabilities(output: Any) -> Array | None:
 
 
 def total_variation(p: Array, q: Array) -> Array:
-    """How far apart predictions are, sample by sample, 0 to 1."""
+    """Return how far apart predictions are, sample by sample, 0 to 1."""
     return np.asarray(np.abs(p - q).sum(axis=1) / 2)
 
 
 def is_trained(backend: Backend) -> bool:
-    """Whether any bias or running mean differs from 0, as it is in Keras before training.
+    """Return whether any bias or running mean differs from 0, as it is in Keras before training.
 
     Networks with random weights answer much the same to everything, however it is scaled.
     """

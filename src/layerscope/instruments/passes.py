@@ -54,7 +54,7 @@ class Passes:
     def on(
         cls, model: Any, x: Any, layers: Any = None, *, preprocess: Any = None, **options: Any
     ) -> Passes:
-        """What :func:`activations` is asked for, not yet run; ``options`` are its own."""
+        """Return what :func:`activations` is asked for, not yet run; ``options`` are its own."""
         backend = backend_for(model)
         specs = backend.inputs()
         if isinstance(preprocess, str):
@@ -84,7 +84,7 @@ class Passes:
         return self.backend.select(self.layers)
 
     def inputs(self) -> Iterator[Prepared]:
-        """The input of each pass, as it is needed.
+        """Yield the input of each pass, as it is needed.
 
         Raises InputError when it can't be read, or does not fit.
         """
@@ -96,7 +96,7 @@ class Passes:
             yield Prepared(batch.value, samples=batch.samples, pixels=batch.pixels)
 
     def record(self, prepared: Prepared) -> Recording:
-        """The recording of one pass, run now.
+        """Return the recording of one pass, run now.
 
         Raises AddressError, ModelError and what the model itself raises.
         """
@@ -131,7 +131,7 @@ class Passes:
 
 
 def joined(passes: Passes) -> Recording:
-    """The recordings of all passes as one.
+    """Return the recordings of all passes as one.
 
     Raises InputError when, by the first of them, that would take more than half of the memory that
     is free.
@@ -197,7 +197,7 @@ def _is_text(specs: Sequence[InputSpec]) -> bool:
 
 
 def _chunk(network: Network) -> int:
-    """How many samples to run at once."""
+    """Return how many samples to run at once."""
     total = 0
     for layer in network:
         if layer.shape is None or None in layer.shape[1:]:
@@ -217,7 +217,7 @@ def _is_noise(x: Any) -> bool:
 
 
 def _indices(network: Network) -> int | None:
-    """How many indices all embeddings of a network have; None where it has none."""
+    """Return how many indices all embeddings of a network have; None where it has none."""
     rows = [
         parameter.shape[0]
         for layer in network
@@ -229,7 +229,7 @@ def _indices(network: Network) -> int | None:
 
 
 def upcast_notes(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
-    """What to say of values that are shown in another type than they have."""
+    """Return what to say of values that are shown in another type than they have."""
     if isinstance(values, LazyArrays):
         types = sorted(values.upcast)
     else:

@@ -57,7 +57,7 @@ class Tally:
     sampled: bool = True  #: whether it has an axis of samples; a constant is the same in all chunks
 
     def __add__(self, other: Tally) -> Tally:
-        """The tally of both; exact but for the rounding of the sum."""
+        """Return the tally of both; exact but for the rounding of the sum."""
         if not self.sampled:
             return self
         return replace(
@@ -89,7 +89,7 @@ class Tally:
 
 
 def summary(recording: Recording, sample: int | None = None) -> list[Row]:
-    """The range, the mean and the number of blank units of each array, in execution order.
+    """Return the range, the mean and the number of blank units of each array, in execution order.
 
     A unit of a layer that rectifies is blank when its map is zero everywhere; any other unit whose
     map has one value everywhere is constant. Over several samples it counts as either only if it is
@@ -109,7 +109,7 @@ def summary(recording: Recording, sample: int | None = None) -> list[Row]:
 
 
 def tallies(recording: Recording, sample: int | None = None) -> list[Tally]:
-    """What :func:`summary` says, in a form to which that of other samples can be added."""
+    """Return what :func:`summary` says, in a form to which that of other samples can be added."""
     types = {layer.address: layer.type for layer in recording.network}
     for layer in recording.network:
         types.update({parameter.key: layer.type for parameter in layer.parameters})
@@ -117,13 +117,13 @@ def tallies(recording: Recording, sample: int | None = None) -> list[Tally]:
 
 
 def merged(these: Sequence[Tally], others: Sequence[Tally]) -> list[Tally]:
-    """The tallies of the samples of both; of the layers that both have."""
+    """Return the tallies of the samples of both; of the layers that both have."""
     by_address = {tally.address: tally for tally in others}
     return [t + by_address[t.address] for t in these if t.address in by_address]
 
 
 def scope(recording: Recording, sample: int | None = None) -> str:
-    """What a summary is about: ``for this sample``, or ``for all N samples given``."""
+    """Return what a summary is about: ``for this sample``, or ``for all N samples given``."""
     counts = {array.sizes["sample"] for array in recording.values() if "sample" in array.dims}
     if sample is not None or max(counts, default=1) == 1:
         return "for this sample"
@@ -157,7 +157,7 @@ def _tally(recording: Recording, address: str, layer_type: str, sample: int | No
 
 
 def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> npt.NDArray[Any]:
-    """The values as (sample, unit, everything else)."""
+    """Return the values as (sample, unit, everything else)."""
     if axis is None:
         values, dims, axis = values[..., None], (*dims, "unit"), "unit"
     values = np.moveaxis(values, dims.index(axis), 0)
@@ -168,14 +168,14 @@ def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> 
 
 
 def _in_each(maps: npt.NDArray[Any], what: Callable[[Array], Array]) -> npt.NDArray[np.bool_]:
-    """Of which units something is true in each sample."""
+    """Return of which units something is true in each sample."""
     if maps.size == 0:
         return np.zeros(maps.shape[1], bool)
     return np.asarray(np.stack([what(of_sample) for of_sample in maps]).all(axis=0))
 
 
 def _range(values: npt.NDArray[Any]) -> tuple[float, float, float, int, int]:
-    """Minimum, sum and maximum of the finite values, how many there are, and how many are not."""
+    """Return minimum, sum and maximum of the finite values, their number and that of others."""
     nonfinite = 0
     if values.dtype.kind in "fc":
         finite = np.isfinite(values)

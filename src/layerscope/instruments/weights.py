@@ -16,7 +16,7 @@ from layerscope.recordings.recording import Recording
 
 
 def weights(model: Any, x: Any = None) -> Recording:
-    """The parameters of a model as they are now, by the framework's own names.
+    """Return the parameters of a model as they are now, by the framework's own names.
 
     ``weights(model)["conv2d/kernel"]`` has axes ``(y, x, input, channel)``, a dense kernel
     ``(input, unit)``, a bias ``(channel,)`` or ``(unit,)``, whatever the framework's own layout.

@@ -28,7 +28,7 @@ def diagram(
     palette: str = "viridis",
     ground: str = "light",
 ) -> Panel:
-    """The architecture of a model as a picture; with activations, the poster of their passage.
+    """Draw the architecture of a model; with activations, the poster of their passage.
 
     Every box is a layer, with the normalisation and activation that follow it; every line is a
     value on its way. Blocks, by nesting, by name or by where paths meet again, are framed; alike

@@ -35,7 +35,7 @@ _PAIRS = ("--input-range", "--scale")
 
 
 def run() -> None:
-    """The console entry point."""
+    """Run the command that the process was started with; the console entry point."""
     sys.exit(main())
 
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
-    """The arguments, with ``--input-range -1,1`` made ``--input-range=-1,1``.
+    """Return the arguments, with ``--input-range -1,1`` made ``--input-range=-1,1``.
 
     argparse takes what begins with a minus for an option, unless it is a single number.
     """
@@ -89,7 +89,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def command_parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
+    """Return the commands and their options."""
     parser = _Parser(
         prog="layerscope",
         description="See inside neural networks: every channel of every layer.",

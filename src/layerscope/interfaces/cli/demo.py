@@ -25,7 +25,7 @@ _FOLDER = "layerscope-demo"
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "demo", _run, "Train a small network on handwritten digits, and look into it."
     )
@@ -87,7 +87,7 @@ def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
 
 
 def _write_extras(model: Any, acts: Recording, output: OutputFolder) -> None:
-    """One channel through all the layers, and the kernels of both convolutions."""
+    """Write one channel through all the layers, and the kernels of both convolutions."""
     from layerscope.instruments.weights import weights
     from layerscope.views.across import across
     from layerscope.views.sheet import sheet
@@ -101,7 +101,7 @@ def _write_extras(model: Any, acts: Recording, output: OutputFolder) -> None:
 
 
 def _write_learning(recording: Path, output: OutputFolder) -> None:
-    """What the training did, as a film, a timeline and curves."""
+    """Write what the training did, as a film, a timeline and curves."""
     from layerscope.recordings.run import open_recording
     from layerscope.views.curves import curves
     from layerscope.views.film import film

@@ -11,7 +11,7 @@ from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "describe", _run, "Print the layers of a model, their settings and parameters."
     )

@@ -14,7 +14,7 @@ from layerscope.interfaces.cli.output import claim_file, safe
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "diagram", _run, "Draw the architecture of a model as one picture."
     )

@@ -13,7 +13,7 @@ from layerscope.interfaces.cli.recorded import add_run, opened_run
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "export", _run, "Write a recording as ordinary files, one for each layer."
     )

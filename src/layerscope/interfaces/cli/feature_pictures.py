@@ -28,7 +28,7 @@ class Drawing:
     ground: str = "dark"
 
     def options(self) -> dict[str, Any]:
-        """As ``sheet`` and ``film`` take them."""
+        """Return them as ``sheet`` and ``film`` take them."""
         return {
             "columns": self.columns,
             "palette": self.palette,

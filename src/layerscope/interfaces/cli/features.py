@@ -51,7 +51,7 @@ class Group:
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "features", _run, "Write an image for each unit, made so that the unit fires."
     )
@@ -153,7 +153,7 @@ def _every(args: argparse.Namespace, how: Making) -> int | None:
 def groups_of(
     addresses: Sequence[str], known: Sequence[str], *, together: bool = False
 ) -> list[Group]:
-    """The addresses by what is made in one batch, in the order in which they were named first."""
+    """Return the addresses by what is made in one batch, in the order of their first."""
     if together:
         return [Group(list(addresses), together=True)]
     groups: list[Group] = []

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "film", _run, "Write a film of a layer over the steps of a recording."
     )
@@ -95,7 +95,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _square(run: Run, address: str) -> str:
-    """The sides of the images that the rows of a weight matrix would make; empty for none."""
+    """Return the sides of images that the rows of a weight matrix make; empty for none."""
     weights = run.weights
     if address not in weights or set(weights.axes(address)) != {"step", "input", "unit"}:
         return ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "look", _run, "Write a picture of every layer's activations on an input."
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def opened(args: argparse.Namespace) -> Any:
-    """The model that MODEL and the options about opening it say."""
+    """Return the model that MODEL and the options about opening it say."""
     from layerscope.backends.opening import load_model
 
     with Bar("Opening the model"):
@@ -41,18 +41,18 @@ class Reading:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Reading:
-        """Those of a command that has :func:`options.add_input`."""
+        """Read those of a command that has :func:`options.add_input`."""
         return cls(args.input_range, args.resize, args.size, args.preprocess)
 
     def options(self) -> dict[str, Any]:
-        """As ``activations`` takes them."""
+        """Return them as ``activations`` takes them."""
         return asdict(self)
 
 
 def passes_of(
     model: Any, given: Any, layers: Sequence[str] = (), reading: Reading | None = None
 ) -> Passes:
-    """The passes of INPUT… through the model: one input, a list of them, or files, not yet run."""
+    """Return the passes of INPUT… through the model, not yet run: of one, a list, or files."""
     from layerscope.inputs import listed
     from layerscope.instruments.passes import Passes
 
@@ -69,7 +69,7 @@ def passes_of(
 
 
 def ran(passes: Passes) -> tuple[Prepared, Recording]:
-    """The only pass, or, of files, the first: its input and its recording."""
+    """Return the only pass, or, of files, the first: its input and its recording."""
     with in_one_sentence(), Bar("Running the model"):
         prepared = next(passes.inputs())
         return prepared, passes.record(prepared)

@@ -24,7 +24,7 @@ MODEL = (
 def add_command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], None], summary: str
 ) -> argparse.ArgumentParser:
-    """A subcommand that calls the function."""
+    """Return a subcommand that calls the function."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, allow_abbrev=False
     )
@@ -33,13 +33,13 @@ def add_command(
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """MODEL, and how to open it."""
+    """Add MODEL, and how to open it."""
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     add_opening(parser)
 
 
 def add_opening(parser: argparse.ArgumentParser) -> None:
-    """How to open a model file."""
+    """Add how to open a model file."""
     add_backend(parser)
     parser.add_argument(
         "--architecture",
@@ -63,7 +63,7 @@ def add_opening(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """What Keras runs on."""
+    """Add what Keras runs on."""
     parser.add_argument(
         "--backend",
         choices=("jax", "tensorflow", "torch"),
@@ -73,7 +73,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
-    """Where to write."""
+    """Add where to write."""
     parser.add_argument("--out", metavar="DIR", help=f"where to write (default: {default})")
     parser.add_argument(
         "--force",
@@ -83,7 +83,7 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
-    """How images become input."""
+    """Add how images become input."""
     parser.add_argument(
         "--input-range",
         type=input_range,
@@ -117,7 +117,7 @@ def add_pictures(
     said: str = "",
     tiles: str = "maps",
 ) -> None:
-    """How pictures look; with no ``palette`` of their own, weights are drawn about zero."""
+    """Add how pictures look; with no ``palette`` of their own, weights are drawn about zero."""
     parser.add_argument("--columns", type=whole, metavar="N", help=f"{tiles} in a row")
     both = "" if palette else "; for weights of both signs diverging"
     said = said or f"default: viridis{both}"
@@ -132,17 +132,17 @@ def add_pictures(
 
 
 def input_range(text: str) -> tuple[float, float] | str:
-    """``0,1`` or ``raw``."""
+    """Read ``0,1`` or ``raw``."""
     return text if text == "raw" else _numbers(text)
 
 
 def scale(text: str) -> tuple[float, float] | str:
-    """The name of a scaling, or ``LO,HI``."""
+    """Read the name of a scaling, or ``LO,HI``."""
     return text if text in ("unit", "layer", "network", "zscore") else _numbers(text)
 
 
 def pair(text: str) -> tuple[int, int]:
-    """``3,3``: rows and columns, both at least 1."""
+    """Read ``3,3``: rows and columns, both at least 1."""
     parts = text.split(",")
     if len(parts) != 2:
         raise argparse.ArgumentTypeError(f"{text!r}: write two whole numbers, such as 3,3")
@@ -150,21 +150,21 @@ def pair(text: str) -> tuple[int, int]:
 
 
 def whole(text: str) -> int:
-    """A whole number, at least 1."""
+    """Read a whole number, at least 1."""
     if not text.strip().isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 up")
     return int(text)
 
 
 def index(text: str) -> int:
-    """A whole number, counted from 0."""
+    """Read a whole number, counted from 0."""
     if not text.strip().isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 0 up")
     return int(text)
 
 
 def number(text: str) -> float:
-    """A number above 0."""
+    """Read a number above 0."""
     value = _finite(text)
     if value is None or value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write a number above 0")
@@ -172,7 +172,7 @@ def number(text: str) -> float:
 
 
 def amount(text: str) -> float:
-    """A number, 0 or more."""
+    """Read a number, 0 or more."""
     value = _finite(text)
     if value is None or value < 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write a number, 0 or more")
@@ -180,24 +180,24 @@ def amount(text: str) -> float:
 
 
 def limits(text: str) -> tuple[float, float]:
-    """``-1,1``: two numbers, the lower first."""
+    """Read ``-1,1``: two numbers, the lower first."""
     return _rising(_two(text, "two numbers, such as 0,1"))
 
 
 def factors(text: str) -> tuple[float, float]:
-    """``0.9,1.1``: two numbers, which may be equal."""
+    """Read ``0.9,1.1``: two numbers, which may be equal."""
     return _two(text, "two numbers, such as 0.9,1.1")
 
 
 def size(text: str) -> tuple[int, int]:
-    """``H,W``, or one number for both."""
+    """Read ``H,W``, or one number for both."""
     if text.strip().isdecimal():
         return whole(text), whole(text)
     return pair(text)
 
 
 def sample(text: str) -> int | str:
-    """Which sample: counted from 0, or by the name of its file."""
+    """Read which sample: counted from 0, or by the name of its file."""
     return index(text) if _NUMBER.fullmatch(text.strip()) or not text.strip() else text
 
 

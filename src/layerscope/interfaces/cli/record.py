@@ -13,7 +13,7 @@ from layerscope.interfaces.cli.model import Reading
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "record", _run, "Record what a network made of an input at each checkpoint."
     )

@@ -19,12 +19,12 @@ RUN = "a recording: the folder that a Recorder has written, or its URL"
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """RUN, which is opened by :func:`opened_run`."""
+    """Add RUN, which is opened by :func:`opened_run`."""
     parser.add_argument("run", metavar="RUN", help=RUN)
 
 
 def add_sample(parser: argparse.ArgumentParser) -> None:
-    """Which sample, and how it is drawn."""
+    """Add which sample, and how it is drawn."""
     parser.add_argument(
         "--sample",
         type=options.sample,
@@ -61,7 +61,7 @@ def part_of(run: Run, address: str) -> Run:
 
 
 def only(moment: Recording, layers: Sequence[str]) -> Recording:
-    """A moment of a run with the layers of these addresses or globs, or all where there are none.
+    """Return a moment of a run with these layers, addresses or globs, or with all for none.
 
     Raises AddressError where nothing matches.
     """

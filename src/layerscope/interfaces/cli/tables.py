@@ -37,7 +37,7 @@ def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> list[str]:
 
 
 def summary_csv(rows: Sequence[Row]) -> str:
-    """The same as comma-separated values, in full precision; no cell is a spreadsheet's formula."""
+    """Return the same as comma-separated values, in full; no cell is a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_FIELDS, "blank_share", "nonfinite", "constant"])

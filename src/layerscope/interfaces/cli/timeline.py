@@ -27,7 +27,7 @@ _KINDS = (".png", ".svg", ".pdf")
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands,
         "timeline",

@@ -24,7 +24,7 @@ _TRANSFORMS: dict[str, type[Transform]] = {
 
 
 def parse_transforms(text: str) -> list[Transform]:
-    """The transforms that a text lists, in brackets or without; their ``repr`` is such a text.
+    """Return the transforms that a text lists, in brackets or not; their ``repr`` is such a text.
 
     Only literal values are read, nothing is run. Raises InputError for any other text.
     """

@@ -14,7 +14,7 @@ from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = options.add_command(
         commands, "weights", _run, "Write a picture of every kernel, and print a table of weights."
     )
