@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,37 @@ from torch import nn
 from layerscope.backends.parts import is_record
 
 _NUMBERS = "biufc"  #: the kinds of arrays that tensors can be made of
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a model is called with."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    received: Mapping[str, torch.Tensor]  #: the tensors in it, by name
+
+    @classmethod
+    def of(cls, x: Any, like: torch.Tensor | None) -> Given:
+        """Make arguments of what the user passed."""
+        args, kwargs = arguments(x, like)
+        return cls(args, kwargs, tensors_by_name(args, kwargs))
+
+    def copied(self) -> Given:
+        """Return the same, for the model to write to."""
+        args, kwargs = arguments_copied(self.args, self.kwargs)
+        return Given(args, kwargs, tensors_by_name(args, kwargs))
+
+    @property
+    def objects(self) -> list[Any]:
+        """Those among the arguments that are handed on as they are."""
+        return objects_in(self.args, self.kwargs)
+
+    @property
+    def batch(self) -> int | None:
+        """How many samples there are, as far as an input tells."""
+        first = next(iter(self.received.values()), None)
+        return None if first is None or not first.ndim else first.shape[0]
 
 
 def arguments(x: Any, like: torch.Tensor | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
