@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -71,6 +72,15 @@ class Failing(eqx.Module):
         raise ZeroDivisionError("midway")
 
 
+class Only(eqx.Module):
+    """A model of one layer. In a Sequential, Equinox' own PReLU would get a key that it refuses."""
+
+    layer: Any
+
+    def __call__(self, x: Any) -> Any:
+        return self.layer(x)
+
+
 class TestEquinox(BackendContract):
     shape_errors = (TypeError,)
 
@@ -90,6 +100,33 @@ class TestEquinox(BackendContract):
 
     def failing(self) -> tuple[Any, Any, type[Exception]]:
         return Failing(mlp()), reference.MLP_INPUT, ZeroDivisionError
+
+    def standard(self) -> Mapping[str, tuple[Any, Any]]:
+        nn = eqx.nn
+        functions = {
+            "ReLU": jax.nn.relu, "leaky ReLU": jax.nn.leaky_relu, "ELU": jax.nn.elu,
+            "GELU": jax.nn.gelu, "SiLU": jax.nn.silu, "tanh": jnp.tanh,
+            "sigmoid": jax.nn.sigmoid, "softmax": jax.nn.softmax, "flattened": jnp.ravel,
+            "transposed": jnp.transpose,
+        }  # fmt: skip
+        modules = {
+            "convolution": nn.Conv2d(4, 2, 3, key=KEY),
+            "transposed convolution": nn.ConvTranspose2d(4, 2, 3, key=KEY),
+            "group normalization": nn.GroupNorm(2, 4),
+            "layer normalization": nn.LayerNorm((4, 6, 6)),
+            "parametric ReLU": nn.PReLU(),
+            "largest values": nn.MaxPool2d(2),
+            "means": nn.AdaptiveAvgPool2d(2),
+            "dropout": nn.Dropout(),
+            "identity": nn.Identity(),
+            "derived from a convolution": type("Mine", (nn.Conv2d,), {})(4, 2, 3, key=KEY),
+            **{name: nn.Lambda(function) for name, function in functions.items()},
+        }
+        x = np.ones((2, 4, 6, 6), np.float32)
+        return {name: (Only(module), x) for name, module in modules.items()} | {
+            "dense": (Only(nn.Linear(6, 2, key=KEY)), x[:, 0, 0]),
+            "embedding": (Only(nn.Embedding(5, 3, key=KEY)), np.array([1, 4])),
+        }
 
     def test_maps_are_presented_with_their_channels_last(self) -> None:
         x = reference.cnn_input().transpose(0, 3, 1, 2)

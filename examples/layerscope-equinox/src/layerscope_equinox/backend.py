@@ -61,14 +61,15 @@ class EquinoxBackend:
             with suppress(Exception):
                 zeros = np.zeros((1, *spec.shape[1:]), np.float32)
                 return self.run(zeros, Selection(everything=True)).network
-        parameters = tree.parameters(self._model)
         subjects = self._subjects()
-        layers = tuple(
-            subject.row(subject.address, parameters=subject.parameters)
-            for address, subject in subjects.items()
-            if address or parameters.keys() <= {""}
+        inner = {address: subject for address, subject in subjects.items() if address} or subjects
+        return self._network(
+            tuple(
+                subject.row(subject.address, parameters=subject.parameters)
+                for subject in inner.values()
+                if subject.kind != "container"
+            )
         )
-        return self._network(layers)
 
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
@@ -170,10 +171,8 @@ class EquinoxBackend:
     def _subjects(self) -> dict[str, Subject]:
         """Return what is known of each module before it is called, by its address."""
         parameters = tree.parameters(self._model)
-        subjects = {}
-        for address, module in tree.modules(self._model):
-            kind, activation = kind_of(module)
-            subjects[address] = Subject(
+        return {
+            address: Subject(
                 address or "output",
                 type(module).__name__,
                 layout=tree.layout_of(module),
@@ -183,7 +182,9 @@ class EquinoxBackend:
                 kind=kind,
                 activation=activation,
             )
-        return subjects
+            for address, module in tree.modules(self._model)
+            for kind, activation in [kind_of(module)]
+        }
 
     def _network(self, layers: tuple[Layer, ...], trace: Trace | None = None) -> Network:
         parameters: tuple[Parameter, ...] = sum(tree.parameters(self._model).values(), ())
