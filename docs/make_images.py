@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from layerscope.interfaces.cli import main
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
+REAL = ROOT.parent / "shared" / "real"
 
 #: By the name of a picture, the file that the README's code writes.
 PICTURES = {
+    "emotions.png": "emotions.png",
     "sheet.png": "conv2d.png",
     "across.png": "across.png",
     "page.png": "passage.png",
@@ -41,6 +44,8 @@ def make_images() -> None:
     (IMAGES / "features").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shell(["demo"])
+        for name in re.findall(r"^<!-- file: (\S+) -->$", readme, re.MULTILINE):
+            shutil.copy(next(REAL.rglob(name)), name)
         namespace: dict[str, object] = {}
         for block in re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL):
             exec(compile(block, "README.md", "exec"), namespace)
