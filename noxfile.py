@@ -1,9 +1,12 @@
 """Every check of the project: ``nox`` runs them all, ``nox -s lint`` one of them.
 
-``lint`` and ``types`` look at the code. Each framework has an environment of its own, in which no
-other is installed, so that a dependency between them shows; ``docs`` runs what the pages say.
-``full`` kills trainings and opens hostile files by the thousand, ``bench`` measures: both run only
-when asked for. What follows ``--`` goes to pytest.
+``lint`` and ``types`` look at the code; ``base`` tests what needs no framework where there is none.
+Each framework has an environment of its own, in which no other is installed, so that a dependency
+between them shows. What Keras computes with makes a difference to some tests: they run on each of
+its backends. The rest runs once, in ``keras-torch``: nothing is compiled there, so it is quickest.
+``docs`` runs what the pages say, and what needs frameworks side by side. ``full`` kills trainings
+and opens hostile files by the thousand, ``bench`` measures: both run only when asked for. What
+follows ``--`` goes to pytest.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "types",
+    "base",
     "keras-jax",
     "keras-tensorflow",
     "keras-torch",
@@ -27,16 +31,18 @@ nox.options.sessions = [
     "applications",
 ]
 
-#: Tests of one framework, of none, and of the pages; others need Keras.
+#: Tests of no framework, of one, and of the pages; others need Keras.
+BASE = ("tests/core", "tests/recordings", "tests/inputs", "tests/views", "tests/hostile")
+PACKAGE = ("tests/test_package.py",)
 TORCH = "tests/backends/torch"
 SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
-NONE = ("tests/core", "tests/recordings", "tests/test_package.py")
 DOCS = "tests/test_docs.py"
-#: Tests of which some need two frameworks in one environment.
-SIDE_BY_SIDE = (
-    "tests/interfaces/cli/test_features.py",
-    "tests/instruments/features/diagnosis/test_dead_units.py",
+#: Tests to which it makes a difference what Keras computes with, but for those marked one_backend.
+EACH_BACKEND = (
+    "tests/backends",
+    "tests/instruments/features",
+    "tests/instruments/record/test_callback.py",
 )
 #: Tests that try a sample of what ``nox -s full`` tries.
 FULL = (
@@ -64,66 +70,73 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
+@nox.session
+def base(session: nox.Session) -> None:
+    """What needs no framework, where there is none."""
+    _install(session, "base", "tests")
+    _pytest(session, *BASE, *PACKAGE)
+
+
 @nox.session(name="keras-jax")
 def keras_jax(session: nox.Session) -> None:
-    """Everything but the tests of other frameworks, with Keras on JAX."""
+    """What depends on Keras' backend, on JAX."""
     _install(session, "keras-jax", "tests")
     # Compiling takes JAX longer than most of what it compiles runs.
     session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    _pytest(session, "tests", without=(TORCH, SKLEARN, ONNX, DOCS), keras="jax")
+    _keras(session, "jax", EACH_BACKEND, "not one_backend")
 
 
 @nox.session(name="keras-tensorflow")
 def keras_tensorflow(session: nox.Session) -> None:
-    """All that touches a model, with Keras on TensorFlow."""
+    """What depends on Keras' backend, on TensorFlow."""
     _install(session, "keras-tensorflow", "tests")
-    _keras(session, "tensorflow")
+    _keras(session, "tensorflow", EACH_BACKEND, "not one_backend")
 
 
 @nox.session(name="keras-torch")
 def keras_torch(session: nox.Session) -> None:
-    """All that touches a model, with Keras on PyTorch."""
+    """All that needs Keras, on PyTorch."""
     _install(session, "torch", "keras-torch", "tests")
-    _keras(session, "torch")
+    _keras(session, "torch", ("tests/backends", "tests/instruments", "tests/interfaces"))
 
 
 @nox.session
 def torch(session: nox.Session) -> None:
     """Native PyTorch, where there is no Keras."""
     _install(session, "torch", "tests")
-    _pytest(session, TORCH, *NONE, "tests/inputs")
+    _pytest(session, TORCH)
 
 
 @nox.session
 def sklearn(session: nox.Session) -> None:
-    """scikit-learn, and all that needs no framework, where there is no other."""
+    """scikit-learn, where there is no other framework."""
     _install(session, "sklearn", "tests")
-    _pytest(session, SKLEARN, *NONE, "tests/views")
+    _pytest(session, SKLEARN)
 
 
 @nox.session
 def onnx(session: nox.Session) -> None:
     """ONNX on ONNX Runtime, where there is no other framework."""
     _install(session, "onnx", "tests")
-    _pytest(session, ONNX, *NONE)
+    _pytest(session, ONNX)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """What the pages show runs, what the shell offers is described; and frameworks side by side."""
     _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
-    _pytest(session, DOCS, *SIDE_BY_SIDE, keras="jax")
+    _pytest(session, DOCS, keras="jax")
+    _pytest(session, "tests/interfaces", "tests/instruments", marked="side_by_side", keras="jax")
 
 
 @nox.session
 def applications(session: nox.Session) -> None:
-    """``keras.applications`` on each backend; ``-- --all jax``: all of them, on one backend."""
+    """``keras.applications``, shared out to the backends; ``-- --all jax``: all, on one backend."""
     _install(session, "torch", "keras-jax", "keras-tensorflow", "tests")
     asked = list(session.posargs)
     # Compiling takes JAX longer than all else does, and what it compiles runs only once.
     env = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    if "--all" in asked:
-        env["LAYERSCOPE_APPLICATIONS"] = "all"
+    env["LAYERSCOPE_APPLICATIONS"] = "all" if "--all" in asked else "share"
     for backend in [b for b in BACKENDS if b in asked] or BACKENDS:
         rest = [word for word in asked if word not in (*BACKENDS, "--all")]
         session.run("pytest", "tests/applications", *rest, env={**env, "KERAS_BACKEND": backend})
@@ -135,6 +148,8 @@ def full(session: nox.Session) -> None:
     _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "tests")
     files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
     _pytest(session, *files, "-m", "full or not full", keras="jax", LAYERSCOPE_FULL="1")
+    # Properties, on twenty times as many examples as the gate tries.
+    _pytest(session, "tests", "-m", "hypothesis", keras="torch", LAYERSCOPE_FULL="1")
 
 
 @nox.session(default=False)
@@ -153,18 +168,20 @@ def _install(session: nox.Session, *requirements: str) -> None:
     session.install(".")
 
 
-def _keras(session: nox.Session, backend: str) -> None:
-    tests = ("tests/backends", "tests/instruments", "tests/interfaces")
-    _pytest(session, *tests, without=(TORCH, SKLEARN, ONNX), keras=backend)
+def _keras(
+    session: nox.Session, backend: str, tests: tuple[str, ...], marked: str | None = None
+) -> None:
+    ignored = [f"--ignore={folder}" for folder in (TORCH, SKLEARN, ONNX)]
+    _pytest(session, *tests, *ignored, marked=marked, keras=backend)
 
 
 def _pytest(
     session: nox.Session,
     *tests: str,
-    without: tuple[str, ...] = (),
+    marked: str | None = None,
     keras: str | None = None,
     **env: str,
 ) -> None:
-    ignored = [f"--ignore={path}" for pattern in without for path in sorted(Path().glob(pattern))]
+    chosen = [] if marked is None else ["-m", f"not full and {marked}"]
     env |= {} if keras is None else {"KERAS_BACKEND": keras}
-    session.run("pytest", *tests, *ignored, "--durations=5", *session.posargs, env=env)
+    session.run("pytest", *tests, *chosen, "--durations=10", *session.posargs, env=env)

@@ -8,17 +8,23 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from cases.amounts import examples
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 IN_CI = bool(os.environ.get("CI"))
+FULL = bool(os.environ.get("LAYERSCOPE_FULL"))
 
 # How long an example takes says more about the machine than about the code; and a run of CI that
-# fails must fail again when it is repeated.
-hypothesis.settings.register_profile("local", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("ci" if IN_CI else "local")
+# fails must fail again when it is repeated. `nox -s full` looks for what the gate has not met.
+local = hypothesis.settings(deadline=None, max_examples=examples(50))
+seeking = hypothesis.settings(local, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("local", local)
+hypothesis.settings.register_profile("ci", local, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("full", seeking, print_blob=True)
+hypothesis.settings.load_profile("full" if FULL else "ci" if IN_CI else "local")
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 

@@ -1,6 +1,7 @@
 """The architectures of ``keras.applications``: one of each family, or all of them.
 
-``LAYERSCOPE_APPLICATIONS=all`` asks for all; ``nox -s applications`` runs them on every backend.
+``LAYERSCOPE_APPLICATIONS=all`` asks for all, ``=share`` for those of the families that the gate
+builds on this backend; ``nox -s applications`` runs the shares of the three backends.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ from cases import applications
 PAGE = Path(__file__).parents[2] / "docs" / "applications.md"
 BACKEND = keras.config.backend()
 REFUSED = applications.REFUSED.get(BACKEND, ())
-_ALL = os.environ.get("LAYERSCOPE_APPLICATIONS") == "all"
-NAMES = sorted(applications.BUILDERS) if _ALL else applications.FAMILIES
+NAMES = {
+    "all": tuple(sorted(applications.BUILDERS)),
+    "families": applications.FAMILIES,
+    "share": applications.SHARES[BACKEND],
+}[os.environ.get("LAYERSCOPE_APPLICATIONS", "families")]
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -170,6 +174,7 @@ def test_the_page_has_a_row_for_each() -> None:
 def test_there_is_one_of_each_family() -> None:
     families = [applications.family(name) for name in applications.FAMILIES]
     assert sorted(families) == sorted(set(map(applications.family, applications.BUILDERS)))
+    assert set(applications.FAMILIES) == set().union(*applications.SHARES.values())
 
 
 def drawn(diagram: Any) -> list[str]:

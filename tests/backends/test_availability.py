@@ -15,6 +15,8 @@ from layerscope.backends.availability import (
 )
 from layerscope.core.errors import MissingDependencyError, ModelError
 
+pytestmark = pytest.mark.one_backend
+
 keras = pytest.importorskip("keras")
 
 

@@ -7,6 +7,8 @@ from layerscope.core.errors import InputError, MissingDependencyError
 from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
 
+pytestmark = pytest.mark.one_backend
+
 
 def test_a_digit_is_white_on_black_and_named():
     pytest.importorskip("sklearn")

@@ -11,6 +11,8 @@ from layerscope.backends import origin
 from layerscope.backends.origin import origin_of, remember
 from layerscope.core.network import Origin
 
+pytestmark = pytest.mark.one_backend
+
 ORIGIN = Origin("weights.toy", "Toy")
 
 

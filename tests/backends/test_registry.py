@@ -16,6 +16,8 @@ from layerscope.backends.opening import load_model
 from layerscope.core.errors import ModelError
 from layerscope.instruments.record.checkpoint_names import read_name
 
+pytestmark = pytest.mark.one_backend
+
 BACKEND = """
     class Backend:
         framework = "Toy 1.0"

@@ -12,6 +12,8 @@ import pytest
 import layerscope as ls
 from layerscope.backends import backend_for
 
+pytestmark = pytest.mark.one_backend
+
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 TORCH = """

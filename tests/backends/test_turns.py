@@ -15,6 +15,8 @@ from layerscope.backends import turns
 from layerscope.core.errors import ModelError
 from layerscope.testing.threads import at_once
 
+pytestmark = pytest.mark.one_backend
+
 
 @turns.in_turn
 def look(code: Callable[[], Any] = lambda: None) -> Any:

@@ -24,6 +24,17 @@ FAMILIES = (
     "ResNet50V2", "VGG16", "VGG19", "Xception",
 )  # fmt: skip
 
+#: By backend, those that the gate builds on it. A graph is walked and drawn alike on all of them:
+#: each family is looked at on one, and a small one on all.
+SHARES = {
+    "jax": ("ConvNeXtTiny", "EfficientNetV2B0", "MobileNet", "MobileNetV2", "VGG16"),
+    "tensorflow": ("DenseNet121", "MobileNetV2", "NASNetMobile", "ResNet50", "VGG19"),
+    "torch": (
+        "EfficientNetB0", "InceptionResNetV2", "InceptionV3", "MobileNetV2", "MobileNetV3Small",
+        "ResNet50V2", "Xception",
+    ),
+}  # fmt: skip
+
 #: By backend, what Keras itself refuses to build on it.
 REFUSED = {"torch": ("NASNetMobile",)}
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases.amounts import examples
 from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
 from layerscope.inputs import array_files, prepare
@@ -151,7 +152,7 @@ def test_an_archive_under_another_name_and_an_empty_one(tmp_path):
         prepare([folder], ONE)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     archived=st.booleans(),
     compressed=st.booleans(),

@@ -130,13 +130,6 @@ def test_what_holds_no_numbers_is_refused(x):
         prepare(x, [InputSpec("x", (None, 2))])
 
 
-@pytest.mark.parametrize("rows", [[[1, 2, 3], [4]], [[1, 2], [3, 4]]])
-def test_a_ragged_tensor_is_to_be_padded(rows):
-    ragged = pytest.importorskip("tensorflow").ragged.constant(rows)
-    with pytest.raises(InputError, match=r"rows of different lengths: pad them to one length"):
-        prepare(ragged, [TOKENS])
-
-
 def test_complex_numbers_are_refused():
     with pytest.raises(InputError, match="x holds complex numbers; the model expects float32"):
         prepare(np.zeros((1, 2), complex), [InputSpec("x", (None, 2))])
@@ -152,14 +145,6 @@ def test_a_table_becomes_an_array():
     value = prepare(Frame(), [InputSpec("x", (None, 2), dtype="float64")]).value
     assert value.dtype == np.float64
     assert value.shape == (2, 2)
-
-
-def test_a_tensor_is_passed_on_untouched():
-    torch = pytest.importorskip("torch")
-    x = torch.zeros(2, 1, 32, 32)
-    assert prepare(x, [FIRST]).value is x
-    with pytest.raises(InputError, match=r"add the batch axis with x\[None\]"):
-        prepare(x[0], [FIRST])
 
 
 TWO = [InputSpec("a", (None, 2)), InputSpec("b", (None, 3))]

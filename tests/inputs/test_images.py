@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cases.amounts import examples
 from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
@@ -22,7 +23,7 @@ def picture(mode="RGB", height=6, width=8, seed=0):
     return Image.fromarray(pixels).convert("RGBA").convert(mode)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     mode=st.sampled_from(MODES),
     height=st.integers(1, 40),
@@ -240,7 +241,7 @@ def test_files_that_are_not_there(tmp_path):
         prepare(tmp_path, [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]),
     where=st.floats(0, 1),

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cases.amounts import examples
 from cases.recordings import MAPS, VECTOR, maps, named
 from cases.runs import run_of
 from layerscope.core.network import Layer, Network
@@ -125,7 +126,7 @@ def test_no_name_breaks_a_picture(make: Any, name: str, tmp_path: Path) -> None:
 
 
 @given(ANY)
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_a_header_s_words_are_harmless(name: str) -> None:
     for make in PANELS.values():
         header = make(name).header

@@ -3,6 +3,8 @@ import pytest
 
 from layerscope.backends.keras import digits_network as textbook
 
+pytestmark = pytest.mark.one_backend
+
 pytest.importorskip("keras")
 pytest.importorskip("sklearn")
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 keras = pytest.importorskip("keras")
 
 import layerscope as ls
+from cases.amounts import examples
 from layerscope.backends import backend_for
 from layerscope.backends.base import Tap
 
@@ -92,7 +93,7 @@ def edges(network: Any) -> dict[str, set[str]]:
     return {layer.address: set(layer.inputs) for layer in network if layer.role != "container"}
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=examples(25), derandomize=True, deadline=None)
 @given(st.integers(0, 2**31))
 def test_the_edges_of_a_pass_are_those_of_the_model(seed: int) -> None:
     keras.utils.clear_session(free_memory=False)

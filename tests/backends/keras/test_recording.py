@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from cases.amounts import examples
 from layerscope.core.errors import InputError
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.recordings.run import open_recording
@@ -55,7 +56,7 @@ def fit(model: Any, recorder: Any, epochs: int = 2, **options: Any) -> Any:
     return model.fit(X, Y, epochs=epochs, callbacks=callbacks, **options)
 
 
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 @given(
     every=st.sampled_from(["epoch", 2, lambda step: step in (1, 4)]),
     seed=st.integers(0, 9),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import layerscope as ls
+from cases.amounts import examples
 
 keras = pytest.importorskip("keras")
 
@@ -351,7 +352,7 @@ def test_a_change_between_two_looks_is_seen(way: str) -> None:
         np.testing.assert_allclose(last_value(model, x), expected, rtol=1e-5, atol=1e-7)
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(st.lists(st.sampled_from(sorted(WAYS)), min_size=2, max_size=4))
 def test_changes_in_any_order_are_seen(ways: list[str]) -> None:
     """The changes of several models, by turns, with looks in between."""

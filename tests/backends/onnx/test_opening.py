@@ -24,6 +24,7 @@ from onnx import TensorProto
 
 import layerscope as ls
 from cases import onnx_cases
+from cases.amounts import examples
 from cases.onnx_cases import model, node, saved, value
 from layerscope.core.errors import LayerscopeError, ModelError
 from layerscope.testing import reference
@@ -274,7 +275,7 @@ def test_an_architecture_is_not_wanted(tmp_path: Path) -> None:
         ls.load_model(path, architecture="some:thing")
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_damaged_files_open_or_get_one_sentence(data: st.DataObject) -> None:
     content = bytearray(damaged(data.draw))

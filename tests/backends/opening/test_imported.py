@@ -8,6 +8,8 @@ from layerscope.backends.opening import load_model
 from layerscope.backends.opening.imported import imported, named
 from layerscope.core.errors import MissingDependencyError, ModelError
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

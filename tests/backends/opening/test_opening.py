@@ -10,6 +10,8 @@ from layerscope.backends.availability import choose_keras_backend
 from layerscope.backends.opening import load_model
 from layerscope.core.errors import MissingDependencyError, ModelError
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.mark.parametrize(
     ("name", "message"),

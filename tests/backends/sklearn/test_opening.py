@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import layerscope as ls
+from cases.amounts import examples
 from layerscope.backends.opening import load_model
 from layerscope.backends.origin import origin_of
 from layerscope.core.errors import LayerscopeError, MissingDependencyError, ModelError
@@ -271,7 +272,7 @@ def test_a_pickle_of_a_module_that_is_not_there(tmp_path: Path) -> None:
     assert "has no attribute 'Thing'" in refused(path, trust=True)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_to_a_skops_file_is_one_sentence(
     skops: Any, tmp_path: Path, data: st.DataObject

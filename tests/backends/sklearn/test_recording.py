@@ -22,6 +22,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cases.amounts import examples
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.activations import activations
 from layerscope.instruments.record.recorder import Recorder
@@ -42,7 +43,7 @@ def epochs(mlp: Any) -> list[int]:
     return list(range(mlp.n_iter_ + 1))
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     kind=st.sampled_from([MLPClassifier, MLPRegressor]),
     solver=st.sampled_from(["adam", "sgd"]),

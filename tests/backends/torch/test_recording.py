@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import layerscope as ls
+from cases.amounts import examples
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.recordings.run import open_recording
@@ -53,7 +54,7 @@ def train(place: Path | None, steps: int, seed: int, **options: Any) -> list[Any
     return [*model.state_dict().values(), *gradients, torch.rand(3), torch.tensor(np.random.rand())]
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(
     steps=st.integers(1, 6),
     seed=st.integers(0, 99),

@@ -13,6 +13,8 @@ from layerscope.core.errors import InputError, OutputError
 from layerscope.instruments.features import every_unit as module
 from layerscope.instruments.features.every_unit import every_unit
 
+pytestmark = pytest.mark.one_backend
+
 keras = pytest.importorskip("keras")
 
 FEW = {"steps": 2, "recipe": "tutorial", "retry": False}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import layerscope as ls
+from cases.amounts import examples
 from cases.closed_form import draw_weights
 from layerscope import objectives
 from layerscope.backends import backend_for
@@ -22,7 +23,7 @@ from layerscope.instruments.features.image.recipes import recipe
 
 keras = pytest.importorskip("keras")
 
-few = settings(max_examples=3)
+few = settings(max_examples=examples(3))
 
 
 #: What :func:`network` takes: grey or colour images, seldom square.

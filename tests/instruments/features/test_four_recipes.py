@@ -13,6 +13,8 @@ import layerscope as ls
 from cases.closed_form import draw_weights
 from layerscope.core.errors import InputError
 
+pytestmark = pytest.mark.one_backend
+
 layers = keras.layers
 RECIPES = ("lucid", "deepdream", "tutorial", "chollet")
 

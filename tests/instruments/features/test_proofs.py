@@ -36,17 +36,14 @@ from cases.textures import (
 from layerscope.backends.keras.digits_network import Digits, load
 from layerscope.recordings.visualization import FeatureVisualization
 
+pytestmark = pytest.mark.one_backend
+
 Array = npt.NDArray[Any]
 
 _told = logging.getLogger(__name__)
 
 #: What shows a digit best: no noise to begin with, and a gradient that is always a little blurred.
 CLEAR = {"recipe": "tutorial", "start": "zeros", "blur": 1.0, "blur_falls": False}
-
-only_jax = pytest.mark.skipif(
-    keras.backend.backend() != "jax",
-    reason="the images do not depend on the backend: once is enough",
-)
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +133,7 @@ def neurons(model: Any, position: tuple[int, int]) -> Iterator[Array]:
         yield found.image(address)[y : y + kernel.sizes["y"], x : x + kernel.sizes["x"]]
 
 
-@pytest.mark.parametrize(
-    "network", ["digits_model", pytest.param("textures_model", marks=only_jax)]
-)
+@pytest.mark.parametrize("network", ["digits_model", "textures_model"])
 def test_neurons_of_a_first_layer_ask_for_their_kernels(
     network: str, request: pytest.FixtureRequest
 ) -> None:
@@ -183,7 +178,6 @@ def test_the_measures_of_hue_and_orientation_hold_on_the_textures_themselves() -
             assert way is None or apart(orientation_of(image), way, 180) < 15
 
 
-@only_jax
 def test_imagined_textures_have_the_hue_and_the_orientation_of_their_class(
     textures_model: Any,
 ) -> None:
@@ -198,7 +192,6 @@ def test_imagined_textures_have_the_hue_and_the_orientation_of_their_class(
         assert way_off < 10
 
 
-@only_jax
 def test_the_network_recognizes_imagined_textures(textures_model: Any) -> None:
     images = imagined_textures(textures_model, 200)
     own = predicted(textures_model, images).diagonal()
@@ -232,7 +225,6 @@ def crops(folder: Path) -> Array:
 
 
 # The classes, and the last convolution, whose channels are averaged to them.
-@only_jax
 @pytest.mark.parametrize("layer", ["predictions", "conv2d_7"])
 def test_images_made_for_emotions_beat_every_photograph(layer: str, real: Path) -> None:
     (path,) = real.glob("emotion_checkpoints/*.110-*.hdf5")

@@ -10,6 +10,8 @@ from layerscope.core.files import OutputFolder
 from layerscope.instruments.features.unit_files import UnitFiles, UnitResult
 from layerscope.recordings.visualization import Grade
 
+pytestmark = pytest.mark.one_backend
+
 SETTINGS = {"model": "abc", "layer": "conv", "steps": "3"}
 TEXTS = ("axes", "grades", "notes", "settings")
 

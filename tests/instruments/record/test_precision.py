@@ -16,6 +16,7 @@ pytest.importorskip("zarr")
 
 import keras
 
+from cases.amounts import examples
 from layerscope.instruments.activations import activations
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.instruments.weights import weights
@@ -65,7 +66,7 @@ SCALES = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(SCALES, st.sampled_from(["float16", "float32", "uint8"]))
 def test_values_come_back_as_they_were(model: Any, scales: list[float], dtype: str) -> None:
     looks = []

@@ -489,6 +489,7 @@ def mlp(tmp_path_factory):
     return path
 
 
+@pytest.mark.side_by_side
 def test_vectors_are_drawn_as_images_or_made_as_images(shell, mlp):
     hidden = ls.describe(load_model(mlp))[1].address
     for number, option in enumerate(("--reshape", "--size")):
@@ -500,6 +501,7 @@ def test_vectors_are_drawn_as_images_or_made_as_images(shell, mlp):
     assert "--reshape 4,5 is 20 values, and the network takes 16." in err
 
 
+@pytest.mark.side_by_side
 def test_onnx_gives_no_gradients(shell, tmp_path):
     pytest.importorskip("onnxruntime")
     onnx = pytest.importorskip("onnx")
@@ -518,6 +520,7 @@ def test_onnx_gives_no_gradients(shell, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.side_by_side
 @pytest.mark.parametrize(
     ("said", "code", "message"),
     [

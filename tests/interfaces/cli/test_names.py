@@ -61,7 +61,7 @@ def evil_onnx(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["keras", "onnx"])
+@pytest.fixture(params=["keras", pytest.param("onnx", marks=pytest.mark.side_by_side)])
 def evil(request):
     """Each of them."""
     return request.getfixturevalue(f"evil_{request.param}")

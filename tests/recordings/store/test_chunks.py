@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from cases.amounts import examples
 from layerscope.recordings.store import array_layout as layout
 from layerscope.recordings.store.array_layout import ArrayLayout, GrowingArray
 from layerscope.recordings.store.chunks import decode_chunk, encode_chunk, encode_shard
@@ -28,7 +29,7 @@ def read_by_zarr(array: GrowingArray, data: bytes) -> np.ndarray:
     return np.asarray(zarr.open_array(zarr.storage.MemoryStore(store), path="a", mode="r")[0])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.sampled_from(["float32", "float16", "uint8", "int64"]).flatmap(
         lambda dtype: arrays.arrays(dtype, st.tuples(*[st.integers(1, 9)] * 3))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cases.amounts import examples
 from cases.stored_runs import IMAGE, ODD, SAMPLES, SCHEMA, arrays_of, go_on, recorded
 from layerscope.core.errors import AddressError, InputError
 from layerscope.recordings.store import StoreReader
@@ -34,7 +35,7 @@ def whole(kind: str, address: str, name: str) -> np.ndarray:
     return steps
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60))
 @given(st.data())
 def test_any_part_is_the_part_of_the_whole(run: Path, data: st.DataObject) -> None:
     reader = StoreReader.open(run)

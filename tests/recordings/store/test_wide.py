@@ -13,6 +13,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases.amounts import examples
 from layerscope.core.errors import OutputError
 from layerscope.recordings.store import ArrayGroup, Schema, StoreReader, Variable, Writer
 from layerscope.recordings.store.places import Folder
@@ -74,7 +75,7 @@ SCALES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(SCALES, st.integers(0, 6), st.data())
 def test_values_of_any_scale_at_any_step_come_back(
     scales: list[tuple[float, bool]], again: int, data: st.DataObject

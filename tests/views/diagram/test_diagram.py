@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases.amounts import examples
 from cases.drawings import check, expected, joined
 from cases.networks import chain, layer, network, networks, wired
 from cases.recordings import maps, recording
@@ -21,7 +22,7 @@ from layerscope.views.diagram import diagram
 styles = st.sampled_from(["vertical", "horizontal"])
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(networks(), styles, st.booleans(), st.sampled_from([None, 0, 1, 2]), st.booleans())
 def test_nothing_overlaps_and_no_line_strays(
     net: Network, style: str, collapse: bool, depth: int | None, told: bool
@@ -32,7 +33,7 @@ def test_nothing_overlaps_and_no_line_strays(
     check(header, style == "horizontal")
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(networks(), styles, st.sampled_from([None, None, 0, 1]))
 def test_boxes_are_joined_as_the_layers_are(net: Network, style: str, depth: int | None) -> None:
     header = diagram(net, style=style, collapse=False, depth=depth).header
@@ -44,7 +45,7 @@ def test_boxes_are_joined_as_the_layers_are(net: Network, style: str, depth: int
     assert joined(header, style == "horizontal") == expected(net, header)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(networks(20), styles)
 def test_each_box_may_carry_a_map(net: Network, style: str) -> None:
     acts = Recording({layer.address: maps(2) for layer in net}, network=net)
@@ -56,7 +57,7 @@ def test_each_box_may_carry_a_map(net: Network, style: str) -> None:
     assert joined(picture.header, style == "horizontal") == expected(net, picture.header)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(networks(20), styles)
 def test_the_same_network_gives_the_same_picture(net: Network, style: str) -> None:
     assert diagram(net, style=style).svg() == diagram(net, style=style).svg()

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cases.amounts import examples
 from layerscope.backends.opening import load_model
 from layerscope.backends.origin import origin_of
 from layerscope.core.errors import ModelError
+
+pytestmark = pytest.mark.one_backend
 
 keras = pytest.importorskip("keras")
 
@@ -299,7 +302,7 @@ def test_an_archive_that_would_unpack_to_far_more(tmp_path):
 
 
 @settings(
-    max_examples=30,
+    max_examples=examples(30),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cases.amounts import examples
 from cases.keras_old_files import aged_sequential, arrays_of, write_model, write_weights
 from layerscope.backends.opening import load_model
 from layerscope.backends.origin import origin_of
@@ -94,7 +95,7 @@ BLOCKS = {
 }
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(list(BLOCKS)), min_size=1, max_size=4),
     st.tuples(st.integers(5, 8), st.integers(5, 8), st.integers(1, 3)),
@@ -479,7 +480,7 @@ def whole(tmp_path_factory):
 
 
 FUZZ = settings(
-    max_examples=30,
+    max_examples=examples(30),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

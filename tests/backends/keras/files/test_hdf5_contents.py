@@ -18,6 +18,8 @@ from layerscope.backends.keras.files.hdf5_contents import Hdf5Array, Hdf5Group, 
 from layerscope.backends.opening import load_model
 from layerscope.core.errors import ModelError
 
+pytestmark = pytest.mark.one_backend
+
 keras = pytest.importorskip("keras")
 
 OR_BUSY = "it is damaged, or this machine is too busy."

@@ -11,7 +11,7 @@ pytest.importorskip("keras")
 from hostile.campaign import check
 
 # The libraries that write the files warn of what they will do one day.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.one_backend]
 
 NAMES = ("keras", "hdf5", "savedmodel")
 

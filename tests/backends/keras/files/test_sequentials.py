@@ -16,6 +16,8 @@ import keras
 from layerscope.backends.opening import load_model
 from layerscope.core.errors import ModelError
 
+pytestmark = pytest.mark.one_backend
+
 
 def chain(layers: int, name: str) -> Any:
     parts = [keras.layers.Dense(4, name=f"{name}_{i}") for i in range(layers)]

@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 import layerscope as ls
+from cases.amounts import examples
 from layerscope.backends.opening import load_model
 from layerscope.backends.origin import origin_of
 from layerscope.core.errors import LayerscopeError, MissingDependencyError, ModelError
@@ -440,7 +441,7 @@ for path in sorted(Path(sys.argv[2]).iterdir()):
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
-@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_damage_is_one_sentence(here: Path, kind: str, seed: int) -> None:
     """In a process of its own: a reader that crashes takes no test with it."""

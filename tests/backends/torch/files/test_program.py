@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import layerscope as ls
+from cases.amounts import examples
 from layerscope.backends.opening import load_model
 from layerscope.backends.torch.files.program_check import untrusted
 from layerscope.core.errors import InputError, LayerscopeError, ModelError
@@ -520,7 +521,7 @@ def test_what_is_no_program(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_one_sentence(program: Any, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(program[2].read_bytes())

@@ -14,6 +14,8 @@ from layerscope.instruments.features.ascent.task import Task, task_of
 from layerscope.instruments.features.diagnosis import sample_scores
 from layerscope.instruments.features.image.recipes import recipe
 
+pytestmark = pytest.mark.one_backend
+
 keras = pytest.importorskip("keras")
 
 SHAPE = (9, 8, 3)

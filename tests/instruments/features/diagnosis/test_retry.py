@@ -17,6 +17,8 @@ from layerscope.instruments.features.ascent.task import task_of
 from layerscope.instruments.features.diagnosis import retry, sample_scores
 from layerscope.instruments.features.image.recipes import recipe
 
+pytestmark = pytest.mark.one_backend
+
 keras = pytest.importorskip("keras")
 
 SHAPE = (8, 9, 1)

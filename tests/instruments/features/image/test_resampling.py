@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cases.amounts import examples
 from layerscope.instruments.features.image import resampling
 
 keras = pytest.importorskip("keras")
@@ -76,7 +77,7 @@ def seen_by_scipy(image: Array, affine: Array, fill: float | None) -> Array:
     return np.stack(channels, axis=-1)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     seed=st.integers(0, 99),
     size=st.just((5, 6)),
@@ -100,7 +101,7 @@ def test_any_affine_map_is_scipys(
     assert np.allclose(got, seen_by_scipy(image, affine[0], fill), atol=1e-4)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     seed=st.integers(0, 99),
     size=sizes,
@@ -170,7 +171,7 @@ def test_the_gradient_is_the_transposed_matrix(name: str, turns: bool) -> None:
     assert np.allclose(back.ravel(), matrix.T @ cotangent.ravel(), atol=1e-5)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(size=sizes, radius=st.sampled_from([0, 1, 4]), level=st.floats(-1, 1))
 def test_blur_leaves_constants_and_mirrors_edges(
     size: tuple[int, int], radius: int, level: float
