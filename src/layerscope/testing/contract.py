@@ -126,6 +126,11 @@ class BackendContract(ABC):
         np.testing.assert_array_equal(found[-1], reference.MLP_ACTIVATIONS[-1])
         np.testing.assert_array_equal(acts.input.values, reference.MLP_INPUT)
 
+    def test_addresses_hold_no_sign_that_means_something_else(self) -> None:
+        """Second calls, units, neurons, parts of results and patterns are written with these."""
+        addresses = [layer.address for layer in ls.describe(self.mlp())]
+        assert not set("".join(addresses)) & set("#:@*?[]"), addresses
+
     def test_weights_are_those_put_in(self) -> None:
         weights = ls.weights(self.mlp())
         kernels = [a for a in weights.values() if a.dims == ("input", "unit")]
