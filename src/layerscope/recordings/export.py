@@ -108,7 +108,9 @@ def export(
         with target.whole(name) as part:
             write(part, address, arrays, where)
         written.append(target.path / name)
-        index.append({"file": name, "kind": kind, "address": address, "arrays": _told(arrays)})
+        index.append(
+            {"file": name, "kind": kind, "address": address, "arrays": _listed_arrays(arrays)}
+        )
         if progress is not None:
             progress(number, len(jobs))
     about = _about(recording, index)
@@ -216,7 +218,7 @@ def _json(
                 file.write(json.dumps(_listed(next(array.pieces()))))
             else:
                 file.write("[")
-                for i, piece in enumerate(row for own in array.pieces() for row in own):
+                for i, piece in enumerate(row for rows in array.pieces() for row in rows):
                     file.write((",\n" if i else "\n") + json.dumps(_listed(piece)))
                 file.write("]")
             file.write("}")
@@ -226,9 +228,9 @@ def _json(
 def _listed(values: Array) -> Any:
     """Return lists of numbers; None for what JSON has no number for."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        told = np.asarray(values).astype(object)
-        told[~np.isfinite(values)] = None
-        return told.tolist()
+        objects = np.asarray(values).astype(object)
+        objects[~np.isfinite(values)] = None
+        return objects.tolist()
     return values.tolist()
 
 
@@ -255,7 +257,7 @@ def _netcdf(
         variables[array.name] = (array.axes, values)
     known: dict[str, Any] = {}
     if _has_steps(arrays):
-        known = {name: ("step", own) for name, own in coordinates.items()}
+        known = {name: ("step", values) for name, values in coordinates.items()}
     if "wall_time" in known:  # as readers of NetCDF turn into dates
         known["wall_time"] = (*known["wall_time"], {"units": "seconds since 1970-01-01"})
     dataset = xr.Dataset(variables, coords=known, attrs={"address": printable(address)})
@@ -277,7 +279,7 @@ def _engine() -> Literal["h5netcdf", "scipy"]:
     )
 
 
-def _told(arrays: list[Exported]) -> list[dict[str, Any]]:
+def _listed_arrays(arrays: list[Exported]) -> list[dict[str, Any]]:
     return [
         {"name": a.name, "axes": list(a.axes), "shape": list(a.shape), "dtype": str(a.dtype)}
         for a in arrays
@@ -291,7 +293,7 @@ def _about(recording: Recording, index: list[dict[str, Any]]) -> dict[str, Any]:
             "steps": recording.steps.tolist(),
             "epochs": _listed(recording.epochs),
             "wall_times": _listed(recording.wall_times),
-            "metrics": {name: _listed(own) for name, own in recording.metrics.items()},
+            "metrics": {name: _listed(values) for name, values in recording.metrics.items()},
         }
     return {
         **about,

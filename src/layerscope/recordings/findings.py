@@ -59,16 +59,16 @@ class Series:
 
 def layer_series(run: Run) -> list[Series]:
     """Return the figures of each layer recorded, and of those of which only weights were."""
-    run, found = run.activations, []
+    run, series = run.activations, []
     changes = _changes(run)
     for address in run.described:
         silent, mean = _silent(run, address), run.statistic(address, "mean")
         dead = None if silent is None else _share(silent, mean)
         units = 0 if mean is None else mean.shape[1]
         average = None if mean is None else np.asarray(mean.mean(axis=1), np.float64)
-        found.append(Series(address, units, dead, average, changes.pop(address, None)))
-    found += [Series(address, 0, None, None, change) for address, change in changes.items()]
-    return found
+        series.append(Series(address, units, dead, average, changes.pop(address, None)))
+    series += [Series(address, 0, None, None, change) for address, change in changes.items()]
+    return series
 
 
 def findings(run: Run) -> list[Finding]:
@@ -90,11 +90,11 @@ def findings(run: Run) -> list[Finding]:
     run = run.activations
     if len(run.steps) < 2:
         return []
-    said = [*_units(run)]
+    sentences = [*_units(run)]
     for series in layer_series(run):
         if series.change is not None:
-            said += _still(run, series.address, series.change)
-    return [*said, *_best(run)]
+            sentences += _still(run, series.address, series.change)
+    return [*sentences, *_best(run)]
 
 
 def moment_text(run: Run, position: int) -> str:
@@ -162,7 +162,9 @@ def _handed_on(run: Run, address: str, silent: dict[str, npt.NDArray[np.bool_]])
     if layer.parameters or not received:
         return False
     count = silent[address].shape[1]
-    return any(own.any() for own in received) or all(own.shape[1] != count for own in received)
+    return any(silence.any() for silence in received) or all(
+        silence.shape[1] != count for silence in received
+    )
 
 
 def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator[Finding]:
@@ -173,10 +175,12 @@ def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator
         yield Finding(address, "never", None, text)
     begins = _since(silent)  # from which step on it is silent to the end
     fell = [int(u) for u in np.flatnonzero((begins > 0) & (begins < len(silent) - 1))]
-    yield from _told(run, address, "silent", fell, begins, count, "fell silent at {} and stayed so")
+    yield from _sentences(
+        run, address, "silent", fell, begins, count, "fell silent at {} and stayed so"
+    )
     wakes = _since(~silent)
     woke = [int(u) for u in np.flatnonzero(silent[0] & (wakes < len(silent)))]
-    yield from _told(run, address, "woke", woke, wakes, count, "was silent until {}")
+    yield from _sentences(run, address, "woke", woke, wakes, count, "was silent until {}")
 
 
 def _seen(run: Run) -> str:
@@ -197,7 +201,7 @@ def _never(address: str, always: npt.NDArray[Any], count: int) -> str:
     return f"{address}: {len(always)} of {count} units never fired{which}"
 
 
-def _told(
+def _sentences(
     run: Run,
     address: str,
     kind: Kind,
@@ -218,9 +222,13 @@ def _told(
     span = moment(steps[0])
     if len(steps) > 1:
         span = f"{span} to {moment(steps[-1]).rpartition(' ')[2]}"
-    said = words.format(span).replace("was silent", "were silent")
-    said = said.replace("fell silent at", "fell silent, from") if len(steps) > 1 else said
-    text = f"{address}: {len(units)} of {count} units {said}"
+    words_of_many = words.format(span).replace("was silent", "were silent")
+    words_of_many = (
+        words_of_many.replace("fell silent at", "fell silent, from")
+        if len(steps) > 1
+        else words_of_many
+    )
+    text = f"{address}: {len(units)} of {count} units {words_of_many}"
     yield Finding(address, kind, int(run.steps[steps[0]]), text)
 
 
@@ -281,15 +289,15 @@ def best_position(metrics: Any) -> tuple[str, int] | None:
 
 def stopped_epoch(run: Run) -> float | None:
     """Return after which epoch the training stopped by itself, as was noted; None otherwise."""
-    found = [float(told[1]) for note in run.notes if (told := _STOPPED.search(note))]
-    return found[-1] if found else None
+    epochs = [float(match[1]) for note in run.notes if (match := _STOPPED.search(note))]
+    return epochs[-1] if epochs else None
 
 
 def _best(run: Run) -> Iterator[Finding]:
-    found = best_position(run.metrics)
-    if found is None:
+    best = best_position(run.metrics)
+    if best is None:
         return
-    name, at = found
+    name, at = best
     values = run.metrics[name]
     constant = (values[np.isfinite(values)] == values[at]).all()
     if at < len(values) - 1 and math.isfinite(values[-1]) and not constant:

@@ -139,9 +139,9 @@ class Recording(Mapping[str, "xr.DataArray"]):
                     f"{address!r}: {unit!r} is no unit; after the colon comes its number, as in "
                     f"{layer + ':3'!r}, or with a position {layer + ':3@7,3'!r}."
                 ) from None
-            own = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
-            if own and layer in self.network:
-                these = ", ".join(map(repr, own[:5]))
+            inside = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
+            if inside and layer in self.network:
+                these = ", ".join(map(repr, inside[:5]))
                 raise AddressError(f"{layer!r} is a layer; recorded of it: {these}.") from None
             if layer in self.network:
                 kept = ", ".join(map(repr, list(self._arrays)[:5]))

@@ -41,12 +41,12 @@ class Grade:
         return self.reached / self.samples
 
     def __str__(self) -> str:
-        said = f"{self.address}: {_number(self.reached)}, from {_number(self.start)} at the start"
+        words = f"{self.address}: {_number(self.reached)}, from {_number(self.start)} at the start"
         if self.ratio is not None and self.samples is not None:
-            said += f", {_times(self.ratio)} × the samples' largest ({_number(self.samples)})"
+            words += f", {_times(self.ratio)} × the samples' largest ({_number(self.samples)})"
         elif self.samples is not None:
-            said += f", the samples' largest is {_number(self.samples)}"
-        return message(f"{said}; {self.note}" if self.note else said)
+            words += f", the samples' largest is {_number(self.samples)}"
+        return message(f"{words}; {self.note}" if self.note else words)
 
 
 class FeatureVisualization(Recording):
@@ -239,8 +239,8 @@ class FeatureVisualization(Recording):
         named = f"<layerscope.FeatureVisualization of {quoted(self.network.name)}:"
         lines = [f"{named} {len(self)} array{'s' * (len(self) != 1)}>", *listing[: len(self)]]
         if self.settings:
-            told = (f"{name} {_setting(value)}" for name, value in self.settings.items())
-            lines.append("  settings: " + message(", ".join(told)))
+            settings = (f"{name} {_setting(value)}" for name, value in self.settings.items())
+            lines.append("  settings: " + message(", ".join(settings)))
         if self.interrupted:
             lines.append(f"  interrupted after {max(0, len(self._history) - 1)} steps")
         lines += [f"  {grade}" for grade in self.grades[:_LISTED]]

@@ -56,7 +56,7 @@ def across(
     if not isinstance(channel, int | np.integer) or isinstance(channel, bool):
         raise ViewError(f"channel={channel!r}: pass a whole number, counted from 0.")
     images = recording.kind == "features"
-    palette = palette or palettes.own(signed=False, images=images)
+    palette = palette or palettes.default(signed=False, images=images)
     passage = Passage(recording, scale_of(recording, scale), palette, sample, _SIDE)
     before = passage.input(reshape)
     tiles: list[Tile] = []

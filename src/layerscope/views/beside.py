@@ -34,9 +34,9 @@ def beside(
     """
     groups = []
     for tile in tiles:
-        own = [one.tiles[tile.label] for one in companions if tile.label in one.tiles]
-        if len(own) == len(companions):
-            first, *rest = (*own, tile)
+        parts = [one.tiles[tile.label] for one in companions if tile.label in one.tiles]
+        if len(parts) == len(companions):
+            first, *rest = (*parts, tile)
             groups.append(first._replace(label=tile.label))
             groups += [other._replace(label="") for other in rest]
     scale = "; ".join([heading.scale, *(one.words for one in companions)])
@@ -65,22 +65,22 @@ def images_of(
         raise ViewError(f"features= holds no images of units of {layer!r}: there are {there}.")
     images = choose(moment, layer, sample=0, reshape=reshape)
     drawn, words = image_tiles(images, features.input_range)
-    own = {tile.label: tile for tile in drawn}
-    shown = [tile for tile in tiles if tile.label in own]
+    by_unit = {tile.label: tile for tile in drawn}
+    shown = [tile for tile in tiles if tile.label in by_unit]
     if not shown:
-        units = ", ".join(list(own)[:5])
+        units = ", ".join(list(by_unit)[:5])
         raise ViewError(f"features= holds images of {layer!r} for {units}: none of them is drawn.")
     missing = len(tiles) - len(shown)
     note = f"{missing} without an image left out" if missing else ""
-    return Companions(own, f"images {words}", note)
+    return Companions(by_unit, f"images {words}", note)
 
 
 def alike(tiles: Sequence[Tile], images: Companions) -> tuple[list[Tile], Companions]:
     """Return maps and images enlarged, in whole steps, to about the same size."""
     longest = max(max(tile.size) for tile in (*tiles, *images.tiles.values()))
     maps = [_enlarged(tile, longest) for tile in tiles]
-    own = {label: _enlarged(tile, longest) for label, tile in images.tiles.items()}
-    return maps, replace(images, tiles=own)
+    enlarged = {label: _enlarged(tile, longest) for label, tile in images.tiles.items()}
+    return maps, replace(images, tiles=enlarged)
 
 
 def _enlarged(tile: Tile, side: int) -> Tile:
@@ -99,5 +99,5 @@ def image_tiles(images: Chosen, extent: tuple[float, float]) -> tuple[list[Tile]
     result = scaling.scaled(images.maps, "input", extent=extent)
     several = "·" in images.labels[-1]
     tiles = joined_tiles(images, result) if several else index_tiles(images, result)
-    colours = palettes.table(palettes.own(signed=False, images=True), "dark")
+    colours = palettes.table(palettes.default(signed=False, images=True), "dark")
     return [tile._replace(pixels=colours[tile.pixels]) for tile in tiles], f"in gray, {result.text}"

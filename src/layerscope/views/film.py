@@ -123,7 +123,7 @@ def film(
     check_free(target, overwrite=overwrite)
     check_recording(recording)
     scale = _check_scale(recording, scale)
-    palettes.table(palette or palettes.own(signed=False), ground)
+    palettes.table(palette or palettes.default(signed=False), ground)
     columns = check_columns(columns)
     reshape = reshape and check_shape(reshape)
     moments = _moments(recording, along, sample, step, steps)
@@ -195,8 +195,8 @@ def _about(panel: Panel) -> str:
     """Return what is kept in the file, so that one knows later what it shows."""
     from layerscope._version import __version__
 
-    told = [f"{key}: {value}" for key, value in panel.provenance().items()]
-    words = [f"layerscope {__version__}", str(panel.header["title"]), *told]
+    provenance = [f"{key}: {value}" for key, value in panel.provenance().items()]
+    words = [f"layerscope {__version__}", str(panel.header["title"]), *provenance]
     return shown_name("; ".join(words), _ABOUT)
 
 

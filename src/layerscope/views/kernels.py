@@ -34,11 +34,11 @@ def kernels_of(
             "belong to another layer."
         )
     height = max(tile.size[1] for tile in tiles)
-    own = {}
+    drawn_kernels = {}
     for i, tile in enumerate(drawn):
         times = max(1, min(height, _SIDE) // tile.pixels.shape[0])
-        own[str(i)] = tile._replace(magnify=times)
-    return Companions(own, f"kernels {words}")
+        drawn_kernels[str(i)] = tile._replace(magnify=times)
+    return Companions(drawn_kernels, f"kernels {words}")
 
 
 def _kernel_of(address: str, weights: Recording) -> str:
@@ -63,4 +63,4 @@ def _drawn(kernel: Chosen, inputs: int, palette: str) -> tuple[list[Tile], str]:
     stacks = result.indexes.reshape(-1, inputs, *result.indexes.shape[1:])
     low, high = float(result.low[0]), float(result.high[0])
     words = f"{scaling.number(low)} … {scaling.number(high)}"
-    return [Tile(joined(own), low=low, high=high) for own in stacks], words
+    return [Tile(joined(stack), low=low, high=high) for stack in stacks], words

@@ -84,9 +84,9 @@ def pages(
     patterns = [p for p in patterns if p.pixels.shape[0] >= height and p.pixels.shape[1] >= width]
     if not patterns:
         largest = max(seen, key=lambda shape: int(np.prod(shape)), default=None)
-        found = f"the largest is {shape_of(largest)}" if largest else "all layers are vectors"
+        extent = f"the largest is {shape_of(largest)}" if largest else "all layers are vectors"
         raise ViewError(
-            f"No layer's pattern is {height} by {width} or larger: {found}; pass min_size=, or "
+            f"No layer's pattern is {height} by {width} or larger: {extent}; pass min_size=, or "
             "reshape= for vectors."
         )
     patterns = alike(patterns, _SIDE)

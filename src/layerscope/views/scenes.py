@@ -49,7 +49,7 @@ def layer_scene(
     weights = recording.kind == "weights"
     signed = bool(low.min() < 0 < high.max())
     images = recording.kind == "features"
-    colours = palette or palettes.own(weights and signed, images)
+    colours = palette or palettes.default(weights and signed, images)
     limits = _limits(low, high, scale, moments, palettes.is_diverging(colours))
 
     def panels() -> Iterator[Panel]:
@@ -83,7 +83,7 @@ def passage_scene(
     reshape: tuple[int, ...] | None,
 ) -> Scene:
     """Draw the pattern in every layer that has two axes, on one page."""
-    colours = palette or palettes.own(signed=False)
+    colours = palette or palettes.default(signed=False)
     ranges = _pattern_ranges(moments, scale, palettes.is_diverging(colours), reshape)
 
     def panels() -> Iterator[Panel]:
@@ -183,22 +183,22 @@ def _pattern_ranges(
     moments: Moments, scale: scaling.Scaling, diverging: bool, reshape: tuple[int, ...] | None
 ) -> dict[str, scaling.Scaling]:
     """Return the scale of each pattern that is large enough to be shown."""
-    found: dict[str, Limits] = {}
+    limits: dict[str, Limits] = {}
     for i in range(len(moments)):
         moment, sample = moments.recording(i)
         for address, chosen in patterns_of(moment, sample, reshape):
             if min(chosen.maps.shape[1:3]) < _LEAST:
                 continue
             low, high = limits_of([chosen])
-            before = found.get(address, (low, high))
-            found[address] = np.minimum(low, before[0]), np.maximum(high, before[1])
-    if not found:
+            before = limits.get(address, (low, high))
+            limits[address] = np.minimum(low, before[0]), np.maximum(high, before[1])
+    if not limits:
         raise ViewError(
             f"No layer's pattern is {_LEAST} by {_LEAST} or larger: name a layer, or pass reshape= "
             "for vectors."
         )
     ranges: dict[str, scaling.Scaling] = {}
-    for address, (low, high) in found.items():
+    for address, (low, high) in limits.items():
         least, most = _limits(low, high, "layer" if scale == "unit" else scale, moments, diverging)
         ranges[address] = scaling.bounds_of((float(least[0]), float(most[0]))) or "unit"
     return ranges
@@ -216,8 +216,8 @@ def _pattern_tiles(
     tiles = input_of(passage, reshape)
     for address, chosen in patterns_of(moment, sample, reshape):
         if address in ranges:
-            own = replace(passage, scale=ranges[address])
-            tiles += own.tiles(chosen, address, chosen.title, of_its_own=True)
+            of_layer = replace(passage, scale=ranges[address])
+            tiles += of_layer.tiles(chosen, address, chosen.title, of_its_own=True)
     tiles = alike([tile._replace(label=wrapped(tile.label)) for tile in tiles], side)
     room = max(_LABEL_ROOM, *(tile.size[0] for tile in tiles))
     return [fitted(tile, room) for tile in tiles]

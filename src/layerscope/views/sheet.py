@@ -104,11 +104,11 @@ def sheet(
         sample = 0
     if heads is not None:
         recording = of_heads(recording, address, heads)
-    own = reshape if features is None else None
-    chosen = choose(recording, address, sample=sample, reshape=own, colours=not values)
+    image_shape = reshape if features is None else None
+    chosen = choose(recording, address, sample=sample, reshape=image_shape, colours=not values)
     if chosen.maps.size == 0:
         raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
-    palette = palette or palettes.own(signed=False, images=chosen.feature)
+    palette = palette or palettes.default(signed=False, images=chosen.feature)
     extent = extent_of(recording, scale, sample or 0)
     if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
         extent = 0.0, recording.extent(sample or 0, recording.place(chosen.address).layer)[1]
@@ -237,8 +237,8 @@ def _coloured(
 
 def _note(tiles: list[Tile], not_finite: int) -> str:
     """Return how many maps show no pattern, and how many values are no numbers."""
-    said = [without_pattern(tiles), f"{not_finite} values are NaN or infinite" * bool(not_finite)]
-    return ", ".join(filter(None, said))
+    words = [without_pattern(tiles), f"{not_finite} values are NaN or infinite" * bool(not_finite)]
+    return ", ".join(filter(None, words))
 
 
 def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:

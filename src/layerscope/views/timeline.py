@@ -94,7 +94,7 @@ def timeline(
     moments = steps_of(run, sample, steps)
     chosen = _gathered(moments, address, reshape)
     first = chosen[0]
-    palette = palette or palettes.own(
+    palette = palette or palettes.default(
         run.kind == "weights" and _signed(chosen), images=first.feature
     )
     heading = Heading(_title(first, moments), first.address, "", _mode(scale), None, "")
@@ -147,8 +147,8 @@ def _maps(
     result = _scaled(flat, scale, palette, moments)
     labels = _labels(chosen[0], moments)
     side = _SIDE if len(flat) <= 256 else _SMALL
-    own = replace(chosen[0], maps=flat, labels=labels, vector=False)
-    tiles = index_tiles(own, result, side)
+    drawn = replace(chosen[0], maps=flat, labels=labels, vector=False)
+    tiles = index_tiles(drawn, result, side)
     counts = "step" if count == 1 else f"{chosen[0].counts or 'map'}, step"
     note = _label_words(chosen[0], moments)
     words = _scale_words(scale, result)
@@ -180,14 +180,14 @@ def _coloured(
     """Draw kernels of three inputs, and images, as colours, a row for each unit."""
     maps = np.stack([moment.maps for moment in chosen], axis=1)
     flat = maps.reshape(-1, *maps.shape[2:])
-    own = replace(chosen[0], maps=flat, labels=_labels(chosen[0], moments))
+    drawn = replace(chosen[0], maps=flat, labels=_labels(chosen[0], moments))
     side = _SIDE if len(flat) <= 256 else _SMALL
-    if own.feature:
-        ranges, words = colour_limits(own, scale, extent_over(moments, scale))
-        tiles = colour_tiles(own, side, ranges)[0]
+    if drawn.feature:
+        ranges, words = colour_limits(drawn, scale, extent_over(moments, scale))
+        tiles = colour_tiles(drawn, side, ranges)[0]
     else:
         limits = scale if isinstance(scale, tuple) else None
-        tiles, words, _ = colour_tiles(own, side, limits)
+        tiles, words, _ = colour_tiles(drawn, side, limits)
     counts = "step" if len(maps) == 1 else f"{chosen[0].counts or 'map'}, step"
     note = _label_words(chosen[0], moments)
     return tiles, replace(heading, scale=words, labels=counts, note=note)
@@ -231,8 +231,8 @@ def _title(first: Chosen, moments: Moments) -> str:
 
 
 def _note(tiles: list[Tile], moments: Moments, first: Chosen, note: str) -> str:
-    said = "" if first.vector else without_pattern(tiles)
-    return ", ".join(filter(None, (moments.beside, said, note)))
+    flat = "" if first.vector else without_pattern(tiles)
+    return ", ".join(filter(None, (moments.beside, flat, note)))
 
 
 def _with_rows(panel: Panel, moments: Moments) -> Panel:

@@ -24,7 +24,7 @@ def stored(values: np.ndarray, dims: tuple[str, ...]) -> GrowingArray:
 
 def read_by_zarr(array: GrowingArray, data: bytes) -> np.ndarray:
     documents = Documents(ArrayLayout({"a": array}, {}, {}, {}))
-    keys = {**documents.own(1), array.chunk_key(0): data}
+    keys = {**documents.members(1), array.chunk_key(0): data}
     store = {key: zarr.core.buffer.cpu.Buffer.from_bytes(value) for key, value in keys.items()}
     return np.asarray(zarr.open_array(zarr.storage.MemoryStore(store), path="a", mode="r")[0])
 

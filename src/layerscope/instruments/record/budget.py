@@ -133,11 +133,11 @@ def chosen_samples(samples: Any, count: int, names: Sequence[str]) -> tuple[int,
         return tuple(range(samples))
     listed = [samples] if isinstance(samples, str) else samples
     if isinstance(listed, range | list | tuple | np.ndarray):
-        found = tuple(_sample(item, count, names) for item in listed)
-        if len(set(found)) < len(found):
+        numbers = tuple(_sample(item, count, names) for item in listed)
+        if len(set(numbers)) < len(numbers):
             raise InputError(f"samples={samples!r} names a sample twice.")
-        if found:
-            return found
+        if numbers:
+            return numbers
     raise InputError(
         f"samples={samples!r}: pass how many samples of the probe to store, or a list of which."
     )

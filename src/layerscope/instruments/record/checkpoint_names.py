@@ -55,10 +55,10 @@ class Named:
 def read_name(path: str) -> Named:
     """Read what a name says: nothing where there is no number in it."""
     name = _without_suffixes(PurePath(path).name)
-    found = {_word(m["name"].lower()): float(m["number"]) for m in _NAMED.finditer(name)}
-    metrics = {word: value for word, value in found.items() if _METRIC.fullmatch(word)}
-    epoch = next((n for word, n in found.items() if word in _EPOCH), None)
-    step = next((n for word, n in found.items() if word in _STEP), None)
+    numbers = {_word(m["name"].lower()): float(m["number"]) for m in _NAMED.finditer(name)}
+    metrics = {word: value for word, value in numbers.items() if _METRIC.fullmatch(word)}
+    epoch = next((n for word, n in numbers.items() if word in _EPOCH), None)
+    step = next((n for word, n in numbers.items() if word in _STEP), None)
     if epoch is not None or step is not None:
         return Named(path, epoch, None if step is None else int(step), metrics)
     pair = _PAIR.search(name)

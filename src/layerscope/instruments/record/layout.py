@@ -76,7 +76,7 @@ def chosen_weights(weights: Any, known: Sequence[str]) -> list[str]:
             f"weights={weights!r}: pass True, False, or a glob such as 'conv*/kernel', or a list "
             "of them."
         )
-    found: list[str] = []
+    matching: list[str] = []
     for glob in globs:
         # Only * and ? are wild: brackets are part of names.
         pattern = glob.replace("[", "[[]")
@@ -84,8 +84,8 @@ def chosen_weights(weights: Any, known: Sequence[str]) -> list[str]:
         if not matched:
             reason = str(unknown_address(glob, known)).replace("layer", "parameter")
             raise AddressError(f"weights= asks for {glob!r}. {reason}")
-        found += matched
-    return [key for key in known if key in found]
+        matching += matched
+    return [key for key in known if key in matching]
 
 
 def groups_of(
@@ -149,7 +149,7 @@ class Encoder:
         ``is_wide`` tells of what is to be stored as float16 whether the store has gone over to
         float32. Where float16 does not hold the values, the store is given them as they are.
         """
-        found: dict[Key, Any] = {}
+        arrays: dict[Key, Any] = {}
         for array in self._plan.layers:
             value = look.values.get(array.address)
             if value is None or value.values.shape != array.shape:
@@ -157,19 +157,19 @@ class Encoder:
                 continue  # what is left out of a step is NaN there
             statistics = unit_statistics(value)
             for name, figures in statistics.items():
-                found["activations", array.address, name] = _narrowed(figures)
+                arrays["activations", array.address, name] = _narrowed(figures)
             part, at = self._part(value, array), ("activations", array.address, "values")
             halved = array.dtype == "float16" and not is_wide(at) and _fits(statistics, part)
-            found[at] = _cast(part, array, halved)
+            arrays[at] = _cast(part, array, halved)
         for key, value in look.weights.items():
             before = self._before.get(key)
-            found["weights", key, "norm"] = _norm(value.values)
-            found["weights", key, "change"] = _distance(value, before)
+            arrays["weights", key, "norm"] = _norm(value.values)
+            arrays["weights", key, "change"] = _distance(value, before)
             if key in self._stored:
                 array, at = self._stored[key], ("weights", key, "values")
                 halved = array.dtype == "float16" and not is_wide(at) and fits_half(value.values)
-                found[at] = _cast(value.values, array, halved)
-        return found
+                arrays[at] = _cast(value.values, array, halved)
+        return arrays
 
     def written(self, look: Snapshot) -> None:
         """Note that a look is in the store: the next one's weights are compared with it."""

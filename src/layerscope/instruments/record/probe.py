@@ -72,9 +72,9 @@ class Probe:
         self.aliases: Mapping[str, str] = parts[0].aliases
         self.inputs = _joined([_named(part, part.inputs) for part in parts])
         self.samples = tuple(name for part in parts for name in part.samples)
-        said = dict.fromkeys(note for part in parts for note in part.notes)
+        notes = dict.fromkeys(note for part in parts for note in part.notes)
         files = () if passes.batches is None else passes.batches.notes
-        self.notes: tuple[str, ...] = (*files, *said)
+        self.notes: tuple[str, ...] = (*files, *notes)
         self.kept: tuple[str, ...] = numeric(_named(parts[0], parts[0]))
         self.left_out: tuple[str, ...] | None = None  #: what a recording lacks, from the first look
         self._known: frozenset[str] = frozenset()  #: what values and weights there were then

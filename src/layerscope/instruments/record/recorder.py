@@ -300,9 +300,9 @@ class Recorder(KerasHooks):
         moved = epoch + (self._shift if self._every.epochs else 0)
         self._ended([f"the training stopped by itself after epoch {moved}"])
 
-    def _ended(self, said: Sequence[str]) -> None:
+    def _ended(self, sentences: Sequence[str]) -> None:
         if self._session is not None:
-            for sentence in said:
+            for sentence in sentences:
                 self._session.note(sentence)
 
     def _add(self, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> bool:

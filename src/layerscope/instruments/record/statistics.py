@@ -54,7 +54,7 @@ def unit_statistics(array: NamedArray) -> dict[str, Array]:
     with np.errstate(all="ignore"):  # infinities make NaNs; that is what they are to make
         for piece in _pieces(values, at, units):
             tally.add(piece)
-        return {name: found.astype(values.dtype) for name, found in tally.result().items()}
+        return {name: figures.astype(values.dtype) for name, figures in tally.result().items()}
 
 
 def _real(values: Array) -> Array:

@@ -168,7 +168,7 @@ def plan(schema: Schema) -> ArrayLayout:
             continue
         for variable, described in group.variables.items():
             if len(described.dims) > 1:
-                _own(layout, schema, group, variable, described)
+                _separate(layout, schema, group, variable, described)
     for kind in ("activations", "weights"):
         _shared(layout, [group for group in schema.groups if group.kind == kind], kind)
     layout.groups["metrics"] = {}
@@ -210,7 +210,7 @@ def stored_dims(schema: Schema, dims: tuple[str, ...], shape: tuple[int, ...]) -
     return tuple(f"sample{n}" if d == "sample" and count not in (0, n) else d for d, n in names)
 
 
-def _own(
+def _separate(
     layout: ArrayLayout, schema: Schema, group: ArrayGroup, name: str, variable: Variable
 ) -> None:
     """Give a variable with several axes an array to itself."""

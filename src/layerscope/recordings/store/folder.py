@@ -99,8 +99,8 @@ class Folder:
                     self.remove(key)
             for path in reversed(folders):
                 above, _, name = path.rpartition("/")
-                with inside(self.path, above) as home, inside(self.path, path) as own:
-                    if not own.names():
+                with inside(self.path, above) as home, inside(self.path, path) as folder:
+                    if not folder.names():
                         home.remove_folder(name)
         return tuple(others)
 

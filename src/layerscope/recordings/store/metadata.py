@@ -60,7 +60,7 @@ class Documents:
         """Return all arrays and groups described."""
         return {path for group in self._pieces.values() for path in group}
 
-    def own(self, steps: int) -> dict[str, bytes]:
+    def members(self, steps: int) -> dict[str, bytes]:
         """Return each array's and group's own document, by key."""
         return {f"{path}/zarr.json": text.encode() for path, text in self._rendered(steps)}
 

@@ -25,7 +25,7 @@ class Remote:
                 "fsspec is not installed: pip install 'layerscope[record]'."
             ) from error
         self.name = url.rstrip("/")
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             self._files, self._root = fsspec.core.url_to_fs(self.name)
         self._token = b""
 
@@ -45,17 +45,17 @@ class Remote:
         return self._bytes(key, start, None if start < 0 else start + length)
 
     def has(self, key: str) -> bool:
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             self._files.invalidate_cache()
             return bool(self._files.exists(self._path(key)))
 
     def put(self, key: str, data: bytes, *, sync: bool = True) -> None:
         del sync  # what is there is there
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             self._files.pipe_file(self._path(key), data)
 
     def remove(self, key: str) -> None:
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             try:
                 self._files.rm_file(self._path(key))
             except FileNotFoundError:
@@ -70,13 +70,13 @@ class Remote:
         return tuple(key for key in keys if not is_file(key))
 
     def names(self) -> list[str]:
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             self._files.invalidate_cache()
             above = self._path("")
             return [path.removeprefix(above) for path in self._files.find(self._root)]
 
     def empty(self) -> bool:
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             self._files.invalidate_cache()
             try:
                 return not self._files.find(self._root)
@@ -101,7 +101,7 @@ class Remote:
         self._token = b""
 
     def _bytes(self, key: str, start: int | None, stop: int | None) -> bytes | None:
-        with _said(self.name):
+        with _in_one_sentence(self.name):
             try:
                 self._files.invalidate_cache()
                 return bytes(self._files.cat_file(self._path(key), start=start, end=stop))
@@ -110,7 +110,7 @@ class Remote:
 
 
 @contextmanager
-def _said(name: str) -> Iterator[None]:
+def _in_one_sentence(name: str) -> Iterator[None]:
     """Say in a sentence what a remote file system raises."""
     try:
         yield

@@ -64,7 +64,7 @@ class Steps:
 
     def outgrown(self, arrays: Mapping[Key, Values]) -> list[str]:
         """Return the paths of the arrays of float16 that do not hold these values."""
-        found: dict[str, None] = {}
+        outgrown: dict[str, None] = {}
         for key, values in arrays.items():
             path = self._slots[key].path
             if self._arrays[path].dtype != np.float16 or path in self._wide:
@@ -72,8 +72,8 @@ class Steps:
             if getattr(values, "dtype", None) == np.float16:
                 continue  # what is rounded when it is read need not be read for this
             if not fits_half(np.asarray(values)):
-                found[path] = None
-        return list(found)
+                outgrown[path] = None
+        return list(outgrown)
 
     def is_wide(self, key: Key) -> bool:
         """Return whether values of this variable are kept as float32 by now, not as float16."""
@@ -101,9 +101,9 @@ class Steps:
     def put(self, at: int, arrays: Mapping[Key, Values], numbers: Mapping[str, float]) -> int:
         """Put a step: its arrays, and the numbers by the path of their array. Returns bytes."""
         rows: dict[str, Values] = {path: np.asarray(value) for path, value in numbers.items()}
-        own = {key: values for key, values in arrays.items() if self._slots[key].part is None}
+        whole = {key: values for key, values in arrays.items() if self._slots[key].part is None}
         with np.errstate(over="ignore"):  # beyond float32 is infinite
-            for key in arrays.keys() - own.keys():
+            for key in arrays.keys() - whole.keys():
                 slot = self._slots[key]
                 path = self._path(slot)
                 if path not in rows:
@@ -111,10 +111,10 @@ class Steps:
                     rows[path] = np.full(stored.shape, stored.fill, stored.dtype)
                 rows[path][slot.part] = arrays[key]
         jobs: list[Callable[[], int]] = [
-            partial(self._put_own, at, key, values) for key, values in own.items()
+            partial(self._put_own, at, key, values) for key, values in whole.items()
         ]
-        covered = {path for key in own for path in self._slots[key].paths()} - self._wide.keys()
-        covered |= {self._path(self._slots[key]) for key in own}
+        covered = {path for key in whole for path in self._slots[key].paths()} - self._wide.keys()
+        covered |= {self._path(self._slots[key]) for key in whole}
         covered |= rows.keys()
         jobs += [partial(self._put_row, at, path, row) for path, row in rows.items()]
         # A chunk of many steps is always written, lest it keep what an attempt left in it.

@@ -86,7 +86,7 @@ class Writer:
             When something is there, another process writes there, or the disk is full.
         """
         where = place(url, sync=sync)
-        with _said(where.name):
+        with _in_one_sentence(where.name):
             left = _make_room(where, overwrite=overwrite)
             writer = cls(where, schema, plan(schema))
             writer.left = left
@@ -118,7 +118,7 @@ class Writer:
         other = None if schema is None else header.schema.difference(schema)
         if other is not None:
             raise OutputError(f"{where.name} can't be gone on with: {other}.")
-        with _said(where.name):
+        with _in_one_sentence(where.name):
             writer = cls(where, header.schema, header.layout)
             with writer._stopped_if_it_fails():
                 where.claim()
@@ -161,7 +161,7 @@ class Writer:
         numbers = {"step": step, "epoch": math.nan if epoch is None else epoch}
         numbers |= {"wall_time": wall_time}
         numbers |= {metric(name).path: value for name, value in (metrics or {}).items()}
-        with _said(self._where.name, "; the steps before are whole"):
+        with _in_one_sentence(self._where.name, "; the steps before are whole"):
             self._check_open()
             written = self._describe_metrics(metrics or {}) + self._widen(arrays)
             written += self._put(len(self._steps), arrays, numbers)
@@ -182,12 +182,12 @@ class Writer:
         if not self._open:
             return
         try:
-            with _said(self._where.name):
+            with _in_one_sentence(self._where.name):
                 self._where.check_claim()
                 root = self._documents.root(len(self._steps))
                 if self._where.get("zarr.json") != root:
                     self._where.put("zarr.json", root)  # notes have come after the last step
-                self._chunks.put_keys(self._documents.own(len(self._steps)))
+                self._chunks.put_keys(self._documents.members(len(self._steps)))
         finally:
             self._stop()
 
@@ -221,7 +221,7 @@ class Writer:
                 dims = stored_dims(self.schema, described.dims, described.shape)
                 path = f"{group_name(group.kind, group.address)}/values"
                 self._put_constant(path, dims, values, described.attrs)
-        self._chunks.put_keys(self._documents.own(0), sync=False)  # the root holds them, too
+        self._chunks.put_keys(self._documents.members(0), sync=False)  # the root holds them, too
         self._where.put("zarr.json", self._documents.root(0))
 
     def _put_constant(
@@ -240,7 +240,7 @@ class Writer:
         for path, document in header.constants.items():
             self._documents.fix(path, document)
         self._chunks.restore(header.steps)
-        self._chunks.put_keys(self._documents.own(header.steps), sync=False)
+        self._chunks.put_keys(self._documents.members(header.steps), sync=False)
         self._steps = read_steps(self._where, header.steps).tolist()
 
     def _describe_metrics(self, metrics: Mapping[str, float]) -> int:
@@ -252,7 +252,7 @@ class Writer:
             return 0
         for name in new:
             self._chunks.remove_before(metric(name), len(self._steps))
-        documents = self._documents.own(len(self._steps))
+        documents = self._documents.members(len(self._steps))
         keys = [f"{metric(name).path}/zarr.json" for name in new]
         return self._chunks.put_keys({key: documents[key] for key in keys})
 
@@ -263,7 +263,7 @@ class Writer:
             self._documents.add(self._chunks.widen(path, len(self._steps)))
         if not new:
             return 0
-        documents = self._documents.own(len(self._steps))
+        documents = self._documents.members(len(self._steps))
         paths = [f"{path}{SUFFIX}/zarr.json" for path in new]
         return self._chunks.put_keys({key: documents[key] for key in paths})
 
@@ -352,7 +352,7 @@ def _ours(where: Folder | Remote) -> bool:
 
 
 @contextmanager
-def _said(name: str, so: str = "") -> Iterator[None]:
+def _in_one_sentence(name: str, so: str = "") -> Iterator[None]:
     """Say in a sentence what the system refuses."""
     try:
         yield

@@ -192,24 +192,24 @@ def _picture(
     ground: str,
 ) -> Panel:
     notes = [shown_name(note, _NOTE) for note in network.notes]
-    said = [line for note in notes for line in textwrap.wrap(note, _LINE)]
-    texts = heading(network, note, thumbnails.note if thumbnails else "", *said)
+    note_lines = [line for note in notes for line in textwrap.wrap(note, _LINE)]
+    texts = heading(network, note, thumbnails.note if thumbnails else "", *note_lines)
     page = max(placed.size[0], *(text.width for text in texts)) + 2 * MARGIN
     dx, dy = (page - placed.size[0]) / 2, below(texts)
     boxes = []
     for item in drawn(root):
-        own = cards[item.id]
+        card_of_item = cards[item.id]
         x, y, width, height = _moved(placed.boxes[item.id], dx, dy)
         boxes.append({
             "id": item.id,
             "addresses": [layer.address for box in _boxes(item) for layer in box.layers],
             "box": (x, y, width, height),
-            "kind": own.kind,
-            "about": own.about,
+            "kind": card_of_item.kind,
+            "about": card_of_item.about,
         })  # fmt: skip
-        texts += [text._replace(x=text.x + x, y=text.y + y) for text in own.texts]
-        if thumbnails is not None and own.thumbnail is not None:
-            left, top, w, h = own.thumbnail
+        texts += [text._replace(x=text.x + x, y=text.y + y) for text in card_of_item.texts]
+        if thumbnails is not None and card_of_item.thumbnail is not None:
+            left, top, w, h = card_of_item.thumbnail
             texts += thumbnails.add(item, (x + left, y + top, w, h))
     frames = []
     depth_of = _depths(root)

@@ -68,13 +68,13 @@ def _named_groups(graph: Graph) -> dict[str, frozenset[str]]:
         for stem in _stems(named.get(key, box).main.address):
             groups.setdefault(stem, set()).add(key)
     everything = {key for key, box in graph.boxes.items() if box.main.role != "input"}
-    found: dict[frozenset[str], str] = {}
+    stem_of: dict[frozenset[str], str] = {}
     for stem in sorted(groups, key=len):
         members = frozenset(groups[stem])
         if 1 < len(members) < len(everything):
-            found.setdefault(members, stem)
-    by_size = sorted(found, key=len, reverse=True)
-    return {found[members]: members for members in by_size}
+            stem_of.setdefault(members, stem)
+    by_size = sorted(stem_of, key=len, reverse=True)
+    return {stem_of[members]: members for members in by_size}
 
 
 def _named_after(graph: Graph) -> dict[str, Box]:
@@ -113,8 +113,8 @@ def _stems(address: str) -> list[str]:
         rest = words[count:]
         numbered = re.search(r"\d[a-z]?$", words[count - 1])
         if numbered and any(not word.isdecimal() for word in rest):
-            own = "_".join(words[:count])
-            stems.append(address[: len(parent) + 1] + own if parent else own)
+            stem = "_".join(words[:count])
+            stems.append(address[: len(parent) + 1] + stem if parent else stem)
     return stems
 
 

@@ -67,7 +67,7 @@ def graph_of(network: Network, inputs: Mapping[str, Shape] | None = None) -> Gra
         for source in layer.inputs
         if source in home and home[source] != home[layer.address]
     }
-    return Graph({key: Box(tuple(own)) for key, own in members.items()}, tuple(edges))
+    return Graph({key: Box(tuple(layers)) for key, layers in members.items()}, tuple(edges))
 
 
 def _with_inputs(network: Network, inputs: Mapping[str, Shape]) -> dict[str, Layer]:
@@ -107,7 +107,9 @@ def _joins(
     alone = consumers[before.address] == {layer.address}
     if box is None or not alone or before.role == "input" or members[box][-1] is not before:
         return layer.address
-    holds_kernel = any(len(p.shape) > 1 for own in members[box] for p in own.parameters)
+    holds_kernel = any(
+        len(p.shape) > 1 for layer_of_box in members[box] for p in layer_of_box.parameters
+    )
     normalises = layer.kind in _AFTER_KERNEL and holds_kernel
     fits = layer.kind in _AFTER or normalises or before.kind in _BEFORE
     return box if fits and container(before.address) == container(layer.address) else layer.address

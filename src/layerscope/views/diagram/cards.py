@@ -95,19 +95,19 @@ def _box_rows(box: Box, show_shapes: bool, show_layer_names: bool) -> list[CardR
     shape = None
     for layer in box.layers:
         first = not rows
-        said = shape_text(layer.shape) if show_shapes and layer.shape != shape else ""
+        shape_words = shape_text(layer.shape) if show_shapes and layer.shape != shape else ""
         count = layer.weights + layer.biases
         parameters = f"{count:,} params" if count else ""
         if layer is box.main:
             if show_layer_names:
                 rows.append(CardRow(short(layer.address), parameters, "name", _LINE))
-                rows.append(CardRow(type_text(layer), said, "ink", _LINE))
+                rows.append(CardRow(type_text(layer), shape_words, "ink", _LINE))
             else:
                 rows.append(CardRow(type_text(layer), parameters, "name", _LINE))
-                rows += [CardRow("", said, "ink", _LINE)] if said else []
+                rows += [CardRow("", shape_words, "ink", _LINE)] if shape_words else []
         else:
             left = short(layer.address) if show_layer_names else type_text(layer)
-            right = ", ".join(filter(None, (type_text(layer) * show_layer_names, said)))
+            right = ", ".join(filter(None, (type_text(layer) * show_layer_names, shape_words)))
             rows.append(
                 CardRow(left, right, "ink" if first else "soft", _LINE if first else _TIGHT)
             )

@@ -48,12 +48,12 @@ class Order:
         before: dict[str, list[str]] = {}
         for key in self.sequence:
             if key in within:
-                own = home.get(key, key)
-                sources = before.setdefault(own, [])
+                home_of_key = home.get(key, key)
+                sources = before.setdefault(home_of_key, [])
                 sources += [
                     home.get(other, other)
                     for other in self.before[key]
-                    if other in within and home.get(other, other) != own
+                    if other in within and home.get(other, other) != home_of_key
                 ]
         try:
             TopologicalSorter(before).prepare()

@@ -36,7 +36,7 @@ def ranked(
     edges += [(index[a], index[b]) for a, b in pairs]
     edges += [(index[name], end) for name in names if name not in read]
     # The library numbers nodes as it meets them, and lanes from there on.
-    placed, _, _, found = from_edges(
+    placed, _, _, layered_edges = from_edges(
         edges,
         vertex_spacing=1,
         dummy_vertices=True,
@@ -45,7 +45,7 @@ def ranked(
     )[0]
 
     after: dict[int, list[int]] = {}
-    for one, other in found or edges:
+    for one, other in layered_edges or edges:
         after.setdefault(int(one), []).append(int(other))
     labels = dict(enumerate(names))
     before: dict[str, list[int]] = {}

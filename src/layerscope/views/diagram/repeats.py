@@ -43,8 +43,8 @@ def _chains(items: Sequence[Item], graph: Graph) -> list[list[Item]]:
     """Split the items, in order, wherever one is not the only reader of the one before it."""
     by_id = {item.id: item for item in items}
     order = Order(by_id, item_edges(items, graph))
-    own = {box.id: item.id for item in items for box in item_boxes(item)}
-    read = {own[a] for a, b in graph.edges if a in own and b not in own}
+    item_of = {box.id: item.id for item in items for box in item_boxes(item)}
+    read = {item_of[a] for a, b in graph.edges if a in item_of and b not in item_of}
     chains: list[list[Item]] = []
     for key in order.sequence:
         before = chains[-1][-1].id if chains else ""
@@ -109,12 +109,12 @@ class _Alike:
 
 def _feeds(item: Item, sources: Mapping[str, Sequence[str]]) -> frozenset[tuple[str, int]]:
     """Return what an item reads from outside, and by which of its boxes."""
-    own = {box.id: i for i, box in enumerate(item_boxes(item))}
+    index_of = {box.id: i for i, box in enumerate(item_boxes(item))}
     return frozenset(
         (source, i)
-        for box, i in own.items()
+        for box, i in index_of.items()
         for source in sources.get(box, ())
-        if source not in own
+        if source not in index_of
     )
 
 
@@ -129,8 +129,8 @@ def _merged(graph: Graph, run: Sequence[Item], length: int) -> Graph:
     first = [box.id for item in run[:length] for box in item_boxes(item)]
     home: dict[str, tuple[str, int]] = {}
     for copy in range(len(run) // length):
-        own = [b.id for item in run[copy * length : (copy + 1) * length] for b in item_boxes(item)]
-        home.update(zip(own, ((key, copy) for key in first), strict=True))
+        ids = [b.id for item in run[copy * length : (copy + 1) * length] for b in item_boxes(item)]
+        home.update(zip(ids, ((key, copy) for key in first), strict=True))
     edges: dict[tuple[str, str], None] = {}
     for a, b in graph.edges:
         (source, one), (target, other) = home.get(a, (a, -1)), home.get(b, (b, -1))

@@ -201,8 +201,8 @@ class Thumbnails:
         steady = not silent and bool(constant(chosen.maps[at : at + 1])[0])
         caption = f"{chosen.counts} {chosen.labels[at]} of {count}" if count > 1 else ""
         value = f"{chosen.maps.item():.3g}" if chosen.maps.size == 1 else ""
-        said = (caption, "blank" * silent, "constant" * steady, value)
-        caption = ", ".join(filter(None, said))
+        words = (caption, "blank" * silent, "constant" * steady, value)
+        caption = ", ".join(filter(None, words))
         span = float(result.low[0]), float(result.high[0])
         pixels = result.indexes[0]
         if chosen.attention:

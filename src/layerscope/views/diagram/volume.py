@@ -77,8 +77,8 @@ def volumes(
     ViewError
         When nothing in it has a height, a width and channels of known size.
     """
-    found = _found(graph)
-    scale = _scale_of(found, network)
+    visible = _volumes(graph)
+    scale = _scale_of(visible, network)
     title = heading(network, str(scale))
     texts = list(title)
     look = colours(ground)["kinds"]
@@ -86,7 +86,7 @@ def volumes(
     lines: list[dict[str, Any]] = []
     middle = below(title) + _TALL * (0.5 + _SLANT)
     x, last = float(MARGIN), 0.0
-    for volume in found:
+    for volume in visible:
         size, labels = scale.size(volume), _labels(volume, names, shapes)
         room = max(size[0] + size[2], *(label.width for label in labels))
         left = x + (room - size[0] - size[2]) / 2
@@ -105,19 +105,19 @@ def volumes(
     return Panel({**header, "polygons": polygons, "lines": lines})
 
 
-def _found(graph: Graph) -> list[_Volume]:
+def _volumes(graph: Graph) -> list[_Volume]:
     order = Order(graph.boxes, graph.edges)
     cuts = order.cut_points()
-    found, skipped = [], 0
+    visible, skipped = [], 0
     for key in order.sequence:
         box = graph.boxes[key]
         volume = _volume(box.layers[-1], box.main, skipped) if key in cuts else None
         if volume is None:
             skipped += box.main.role != "input"
         else:
-            found.append(volume)
+            visible.append(volume)
             skipped = 0
-    return found
+    return visible
 
 
 def _volume(layer: Layer, about: Layer, skipped: int) -> _Volume | None:
@@ -134,8 +134,8 @@ def _volume(layer: Layer, about: Layer, skipped: int) -> _Volume | None:
     return _Volume(layer, about, height, width, channels, False, skipped)
 
 
-def _scale_of(found: Sequence[_Volume], network: Network) -> _Scale:
-    maps = [volume for volume in found if not volume.vector]
+def _scale_of(visible: Sequence[_Volume], network: Network) -> _Scale:
+    maps = [volume for volume in visible if not volume.vector]
     if not maps:
         raise ViewError(
             f"style='volume' draws what has height, width and channels of known size, and "
@@ -145,7 +145,7 @@ def _scale_of(found: Sequence[_Volume], network: Network) -> _Scale:
     return _Scale(
         max(max(volume.height, volume.width) for volume in maps) / _TALL,
         max(volume.channels for volume in maps) / _THICK,
-        max((volume.height for volume in found if volume.vector), default=0) / _TALL,
+        max((volume.height for volume in visible if volume.vector), default=0) / _TALL,
     )
 
 

@@ -209,8 +209,8 @@ def _text(scale: Scaling, low: Array, high: Array, half: bool) -> str:
     if scale in ("unit", "zscore"):
         return words(scale) + halved
     bounds = f"{number(low[0])} … {number(high[0])}" if len(low) else "no values"
-    own = {"layer": "one range", "network": words("network"), "input": words("input")}
-    where = own.get(str(scale), "range given")
+    shared = {"layer": "one range", "network": words("network"), "input": words("input")}
+    where = shared.get(str(scale), "range given")
     return f"{where}: {bounds}{halved}"
 
 

@@ -264,8 +264,8 @@ def without_pattern(tiles: Sequence[Tile]) -> str:
     maps = [tile for tile in tiles if tile.piece == 0]
     counts = {"blank": sum(t.blank for t in maps), "constant": sum(t.constant for t in maps)}
     alone = len(maps) == 1
-    said = [word if alone else f"{n} of {len(maps)} {word}" for word, n in counts.items() if n]
-    return ", ".join(said)
+    words = [word if alone else f"{n} of {len(maps)} {word}" for word, n in counts.items() if n]
+    return ", ".join(words)
 
 
 def for_values(tile: Tile, values: npt.NDArray[Any], form: str = "z.1f") -> Tile:

@@ -52,7 +52,7 @@ def known(name: str) -> str:
     return name
 
 
-def own(signed: bool, images: bool = False) -> str:
+def default(signed: bool, images: bool = False) -> str:
     """Return the palette where none is named: of weights of both signs zero is plain.
 
     ``images``: what is drawn are pictures, as the network receives them.

@@ -94,7 +94,7 @@ def with_values(
     tiles: list[Tile], maps: Sequence[npt.NDArray[Any]], form: str = "z.1f"
 ) -> list[Tile]:
     """Return tiles of maps of one shape with their values written in, all cells of one size."""
-    written = [for_values(tile, own, form) for tile, own in zip(tiles, maps, strict=True)]
+    written = [for_values(tile, values, form) for tile, values in zip(tiles, maps, strict=True)]
     cell = max(tile.magnify for tile in written)
     return [tile._replace(magnify=cell) for tile in written]
 
@@ -114,7 +114,7 @@ def joined_tiles(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
     count = len(set(units))
     stacks = result.indexes.reshape(count, -1, *result.indexes.shape[1:])
     low, high = float(result.low[0]), float(result.high[0])
-    plain = [bool(own.all()) for own in constant(chosen.maps).reshape(count, -1)]
+    plain = [bool(flags.all()) for flags in constant(chosen.maps).reshape(count, -1)]
     whole = [joined(stack) for stack in stacks]
     times = magnification(whole[0].shape, _AMONG)
     return [
