@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,24 +151,41 @@ def _keyword(text: str) -> str:
 
 def harmless(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header with escapes for what can't be seen in the words that hosts draw."""
-    return {
-        name: printable(value) if name in _WORDS and isinstance(value, str) else _entry(value, name)
-        for name, value in header.items()
+    words = {
+        key: printable(value)
+        for key, value in header.items()
+        if key in _WORDS and isinstance(value, str)
     }
+    return {**_harmless_entry(dict(header)), **words}
 
 
-def _entry(value: Any, name: str) -> Any:
-    """Return what a header holds under a name with harmless words; lines of labels stay apart."""
-    if isinstance(value, str):
-        return printable_lines(value) if name in _WORDS else value
-    if isinstance(value, Mapping):
-        # Most entries are numbers: a sheet has hundreds of tiles, a diagram thousands of lines.
-        some = {k: v for k, v in value.items() if k in _WORDS or isinstance(v, list | Mapping)}
-        shown = {key: _entry(one, key) for key, one in some.items()}
-        return value if shown == some else {**value, **shown}
-    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping | str):
-        return [_entry(one, name) for one in value]
-    return value
+def _harmless_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry with harmless words, itself where they are; lines of a label stay apart.
+
+    A sheet has thousands of tiles, a diagram thousands of lines: types are compared, which is fast.
+    """
+    changed: dict[str, Any] = {}
+    for key, value in entry.items():
+        kind = type(value)
+        shown = value
+        if kind is str:
+            if key in _WORDS:
+                shown = printable_lines(value)
+        elif kind is dict:
+            shown = _harmless_entry(value)
+        elif (kind is list or kind is tuple) and value and type(value[0]) in (dict, str):
+            shown = _harmless_list(value, key)
+        if shown is not value:
+            changed[key] = shown
+    return {**entry, **changed} if changed else entry
+
+
+def _harmless_list(values: Sequence[Any], name: str) -> Sequence[Any]:
+    """Return a list of entries, or of words, with harmless words."""
+    if type(values[0]) is str:
+        return [printable_lines(value) for value in values] if name in _WORDS else values
+    shown = [_harmless_entry(value) for value in values]
+    return shown if any(map(operator.is_not, shown, values)) else values
 
 
 class Pages(list[Panel]):
