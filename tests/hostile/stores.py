@@ -24,6 +24,8 @@ from layerscope.recordings.run import Run, open_recording
 from layerscope.recordings.store import ArrayGroup, Schema, Variable, Writer
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
+from layerscope.views.histogram import histogram
+from layerscope.views.run_tables import run_tables
 from layerscope.views.sheet import sheet
 from layerscope.views.timeline import timeline
 
@@ -206,7 +208,7 @@ def looked_at(path: Path, *, figures: bool = True) -> list[str]:
     except LayerscopeError as error:
         return [_sentence(error)]
     looks = [_numbers, _values, _statistics, _words, _pictures, _drawn]
-    for look in (*looks, curves) if figures else looks:
+    for look in (*looks, _curves) if figures else looks:
         try:
             look(run)
         except LayerscopeError as error:
@@ -272,7 +274,13 @@ def _drawn(run: Run) -> None:
     diagram(run.network).svg()
 
 
+def _curves(run: Run) -> None:
+    curves(run).figure()
+
+
 def _pictures(run: Run) -> None:
+    run_tables(run)
     if len(run.steps):
+        histogram(run, "dense", per="unit")
         timeline(run, "conv:0").png()
         sheet(run, "dense").png()
