@@ -49,7 +49,7 @@ _DIFFERENT = 0.02
 
 
 def scaling_notes(run: ForwardPass, pixels: bool, backend: Backend) -> list[str]:
-    """What one pass shows of the scaling of its input, without another: notes, mostly none."""
+    """Return what one pass shows of the scaling of its input: notes, mostly none."""
     if len(run.inputs) != 1:
         return []
     (received,) = run.inputs.values()
@@ -58,9 +58,9 @@ def scaling_notes(run: ForwardPass, pixels: bool, backend: Backend) -> list[str]
     scaling = [layer for layer in leading(run.network) if value_of(run, layer) is not None]
     if x.dtype.kind != "f" or x.size == 0 or not (scaling or pixels) or not np.isfinite(x).all():
         return []
-    found = scaled_twice(run, scaling, x, pixels) if scaling else ""
-    if found:
-        return [found]
+    note = scaled_twice(run, scaling, x, pixels) if scaling else ""
+    if note:
+        return [note]
     same = barely_changes(run.output, x) if pixels else None
     if same is None or not is_trained(backend):
         return []
@@ -87,7 +87,7 @@ def leading(network: Network) -> Iterator[Layer]:
 
 
 def scaled_twice(run: ForwardPass, scaling: Sequence[Layer], x: Array, pixels: bool) -> str:
-    """What to say where the model itself scales 0..255, and got 0..1 or -1..1; empty otherwise."""
+    """Return what to say where the model scales 0..255 itself, and got 0..1 or -1..1."""
     spread = float(x.std(dtype=np.float64))
     if spread == 0 or float(np.abs(x).max()) > 1:
         return ""

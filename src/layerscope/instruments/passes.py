@@ -113,7 +113,7 @@ class Passes:
             if name in run.left_out and name not in run.values:
                 raise inside_loop(name)
         selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
-        said = (
+        notes = (
             *run.network.notes,
             *upcast_notes(run.values),
             *scaling_notes(run, prepared.pixels, self.backend),
@@ -123,7 +123,7 @@ class Passes:
             network=replace(run.network, origin=origin_of(self.model)),
             inputs=run.inputs,
             aliases={alias: of for alias, of in run.aliases.items() if of in run.values},
-            notes=(*prepared.notes, *said),
+            notes=(*prepared.notes, *notes),
             digest=lambda: _digests(self.backend, run.inputs),
             samples=prepared.samples,
             left_out=run.left_out,
@@ -144,8 +144,8 @@ def joined(passes: Passes) -> Recording:
         if not parts:
             _check_size(part, passes)
         parts.append(part)
-    said = dict.fromkeys(note for part in parts for note in part.notes)
-    notes = (*passes.batches.notes, *said)
+    of_parts = dict.fromkeys(note for part in parts for note in part.notes)
+    notes = (*passes.batches.notes, *of_parts)
     first = parts[0]
     arrays = {name: _concatenated([part.named(name) for part in parts]) for name in first}
     inputs = {name: _concatenated([part.named(name) for part in parts]) for name in first.inputs}

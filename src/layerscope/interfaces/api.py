@@ -78,11 +78,11 @@ def diagram(
 
     if isinstance(acts, Recording):
         network = acts.network
-        own = model if isinstance(model, Network) else outline(model)
-        if _shapes(own) != _shapes(network):
+        theirs = model if isinstance(model, Network) else outline(model)
+        if _shapes(theirs) != _shapes(network):
             raise ViewError(
                 f"These activations are those of {network.name!r}, which has other parameters than "
-                f"{own.name!r}: pass activations of the same model."
+                f"{theirs.name!r}: pass activations of the same model."
             )
     elif acts is not None:
         raise ViewError(

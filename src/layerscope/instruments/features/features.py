@@ -129,7 +129,7 @@ def features(
     ModelError
         When the model gives no gradients, or has several inputs.
     """
-    own = {
+    named = {
         "start": start, "size": size, "input_range": input_range, "steps": steps,
         "step_size": step_size, "optimizer": optimizer, "transforms": transforms, "blur": blur,
         "jitter": jitter, "pad": pad, "octaves": octaves, "octave_scale": octave_scale,
@@ -137,7 +137,7 @@ def features(
     }  # fmt: skip
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
         raise InputError(f"every={every!r}: pass a whole number of steps, 1 or more.")
-    made = recipe_of(recipe or usual_recipe(start), **own, **more)
+    made = recipe_of(recipe or usual_recipe(start), **named, **more)
     task = task_of(
         model, objective, made, samples=samples, seed=seed, variants=batch, at_once=at_once
     )

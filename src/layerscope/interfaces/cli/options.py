@@ -114,14 +114,14 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 def add_pictures(
     parser: argparse.ArgumentParser,
     palette: str | None = "viridis",
-    said: str = "",
+    help_text: str = "",
     tiles: str = "maps",
 ) -> None:
     """Add how pictures look; with no ``palette`` of their own, weights are drawn about zero."""
     parser.add_argument("--columns", type=whole, metavar="N", help=f"{tiles} in a row")
     both = "" if palette else "; for weights of both signs diverging"
-    said = said or f"default: viridis{both}"
-    parser.add_argument("--palette", default=palette, metavar="NAME", help=said)
+    help_text = help_text or f"default: viridis{both}"
+    parser.add_argument("--palette", default=palette, metavar="NAME", help=help_text)
     parser.add_argument("--ground", choices=("dark", "light"), default="dark")
     parser.add_argument(
         "--reshape",

@@ -84,8 +84,8 @@ def _tell(run: Run, path: Path | None) -> None:
     from layerscope.recordings.findings import findings
 
     first, *tables = over_time(run)
-    said = [f"{finding}." for finding in findings(run)]
-    say(first, *(f"Note: {note}" for note in run.notes), *said, *tables)
+    sentences = [f"{finding}." for finding in findings(run)]
+    say(first, *(f"Note: {note}" for note in run.notes), *sentences, *tables)
     if path is not None:
         from layerscope.views.curves import curves
 
