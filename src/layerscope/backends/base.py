@@ -45,11 +45,11 @@ class Backend(Protocol):
         """Name and version: ``Keras 3.15 on JAX``."""
 
     def describe(self) -> Network:
-        """The layers as far as they are known without running the model."""
+        """Return the layers as far as they are known without running the model."""
         ...
 
     def inputs(self) -> tuple[InputSpec, ...]:
-        """What the model expects; empty where it does not say."""
+        """Return what the model expects; empty where it does not say."""
 
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
         """Read ``layers=``, the framework's own layer objects included.
@@ -58,17 +58,20 @@ class Backend(Protocol):
         """
 
     def run(self, x: Any, selection: Selection) -> ForwardPass:
-        """One forward pass in inference mode.
+        """Make one forward pass in inference mode.
 
         ``x`` is an array in the model's own layout, or a list, tuple or dict of them for a model
         with several inputs.
         """
 
     def weights(self) -> Mapping[str, NamedArray]:
-        """Every parameter, a snapshot; kernels as ``(y, x, input, channel)``, ``(input, unit)``."""
+        """Return a snapshot of every parameter.
+
+        Kernels are ``(y, x, input, channel)``, ``(input, unit)``.
+        """
 
     def digest(self) -> str:
-        """A digest of the weights, in hexadecimal; of the structure where there are none.
+        """Return a digest of the weights, in hexadecimal; of the structure where there are none.
 
         It is the same in each process.
         """
@@ -99,7 +102,7 @@ class Differentiable(Protocol):
         """
 
     def values(self, taps: Sequence[Tap], embedding: str | None = None) -> Callable[[Any], Any]:
-        """A forward pass in inference mode, for use in :meth:`gradient` and :meth:`compiled`.
+        """Return a forward pass in inference mode, for :meth:`gradient` and :meth:`compiled`.
 
         Given the input, it returns a dict of the values by tap; layers after the last tap are not
         computed. With ``embedding``, it is given what that layer returns, and the model is run on
@@ -107,7 +110,7 @@ class Differentiable(Protocol):
         """
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        """A function of ``(x, *rest)`` made into one that also returns a gradient.
+        """Return a function of ``(x, *rest)`` that also returns a gradient.
 
         ``function`` returns scores, or a tuple of scores and anything else; the result returns
         what it returned, and the gradient of the sum of the scores with respect to x.
@@ -116,14 +119,14 @@ class Differentiable(Protocol):
     def compiled(
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:
-        """The function of arrays, compiled where the framework compiles.
+        """Return the function of arrays, compiled where the framework compiles.
 
         It is remembered with the model under the key, which must tell it from every other;
         ``network`` says whether it runs the model.
         """
 
     def optimizer(self, which: Any, params: Any) -> Update:
-        """``"adam"`` or one of Keras' own optimizers, for parameters of that shape."""
+        """Return ``"adam"`` or one of Keras' own optimizers, for parameters of that shape."""
         ...
 
 
@@ -137,4 +140,4 @@ class Update(Protocol):
     def __call__(
         self, params: Any, state: list[Any], gradient: Any, step_size: Any
     ) -> tuple[Any, list[Any]]:
-        """The new parameters and the new state."""
+        """Return the new parameters and the new state."""

@@ -24,7 +24,7 @@ class Calculus(Protocol):
     """What differs between JAX, TensorFlow and PyTorch under Keras where gradients are taken."""
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        """As :meth:`Differentiable.gradient`."""
+        """Return a gradient, as :meth:`Differentiable.gradient` does."""
         ...
 
     def compile(

@@ -13,7 +13,7 @@ _NAME = re.compile(r"digits(?::(?P<which>.*))?", re.DOTALL)
 
 
 def with_samples(x: Any) -> Any:
-    """What was passed, with images in place of the names of digits; a list of names too.
+    """Return what was passed, with images in place of the names of digits, in lists too.
 
     The images are 28×28, white on black, of digits that the demo's network was not trained on.
 

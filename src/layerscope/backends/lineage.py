@@ -44,13 +44,13 @@ class Lineage:
         self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
 
     def identify(self, value: Any, other: Any) -> None:
-        """From now on, take ``value`` for ``other``."""
+        """Take ``value`` for ``other`` from now on."""
         origin = self.origin(other)
         if origin is not None:
             self._origins[id(value)] = replace(origin, value=_constant(value))
 
     def carry(self, arguments: Sequence[Any], result: Any, order: list[int] | None) -> None:
-        """A function that is no step of its own returned this.
+        """Note what a function returned that is no step of its own.
 
         It comes from all that went in, and has the axes of one of them: as they are, or in the
         ``order`` given, where the function moves them.
@@ -74,14 +74,14 @@ class Lineage:
             return
 
     def write(self, arguments: Sequence[Any], target: Any) -> None:
-        """Something was written into a value: it comes from that, too, from now on."""
+        """Note that something was written into a value, which comes from that, too, from now on."""
         new = [a for value in leaves(arguments) for a in self.sources(value)]
         if new:
             lineage = tuple(dict.fromkeys((*self.sources(target), *new)))
             self._lineage[id(target)] = (_reference(target), lineage)
 
     def sources(self, value: Any) -> tuple[str, ...]:
-        """The addresses of the layers that a value comes from."""
+        """Return the addresses of the layers that a value comes from."""
         reference, lineage = self._lineage.get(id(value), (None, ()))
         if reference is not None and reference() is value:
             return lineage

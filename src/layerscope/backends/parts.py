@@ -9,7 +9,7 @@ from typing import Any
 
 
 def named_parts(result: Any) -> Iterator[tuple[str, Any]]:
-    """The tensors of a result with the suffixes of their addresses; the first bears none."""
+    """Yield the tensors of a result with the suffixes of their addresses; the first bears none."""
     first = True
     for key, value in _items(result):
         yield ("" if first or not key else f"[{key}]"), value
@@ -39,7 +39,7 @@ def leaves(arguments: Any) -> Iterator[Any]:
 
 
 def substituted(result: Any, replaced: Mapping[int, Any]) -> Any:
-    """The same structure with some of its tensors replaced, by identity."""
+    """Return the same structure with some of its tensors replaced, by identity."""
     if id(result) in replaced:
         return replaced[id(result)]
     if isinstance(result, Mapping):

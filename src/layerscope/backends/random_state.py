@@ -13,7 +13,7 @@ import numpy as np
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Whatever the forward pass draws, the next draw after it is the one it would have been."""
+    """Have the next draw be what it would have been, whatever the forward pass draws."""
     python, numpy = random.getstate(), np.random.get_state(legacy=False)
     torch = sys.modules.get("torch")
     state = torch.get_rng_state() if torch else None
@@ -31,7 +31,7 @@ def random_state_kept() -> Iterator[None]:
 
 
 def _is_numpy_at(before: dict[str, Any]) -> bool:
-    """Whether NumPy's own generator has drawn nothing since."""
+    """Return whether NumPy's own generator has drawn nothing since."""
     now = np.random.get_state(legacy=False)
     if before["bit_generator"] != "MT19937" or now["bit_generator"] != "MT19937":
         return False

@@ -39,7 +39,7 @@ def structure_digest(
 
 
 def _code_words(function: Callable[..., Any]) -> Iterator[str]:
-    """What a function calls and the constants in it; not its bytecode, which Python changes."""
+    """Yield what a function calls and the constants in it; not bytecode, which Python changes."""
     code = getattr(function, "__code__", None)
     waiting = [code] if isinstance(code, CodeType) else []
     while waiting:

@@ -181,19 +181,19 @@ class Trace:
             self.layers.append(replace(listed, shape=_open(value.shape, axes), axes=axes))
 
     def scale(self, function: str, arguments: Sequence[Any]) -> None:
-        """A function did arithmetic with a plain number, which is no step of its own."""
+        """Note arithmetic with a plain number, which is no step of its own."""
         if any(self.lineage.sources(value) for value in leaves(arguments)):
             self.scaled.setdefault(function)
 
     def enter(self, subject: Subject, arguments: Sequence[Any] = ()) -> None:
-        """A layer is being called."""
+        """Note that a layer is being called."""
         outer = self._frames[-1] if self._frames else None
         hidden = outer is not None and (outer.hidden or outer.subject.opaque)
         received = [a for value in leaves(arguments) for a in self.lineage.sources(value)]
         self._frames.append(_Frame(subject, self.lineage.serial, hidden, tuple(received)))
 
     def abandon(self) -> None:
-        """The call came to nothing: forget it."""
+        """Forget the call that runs now, which came to nothing."""
         self._frames.pop()
 
     def attend(
@@ -253,14 +253,14 @@ class Trace:
         return address
 
     def alias(self, address: str, of: str, value: Any) -> None:
-        """A call at this address, which was abandoned, only handed on the value of another."""
+        """Note that an abandoned call at this address only handed on the value of another."""
         address = self._numbered(address)
         self.aliases[address] = of
         if address in self._selection.exact:
             self.values[address] = self._keep(address, value)
 
     def has_sources(self) -> bool:
-        """Whether the call that runs now was given anything that comes from layers or inputs."""
+        """Return whether the call that runs now was given anything of layers or inputs."""
         return bool(self._frames and self._frames[-1].received)
 
     def note_in_thread(self, address: str) -> None:
@@ -279,7 +279,7 @@ class Trace:
         return {one for one, started in self.in_threads.items() if started or one not in called}
 
     def inside(self) -> Subject | None:
-        """The layer that is running now."""
+        """Return the layer that is running now."""
         return self._frames[-1].subject if self._frames else None
 
     def leave(
@@ -289,7 +289,7 @@ class Trace:
         *,
         stored: Callable[[Any], Any] | None = None,
     ) -> Any:
-        """The layer that was entered last has returned ``result``; what the pass goes on with.
+        """Note that the layer entered last has returned; return what the pass goes on with.
 
         ``stored`` gives what to store of a value that is kept, where that is not the value itself.
 
@@ -324,7 +324,7 @@ class Trace:
     def _inputs(
         self, frame: _Frame, address: str, arguments: Sequence[Any], result: Any
     ) -> tuple[str, ...]:
-        """The addresses that a call's value comes from.
+        """Return the addresses that a call's value comes from.
 
         Those of its arguments; of a container that makes something of what its layers returned,
         those of these. Where code between layers has made a value, and was not seen, they are
@@ -342,7 +342,7 @@ class Trace:
         return self._guessed(self._frames[-1], address)
 
     def _guessed(self, within: _Frame, address: str) -> tuple[str, ...]:
-        """Where a value probably comes from that unseen code has made.
+        """Guess where a value comes from that unseen code has made.
 
         Within a layer of the framework's own, such as attention: from all that was computed in it
         and not read yet. In somebody's own code: from what was computed last.
@@ -357,7 +357,7 @@ class Trace:
         return found or within.received
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
-        """What was called, in the order in which it was called."""
+        """Return what was called, in the order in which it was called."""
         notes: tuple[str, ...] = ()
         if self.left_out:
             names = list(self.left_out)
@@ -413,7 +413,7 @@ class Trace:
         return value
 
     def _hands_on(self, frame: _Frame, origin: Source, value: Any) -> bool:
-        """Whether a call only hands on a value: what a layer in it returned, or the input.
+        """Return whether a call only hands on a value: what a layer in it returned, or the input.
 
         Not where it was written to since: what it is now is a value of the container's own.
         """
@@ -470,7 +470,7 @@ class Trace:
         return new
 
     def _move(self, inner: str, outer: str, wanted: bool) -> None:
-        """From now on a value stands under the name of the container that hands it on."""
+        """Let a value stand under the name of the container that hands it on, from now on."""
         names = {alias for alias, of in self.aliases.items() if of == inner} | {inner}
         listed = self._listed.get(inner)
         if listed is not None:
@@ -510,12 +510,12 @@ class Trace:
         return named_axes(shape, layout=layout, has_samples=samples)  # type: ignore[arg-type]
 
     def _correct_input(self, source: Source, axes: tuple[str, ...]) -> None:
-        """The first layer with a layout of its own tells how the network's input is laid out."""
+        """Correct how the input is laid out by the first layer with a layout of its own."""
         if source.address in self.input_axes and source.axes != axes:
             self._relabel({source.address}, source.axes, axes)
 
     def _correct_guesses(self, source: Source, axes: tuple[str, ...]) -> None:
-        """A layer that says where its samples are tells it of all that led to it, too."""
+        """Correct the axes of all that led to a layer which says where its samples are."""
         if source.axes == axes:
             return
         rows = {layer.address: layer for layer in self.layers}
@@ -542,7 +542,7 @@ class Trace:
 
 
 def guessed_note(addresses: Sequence[str]) -> str:
-    """What to say of layers whose source is not known."""
+    """Return what to say of layers whose source is not known."""
     shown = ", ".join(addresses[:8]) + (", …" if len(addresses) > 8 else "")
     return (
         "code between layers is not seen, so the value computed last is taken for the source of "
@@ -551,7 +551,7 @@ def guessed_note(addresses: Sequence[str]) -> str:
 
 
 def _open(shape: Sequence[int | None], axes: tuple[str, ...]) -> tuple[int | None, ...]:
-    """The shape with the number of samples left open, as frameworks write it."""
+    """Return the shape with the number of samples left open, as frameworks write it."""
     return tuple(
         None if axis == "sample" else (None if length is None else int(length))
         for axis, length in zip(axes, shape, strict=True)

@@ -104,7 +104,7 @@ def _await(turn: _Turn) -> None:
 
 
 def _waiting_place(holder: int | None) -> tuple[int, int] | None:
-    """Where a thread waits for another one, in whichever way; None where it does not."""
+    """Return where a thread waits for another one, in any way; None where it does not."""
     frame = sys._current_frames().get(holder or 0)
     if frame is None or frame.f_globals.get("__name__") not in _WAITING_MODULES:
         return None
@@ -112,7 +112,7 @@ def _waiting_place(holder: int | None) -> tuple[int, int] | None:
 
 
 def _waits_for_us(holder: int | None) -> bool:
-    """Whether a thread waits for the end of this one, or for a result that is computed in it."""
+    """Return whether a thread waits for the end of this one, or for a result of it."""
     frame = sys._current_frames().get(holder or 0)
     awaited = {
         id(value)

@@ -33,7 +33,7 @@ _SPACE = {0: (), 1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
 
 
 def insides(layer: Any) -> list[Any]:
-    """The layers by which a multi-headed layer makes its weights: its softmax, its dropout."""
+    """Return the layers that make a multi-headed layer's weights: its softmax, its dropout."""
     if not isinstance(layer, MULTI_HEADED):
         return []
     named = (getattr(layer, name, None) for name in ("_softmax", "_dropout_layer"))
@@ -67,7 +67,7 @@ class AttentionWatch:
 
     @contextmanager
     def running(self, operation: Any, args: Any, kwargs: Any) -> Iterator[None]:
-        """For as long as an operation is being called."""
+        """Note an operation for as long as it is being called."""
         self._stack.append(_Running(operation, [args, kwargs]))
         try:
             yield
@@ -75,7 +75,7 @@ class AttentionWatch:
             self._stack.pop()
 
     def takes(self, operation: Any, args: Any, kwargs: Any, result: Any) -> bool:
-        """Whether what an operation returned are the weights, and no value beside them.
+        """Return whether what an operation returned are the weights, and no value beside them.
 
         Then they are noted, and the trace has left the operation.
         """
@@ -105,7 +105,7 @@ class AttentionWatch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """For the length of the pass, note also what this thread computes without a layer."""
+        """Note also what this thread computes without a layer, for the length of the pass."""
         with (
             _replaced(backend_nn, "dot_product_attention", self._around_dot_product),
             _replaced(keras.layers.Attention, "_apply_scores", self._around_scores),
@@ -113,7 +113,7 @@ class AttentionWatch:
             yield
 
     def _after_softmax(self, outer: _Running, mask: Any, weights: Any) -> str | None:
-        """The weights of a multi-headed layer; those over several axes with these made one."""
+        """Note the weights of a multi-headed layer, several axes of them made one."""
         layer = outer.operation
         count = len(getattr(layer, "_attention_axes", (1,)))
         shape = list(weights.shape)
@@ -181,7 +181,7 @@ class AttentionWatch:
         return apply
 
     def _query_and_key(self, outer: _Running) -> list[Any]:
-        """What the projections of a multi-headed layer returned, as far as they were called."""
+        """Return what a multi-headed layer's projections returned, as far as they were called."""
         projections = (getattr(outer.operation, n, None) for n in ("_query_dense", "_key_dense"))
         return [outer.returned[id(one)] for one in projections if id(one) in outer.returned]
 
@@ -199,7 +199,7 @@ def _replaced(
 
 
 def _axes(further: int, *heads: str) -> tuple[str, ...]:
-    """The axes of weights with so many axes between the samples and the heads, or the queries."""
+    """Return the axes of weights, with so many between the samples and the heads or queries."""
     return ("sample", *_SPACE.get(further, ("position",) * further), *heads, "query", "key")
 
 
@@ -214,7 +214,7 @@ def _dot_product(
     attn_logits_soft_cap: float | None = None,
     **_: Any,
 ) -> Any:
-    """The weights that ``keras.ops.dot_product_attention`` applies to its values, in float32."""
+    """Return the weights that ``keras.ops.dot_product_attention`` applies, in float32."""
     query, key = (ops.cast(ops.convert_to_tensor(part), "float32") for part in (query, key))
     repeats = query.shape[2] // key.shape[2]
     if repeats > 1:  # several heads share a key
@@ -243,7 +243,7 @@ _LEAST = -1e30
 
 
 def _marked(weights: Any, mask: Any) -> Any:
-    """The weights with -0.0 where they are masked.
+    """Return the weights with -0.0 where they are masked.
 
     Also for a query all of whose keys are masked, such as padding: Keras' own scores are 0 there.
     """
@@ -257,7 +257,7 @@ def _marked(weights: Any, mask: Any) -> Any:
 
 
 def _masked_zeros(weights: Any, mask: Any) -> Any:
-    """The weights with -0.0 where a mask has made them zero.
+    """Return the weights with -0.0 where a mask has made them zero.
 
     ``Attention`` only lowers what is masked: a query all of whose keys are masked does attend.
     """

@@ -93,12 +93,12 @@ class KerasBackend:
 
     @in_turn
     def describe(self) -> Network:
-        """The layers as far as they are known without running the model."""
+        """Return the layers as far as they are known without running the model."""
         return tree.describe(self._model, self.framework)
 
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
-        """What the model expects; empty for a model that was never told."""
+        """Return what the model expects; empty for a model that was never told."""
         return input_specs(self._model)
 
     @in_turn
@@ -122,7 +122,7 @@ class KerasBackend:
 
     @in_turn
     def run(self, x: Any, selection: Selection) -> ForwardPass:
-        """One forward pass in inference mode."""
+        """Make one forward pass in inference mode."""
         check_call(self._model)
         x = keras.tree.map_structure(self._tensor, x)
         received = {
@@ -146,12 +146,12 @@ class KerasBackend:
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
-        """Every parameter, a snapshot, kernels as ``(y, x, input, channel)``, ``(input, unit)``."""
+        """Return a snapshot of every parameter."""
         return weights_of(self._model, self._engine)
 
     @in_turn
     def digest(self) -> str:
-        """SHA-256 over the names and values of the parameters; over the structure without any."""
+        """Return SHA-256 over the names and values of the parameters, or over the structure."""
         digest, empty = hashlib.sha256(), True
         for owned in tree.owned_parameters(self._model, tree.addresses(self._model)):
             digest.update(name_bytes(owned.parameter.key))
@@ -160,7 +160,7 @@ class KerasBackend:
         return self._structure() if empty else digest.hexdigest()
 
     def _structure(self) -> str:
-        """What tells a model without parameters from another."""
+        """Return what tells a model without parameters from another."""
         layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
         own = [layer for layer in layers if type(layer).__module__.partition(".")[0] != "keras"]
         functions = [type(layer).call for layer in own]
@@ -178,18 +178,18 @@ class KerasBackend:
     def values(
         self, taps: Sequence[Tap], embedding: str | None = None
     ) -> Callable[[Any], dict[Tap, Any]]:
-        """A forward pass in inference mode, to be differentiated and compiled."""
+        """Return a forward pass in inference mode, to be differentiated and compiled."""
         return values_of(self._model, self._engine, taps, embedding)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        """The function, made to return also the gradient with respect to its first argument."""
+        """Return a function that also returns the gradient with respect to its first argument."""
         return calculus().gradient(function)
 
     @in_turn
     def compiled(
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:
-        """The function of arrays, compiled on JAX and TensorFlow, remembered with the model."""
+        """Compile the function of arrays on JAX and TensorFlow; it is remembered with the model."""
         model = self._model
         if not network:
             return compiled(model, function, (key, None), list, network=False)
@@ -197,11 +197,11 @@ class KerasBackend:
         return compiled(model, function, key, lambda: list(model.variables), network=True)
 
     def optimizer(self, which: Any, params: Any) -> Update:
-        """``"adam"`` or one of ``keras.optimizers``."""
+        """Return ``"adam"`` or one of ``keras.optimizers``."""
         return calculus().update(optimizer_of(which), params)
 
     def _tensor(self, value: Any) -> Any:
-        """The value as a tensor that shares no memory with the user's array."""
+        """Return the value as a tensor that shares no memory with the user's array."""
         if not hasattr(value, "shape"):
             raise InputError(
                 f"x holds a {type(value).__name__}: pass an array, or a list, tuple or dict of "
@@ -234,7 +234,7 @@ class KerasBackend:
         return _PassResult(values, output, replace(facts, network=self._named(facts.network)))
 
     def _compiled(self, x: Any, selection: Selection, seen: _ShapeMemory) -> _PassResult | None:
-        """A compiled pass; None where this model can't be traced."""
+        """Return a compiled pass; None where this model can't be traced."""
         key = _selected(selection, seen.facts)
         compiled = seen.functions.get(key) if key is not None else None
         if compiled is not None:
@@ -259,7 +259,7 @@ class KerasBackend:
         return outcome
 
     def _hidden(self, facts: Facts) -> bool:
-        """Whether layers were called out of sight, other than by a loop of Keras' own."""
+        """Return whether layers were called out of sight, other than by a loop of Keras' own."""
         loops = tuple(
             address + "/"
             for address, layer in tree.addresses(self._model).values()
@@ -290,7 +290,7 @@ class KerasBackend:
         return _PassResult({address: values[address] for address in facts.kept}, output, facts)
 
     def _with_sources(self, outcome: _PassResult, x: Any, seen: _ShapeMemory) -> _PassResult:
-        """The outcome with sources in place of guesses, where the model's code tells them."""
+        """Return the outcome with sources in place of guesses, where the code tells them."""
         if not seen.sought:
             known = tree.subjects(self._model)
             with random_state_kept():
@@ -310,7 +310,7 @@ class KerasBackend:
         return replace(outcome, facts=replace(facts, network=network, guessed=(), unseen=()))
 
     def _named(self, network: Network) -> Network:
-        """The network with what a pass need not look up."""
+        """Return the network with what a pass need not look up."""
         parameters = tree.owned_parameters(self._model, tree.addresses(self._model))
         return replace(
             network,
@@ -343,7 +343,7 @@ class KerasBackend:
 
 
 def _with_unseen_note(outcome: _PassResult) -> _PassResult:
-    """The outcome, with a note where only some of what a layer reads is known."""
+    """Return the outcome, with a note where only some of what a layer reads is known."""
     unseen = [address for address in outcome.facts.unseen if address not in outcome.facts.guessed]
     if not unseen:
         return outcome
@@ -355,7 +355,7 @@ def _with_unseen_note(outcome: _PassResult) -> _PassResult:
 
 
 def _selected(selection: Selection, facts: Facts | None) -> Hashable:
-    """What the selection comes down to for this model; None where only a pass can tell."""
+    """Return what the selection comes down to for this model; None where only a pass can tell."""
     if selection.everything:
         return "everything"
     if selection.expected is not None:
@@ -375,7 +375,7 @@ def _recent(
     make: Callable[[], _ShapeMemory],
     most: int,
 ) -> _ShapeMemory:
-    """The entry for a key, made where there is none; those not used for longest are forgotten."""
+    """Return the entry for a key, made where there is none; forget those not used for longest."""
     if key not in memory:
         memory[key] = make()
     memory.move_to_end(key)
@@ -385,7 +385,7 @@ def _recent(
 
 
 def _plain(layer: Any) -> Iterator[tuple[str, Any]]:
-    """The numbers and words of a layer's configuration."""
+    """Yield the numbers and words of a layer's configuration."""
     if isinstance(layer, keras.Model):
         return
     for name, value in sorted(layer.get_config().items()):

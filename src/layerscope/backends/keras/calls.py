@@ -21,7 +21,7 @@ Perform = Callable[[Any, Any, Any, Any], Any]
 
 
 def as_it_is(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
-    """The call as it would have been."""
+    """Make the call as it would have been."""
     return original(operation, *args, **kwargs)
 
 

@@ -74,7 +74,7 @@ def _followed(trace: Trace, name: str) -> Iterator[None]:
 
 
 def _follow(trace: Trace, given: Any, new: Any) -> None:
-    """From now on, take ``new`` for ``given``, or for something made of it."""
+    """Take ``new`` for ``given``, or for something made of it, from now on."""
     if not hasattr(given, "shape"):
         return
     if len(given.shape) == len(new.shape):

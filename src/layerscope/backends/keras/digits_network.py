@@ -55,7 +55,7 @@ class Digits:
 
 
 def load(name: str) -> Digits:
-    """Scikit-learn's bundled digits scaled to 28×28 (``digits``), or Keras' MNIST (``mnist``).
+    """Load scikit-learn's digits scaled to 28×28 (``digits``), or Keras' MNIST (``mnist``).
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _mnist() -> Digits:
 
 
 def build() -> Any:
-    """The network: two convolutions with pooling, dropout and a softmax; 34,826 parameters."""
+    """Build two convolutions with pooling, dropout and a softmax; 34,826 parameters."""
     import keras
     from keras import layers
 
@@ -135,7 +135,7 @@ def train(
     watch: Callable[[int, int, float], None] = lambda step, steps, accuracy: None,
     callbacks: Callable[[Any], Sequence[Any]] = lambda model: (),
 ) -> tuple[Any, float]:
-    """A trained network, and its accuracy on the digits held out, 0 to 1.
+    """Train a network; return it and its accuracy on the digits held out, 0 to 1.
 
     ``watch`` is told, after each step, which it was, of how many, and the accuracy so far;
     ``callbacks`` is given the network before it is trained, and returns Keras callbacks for it.

@@ -23,7 +23,7 @@ class Equation:
 
     @classmethod
     def read(cls, equation: str) -> Equation:
-        """The equation as Keras writes it."""
+        """Read the equation as Keras writes it."""
         operands, _, output = equation.replace(" ", "").partition("->")
         given, _, kernel = operands.partition(",")
         is_open = "..." in equation
@@ -47,14 +47,14 @@ class Equation:
 
 
 def _kept(count: int, is_open: bool) -> tuple[str, ...]:
-    """Samples, and positions."""
+    """Name the axes that are kept: samples, and positions."""
     space = count - 1 + is_open
     named = _SPACE.get(space, tuple(f"axis{i}" for i in range(space)))
     return named if is_open else ("sample", *named)[:count]
 
 
 def _several(count: int, last: str, first: str) -> tuple[str, ...]:
-    """The names of axes that go together, the last of them the finest."""
+    """Name axes that go together, the last of them the finest."""
     if count < 2:
         return (last,)[:count]
     further = tuple(f"axis{i}" for i in range(count - 2))

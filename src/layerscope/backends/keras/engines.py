@@ -33,33 +33,33 @@ class Engine(Protocol):
     sees_branches: bool  #: whether an uncompiled pass runs the branch that is taken, and no other
 
     def compiles(self, batch: int, seen: bool) -> bool:
-        """Whether to compile a pass, or to look its compiled form up.
+        """Return whether to compile a pass, or to look its compiled form up.
 
         ``seen`` where a pass on inputs of this shape ran before: a single look should not pay for
         a compilation that it never uses again.
         """
 
     def value_test(self) -> Callable[[Any], bool]:
-        """A test for tensors of the pass that begins now, not of a loop traced inside it."""
+        """Return a test for tensors of the pass that begins now, not of a loop traced inside it."""
 
     def eager(self, model: Any, values: MutableMapping[str, Any]) -> AbstractContextManager[Keep]:
-        """The scope of an uncompiled pass that changes nothing of the model.
+        """Open the scope of an uncompiled pass that changes nothing of the model.
 
         Entering it gives ``keep(address, value)``; leaving it makes sure that nothing in
         ``values`` changes later.
         """
 
     def snapshot(self, value: Any) -> Any:
-        """The value, safe from being written to."""
+        """Return the value, safe from being written to."""
 
     def keep(self, value: Any) -> Any:
-        """What a compiled pass goes on with where it keeps a value."""
+        """Return what a compiled pass goes on with where it keeps a value."""
 
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
-        """The pass as a compiled function of the input, on the values that the variables have."""
+        """Compile the pass as a function of the input, on the values that the variables have."""
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
-        """The value, not copied where the library lets us read it in place; as ``carried``."""
+        """Read the value, not copied where the library lets us read it in place; as ``carried``."""
         ...
 
 
@@ -206,7 +206,7 @@ class TorchEngine:
 
 
 def engine() -> Engine:
-    """The engine for the backend that Keras runs on in this process."""
+    """Return the engine for the backend that Keras runs on in this process."""
     name = keras.config.backend()
     engines: dict[str, type[Engine]] = {
         "jax": JaxEngine,

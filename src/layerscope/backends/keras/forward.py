@@ -97,7 +97,7 @@ def unrecorded(model: Any) -> Iterator[None]:
 def subject_lookup(
     trace: Trace, model: Any, known: Mapping[int, Subject]
 ) -> Callable[[Any], Subject | None]:
-    """What is known of the operation that is being called; of one made in the pass, its name."""
+    """Return what tells of the operation being called; of one made in the pass, its name."""
     order = CallOrder(model)
 
     def subject_of(operation: Any) -> Subject | None:
@@ -117,5 +117,5 @@ def subject_lookup(
 
 
 def leaves(x: Any) -> list[Any]:
-    """The tensors of an input, in whatever structure it is."""
+    """Return the tensors of an input, in whatever structure it is."""
     return list(keras.tree.flatten(x))

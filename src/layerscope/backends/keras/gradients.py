@@ -26,7 +26,7 @@ from layerscope.core.selection import Selection
 def values_of(
     model: Any, engine: Engine, taps: Sequence[Tap], embedding: str | None
 ) -> Callable[[Any], dict[Tap, Any]]:
-    """As :meth:`Differentiable.values`."""
+    """Return a forward pass, as :meth:`Differentiable.values` does."""
     held = weakref.ref(model)
     known = tree.subjects(model)
     forwarded = calculus().forwarded
@@ -78,7 +78,7 @@ def values_of(
 
 @contextmanager
 def _before(owners: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
-    """What goes into the activation of these layers, call by call, for the length of a pass."""
+    """Note what goes into the activation of these layers, call by call, during a pass."""
     seen: dict[str, list[Any]] = {address: [] for address in owners}
     by_layer: dict[int, tuple[Any, list[list[Any]]]] = {}
     for address, owner in owners.items():
@@ -122,13 +122,13 @@ def _in_place_of(layer: Any, value: Any, original: Any, operation: Any, args: An
 
 
 def _call(address: str) -> int:
-    """Which of a layer's calls an address is, counted from 0."""
+    """Return which of a layer's calls an address is, counted from 0."""
     _, _, call = address.partition("#")
     return int(call) - 1 if call.isdecimal() else 0
 
 
 def _own(address: str) -> str:
-    """The address of a layer's first call."""
+    """Return the address of a layer's first call."""
     return address.partition("#")[0]
 
 

@@ -13,14 +13,14 @@ LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
 
 
 def is_graph(layer: Any) -> bool:
-    """Whether the layer is a model whose calls are all known beforehand."""
+    """Return whether the layer is a model whose calls are all known beforehand."""
     if isinstance(layer, keras.Sequential):
         return layer.built and graph_of(layer) is not None
     return graph_of(layer) is not None
 
 
 def is_exact(model: Any) -> bool:
-    """Whether the graph knows every call: no layer in it calls others in a way of its own."""
+    """Return whether the graph knows every call: no layer calls others in a way of its own."""
     graph = graph_of(model)
     return graph is not None and all(
         is_exact(op) if is_graph(op) else isinstance(op, LOOPS) or not _calls_more(op)
@@ -29,12 +29,12 @@ def is_exact(model: Any) -> bool:
 
 
 def _calls_more(operation: Any) -> bool:
-    """Whether a pass shows values in it that the graph does not know."""
+    """Return whether a pass shows values in it that the graph does not know."""
     return bool(children(operation)) or isinstance(operation, ATTENDING)
 
 
 def graph_of(layer: Any) -> Any:
-    """The graph of operations behind a functional or a built sequential model; else None."""
+    """Return the graph of operations behind a functional or a built sequential model; else None."""
     if isinstance(layer, keras.Sequential):
         # A Sequential runs the functional model that it builds for itself.
         return getattr(layer, "_functional", None)
@@ -46,7 +46,7 @@ def graph_of(layer: Any) -> Any:
 
 
 def children(layer: Any) -> list[Any]:
-    """The layers and operations directly inside a layer, in the order of its definition."""
+    """Return the layers and operations directly inside a layer, in the order of its definition."""
     graph = graph_of(layer)
     if graph is not None:
         return [op for op in graph.operations if not isinstance(op, keras.layers.InputLayer)]
@@ -66,5 +66,5 @@ def executed_nodes(model: Any) -> list[Any]:
 
 
 def is_loop(layer: Any) -> bool:
-    """Whether what a layer calls runs in a loop, and has no one value to show."""
+    """Return whether what a layer calls runs in a loop, and has no one value to show."""
     return isinstance(layer, LOOPS)

@@ -12,7 +12,7 @@ from layerscope.core.network import InputSpec, Layer
 
 
 def input_layers(model: Any) -> list[Layer]:
-    """The model's input layers as Keras lists them; a Sequential's own is not listed."""
+    """Return the model's input layers as Keras lists them; a Sequential's own is not listed."""
     if isinstance(model, keras.Sequential):
         return []
     shapes = (tuple(operation.output.shape) for operation in input_operations(model))
@@ -23,13 +23,13 @@ def input_layers(model: Any) -> list[Layer]:
 
 
 def input_operations(model: Any) -> list[Any]:
-    """The InputLayers of a model that knows its inputs."""
+    """Return the InputLayers of a model that knows its inputs."""
     graph = graph_of(model)
     return [] if graph is None else [t._keras_history.operation for t in graph.inputs]
 
 
 def input_names(model: Any) -> list[str]:
-    """What the inputs are called: by the model's dict where it takes one, else by their layers."""
+    """Return the names of the inputs: those of the dict that a model takes, or their layers'."""
     structure = getattr(graph_of(model), "_inputs_struct", None)
     if isinstance(structure, dict) and len(structure) == len(input_operations(model)):
         return [str(name) for name in keras.tree.flatten({name: name for name in structure})]
@@ -37,7 +37,7 @@ def input_names(model: Any) -> list[str]:
 
 
 def input_specs(model: Any) -> tuple[InputSpec, ...]:
-    """What the model expects; empty where it was never told."""
+    """Return what the model expects; empty where it was never told."""
     graph = graph_of(model)
     if graph is None:
         return ()
@@ -58,7 +58,7 @@ def _input_layout(graph: Any) -> Layout:
 
 
 def inputs_by_name(model: Any, x: Any) -> dict[str, Any]:
-    """The tensors of an input by name: the user's own, or the model's, or numbered ones."""
+    """Return the tensors of an input by name: the user's own, or the model's, or numbered ones."""
     leaves = list(keras.tree.flatten(x))
     if isinstance(x, dict):
         names = [str(name) for name in keras.tree.flatten({name: name for name in x})]

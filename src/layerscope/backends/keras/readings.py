@@ -44,7 +44,7 @@ class SettingsReader:
         self._count = itertools.count(1)
 
     def of(self, value: Any, depth: int = DEPTH, *, bounded: bool = False) -> Reading:
-        """What tells the value from others, its contents where those can change in place.
+        """Return what tells the value from others, its contents where those can change in place.
 
         ``bounded`` where it may be anything, and be large.
         """
@@ -67,13 +67,13 @@ class SettingsReader:
         return self.token(type(value)), self.token(value), *inside
 
     def of_class(self, kind: type) -> Reading:
-        """A class of the user's own: every method and attribute."""
+        """Read a class of the user's own: every method and attribute."""
         own = tuple(vars(kind).items())
         inside = ((name, self.of(value, DEPTH - 1, bounded=True)) for name, value in own)
         return self.token(kind), *inside
 
     def token(self, value: Any) -> int:
-        """A number that no other object gets, also not when this one is gone."""
+        """Return a number that no other object gets, also not when this one is gone."""
         key = id(value)
         reference, number = self._numbers.get(key, (None, 0))
         if reference is not None and reference() is value:
@@ -111,7 +111,7 @@ class SettingsReader:
         return (kind, frozenset(parts)) if isinstance(value, set | frozenset) else (kind, *parts)
 
     def _function(self, function: Any, depth: int) -> Reading:
-        """A function of the user's: its code, and the values that this refers to."""
+        """Read a function of the user's: its code, and the values that this refers to."""
         inside = (
             self.of(value, min(depth, _DEPTH_OF_CODE), bounded=True) for value in _used(function)
         )
@@ -119,7 +119,7 @@ class SettingsReader:
 
 
 def is_own(thing: Any) -> bool:
-    """Whether a class, a function or a module is the user's, and no library's."""
+    """Return whether a class, a function or a module is the user's, and no library's."""
     if not isinstance(thing, type | types.FunctionType | types.ModuleType):
         return False
     name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
@@ -127,7 +127,7 @@ def is_own(thing: Any) -> bool:
 
 
 def is_fixed(value: Any) -> bool:
-    """Whether a value can't change in place: as long as it is the same object, it is the same."""
+    """Return whether a value can't change in place, so that the same object is the same value."""
     if type(value) in _ATOMS:
         return True
     if type(value) is tuple:
@@ -140,12 +140,12 @@ def is_fixed(value: Any) -> bool:
 
 
 def is_reachable(value: Any) -> bool:
-    """Whether a weak reference tells when it goes."""
+    """Return whether a weak reference tells when it goes."""
     return bool(type(value).__weakrefoffset__)
 
 
 def leaves(value: Any, kinds: tuple[type, ...], depth: int = DEPTH) -> list[Any]:
-    """The objects of these kinds that a value holds or uses, through what is the user's own."""
+    """Return the objects of these kinds that a value holds, through what is the user's own."""
     if isinstance(value, kinds):
         return [value]
     if not depth or isinstance(value, _ATOMS):
@@ -169,7 +169,7 @@ def _atom(value: Any) -> Reading:
 
 
 def _parts(value: Any) -> tuple[Any, ...] | None:
-    """What is to be read of an object; None for a library's, which goes by its identity."""
+    """Return what is to be read of an object; None for a library's, which goes by its identity."""
     if isinstance(value, types.MethodType):
         return value.__func__, value.__self__
     if isinstance(value, functools.partial):
@@ -184,14 +184,14 @@ def _parts(value: Any) -> tuple[Any, ...] | None:
 
 
 def _attributes(value: Any) -> Mapping[str, Any]:
-    """The attributes of an object, those in slots too."""
+    """Return the attributes of an object, those in slots too."""
     slots = _slots(type(value))
     held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
     return held | getattr(value, "__dict__", {})
 
 
 def _used(function: Any) -> list[Any]:
-    """The values that a function's code refers to: globals, closures, defaults."""
+    """Return the values that a function's code refers to: globals, closures, defaults."""
     names = _names(function.__code__)
     used = [function.__globals__.get(name) for name in names]
     used += [
@@ -213,7 +213,7 @@ def _slots(kind: type) -> list[str]:
 
 @functools.cache
 def _names(code: types.CodeType) -> tuple[str, ...]:
-    """The globals and attributes that code names, functions within it too."""
+    """Return the globals and attributes that code names, functions within it too."""
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
     return tuple(dict.fromkeys([*code.co_names, *(n for c in inner for n in _names(c))]))
 

@@ -99,7 +99,7 @@ class _ModelSettings:
         self._earlier: OrderedDict[tuple[Any, ...], int] = OrderedDict()
 
     def number(self, model: Any) -> int:
-        """The same for as long as nothing changes, and again when it was changed back."""
+        """Return the same for as long as nothing changes, and again when it was changed back."""
         state = self._state
         if state is None or state.lost != self._reader.lost or self._has_changed(state):
             self._state = state = self._read(model)
@@ -174,7 +174,7 @@ class _ModelSettings:
             state.classes[reference] = self._class(type(layer))
 
     def _read_nodes(self, layer: Any, state: _State) -> None:
-        """What a functional model gives its operations besides symbols."""
+        """Return what a functional model gives its operations besides symbols."""
         for node in itertools.chain(*getattr(layer, _NODES, {}).values()):
             found = self._constants(node)
             state.facts.append(found)
@@ -182,7 +182,7 @@ class _ModelSettings:
                 state.nodes.append((weakref.ref(node), found))
 
     def _class(self, kind: Any) -> Reading:
-        """What a class has its layers do."""
+        """Return what a class has its layers do."""
         own = map(self._reader.of_class, _own_bases(kind))
         return self._reader.token(getattr(kind, "call", None)), *own
 
@@ -195,7 +195,7 @@ _SETTINGS: weakref.WeakKeyDictionary[Any, _ModelSettings] = weakref.WeakKeyDicti
 
 
 def settings_number(model: Any) -> int:
-    """A number for the settings that a model has now: another one whenever any of them differs."""
+    """Return a number for a model's settings: another one whenever any of them differs."""
     settings = _SETTINGS.get(model)
     if settings is None:
         settings = _SETTINGS.setdefault(model, _ModelSettings())
@@ -203,7 +203,7 @@ def settings_number(model: Any) -> int:
 
 
 def _inside(layer: Any) -> Iterator[Any]:
-    """The layers, operations and variables that a layer holds, or its class's code names."""
+    """Yield the layers, operations and variables that a layer holds, or its class's code names."""
     own = vars(layer)
     for name in _relevant(layer):
         yield from leaves(own[name], _LOOKED_AT)
@@ -217,7 +217,7 @@ def _relevant(layer: Any) -> list[str]:
 
 
 def _held(own: Mapping[str, Any], pick: Pick, lists: tuple[str, ...]) -> Iterable[Any]:
-    """The attributes picked, and what is in the lists."""
+    """Return the attributes picked, and what is in the lists."""
     if lists and lists[-1] == _NODES:
         nodes = own[_NODES].values()
         return itertools.chain(pick(own), *map(own.__getitem__, lists[:-1]), *nodes)
@@ -225,7 +225,7 @@ def _held(own: Mapping[str, Any], pick: Pick, lists: tuple[str, ...]) -> Iterabl
 
 
 def _given(node: Any) -> list[Any]:
-    """What a node gives its operation besides symbols."""
+    """Return what a node gives its operation besides symbols."""
     if node is None or not node.operation or node.is_input:
         return []
     given = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
@@ -238,14 +238,14 @@ def _own_bases(kind: Any) -> list[type]:
 
 
 def _process() -> Reading:
-    """What Keras is told for the whole process, and layers ask for as they are called."""
+    """Return what Keras is told for the whole process, and layers ask for as they are called."""
     config = keras.config
     return config.floatx(), config.image_data_format(), config.is_flash_attention_enabled()
 
 
 @functools.cache
 def _bookkeeping(is_model: bool) -> frozenset[str]:
-    """What Keras notes on any layer or model, and changes without changing what it computes."""
+    """Return what Keras notes on any layer or model without changing what it computes."""
     if is_model:
         of_any = vars(keras.Sequential(name="notes")).keys() | _OF_TRAINING | _DERIVED
     else:

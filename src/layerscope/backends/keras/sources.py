@@ -25,7 +25,7 @@ from layerscope.core.selection import Selection
 def sources_of(
     model: Any, x: Any, subject_of: Callable[[Trace], Callable[[Any], Subject | None]]
 ) -> Mapping[str, tuple[str, ...]] | None:
-    """The sources of each value, by address; None where the model's code takes no symbols."""
+    """Return the sources of each value, by address; None where the code takes no symbols."""
     symbols = keras.tree.map_structure(
         lambda leaf: keras.KerasTensor(
             tuple(leaf.shape), keras.backend.standardize_dtype(leaf.dtype)
@@ -63,7 +63,7 @@ def sources_of(
 def _past(
     inputs: tuple[str, ...], listed: Mapping[str, tuple[str, ...]], inner: Collection[str]
 ) -> tuple[str, ...]:
-    """The sources, with what the insides of attention come from in place of these."""
+    """Return the sources, with what the insides of attention come from in place of these."""
     found: dict[str, None] = {}
     for address in inputs:
         through = _layer(address) in inner
@@ -72,12 +72,12 @@ def _past(
 
 
 def _layer(address: str) -> str:
-    """The address of the layer whose call, or part, this is."""
+    """Return the address of the layer whose call, or part, this is."""
     return address.partition("#")[0]
 
 
 def _parents(symbol: Any) -> list[Any]:
-    """The symbols that an operation, which is no layer of the model, was given."""
+    """Return the symbols that an operation, which is no layer of the model, was given."""
     history = getattr(symbol, "_keras_history", None)
     if history is None or isinstance(history.operation, keras.Layer):
         return []
@@ -85,7 +85,7 @@ def _parents(symbol: Any) -> list[Any]:
 
 
 def _own_code(original: Any, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What an operation returns for symbols; a layer that holds layers, by its own ``call``."""
+    """Return what an operation returns for symbols; one that holds layers, by its ``call``."""
     if not children(layer) or is_loop(layer):
         return original(layer, *args, **kwargs)
     rest = {name: value for name, value in kwargs.items() if name != "training"}

@@ -38,7 +38,7 @@ _LAST = (
 
 
 def addresses(model: Any) -> dict[int, tuple[str, Any]]:
-    """Address and layer by ``id(layer)``, for everything inside the model, parents first."""
+    """Return address and layer by ``id(layer)``, of everything inside the model, parents first."""
     found: dict[int, tuple[str, Any]] = {id(model): ("", model)}
 
     def walk(parent: Any, prefix: str) -> None:
@@ -59,7 +59,7 @@ def addresses(model: Any) -> dict[int, tuple[str, Any]]:
 
 
 def is_library(layer: Any) -> bool:
-    """Whether it is Keras' own code that calls the layers in a layer, and not a graph of them."""
+    """Return whether Keras' own code calls the layers in a layer, and no graph of them."""
     own = type(layer).__module__.partition(".")[0] == "keras"
     return own and not isinstance(layer, keras.Model)
 
@@ -75,7 +75,7 @@ class Owned:
 
 
 def owned_parameters(model: Any, tree: dict[int, tuple[str, Any]]) -> list[Owned]:
-    """Every parameter of the model, once, in the order of the layers."""
+    """Return every parameter of the model, once, in the order of the layers."""
     owner: dict[int, tuple[str, Any, Any]] = {}
     for address, layer in [("", model), *tree.values()]:
         for variable in getattr(layer, "weights", ()):
@@ -92,7 +92,7 @@ def owned_parameters(model: Any, tree: dict[int, tuple[str, Any]]) -> list[Owned
 
 
 def subjects(model: Any) -> dict[int, Subject]:
-    """What is known of each layer before it is called, by ``id(layer)``; the model itself too."""
+    """Return what is known of each layer, and the model, before it is called, by ``id(layer)``."""
     tree = addresses(model)
     own: dict[int, list[Parameter]] = {}
     for owned in owned_parameters(model, tree):
@@ -113,13 +113,13 @@ def subjects(model: Any) -> dict[int, Subject]:
 
 
 def attention_insides(model: Any) -> set[str]:
-    """The addresses of the layers by which attention makes its weights; they are no rows."""
+    """Return the addresses of the layers by which attention makes its weights; they are no rows."""
     known = addresses(model)
     return {known[id(child)][0] for _, layer in known.values() for child in insides(layer)}
 
 
 def describe(model: Any, framework: str) -> Network:
-    """The layers as far as they are known without a run.
+    """Return the layers as far as they are known without a run.
 
     Functional and built sequential models know their calls in order, with shapes; of any other
     model only the layers are known, in the order in which they were defined.
@@ -145,7 +145,7 @@ def describe(model: Any, framework: str) -> Network:
 
 
 def _trace_graph(model: Any, known: dict[int, Subject]) -> Trace:
-    """The pass that the graph describes, made on its symbols instead of tensors."""
+    """Return the pass that the graph describes, made on its symbols instead of tensors."""
     trace = Trace(
         Selection(everything=True),
         batch=None,
@@ -177,7 +177,7 @@ def _walk(model: Any, trace: Trace, known: dict[int, Subject], order: CallOrder)
 
 
 def _structured(node: Any) -> Any:
-    """A node's outputs in the structure that its operation returns."""
+    """Return a node's outputs in the structure that its operation returns."""
     outputs = list(node.outputs)
     if len(outputs) == 1:
         return outputs[0]
@@ -186,7 +186,7 @@ def _structured(node: Any) -> Any:
 
 
 def _whole(known: dict[int, Subject], model: Any) -> dict[int, Subject]:
-    """The subjects, where a layer that hides its calls answers for all parameters inside it."""
+    """Return the subjects; a layer that hides its calls answers for all parameters in it."""
     whole = dict(known)
     for layer_id, (address, layer) in addresses(model).items():
         if not is_graph(layer) and not isinstance(layer, LOOPS) and children(layer):
@@ -200,7 +200,7 @@ def _whole(known: dict[int, Subject], model: Any) -> dict[int, Subject]:
 
 
 def _is_inner(subject: Subject, known: dict[int, Subject]) -> bool:
-    """Whether it runs in a loop, or is a mere container of others and holds no parameters."""
+    """Return whether it runs in a loop, or only contains others and holds no parameters."""
     inside = subject.address + "/"
     loops = (s.address + "/" for s in known.values() if s.opaque)
     in_loop = subject.address.startswith(tuple(loops))
@@ -246,7 +246,7 @@ _SETTINGS = {
 
 
 def _settings(layer: Any) -> dict[str, Any]:
-    """The settings that matter to what a layer computes; defaults that say nothing are left out."""
+    """Return the settings that matter to what a layer computes, less defaults that say nothing."""
     found: dict[str, Any] = {}
     for attribute, name in _SETTINGS.items():
         value = getattr(layer, attribute, None)
@@ -272,7 +272,7 @@ def _parameter(key: str, variable: Any) -> Parameter:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    """The name, with a number behind it where it is taken already."""
+    """Return the name, with a number behind it where it is taken already."""
     candidate, number = name, 0
     while candidate in taken:
         number += 1

@@ -26,7 +26,7 @@ _TABLES = ("embeddings", "reverse_embeddings")
 
 
 def weights_of(model: Any, engine: Engine) -> Mapping[str, NamedArray]:
-    """Every parameter as a copy of its own, by key, in the order of the layers.
+    """Return every parameter as a copy of its own, by key, in the order of the layers.
 
     Codes of four bits, which Keras packs two to a byte, are unpacked.
     """
@@ -55,7 +55,7 @@ def weights_of(model: Any, engine: Engine) -> Mapping[str, NamedArray]:
 
 
 def _unpacked(layer: Any, name: str, value: Any) -> Any:
-    """The codes of a layer of four bits, one to a cell; None for what is not packed."""
+    """Return the codes of a layer of four bits, one to a cell; None for what is not packed."""
     if getattr(layer, "quantization_mode", None) != "int4" or name not in ("kernel", *_TABLES):
         return None
     if isinstance(layer, L.EinsumDense):
@@ -73,7 +73,7 @@ def _unpack(value: Any, length: int, axis: int) -> Any:
 
 
 def _note(layer: Any, name: str, unpacked: bool) -> str:
-    """What is to be said of a parameter that is not the weight in use by itself; else nothing."""
+    """Return what to say of a parameter that is not the weight in use by itself; else nothing."""
     mode = getattr(layer, "quantization_mode", None)
     table = name if name in _TABLES else "kernel"
     stored = name in ("kernel", "embeddings")
@@ -90,7 +90,7 @@ def _note(layer: Any, name: str, unpacked: bool) -> str:
 
 
 def _axes(layer: Any, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """The names of a parameter's axes."""
+    """Return the names of a parameter's axes."""
     rank = len(shape)
     if rank == 0:
         return ()
@@ -107,7 +107,7 @@ def _axes(layer: Any, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _around_another(layer: Any, name: str, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    """The axes of what quantization and LoRA keep beside a kernel or a table."""
+    """Return the axes of what quantization and LoRA keep beside a kernel or a table."""
     if name.endswith("_amax_history"):
         return ("axis0",)
     table = next((t for t in ("reverse_embeddings", "embeddings") if t in name), "kernel")
@@ -131,7 +131,7 @@ def _around_another(layer: Any, name: str, shape: tuple[int, ...]) -> tuple[str,
 
 
 def _of_layer(layer: Any, name: str, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    """The axes as the layer documents them; None where it does not."""
+    """Return the axes as the layer documents them; None where it does not."""
     kind, rank = type(layer).__name__, len(shape)
     if isinstance(layer, L.EinsumDense):
         equation = Equation.read(layer.equation)
@@ -166,7 +166,7 @@ def _of_convolution(layer: Any, name: str, kind: str) -> tuple[str, ...]:
 
 
 def _of_normalization(layer: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    """The axes of the input along which a layer normalizes."""
+    """Return the axes of the input along which a layer normalizes."""
     axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
     built = (layer.get_build_config() or {}).get("input_shape")
     if built is None:

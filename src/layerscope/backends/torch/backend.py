@@ -75,7 +75,7 @@ class TorchBackend:
 
     @looking
     def describe(self) -> Network:
-        """The modules in the order of their definition: a module does not know its own order.
+        """Return the modules in the order of their definition: no module knows its own order.
 
         An exported program does, and which shapes it takes: it is run on zeros.
         """
@@ -88,7 +88,7 @@ class TorchBackend:
 
     @looking
     def inputs(self) -> tuple[InputSpec, ...]:
-        """What its first layers suggest; modules do not say what they expect."""
+        """Return what its first layers suggest; modules do not say what they expect."""
         return self._memory.specs(self._model)
 
     @looking
@@ -110,7 +110,7 @@ class TorchBackend:
     @looking
     @torch.inference_mode(False)  # whose tensors count no versions, and go through no gradients
     def run(self, x: Any, selection: Selection) -> ForwardPass:
-        """One forward pass in inference mode, without gradients."""
+        """Make one forward pass in inference mode, without gradients."""
         memory, known = self._memory, self._known
         given = Given.of(x, known.like)
         if known.is_unready:
@@ -145,7 +145,7 @@ class TorchBackend:
         selection: Selection,
         memory: Memory,
     ) -> ForwardPass | None:
-        """A pass that follows a plan; None where it does not."""
+        """Make a pass that follows a plan; return None where it does not."""
         choice = choose(plan, selection)
         if choice is None:
             return None
@@ -185,7 +185,7 @@ class TorchBackend:
 
     @looking
     def weights(self) -> Mapping[str, NamedArray]:
-        """Every parameter and floating buffer, a copy of each, by the names of ``state_dict``."""
+        """Return copies of all parameters and floating buffers, by the names of ``state_dict``."""
         arrays = {}
         shapeless = []
         for key, tensor, axes in tree.named_weights(self._model):
@@ -203,7 +203,7 @@ class TorchBackend:
 
     @looking
     def digest(self) -> str:
-        """SHA-256 over the names and values of the parameters and buffers.
+        """Return SHA-256 over the names and values of the parameters and buffers.
 
         Where there are none, over the structure.
         """
@@ -217,7 +217,7 @@ class TorchBackend:
         return self._structure() if empty else digest.hexdigest()
 
     def _structure(self) -> str:
-        """What tells a model without parameters from another."""
+        """Return what tells a model without parameters from another."""
         network = tree.describe(self._model, self.framework)
         modules = [module for module in self._model.modules() if not tree.is_library(module)]
         kinds = [type(module).__qualname__ for module in modules]
@@ -233,24 +233,24 @@ class TorchBackend:
     def values(
         self, taps: Sequence[Tap], embedding: str | None = None
     ) -> Callable[[Any], dict[Tap, Any]]:
-        """A forward pass that stops after the last tap.
+        """Return a forward pass that stops after the last tap.
 
         Modules have no activations fused into them: what goes into one is a value of its own.
         """
         return ValuePass(self._model, self._watching.watched, self._watching.call, taps, embedding)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        """By ``torch.autograd.grad``; no tensor but the result gets a gradient."""
+        """Differentiate by ``torch.autograd.grad``; no tensor but the result gets a gradient."""
         return differentiated(function)
 
     def compiled(
         self, function: Callable[..., Any], key: Hashable, *, network: bool
     ) -> Callable[..., Any]:
-        """The function itself, given tensors: PyTorch is run eagerly, and nothing is remembered."""
+        """Return the function itself, given tensors: PyTorch is run eagerly."""
         return on_tensors(function)
 
     def optimizer(self, which: Any, params: Any) -> Update:
-        """One of Keras' own, on PyTorch."""
+        """Return one of Keras' own, on PyTorch."""
         keras_on_torch()
         # Imports Keras, which only whoever asks for gradients needs.
         from layerscope.backends.calculus import calculus, optimizer_of

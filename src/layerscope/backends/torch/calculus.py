@@ -15,7 +15,7 @@ from layerscope.core.errors import ModelError
 
 
 def differentiated(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    """As :meth:`Differentiable.gradient`."""
+    """Return a gradient, as :meth:`Differentiable.gradient` does."""
 
     def result(x: torch.Tensor, *rest: Any) -> tuple[Any, torch.Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
@@ -32,7 +32,7 @@ def differentiated(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any
 
 
 def on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, given tensors in the place of arrays, and without gradients of its own."""
+    """Return the function, given tensors in place of arrays, without gradients of its own."""
 
     def run(*args: Any) -> Any:
         # What is made of arrays in inference mode could have no gradients go through it.
@@ -43,7 +43,7 @@ def on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def keras_on_torch() -> Any:
-    """Keras, computing with PyTorch; imported where it was not.
+    """Return Keras, computing with PyTorch; import it where it was not.
 
     Raises ModelError where it already computes, or is to compute, with another framework.
     """
@@ -74,7 +74,7 @@ def keras_on_torch() -> Any:
 
 
 def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
-    """The same structure, with the function applied to what is in it."""
+    """Return the same structure, with the function applied to what is in it."""
     if isinstance(value, dict):
         return {key: _mapped(function, item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -83,7 +83,7 @@ def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _ordinary(value: Any) -> Any:
-    """A tensor that gradients can go through, also where it was made in inference mode."""
+    """Return a tensor that gradients can go through, also where it was made in inference mode."""
     is_tensor = isinstance(value, torch.Tensor)
     return value.clone() if is_tensor and value.is_inference() else value
 

@@ -92,15 +92,15 @@ class CallLog(Protocol):
     """Is told of each call in the order in which they end, to be able to replay the pass."""
 
     def memory_given(self, tensors: Iterable[torch.Tensor]) -> None:
-        """The memory of these may be written to by other names from now on."""
+        """Note that the memory of these may be written to by other names from now on."""
 
     def module_ended(
         self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: CallOutcome
     ) -> None:
-        """A module has returned."""
+        """Note that a module has returned."""
 
     def function_ended(self, func: Any, args: Any, result: Any, seen: CallOutcome) -> None:
-        """A function that is a step of the network, or may be one another time, has returned."""
+        """Note the end of a function that is a step of the network, or may be one another time."""
 
 
 class CallOutcome:
@@ -329,7 +329,7 @@ class _Functions(Pass):
         return reference is not None and reference() is value
 
     def is_attention(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether a softmax makes attention weights of its argument."""
+        """Return whether a softmax makes attention weights of its argument."""
         scores = args[0] if args else None
         if not isinstance(scores, torch.Tensor) or not self._has_scores(scores):
             return False

@@ -22,17 +22,17 @@ _MANY = 2**28  #: values that an input is not made up of
 
 
 def is_exported(module: nn.Module) -> bool:
-    """Whether it is a piece of an unflattened program; does not import ``torch.export``."""
+    """Return whether it is a piece of an unflattened program; does not import ``torch.export``."""
     return type(module).__module__ == _UNFLATTENED and hasattr(module, "type_name")
 
 
 def type_name(module: nn.Module) -> str:
-    """``Conv2d``: the name of its class, or of the class that it was exported from."""
+    """Return ``Conv2d``: the name of its class, or of the class that it was exported from."""
     return _qualified(module).rpartition(".")[2] or type(module).__name__
 
 
 def kind(module: nn.Module) -> type[nn.Module]:
-    """Its class, or PyTorch's own class that it was exported, sharded or quantized from."""
+    """Return its class, or PyTorch's own class that it was exported, sharded or quantized from."""
     if is_exported(module):
         name = _qualified(module)
         found = getattr(nn, name.rpartition(".")[2], None) if name.startswith("torch.nn.") else None
@@ -42,7 +42,7 @@ def kind(module: nn.Module) -> type[nn.Module]:
 
 
 def arguments(module: nn.Module) -> dict[str, Any]:
-    """The arguments of the one operation that an exported module calls, by their names there.
+    """Return the arguments of the one operation that an exported module calls, by their names.
 
     Empty for a module that calls others, or several.
     """
@@ -66,7 +66,7 @@ def arguments(module: nn.Module) -> dict[str, Any]:
 
 
 def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
-    """The inputs as the program was exported with them: None where it takes any length.
+    """Return the inputs as the program was exported with them: None where it takes any length.
 
     One that takes a single number of samples refuses others by itself, and that is said then.
     """
@@ -85,7 +85,7 @@ def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
 
 
 def example(model: nn.Module) -> tuple[torch.Tensor, ...]:
-    """Zeros of the sizes that the program was exported with; empty where they are not known."""
+    """Return zeros of the sizes that a program was exported with; empty where not known."""
     zeros = []
     for node in _graph(model):
         if node.op != "placeholder" or not is_exported(model):
@@ -99,7 +99,7 @@ def example(model: nn.Module) -> tuple[torch.Tensor, ...]:
 
 
 def _size(length: Any) -> int | None:
-    """A length, or the one that it had where it may be any."""
+    """Return a length, or the one that it had where it may be any."""
     hint = length if isinstance(length, int) else length.node.hint
     return hint if isinstance(hint, int) else None
 
@@ -111,7 +111,7 @@ def _qualified(module: nn.Module) -> str:
 
 
 def _unsharded(module: nn.Module) -> type[nn.Module]:
-    """Its class, or the one that ``fully_shard`` derived that from."""
+    """Return its class, or the one that ``fully_shard`` derived that from."""
     own = type(module)
     if is_sharded_class(own) and own.__name__.startswith("FSDP"):
         return next((base for base in own.__mro__ if not is_sharded_class(base)), own)

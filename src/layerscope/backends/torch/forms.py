@@ -30,7 +30,7 @@ class Form:
 
 
 def forms(rank: int, *, embedded: bool) -> Iterator[Form]:
-    """In which forms a model may take an input of this rank, the likeliest first."""
+    """Yield the forms in which a model may take an input of this rank, the likeliest first."""
     shape = (None,) * rank
     last, first = named_axes(shape), named_axes(shape, layout="channels_first")
     yield Form(last if rank < 4 or embedded else first)
@@ -57,5 +57,5 @@ class _Views(TorchFunctionMode):
 
 
 def views(form: Form) -> AbstractContextManager[Any]:
-    """For a pass on what is in this form."""
+    """Let views copy where they must, in a pass on what is in this form."""
     return _Views() if form.viewed else nullcontext()

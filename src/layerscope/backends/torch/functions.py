@@ -96,7 +96,7 @@ def step_name(func: Any, args: tuple[Any, ...]) -> str | None:
 
 
 def is_scaling(bare: str, args: tuple[Any, ...]) -> bool:
-    """Whether it is arithmetic with a plain number, which is no step of its own."""
+    """Return whether it is arithmetic with a plain number, which is no step of its own."""
     if bare in _SIGNS:
         return True
     if bare == "matmul":
@@ -107,7 +107,7 @@ def is_scaling(bare: str, args: tuple[Any, ...]) -> bool:
 
 
 def is_new(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, func: Any) -> bool:
-    """Whether a call has made floating numbers that no argument held before."""
+    """Return whether a call has made floating numbers that no argument held before."""
     values = list(tensors_in(result))
     if not any(v.is_floating_point() or v.is_complex() for v in values):
         return False
@@ -118,7 +118,7 @@ def is_new(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, func: Any
 
 
 def is_in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> bool:
-    """Whether a call returns an argument that it has written to."""
+    """Return whether a call returns an argument that it has written to."""
     if kwargs.get("out") is not None or kwargs.get("inplace") is True:
         return True
     if not args or result is not args[0]:
@@ -128,13 +128,13 @@ def is_in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result
 
 
 def gives_memory(func: Any) -> bool:
-    """Whether a function gives a tensor's memory to others, who may write to it unseen."""
+    """Return whether a function gives a tensor's memory to others, who may write to it unseen."""
     name = getattr(func, "__name__", "")
     return name in ESCAPES or (name in ("__get__", "__set__") and _attribute(func) == "data")
 
 
 def writes_unseen(func: Any) -> bool:
-    """Whether a tensor may be written to after this call in no way that is dispatched."""
+    """Return whether a tensor may be written to after this call in no way that is dispatched."""
     return gives_memory(func) and getattr(func, "__name__", "") != "__get__"
 
 
@@ -222,5 +222,5 @@ def moved_axes(func: Any, args: tuple[Any, ...], rank: int) -> list[int] | None:
 
 
 def flattens(before: Any, after: Any) -> bool:
-    """Whether maps became vectors: ``x.view(n, -1)`` is a flatten, other views are not."""
+    """Return whether maps became vectors: ``x.view(n, -1)`` is a flatten, other views are not."""
     return isinstance(after, torch.Tensor) and after.ndim == 2 and before.ndim > 2

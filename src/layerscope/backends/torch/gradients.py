@@ -89,7 +89,7 @@ class ValuePass:
 
     @looking
     def __call__(self, x: torch.Tensor) -> dict[Tap, torch.Tensor]:
-        """The values by tap, presented, of float32, where x is."""
+        """Return the values by tap, presented, of float32, where x is."""
         if not self._taps:
             return {}
         shape = tuple(x.shape)
@@ -136,7 +136,7 @@ class ValuePass:
         )
 
     def _where_seen(self, x: torch.Tensor, form: Form) -> dict[str, str]:
-        """The addresses asked for, by those of the modules that return their values.
+        """Return the addresses asked for, by those of the modules that return their values.
 
         What a function between modules makes may be what the module around it returns: then a hook
         on that module spares watching all functions of each pass.
@@ -156,7 +156,7 @@ class ValuePass:
         return {around.get(address, address): address for address in wanted}
 
     def _observed(self, x: torch.Tensor) -> tuple[ForwardPass, Form, Writes]:
-        """An ordinary pass, on x in the form in which the model takes it, and that form.
+        """Make an ordinary pass on x, in the form that the model takes; return that form, too.
 
         Forms are tried until the model, given one, says that it is what it takes; where it says
         so of none, the first that it runs on is taken.
@@ -186,7 +186,7 @@ class ValuePass:
         return Selection(exact=self._selection.exact | {self._embedding})
 
     def _stated(self, run: ForwardPass) -> Axes:
-        """How what stands for x was laid out, as the pass understood it."""
+        """Return how what stands for x was laid out, as the pass understood it."""
         if self._embedding is None:
             return next(iter(run.inputs.values())).axes
         if self._embedding not in run.values:
@@ -194,7 +194,7 @@ class ValuePass:
         return run.values[self._embedding].axes
 
     def _argument(self, x: torch.Tensor, form: Form) -> tuple[torch.Tensor, torch.Tensor]:
-        """What stands for x in the model's own layout, and what the model is called with.
+        """Return what stands for x in the model's own layout, and what the model is called with.
 
         An image with its channels last in memory stays so: convolutions are faster for it.
         """
@@ -220,7 +220,7 @@ class ValuePass:
             yield
 
     def _hooked(self, argument: torch.Tensor, wanted: Mapping[str, str]) -> Values:
-        """A pass that is seen only where it calls these modules, by the addresses asked for."""
+        """Make a pass that is seen only where it calls these modules, by the addresses."""
         values: Values = {}
 
         def keep(address: str, result: Any) -> None:
@@ -242,7 +242,7 @@ class ValuePass:
         return values
 
     def _traced(self, argument: torch.Tensor) -> Values:
-        """A pass in which functions between modules are seen, too."""
+        """Make a pass in which functions between modules are seen, too."""
         values: Values = {}
 
         def keep(address: str, value: torch.Tensor) -> torch.Tensor:
@@ -289,7 +289,7 @@ def _hooks(
 
 
 def _modules(model: nn.Module) -> dict[str, list[nn.Module]]:
-    """The modules that can be hooked, by address; an exported one has several at one address."""
+    """Return the modules that can be hooked, by address; exported, several have one address."""
     found: dict[str, list[nn.Module]] = {"output": [model]}
     for address, module in tree.addresses(model).values():
         if not isinstance(module, torch.jit.ScriptModule):
@@ -298,11 +298,11 @@ def _modules(model: nn.Module) -> dict[str, list[nn.Module]]:
 
 
 def _stem(address: str) -> str:
-    """An address without the number of a call and the name of a part."""
+    """Return an address without the number of a call and the name of a part."""
     return re.sub(r"(#\d+)?(\[[^\]]*\])?$", "", address, count=1)
 
 
 def _meaningless(embedding: nn.Module) -> int:
-    """An index that stands for nothing: not that of padding, which models leave out."""
+    """Return an index that stands for nothing: not that of padding, which models leave out."""
     padding = getattr(embedding, "padding_idx", None) or 0
     return 1 if padding == 0 and getattr(embedding, "num_embeddings", 2) > 1 else 0

@@ -51,12 +51,12 @@ class Known:
         self._modules = [module for module in model.modules() if module is not model]
 
     def is_current(self) -> bool:
-        """Whether the model is still as it was found."""
+        """Return whether the model is still as it was found."""
         types = map(operator.attrgetter("dtype", "requires_grad", "shape"), self.tensors)
         return all(map(operator.eq, types, self._types)) and self.state.is_current()
 
     def expects_the_same(self) -> bool:
-        """Whether what tells which inputs the model takes is as it was found."""
+        """Return whether what tells which inputs the model takes is as it was found."""
         return self._telling.is_current()
 
     def modules(self, model: nn.Module) -> list[nn.Module]:

@@ -68,7 +68,7 @@ def explain(
 def _explain_type(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception
 ) -> None:
-    """Where PyTorch speaks of types, and a tensor has another than the model's parameters."""
+    """Explain where PyTorch speaks of types, and a tensor has another than the parameters."""
     computes = {p.dtype for p in model.parameters() if p.is_floating_point() or p.is_complex()}
     given = list(_tensors({**_numbered(args), **kwargs}))
     others = [(name, x) for name, x in given if x.dtype not in computes]
@@ -93,7 +93,7 @@ def _numbered(args: Sequence[Any]) -> dict[str, Any]:
 
 
 def _tensors(named: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors among the arguments, those in structures too, with where they are."""
+    """Yield the tensors among the arguments, those in structures too, with where they are."""
     for name, value in named.items():
         if torch.is_tensor(value):
             yield f"{prefix}{name}", value
@@ -110,7 +110,7 @@ def _plain(dtype: torch.dtype) -> str:
 def _explain_call(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], error: TypeError
 ) -> None:
-    """Where the module is not called as it wants to be."""
+    """Explain where the module is not called as it wants to be."""
     try:
         signature = inspect.signature(model.forward)
     except (TypeError, ValueError):  # of compiled code
@@ -135,7 +135,7 @@ def _explain_call(
 
 
 def _is_of_torch(error: Exception) -> bool:
-    """Whether PyTorch has raised it, rather than somebody's own code."""
+    """Return whether PyTorch has raised it, rather than somebody's own code."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -68,7 +68,7 @@ class DictSnapshot:
         self._values = [value for _, before in pairs for value in before.values()]
 
     def is_current(self) -> bool:
-        """Whether each has the same keys in the same order, for the very same objects."""
+        """Return whether each has the same keys in the same order, for the very same objects."""
         dicts, rows = self._dicts, itertools.chain.from_iterable
         return (
             list(map(len, dicts)) == self._lengths
@@ -118,7 +118,7 @@ class ObjectState:
         self._opaque.clear()
 
     def is_current(self) -> bool:
-        """Whether everything is still as it was noted, so that it need not be noted again."""
+        """Return whether everything is still as it was noted, and need not be noted again."""
         if self._others or any(self._empty):
             return False
         if self._snapshots is None:

@@ -18,12 +18,12 @@ _BOOKKEEPING = frozenset({"LinearPackedParams", "EmbeddingPackedParams", "Packed
 
 
 def is_quantized(module: nn.Module) -> bool:
-    """Whether it is one of PyTorch's own quantized modules."""
+    """Return whether it is one of PyTorch's own quantized modules."""
     return type(module).__module__.startswith(_QUANTIZED)
 
 
 def quantized_from(module: nn.Module) -> type[nn.Module] | None:
-    """PyTorch's class of the module that it was quantized from; None for anything else.
+    """Return PyTorch's class of the module that it was quantized from; None for anything else.
 
     A ``ConvReLU2d`` is derived from a quantized ``Conv2d``, and that has the name of the float one.
     """
@@ -37,7 +37,7 @@ def quantized_from(module: nn.Module) -> type[nn.Module] | None:
 
 
 def is_bookkeeping(module: nn.Module) -> bool:
-    """Whether it only keeps what another computes with, and is never called."""
+    """Return whether it only keeps what another computes with, and is never called."""
     if is_quantized(module):
         return type(module).__name__ in _BOOKKEEPING
     # A recurrent layer's list of them.
@@ -46,7 +46,7 @@ def is_bookkeeping(module: nn.Module) -> bool:
 
 
 def packed_weights(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The weights that a quantized module keeps packed, by the names that they had before."""
+    """Yield the weights that a quantized module keeps packed, by the names that they had before."""
     if not is_quantized(module) or is_bookkeeping(module):
         return
     held = {**module._parameters, **module._buffers}

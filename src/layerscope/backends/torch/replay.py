@@ -343,14 +343,14 @@ class Replay(Pass):
         self._versions += [(address, tensor, tensor._version) for tensor in tensors]
 
     def _are_of_this_pass(self, tensors: Sequence[torch.Tensor]) -> bool:
-        """Whether these are values of this pass, or views of such, and known to nobody else."""
+        """Return whether these are values of this pass, or views of such, and nobody else's."""
         if self._held is None or self._gives_memory:
             return False
         bases = (tensor if tensor._base is None else tensor._base for tensor in tensors)
         return all(id(base) in self._own_memory for base in bases)
 
     def _is_lasting(self, value: torch.Tensor) -> bool:
-        """Whether a tensor is one that the model holds, or a view of one."""
+        """Return whether a tensor is one that the model holds, or a view of one."""
         base = value._base
         return id(value) in self._lasting or (base is not None and id(base) in self._lasting)
 

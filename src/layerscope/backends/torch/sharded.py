@@ -12,7 +12,7 @@ from layerscope.core.errors import ModelError
 
 
 def is_sharded_class(base: type) -> bool:
-    """Whether it is the class that ``fully_shard`` derives from a module's own."""
+    """Return whether it is the class that ``fully_shard`` derives from a module's own."""
     return base.__module__.startswith("torch.distributed.fsdp")
 
 
@@ -32,7 +32,7 @@ def refuse_pass(model: nn.Module) -> None:
 
 
 def awaits_first_call(model: nn.Module) -> bool:
-    """Whether ``fully_shard`` finishes its work at the model's first call, which is still to come.
+    """Return whether ``fully_shard`` finishes its work at the first call, still to come.
 
     It keeps a record of that call outside of the model, so the call can't be taken back.
     """
@@ -47,7 +47,7 @@ def awaits_first_call(model: nn.Module) -> bool:
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """The whole of a tensor that may be spread over processes.
+    """Return the whole of a tensor that may be spread over processes.
 
     Raises ModelError where that would wait for the others.
     """
@@ -66,7 +66,7 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _processes(module: nn.Module) -> int:
-    """Over how many processes that wait for one another its pass is spread."""
+    """Count over how many processes that wait for one another its pass is spread."""
     parameters: list[Any] = list(module.parameters(recurse=False))
     split = [p.device_mesh.size() for p in parameters if _is_split(p)]
     if type(module).__module__.startswith(("torch.distributed.fsdp", "torch.nn.parallel")):
@@ -76,7 +76,7 @@ def _processes(module: nn.Module) -> int:
 
 
 def _instead(module: nn.Module) -> str:
-    """What works in its place."""
+    """Return what works in its place."""
     if type(module).__name__ == "DistributedDataParallel":
         return "pass its .module, which is whole in each"
     return (
@@ -86,12 +86,12 @@ def _instead(module: nn.Module) -> str:
 
 
 def _is_spread(tensor: torch.Tensor) -> bool:
-    """Whether it is a DTensor; does not import what makes them."""
+    """Return whether it is a DTensor; does not import what makes them."""
     return any(base.__name__ == "DTensor" for base in type(tensor).__mro__)
 
 
 def _is_split(tensor: Any) -> bool:
-    """Whether each of several processes has a part of it."""
+    """Return whether each of several processes has a part of it."""
     if not _is_spread(tensor) or tensor.device_mesh.size() == 1:
         return False
     return not all(placement.is_replicate() for placement in tensor.placements)

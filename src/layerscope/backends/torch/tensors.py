@@ -67,7 +67,7 @@ class Originals(TorchDispatchMode):
                 self._given_away.add(_storage(tensor))
 
     def sees_everything(self) -> bool:
-        """Whether no tensor's memory was given away, to come back as another's."""
+        """Return whether no tensor's memory was given away, to come back as another's."""
         return not self._given_away
 
     def detach_from(
@@ -135,7 +135,7 @@ _UPDATES_STATISTICS = frozenset({
 def _statistics(
     schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Iterable[torch.Tensor]:
-    """The running statistics that an operator updates, where it does."""
+    """Yield the running statistics that an operator updates, where it does."""
     names = [argument.name for argument in schema.arguments]
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     if given.get("training", given.get("train", False)):
@@ -155,7 +155,7 @@ def _written(schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iter
 
 
 def lasting_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """The tensors that a module holds on to after a pass, and may write to in the next."""
+    """Yield the tensors that a module holds on to after a pass, and may write to in the next."""
     for part in module.modules():
         if isinstance(part, torch.jit.ScriptModule):
             yield from part.parameters(recurse=False)
@@ -168,7 +168,7 @@ def lasting_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def is_value(value: Any) -> bool:
-    """Whether it is a tensor of the pass itself: not of a vmap inside it, and on a real device."""
+    """Return whether it is a tensor of the pass itself: of no vmap, and on a real device."""
     return (
         isinstance(value, torch.Tensor)
         and not torch._C._functorch.is_functorch_wrapped_tensor(value)
@@ -183,7 +183,7 @@ _READABLE = frozenset({
 
 
 def is_readable(tensor: torch.Tensor) -> bool:
-    """Whether NumPy can read a tensor's memory as it is, now and later on."""
+    """Return whether NumPy can read a tensor's memory as it is, now and later on."""
     return (
         type(tensor) is torch.Tensor
         and tensor.dtype in _READABLE
@@ -194,7 +194,7 @@ def is_readable(tensor: torch.Tensor) -> bool:
 
 
 def read(tensor: torch.Tensor) -> tuple[npt.NDArray[Any], str | None]:
-    """The tensor's own memory where it is on the CPU, and the type it had where that changed.
+    """Read the tensor's own memory where it is on the CPU, and the type it had if that changed.
 
     Types that NumPy lacks become float32. Raises ModelError where it has no values.
     """

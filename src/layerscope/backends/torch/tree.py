@@ -22,7 +22,7 @@ _SPACE = {1: ("position",), 2: ("y", "x"), 3: ("z", "y", "x")}
 
 
 def plain(name: str) -> str:
-    """A dotted name without what ``torch.compile`` and ``torch.export`` put into it.
+    """Return a dotted name without what ``torch.compile`` and ``torch.export`` put into it.
 
     ``relu@1`` is the second call of ``relu``, which an exported program keeps as a module.
     """
@@ -31,7 +31,7 @@ def plain(name: str) -> str:
 
 
 def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
-    """Address and module by ``id(module)``, for everything inside the model, parents first."""
+    """Return address and module by ``id(module)``, of everything in the model, parents first."""
     found: dict[int, tuple[str, nn.Module]] = {}
     scripted: tuple[str, ...] = ()
     for name, module in model.named_modules():  # each once, under the first of its names
@@ -44,12 +44,12 @@ def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
 
 
 def is_library(module: nn.Module) -> bool:
-    """Whether PyTorch wrote it: the functions that it calls are its own affair."""
+    """Return whether PyTorch wrote it: the functions that it calls are its own affair."""
     return exported.kind(module).__module__.startswith("torch.nn.")
 
 
 def is_sealed(module: nn.Module) -> bool:
-    """Whether what it calls is its own affair whatever happens: PyTorch's, with nothing inside."""
+    """Return whether what it calls is always its own affair: PyTorch's, with nothing inside."""
     return (
         type(module).__module__.startswith("torch.nn.")
         and not module._modules
@@ -60,7 +60,7 @@ def is_sealed(module: nn.Module) -> bool:
 
 
 def may_stop(known: Iterable[Subject]) -> bool:
-    """Whether a pass may end early: no later layer tells that samples are the second axis.
+    """Return whether a pass may end early: no later layer tells that samples are the second axis.
 
     So says ``batch_first=False``.
     """
@@ -69,7 +69,7 @@ def may_stop(known: Iterable[Subject]) -> bool:
 
 
 def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
-    """What is known of each module before it is called, parents first; the model's own too."""
+    """Return what is known of each module, the model too, before it is called, parents first."""
     seen: set[int] = set()
     known = {}
     for module, address in [(model, "output"), *((m, a) for a, m in addresses(model).values())]:
@@ -90,7 +90,7 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
 
 
 def parameters(model: nn.Module) -> tuple[Parameter, ...]:
-    """All parameters, each once."""
+    """Return all parameters, each once."""
     return (
         *(_parameter(plain(name), p) for name, p in model.named_parameters()),
         *(p for name, module in model.named_modules() for p in _packed(module, name)),
@@ -98,7 +98,7 @@ def parameters(model: nn.Module) -> tuple[Parameter, ...]:
 
 
 def describe(model: nn.Module, framework: str) -> Network:
-    """The modules that compute, in the order of their definition."""
+    """Return the modules that compute, in the order of their definition."""
     rows = []
     for module, subject in subjects(model).items():
         address = subject.address
@@ -119,7 +119,7 @@ def describe(model: nn.Module, framework: str) -> Network:
 
 
 def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
-    """What the input must look like, guessed from the layers; of no shape where none tells.
+    """Return what the input must look like, guessed from the layers; of no shape where none tells.
 
     Modules do not say what they expect, so arrays are not held against this; exported ones do.
     """
@@ -149,7 +149,7 @@ def _spec(shape: Shape | None, layout: Layout, dtype: str = "float32") -> InputS
 
 
 def _image_channels(convolutions: Sequence[nn.Conv2d]) -> int | None:
-    """How many channels the network's first convolution takes: that which is declared first.
+    """Return how many channels the network's first convolution takes: that which is declared first.
 
     Unless another puts out as many, which it then follows, and there is one that follows none and
     takes fewer: images have few channels. None where it is lazy.
@@ -167,7 +167,7 @@ def _image_channels(convolutions: Sequence[nn.Conv2d]) -> int | None:
 
 
 def _hinted(module: nn.Module) -> InputSpec:
-    """What a network takes that begins with this layer."""
+    """Return what a network takes that begins with this layer."""
     if isinstance(module, nn.Conv1d):
         shape: Shape = (None, module.in_channels or None, None)
         return _spec(shape, ("sample", "channel", "position"))
@@ -186,7 +186,7 @@ def _hinted(module: nn.Module) -> InputSpec:
 
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[str, ...]]]:
-    """Key, tensor and axes of every parameter and floating buffer, as ``state_dict`` names them."""
+    """Yield key, tensor and axes of every parameter and floating buffer, as in ``state_dict``."""
     for prefix, module in model.named_modules(remove_duplicate=False):
         tensors = {**module._parameters, **module._buffers, **dict(packed_weights(module))}
         for name, tensor in tensors.items():
@@ -237,12 +237,12 @@ def _own_parameters(module: nn.Module, address: str, seen: set[int]) -> Iterator
 
 
 def _is_list(module: nn.Module) -> bool:
-    """Whether it is never called, and only lists parameters of the module that it is in."""
+    """Return whether it is never called, and only lists parameters of the module that it is in."""
     return isinstance(module, nn.ParameterList | nn.ParameterDict)
 
 
 def _packed(module: nn.Module, address: str) -> Iterator[Parameter]:
-    """The weights that a quantized module keeps packed, none of which can be trained."""
+    """Yield the weights that a quantized module keeps packed, none of which can be trained."""
     for name, tensor in packed_weights(module):
         yield _parameter(plain(f"{address}.{name}" if address else name), tensor)
 
@@ -294,7 +294,7 @@ _SILENT = {"dilation": 1, "groups": 1, "bidirectional": False, "layers": 1, "pad
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    """The settings that matter to what a module computes, less defaults that say nothing."""
+    """Return the settings that matter to what a module computes, less defaults that say nothing."""
     found: dict[str, Any] = {}
     if not is_library(module):
         return found

@@ -24,7 +24,7 @@ Attributes = dict[str, Any]
 
 @contextmanager
 def inference(model: nn.Module, modules: Iterable[nn.Module] | None = None) -> Iterator[None]:
-    """Evaluation mode, every module run by its own Python code; all as before afterwards.
+    """Have every module evaluate, by its own Python code; all is as before afterwards.
 
     A module that switches in its own ``train()`` is switched by it, and back. ``modules`` are those
     of the model, where they are known.
@@ -101,7 +101,7 @@ def _others_told(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
-    """No gradients for these: what only they would need is neither computed nor kept."""
+    """Take no gradients for these: what only they would need is not computed nor kept."""
     trained = [p for p in parameters if p.requires_grad and p.is_leaf]
     try:
         for parameter in trained:
@@ -149,7 +149,7 @@ def lazy_attributes(model: nn.Module) -> Iterator[Attributes]:
 
 @contextmanager
 def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
-    """What the pass writes to tensors and objects of the model is taken back afterwards.
+    """Take back afterwards what the pass writes to tensors and objects of the model.
 
     Entering it gives what tells, after it, what that was.
     """
@@ -186,7 +186,7 @@ def restored(
     generators: Iterable[torch.Generator],
     written: Sequence[int],
 ) -> Iterator[None]:
-    """What a pass writes to is taken back, where it is known which tensors these are.
+    """Take back what a pass writes to, where it is known which tensors these are.
 
     Raises ModelError where another one was written to: it can't be put back.
     """
@@ -308,7 +308,7 @@ class Kernel:
 
 
 def kernels(model: nn.Module) -> tuple[Kernel, ...]:
-    """Those that PyTorch would bring into that order in each pass over images that have it."""
+    """Return those that PyTorch would bring into that order in each pass over such images."""
     found = []
     for module in model.modules():
         kernel = module._parameters.get("weight") if isinstance(module, nn.Conv2d) else None
