@@ -89,10 +89,10 @@ class Lineage:
         if origin is not None:
             return (origin.address,)
         parents = self._parents_of(value)
-        found = tuple(dict.fromkeys(a for one in parents for a in self.sources(one)))
-        if found:
-            self._lineage[id(value)] = (_reference(value), found)
-        return found
+        addresses = tuple(dict.fromkeys(a for one in parents for a in self.sources(one)))
+        if addresses:
+            self._lineage[id(value)] = (_reference(value), addresses)
+        return addresses
 
     def remember(
         self, value: Any, address: str, axes: tuple[str, ...], *, derived: bool = False

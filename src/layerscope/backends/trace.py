@@ -349,12 +349,12 @@ class Trace:
         """
         if self._sees_everything():
             return ()
-        found = tuple(within.unread)
+        unread = tuple(within.unread)
         if not within.subject.library:
-            found = found[-1:]
-            if found or within.received:
+            unread = unread[-1:]
+            if unread or within.received:
                 self.guessed.setdefault(address)
-        return found or within.received
+        return unread or within.received
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """Return what was called, in the order in which it was called."""
@@ -519,16 +519,16 @@ class Trace:
         if source.axes == axes:
             return
         rows = {layer.address: layer for layer in self.layers}
-        found: set[str] = set()
+        leading: set[str] = set()
         pending = [source.address]
         while pending:
             address = pending.pop()
             layer = rows.get(address)
-            if address in found or (layer is not None and layer.axes != source.axes):
+            if address in leading or (layer is not None and layer.axes != source.axes):
                 continue
-            found.add(address)
+            leading.add(address)
             pending += layer.inputs if layer is not None else ()
-        self._relabel(found, source.axes, axes)
+        self._relabel(leading, source.axes, axes)
 
     def _relabel(self, addresses: set[str], was: tuple[str, ...], axes: tuple[str, ...]) -> None:
         for address in addresses & self.input_axes.keys():

@@ -162,10 +162,10 @@ class KerasBackend:
     def _structure(self) -> str:
         """Return what tells a model without parameters from another."""
         layers = [self._model, *(layer for _, layer in tree.addresses(self._model).values())]
-        own = [layer for layer in layers if type(layer).__module__.partition(".")[0] != "keras"]
-        functions = [type(layer).call for layer in own]
+        users = [layer for layer in layers if type(layer).__module__.partition(".")[0] != "keras"]
+        functions = [type(layer).call for layer in users]
         functions += [f for layer in layers if callable(f := getattr(layer, "function", None))]
-        details = [config for layer in layers if layer not in own for config in _plain(layer)]
+        details = [config for layer in layers if layer not in users for config in _plain(layer)]
         kinds = [type(layer).__qualname__ for layer in layers]
         return structure_digest(self.describe(), [kinds, details], functions)
 
@@ -275,8 +275,8 @@ class KerasBackend:
         def run(x: Any) -> tuple[dict[str, Any], Any]:
             values: dict[str, Any] = {}
             keep = lambda _, value: engine.keep(value)  # noqa: E731
-            output, found = watched(model(), x, selection, engine, values, keep)
-            facts[:] = [found]
+            output, pass_facts = watched(model(), x, selection, engine, values, keep)
+            facts[:] = [pass_facts]
             return values, output
 
         return _Compiled(engine.compile(run, list(self._model.variables)), facts)

@@ -49,15 +49,15 @@ class CallOrder:
         calls: dict[int, list[Any]] = {}
         for node in executed_nodes(model):
             calls.setdefault(id(node.operation), []).append(node)
-        for layer_id, own in calls.items():
-            layer = own[0].operation
+        for layer_id, nodes in calls.items():
+            layer = nodes[0].operation
             if layer_id in self._places:
                 shared.add(layer_id)
                 continue
-            if len(own) == 1:
+            if len(nodes) == 1:
                 self._places[layer_id] = [0]
             else:
-                self._places[layer_id] = _places(layer, own)
+                self._places[layer_id] = _places(layer, nodes)
             if inside:
                 self._inside[layer_id] = inside
             if is_graph(layer):

@@ -84,13 +84,13 @@ def _before(owners: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
     for address, owner in owners.items():
         layer = owner()
         by_layer.setdefault(id(layer), (layer, []))[1].append(seen[address])
-    own = [(vars(layer), vars(layer)["activation"]) for layer, _ in by_layer.values()]
+    before = [(vars(layer), vars(layer)["activation"]) for layer, _ in by_layer.values()]
     try:
         for layer, lists in by_layer.values():
             vars(layer)["activation"] = _noting(layer.activation, lists)
         yield seen
     finally:
-        for attributes, activation in own:
+        for attributes, activation in before:
             attributes["activation"] = activation
 
 

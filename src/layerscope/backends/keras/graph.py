@@ -54,8 +54,8 @@ def children(layer: Any) -> list[Any]:
         return list(layer.layers)
     if not hasattr(layer, "_flatten_layers"):  # an operation
         return []
-    found = layer._flatten_layers(include_self=False, recursive=False)
-    return [child for child in found if not isinstance(child, keras.layers.InputLayer)]
+    layers = layer._flatten_layers(include_self=False, recursive=False)
+    return [child for child in layers if not isinstance(child, keras.layers.InputLayer)]
 
 
 def executed_nodes(model: Any) -> list[Any]:

@@ -68,8 +68,8 @@ class SettingsReader:
 
     def of_class(self, kind: type) -> Reading:
         """Read a class of the user's own: every method and attribute."""
-        own = tuple(vars(kind).items())
-        inside = ((name, self.of(value, DEPTH - 1, bounded=True)) for name, value in own)
+        members = tuple(vars(kind).items())
+        inside = ((name, self.of(value, DEPTH - 1, bounded=True)) for name, value in members)
         return self.token(kind), *inside
 
     def token(self, value: Any) -> int:

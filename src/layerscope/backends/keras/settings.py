@@ -111,13 +111,13 @@ class _ModelSettings:
             layer = watched.layer()
             if layer is None:
                 return True
-            own = vars(layer)
-            if tuple(own) != watched.names:
+            attributes = vars(layer)
+            if tuple(attributes) != watched.names:
                 return True
-            if watched.identities != tuple(map(id, _held(own, watched.pick, watched.lists))):
+            if watched.identities != tuple(map(id, _held(attributes, watched.pick, watched.lists))):
                 return True
             for name, was in watched.rest:
-                if read(own[name]) != was:
+                if read(attributes[name]) != was:
                     return True
         return (
             [getattr(v(), "trainable", None) for v in state.variables.values()] != state.trainable
@@ -154,21 +154,29 @@ class _ModelSettings:
 
     def _read_layer(self, layer: Any, state: _State) -> None:
         read, token = self._reader.of, self._reader.token
-        own = vars(layer)
-        lists = tuple(name for name in _LISTS if isinstance(own.get(name), list))
-        if isinstance(own.get(_NODES), dict):
+        attributes = vars(layer)
+        lists = tuple(name for name in _LISTS if isinstance(attributes.get(name), list))
+        if isinstance(attributes.get(_NODES), dict):
             lists += (_NODES,)
         names = [n for n in _relevant(layer) if n not in lists]
-        fixed = [n for n in names if isinstance(own[n], _LOOKED_AT) or is_fixed(own[n])]
-        rest = tuple((n, read(own[n])) for n in names if n not in fixed)
-        pick: Pick = itemgetter(*fixed) if len(fixed) > 1 else lambda own: [own[n] for n in fixed]  # type: ignore[assignment,return-value]
-        identities = tuple(map(id, _held(own, pick, lists)))
-        kept = tuple(own[n] for n in fixed if not is_reachable(own[n]))
+        fixed = [
+            n for n in names if isinstance(attributes[n], _LOOKED_AT) or is_fixed(attributes[n])
+        ]
+        rest = tuple((n, read(attributes[n])) for n in names if n not in fixed)
+        pick: Pick = lambda attributes: tuple(attributes[n] for n in fixed)  # noqa: E731
+        if len(fixed) > 1:
+            pick = itemgetter(*fixed)
+        identities = tuple(map(id, _held(attributes, pick, lists)))
+        kept = tuple(attributes[n] for n in fixed if not is_reachable(attributes[n]))
         state.layers.append(
-            _Watched(weakref.ref(layer), tuple(own), pick, lists, identities, rest, kept)
+            _Watched(weakref.ref(layer), tuple(attributes), pick, lists, identities, rest, kept)
         )
-        inside = tuple(tuple(map(token, _held(own, lambda _: (), (name,)))) for name in lists)
-        state.facts.append((token(layer), tuple((n, read(own[n])) for n in fixed), rest, inside))
+        inside = tuple(
+            tuple(map(token, _held(attributes, lambda _: (), (name,)))) for name in lists
+        )
+        state.facts.append(
+            (token(layer), tuple((n, read(attributes[n])) for n in fixed), rest, inside)
+        )
         reference = weakref.ref(type(layer))
         if reference not in state.classes:
             state.classes[reference] = self._class(type(layer))
@@ -176,15 +184,15 @@ class _ModelSettings:
     def _read_nodes(self, layer: Any, state: _State) -> None:
         """Return what a functional model gives its operations besides symbols."""
         for node in itertools.chain(*getattr(layer, _NODES, {}).values()):
-            found = self._constants(node)
-            state.facts.append(found)
+            constants = self._constants(node)
+            state.facts.append(constants)
             if not all(map(is_fixed, _given(node))):
-                state.nodes.append((weakref.ref(node), found))
+                state.nodes.append((weakref.ref(node), constants))
 
     def _class(self, kind: Any) -> Reading:
         """Return what a class has its layers do."""
-        own = map(self._reader.of_class, _own_bases(kind))
-        return self._reader.token(getattr(kind, "call", None)), *own
+        bases = map(self._reader.of_class, _own_bases(kind))
+        return self._reader.token(getattr(kind, "call", None)), *bases
 
     def _constants(self, node: Any) -> Reading:
         return tuple(map(self._reader.of, _given(node)))
@@ -204,9 +212,9 @@ def settings_number(model: Any) -> int:
 
 def _inside(layer: Any) -> Iterator[Any]:
     """Yield the layers, operations and variables that a layer holds, or its class's code names."""
-    own = vars(layer)
+    attributes = vars(layer)
     for name in _relevant(layer):
-        yield from leaves(own[name], _LOOKED_AT)
+        yield from leaves(attributes[name], _LOOKED_AT)
     for base in _own_bases(type(layer)):
         yield from leaves(dict(vars(base)), _LOOKED_AT)
 
@@ -216,12 +224,12 @@ def _relevant(layer: Any) -> list[str]:
     return [name for name in vars(layer) if name not in bookkeeping]
 
 
-def _held(own: Mapping[str, Any], pick: Pick, lists: tuple[str, ...]) -> Iterable[Any]:
+def _held(attributes: Mapping[str, Any], pick: Pick, lists: tuple[str, ...]) -> Iterable[Any]:
     """Return the attributes picked, and what is in the lists."""
     if lists and lists[-1] == _NODES:
-        nodes = own[_NODES].values()
-        return itertools.chain(pick(own), *map(own.__getitem__, lists[:-1]), *nodes)
-    return itertools.chain(pick(own), *map(own.__getitem__, lists))
+        nodes = attributes[_NODES].values()
+        return itertools.chain(pick(attributes), *map(attributes.__getitem__, lists[:-1]), *nodes)
+    return itertools.chain(pick(attributes), *map(attributes.__getitem__, lists))
 
 
 def _given(node: Any) -> list[Any]:

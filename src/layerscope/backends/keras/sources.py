@@ -64,11 +64,11 @@ def _past(
     inputs: tuple[str, ...], listed: Mapping[str, tuple[str, ...]], inner: Collection[str]
 ) -> tuple[str, ...]:
     """Return the sources, with what the insides of attention come from in place of these."""
-    found: dict[str, None] = {}
+    passed: dict[str, None] = {}
     for address in inputs:
         through = _layer(address) in inner
-        found |= dict.fromkeys(_past(listed[address], listed, inner) if through else [address])
-    return tuple(found)
+        passed |= dict.fromkeys(_past(listed[address], listed, inner) if through else [address])
+    return tuple(passed)
 
 
 def _layer(address: str) -> str:

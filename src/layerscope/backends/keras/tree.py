@@ -39,29 +39,29 @@ _LAST = (
 
 def addresses(model: Any) -> dict[int, tuple[str, Any]]:
     """Return address and layer by ``id(layer)``, of everything inside the model, parents first."""
-    found: dict[int, tuple[str, Any]] = {id(model): ("", model)}
+    known: dict[int, tuple[str, Any]] = {id(model): ("", model)}
 
     def walk(parent: Any, prefix: str) -> None:
         taken: set[str] = set()
         new = []
         for child in children(parent):
-            if id(child) in found:
+            if id(child) in known:
                 continue
             name = _unique(child.name, taken)
-            found[id(child)] = (prefix + name, child)
+            known[id(child)] = (prefix + name, child)
             new.append((child, prefix + name + "/"))
         for child, inner in new:
             walk(child, inner)
 
     walk(model, "")
-    del found[id(model)]
-    return found
+    del known[id(model)]
+    return known
 
 
 def is_library(layer: Any) -> bool:
     """Return whether Keras' own code calls the layers in a layer, and no graph of them."""
-    own = type(layer).__module__.partition(".")[0] == "keras"
-    return own and not isinstance(layer, keras.Model)
+    by_keras = type(layer).__module__.partition(".")[0] == "keras"
+    return by_keras and not isinstance(layer, keras.Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,11 @@ def owned_parameters(model: Any, tree: dict[int, tuple[str, Any]]) -> list[Owned
 def subjects(model: Any) -> dict[int, Subject]:
     """Return what is known of each layer, and the model, before it is called, by ``id(layer)``."""
     tree = addresses(model)
-    own: dict[int, list[Parameter]] = {}
+    by_holder: dict[int, list[Parameter]] = {}
     for owned in owned_parameters(model, tree):
-        own.setdefault(owned.holder, []).append(owned.parameter)
+        by_holder.setdefault(owned.holder, []).append(owned.parameter)
     known = {
-        key: _subject(address, layer, tuple(own.get(key, ())))
+        key: _subject(address, layer, tuple(by_holder.get(key, ())))
         for key, (address, layer) in tree.items()
     }
     for _, layer in tree.values():
@@ -194,8 +194,9 @@ def _whole(known: dict[int, Subject], model: Any) -> dict[int, Subject]:
             parameters = [
                 p for s in known.values() if s.address.startswith(inside) for p in s.parameters
             ]
-            own = known[layer_id].parameters
-            whole[layer_id] = replace(known[layer_id], parameters=(*own, *parameters))
+            whole[layer_id] = replace(
+                known[layer_id], parameters=(*known[layer_id].parameters, *parameters)
+            )
     return whole
 
 
@@ -247,7 +248,7 @@ _SETTINGS = {
 
 def _settings(layer: Any) -> dict[str, Any]:
     """Return the settings that matter to what a layer computes, less defaults that say nothing."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for attribute, name in _SETTINGS.items():
         value = getattr(layer, attribute, None)
         if value is None or (callable(value) and not hasattr(value, "__name__")):
@@ -258,8 +259,8 @@ def _settings(layer: Any) -> dict[str, Any]:
             name == "dilation" and all(v == 1 for v in keras.tree.flatten(value))
         ):
             continue
-        found[name] = tuple(value) if isinstance(value, list) else value
-    return found
+        settings[name] = tuple(value) if isinstance(value, list) else value
+    return settings
 
 
 def _parameter(key: str, variable: Any) -> Parameter:

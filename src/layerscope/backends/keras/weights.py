@@ -77,16 +77,16 @@ def _note(layer: Any, name: str, unpacked: bool) -> str:
     mode = getattr(layer, "quantization_mode", None)
     table = name if name in _TABLES else "kernel"
     stored = name in ("kernel", "embeddings")
-    said = []
+    notes = []
     if unpacked:
-        said.append("codes of 4 bits, unpacked one to a cell")
+        notes.append("codes of 4 bits, unpacked one to a cell")
     elif name == "quantized_kernel":
-        said.append(f"codes of {mode} as they are packed")
+        notes.append(f"codes of {mode} as they are packed")
     elif mode == "int8" and (name == "kernel" or name in _TABLES):
-        said.append(f"codes of 8 bits: a weight is its code over {table}_scale")
+        notes.append(f"codes of 8 bits: a weight is its code over {table}_scale")
     if stored and getattr(layer, "lora_enabled", False):
-        said.append(f"as stored, without the update lora_{name}_a · lora_{name}_b that is in use")
-    return "; ".join(said)
+        notes.append(f"as stored, without the update lora_{name}_a · lora_{name}_b that is in use")
+    return "; ".join(notes)
 
 
 def _axes(layer: Any, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -173,5 +173,5 @@ def _of_normalization(layer: Any, shape: tuple[int, ...]) -> tuple[str, ...] | N
         return None
     first = len(built) >= 4 and keras.config.image_data_format() == "channels_first"
     names = named_axes(tuple(built), layout="channels_first" if first else "channels_last")
-    found = tuple(names[axis] for axis in axes)
-    return found if math.prod(built[axis] or 0 for axis in axes) == math.prod(shape) else None
+    axis_names = tuple(names[axis] for axis in axes)
+    return axis_names if math.prod(built[axis] or 0 for axis in axes) == math.prod(shape) else None

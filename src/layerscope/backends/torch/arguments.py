@@ -85,7 +85,7 @@ def _copied(value: Any) -> Any:
 
 def objects_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Return the objects among arguments that are handed on as they are, and can be written to."""
-    found: list[Any] = []
+    objects: list[Any] = []
 
     def visit(value: Any) -> None:
         if isinstance(value, dict):
@@ -99,10 +99,10 @@ def objects_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
             or callable(value)
             or is_record(value)
         ):
-            found.append(value)
+            objects.append(value)
 
     visit((args, kwargs))
-    return found
+    return objects
 
 
 def _given(value: Any, like: torch.Tensor) -> Any:

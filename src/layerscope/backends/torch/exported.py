@@ -35,9 +35,11 @@ def kind(module: nn.Module) -> type[nn.Module]:
     """Return its class, or PyTorch's own class that it was exported, sharded or quantized from."""
     if is_exported(module):
         name = _qualified(module)
-        found = getattr(nn, name.rpartition(".")[2], None) if name.startswith("torch.nn.") else None
-        if isinstance(found, type) and issubclass(found, nn.Module):
-            return found
+        library = (
+            getattr(nn, name.rpartition(".")[2], None) if name.startswith("torch.nn.") else None
+        )
+        if isinstance(library, type) and issubclass(library, nn.Module):
+            return library
     return quantized_from(module) or _unsharded(module)
 
 
@@ -47,22 +49,22 @@ def arguments(module: nn.Module) -> dict[str, Any]:
     Empty for a module that calls others, or several.
     """
     calls = [node for node in _graph(module) if node.op in ("call_function", "call_module")]
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if len(calls) != 1 or not isinstance(calls[0].target, torch._ops.OpOverload):
         # Recurrent layers take their results apart: one operation that has settings, and getitems.
         calls = [node for node in calls if isinstance(node.target, torch._ops.OpOverload)]
         if len(calls) != 1:
-            return found
+            return settings
     (call,) = calls
     for i, argument in enumerate(call.target._schema.arguments):
         value = call.args[i] if i < len(call.args) else call.kwargs.get(argument.name)
         if value is None and argument.has_default_value():
             value = argument.default_value
         if isinstance(value, bool | int | float | list | tuple) and not _holds_node(value):
-            found[argument.name] = tuple(value) if isinstance(value, list | tuple) else value
+            settings[argument.name] = tuple(value) if isinstance(value, list | tuple) else value
     if issubclass(kind(module), nn.modules.conv._ConvNd) and torch.is_tensor(module.weight):
-        found["kernel_size"] = tuple(module.weight.shape[2:])
-    return found
+        settings["kernel_size"] = tuple(module.weight.shape[2:])
+    return settings
 
 
 def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
@@ -112,10 +114,10 @@ def _qualified(module: nn.Module) -> str:
 
 def _unsharded(module: nn.Module) -> type[nn.Module]:
     """Return its class, or the one that ``fully_shard`` derived that from."""
-    own = type(module)
-    if is_sharded_class(own) and own.__name__.startswith("FSDP"):
-        return next((base for base in own.__mro__ if not is_sharded_class(base)), own)
-    return own
+    own_class = type(module)
+    if is_sharded_class(own_class) and own_class.__name__.startswith("FSDP"):
+        return next((base for base in own_class.__mro__ if not is_sharded_class(base)), own_class)
+    return own_class
 
 
 def _graph(module: nn.Module) -> list[Any]:

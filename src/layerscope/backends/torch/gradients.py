@@ -224,16 +224,16 @@ class ValuePass:
         values: Values = {}
 
         def keep(address: str, result: Any) -> None:
-            found = {
+            by_address = {
                 wanted[address + suffix]: value
                 for suffix, value in named_parts(unpacked(result))
                 if address + suffix in wanted
             }
-            if len(values) + len(found) == len(wanted):
-                values.update(found)
+            if len(values) + len(by_address) == len(wanted):
+                values.update(by_address)
                 raise PassComplete
             # The model goes on, and may write into what it has returned.
-            values.update({key: value.clone() for key, value in found.items()})
+            values.update({key: value.clone() for key, value in by_address.items()})
 
         stems = {_stem(address) for address in wanted}
         with _hooks(self._modules, stems) as calls, suppress(PassComplete):
@@ -267,7 +267,7 @@ def _hooks(
     modules: Mapping[str, Sequence[nn.Module]], addresses: set[str]
 ) -> Iterator[list[Callable[[str, Any], Any]]]:
     """Tell what is put into the list of each call of these modules, by its address."""
-    told: list[Callable[[str, Any], Any]] = []
+    reported: list[Callable[[str, Any], Any]] = []
     counts = dict.fromkeys(addresses, 0)
     owner = threading.get_ident()
 
@@ -277,7 +277,7 @@ def _hooks(
             if threading.get_ident() != owner or not all(map(is_value, tensors)):
                 return None
             counts[stem] += 1
-            return told[0](stem if counts[stem] == 1 else f"{stem}#{counts[stem]}", result)
+            return reported[0](stem if counts[stem] == 1 else f"{stem}#{counts[stem]}", result)
 
         return after
 
@@ -285,16 +285,16 @@ def _hooks(
         for stem in addresses:
             for module in modules[stem]:
                 stack.callback(module.register_forward_hook(hook(stem)).remove)
-        yield told
+        yield reported
 
 
 def _modules(model: nn.Module) -> dict[str, list[nn.Module]]:
     """Return the modules that can be hooked, by address; exported, several have one address."""
-    found: dict[str, list[nn.Module]] = {"output": [model]}
+    by_address: dict[str, list[nn.Module]] = {"output": [model]}
     for address, module in tree.addresses(model).values():
         if not isinstance(module, torch.jit.ScriptModule):
-            found.setdefault(address, []).append(module)
-    return found
+            by_address.setdefault(address, []).append(module)
+    return by_address
 
 
 def _stem(address: str) -> str:

@@ -30,9 +30,9 @@ def quantized_from(module: nn.Module) -> type[nn.Module] | None:
     if not is_quantized(module):
         return None
     for base in type(module).__mro__:
-        found = getattr(nn, base.__name__, None)
-        if base.__module__.startswith(_QUANTIZED) and isinstance(found, type):
-            return found
+        original = getattr(nn, base.__name__, None)
+        if base.__module__.startswith(_QUANTIZED) and isinstance(original, type):
+            return original
     return None
 
 

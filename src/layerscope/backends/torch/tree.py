@@ -32,15 +32,15 @@ def plain(name: str) -> str:
 
 def addresses(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     """Return address and module by ``id(module)``, of everything in the model, parents first."""
-    found: dict[int, tuple[str, nn.Module]] = {}
+    known: dict[int, tuple[str, nn.Module]] = {}
     scripted: tuple[str, ...] = ()
     for name, module in model.named_modules():  # each once, under the first of its names
         hidden = (scripted and name.startswith(scripted)) or is_bookkeeping(module)
         if module is not model and not hidden:
-            found[id(module)] = (plain(name), module)
+            known[id(module)] = (plain(name), module)
         if isinstance(module, torch.jit.ScriptModule):
             scripted = (*scripted, name + ".")  # it hides its layers, and is looked at as one
-    return found
+    return known
 
 
 def is_library(module: nn.Module) -> bool:
@@ -295,9 +295,9 @@ _SILENT = {"dilation": 1, "groups": 1, "bidirectional": False, "layers": 1, "pad
 
 def _settings(module: nn.Module) -> dict[str, Any]:
     """Return the settings that matter to what a module computes, less defaults that say nothing."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if not is_library(module):
-        return found
+        return settings
     known = exported.arguments(module) if exported.is_exported(module) else None
     for attribute, name in _SETTINGS.items():
         value = getattr(module, attribute, None) if known is None else known.get(attribute)
@@ -306,5 +306,5 @@ def _settings(module: nn.Module) -> dict[str, Any]:
         values = value if isinstance(value, tuple | list) else (value,)
         if name in _SILENT and all(v == _SILENT[name] for v in values):
             continue
-        found[name] = value
-    return found
+        settings[name] = value
+    return settings

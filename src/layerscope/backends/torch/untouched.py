@@ -309,15 +309,15 @@ class Kernel:
 
 def kernels(model: nn.Module) -> tuple[Kernel, ...]:
     """Return those that PyTorch would bring into that order in each pass over such images."""
-    found = []
+    convolutions = []
     for module in model.modules():
         kernel = module._parameters.get("weight") if isinstance(module, nn.Conv2d) else None
         if kernel is None or kernel.is_contiguous(memory_format=torch.channels_last):
             continue
         with torch.inference_mode(False):  # gradients go through it
             copy = kernel.detach().contiguous(memory_format=torch.channels_last)
-        found.append(Kernel(module, kernel, kernel._version, copy))
-    return tuple(found)
+        convolutions.append(Kernel(module, kernel, kernel._version, copy))
+    return tuple(convolutions)
 
 
 @contextmanager
@@ -331,14 +331,14 @@ def channels_last(kernels: Sequence[Kernel]) -> Iterator[None]:
     ]
     held: list[tuple[Attributes, Kernel]] = [(k.module._parameters, k) for k in current]
     try:
-        for own, kernel in held:
-            own["weight"] = kernel.copy
+        for attributes, kernel in held:
+            attributes["weight"] = kernel.copy
         yield
     finally:
-        for own, kernel in held:
-            own["weight"] = kernel.original
+        for attributes, kernel in held:
+            attributes["weight"] = kernel.original
 
 
 def _attributes(model: nn.Module) -> list[Attributes]:
     plain = [m for m in model.modules() if not isinstance(m, torch.jit.ScriptModule)]
-    return [own for m in plain for own in (vars(m), m._parameters, m._buffers)]
+    return [attributes for m in plain for attributes in (vars(m), m._parameters, m._buffers)]

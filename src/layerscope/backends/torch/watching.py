@@ -166,10 +166,10 @@ class Watching:
         seen |= {alias.partition("#")[0] for alias in trace.aliases} | set(trace.left_out)
         seen |= set(trace.in_threads)
         subjects = tree.subjects(self._model)
-        found = (
+        with_parameters = (
             subjects[m].address for m in subjects if subjects[m].parameters and m is not self._model
         )
-        return [address for address in found if address not in seen]
+        return [address for address in with_parameters if address not in seen]
 
     def _result(self, trace: Trace, given: Given, output: Any, complete: bool) -> ForwardPass:
         network = trace.network(

@@ -146,9 +146,9 @@ def _shape(tensor: torch.Tensor) -> str:
 def _unwrapped(state: State, model: nn.Module) -> tuple[State, list[str]]:
     """The weights by the names that they had before the module was wrapped."""
     repairs = []
-    own = list(model.state_dict())
+    names = list(model.state_dict())
     while prefix := next((p for p in _WRAPPERS if all(name.startswith(p) for name in state)), None):
-        if own and all(name.startswith(prefix) for name in own):
+        if names and all(name.startswith(prefix) for name in names):
             break  # its only child is really called so
         state = {name.removeprefix(prefix): value for name, value in state.items()}
         wrapper = _WRAPPERS[prefix]

@@ -24,14 +24,14 @@ def check_pickles(path: Path) -> None:
         with path.open("rb") as file:
             if file.read(len(ZIP)) == ZIP:
                 with zipfile.ZipFile(path) as archive:
-                    found = _in_archive(archive)
+                    holds_bytearray = _in_archive(archive)
             else:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    found = _BYTEARRAY.search(content) is not None
+                    holds_bytearray = _BYTEARRAY.search(content) is not None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError,
             RuntimeError) as error:  # fmt: skip
         raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
-    if found:
+    if holds_bytearray:
         raise ModelError(more_than_weights(path, " (builtins.bytearray)"))
 
 

@@ -120,8 +120,8 @@ def _reason(path: Path, written_by: str, error: Exception) -> str:
         )
     here = torch.__version__.partition("+")[0]
     writer = f" (it was written by {written_by})" if written_by != "PyTorch" else ""
-    said = first_sentence(str(error)) if str(error).strip() else type(error).__name__
-    return f"PyTorch {here} can't open {str(path)!r}{writer}; it is damaged, or too old: {said}."
+    text = first_sentence(str(error)) if str(error).strip() else type(error).__name__
+    return f"PyTorch {here} can't open {str(path)!r}{writer}; it is damaged, or too old: {text}."
 
 
 def _switched_to_inference(model: nn.Module) -> list[str]:

@@ -171,10 +171,12 @@ def _state(content: Any) -> State | None:
 
 
 def _nested(content: Mapping[Any, Any], path: Path) -> tuple[str, State]:
-    found = {key: state for key in content if (state := _state(content[key])) is not None}
-    likely = [key for key in _NESTED if key in found] or (list(found) if len(found) == 1 else [])
+    tensors = {key: state for key in content if (state := _state(content[key])) is not None}
+    likely = [key for key in _NESTED if key in tensors] or (
+        list(tensors) if len(tensors) == 1 else []
+    )
     if likely:
-        return likely[0], found[likely[0]]
+        return likely[0], tensors[likely[0]]
     keys = f"its keys are {few(content)}" if content else "it is empty"
     raise ModelError(f"{str(path)!r} holds no weights by name: {keys}.")
 
