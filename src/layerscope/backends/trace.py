@@ -14,8 +14,10 @@ from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from layerscope.backends.axis_names import AxisNames, open_shape
 from layerscope.backends.lineage import Lineage, Source
 from layerscope.backends.parts import leaves, named_parts, substituted
+from layerscope.backends.pass_notes import pass_notes
 from layerscope.core.axes import Layout, named_axes
 from layerscope.core.layer_kinds import Kind
 from layerscope.core.network import Layer, Network, Parameter, Shape
@@ -155,15 +157,14 @@ class Trace:
         self._threads = frozenset(thread.ident for thread in threading.enumerate())
         self.too_large: dict[str, None] = {}  #: attention weights that nobody has asked for by name
         self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
-        self.input_axes: dict[str, tuple[str, ...]] = {}
         self._selection = selection
-        self._batch = batch
         self._is_value = is_value
-        self._default = default_layout
         self._keep = keep
         self._may_stop = may_stop
         self._version_of = version_of
         self.lineage = Lineage(parents_of, version_of)
+        self._axis_names = AxisNames(self.layers, self.lineage, default_layout, batch)
+        self.input_axes = self._axis_names.of_inputs
         self._sees_everything = sees_everything
         self.is_over = False  #: whether everything that was asked for was there before the end
         self.returned: tuple[Returned, ...] = ()  #: by the call that has ended last
@@ -174,11 +175,11 @@ class Trace:
 
     def receive(self, name: str, value: Any, *, listed: Layer | None) -> None:
         """Note what the network receives; ``listed`` where the model counts it among its layers."""
-        axes = self._axes("default", tuple(value.shape), None)
+        axes = self._axis_names.named("default", tuple(value.shape), None)
         self.input_axes[name] = axes
         self.lineage.remember(value, name, axes)
         if listed is not None:
-            self.layers.append(replace(listed, shape=_open(value.shape, axes), axes=axes))
+            self.layers.append(replace(listed, shape=open_shape(value.shape, axes), axes=axes))
 
     def scale(self, function: str, arguments: Sequence[Any]) -> None:
         """Note arithmetic with a plain number, which is no step of its own."""
@@ -232,7 +233,7 @@ class Trace:
             address,
             "Attention weights",
             "operation",
-            _open(shape, axes),
+            open_shape(shape, axes),
             axes,
             inputs=tuple(inputs),
             kind="attention",
@@ -358,24 +359,13 @@ class Trace:
 
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """Return what was called, in the order in which it was called."""
-        notes: tuple[str, ...] = ()
-        if self.left_out:
-            names = list(self.left_out)
-            shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-            notes = (f"left out, because they run inside a loop: {shown}",)
-        elsewhere = self.only_in_threads()
-        if elsewhere:
-            names = sorted(elsewhere)  # threads end in any order
-            shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-            notes += (f"left out, because they ran in another thread: {shown}",)
-        if self.scaled:
-            shown = ", ".join(self.scaled)
-            notes += (f"not listed, since they only scale or shift by a number: {shown}",)
-        if self.too_large:
-            shown = ", ".join(list(self.too_large)[:8])
-            notes += (f"left out, because of their size, unless layers= names them: {shown}",)
-        if self.guessed:
-            notes += (guessed_note(list(self.guessed)),)
+        notes = pass_notes(
+            in_loops=self.left_out,
+            in_threads=sorted(self.only_in_threads()),  # threads end in any order
+            scaled=self.scaled,
+            too_large=self.too_large,
+            guessed=self.guessed,
+        )
         return Network(name, framework, tuple(self.layers), parameters, notes)
 
     def _part(
@@ -394,9 +384,9 @@ class Trace:
         layout = subject.part_layouts.get(index, subject.layout)
         # A state says how states are laid out, not how what came in is.
         stated = None if index in subject.part_layouts else sources
-        axes = self._axes(layout, tuple(value.shape), stated)
+        axes = self._axis_names.named(layout, tuple(value.shape), stated)
         parameters = subject.parameters if index == 0 and address == subject.address else ()
-        shape = _open(value.shape, axes)
+        shape = open_shape(value.shape, axes)
         layer = subject.row(address, shape, axes, parameters=parameters, inputs=inputs)
         if self._frames:
             outer = self._frames[-1]
@@ -438,7 +428,7 @@ class Trace:
         parameters = subject.parameters if index == 0 and address == subject.address else ()
         if self._frames:
             self._frames[-1].unread[origin.address] = None
-        shape = _open(value.shape, origin.axes)
+        shape = open_shape(value.shape, origin.axes)
         layer = subject.row(
             address, shape, origin.axes, role="container", parameters=parameters,
             inputs=(origin.address,),
@@ -484,75 +474,3 @@ class Trace:
     def _numbered(self, address: str) -> str:
         count = self._counts[address] = self._counts.get(address, 0) + 1
         return address if count == 1 else f"{address}#{count}"
-
-    def _axes(
-        self,
-        layout: Layout | Literal["default"],
-        shape: tuple[int | None, ...],
-        sources: list[Source | None] | None,
-    ) -> tuple[str, ...]:
-        source = next((s for s in sources or () if s and len(s.axes) == len(shape)), None)
-        if layout == "inherit" and source is not None:
-            return source.axes
-        if layout == "channels_last" and source is not None and "sample" in source.axes[1:-1]:
-            return source.axes  # (position, sample, channel): what PyTorch calls batch_first=False
-        if layout in ("channels_first", "channels_last") and source is not None:
-            self._correct_input(source, named_axes(shape, layout=layout))
-        if isinstance(layout, tuple) and len(layout) == len(shape):
-            if "sample" in layout:
-                self._batch = shape[layout.index("sample")]
-            if source is not None:
-                self._correct_guesses(source, layout)
-        stated = layout not in ("inherit", "default")
-        if not stated:
-            layout = self._default if len(shape) >= 4 else "channels_last"
-        samples = stated or len(shape) >= 4 or (bool(shape) and shape[0] in (None, self._batch))
-        return named_axes(shape, layout=layout, has_samples=samples)  # type: ignore[arg-type]
-
-    def _correct_input(self, source: Source, axes: tuple[str, ...]) -> None:
-        """Correct how the input is laid out by the first layer with a layout of its own."""
-        if source.address in self.input_axes and source.axes != axes:
-            self._relabel({source.address}, source.axes, axes)
-
-    def _correct_guesses(self, source: Source, axes: tuple[str, ...]) -> None:
-        """Correct the axes of all that led to a layer which says where its samples are."""
-        if source.axes == axes:
-            return
-        rows = {layer.address: layer for layer in self.layers}
-        leading: set[str] = set()
-        pending = [source.address]
-        while pending:
-            address = pending.pop()
-            layer = rows.get(address)
-            if address in leading or (layer is not None and layer.axes != source.axes):
-                continue
-            leading.add(address)
-            pending += layer.inputs if layer is not None else ()
-        self._relabel(leading, source.axes, axes)
-
-    def _relabel(self, addresses: set[str], was: tuple[str, ...], axes: tuple[str, ...]) -> None:
-        for address in addresses & self.input_axes.keys():
-            if self.input_axes[address] == was:
-                self.input_axes[address] = axes
-        for i, layer in enumerate(self.layers):
-            if layer.address in addresses and layer.axes == was:
-                shape = layer.shape and _open(layer.shape, axes)
-                self.layers[i] = replace(layer, axes=axes, shape=shape)
-        self.lineage.relabel(addresses, was, axes)
-
-
-def guessed_note(addresses: Sequence[str]) -> str:
-    """Return what to say of layers whose source is not known."""
-    shown = ", ".join(addresses[:8]) + (", …" if len(addresses) > 8 else "")
-    return (
-        "code between layers is not seen, so the value computed last is taken for the source of "
-        f"{shown}"
-    )
-
-
-def _open(shape: Sequence[int | None], axes: tuple[str, ...]) -> tuple[int | None, ...]:
-    """Return the shape with the number of samples left open, as frameworks write it."""
-    return tuple(
-        None if axis == "sample" else (None if length is None else int(length))
-        for axis, length in zip(axes, shape, strict=True)
-    )

@@ -30,9 +30,9 @@ from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.keras.training import KerasTraining
 from layerscope.backends.keras.unreached import check_call
 from layerscope.backends.keras.weights import weights_of
+from layerscope.backends.pass_notes import guessed_note
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.structure import name_bytes, structure_digest
-from layerscope.backends.trace import guessed_note
 from layerscope.backends.turns import in_turn
 from layerscope.core.axes import NamedArray, named_axes
 from layerscope.core.errors import InputError, ModelError
