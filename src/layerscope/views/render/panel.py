@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.errors import OutputError, ViewError
+from layerscope.core.console import in_notebook
+from layerscope.core.errors import ViewError
+from layerscope.core.files import whole
 from layerscope.core.text import printable, printable_lines
 from layerscope.views.render import documents
 from layerscope.views.render.kinds import check_kind, lowering
@@ -104,18 +106,14 @@ class Panel:
             data = self.svg(metadata).encode("utf-8")
         else:
             data = documents.pdf_of(self.figure(), metadata)
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise OutputError(f"{str(path)!r} can't be written: {error.strerror}.") from error
+        with whole(path, overwrite=True) as part:
+            part.write_bytes(data)
         return path
 
     def show(self) -> None:
         """Show the picture: in a notebook below the cell, from a script in a window."""
-        ipython = sys.modules.get("IPython")
-        shell = ipython.get_ipython() if ipython else None
-        if ipython and type(shell).__name__ == "ZMQInteractiveShell":
-            ipython.display.display(self)
+        if in_notebook():
+            sys.modules["IPython"].display.display(self)
             return
         import matplotlib.pyplot as plt
 
