@@ -13,7 +13,7 @@ keras = pytest.importorskip("keras")
 from torch import nn
 
 import layerscope as ls
-from layerscope.backends.torch.backend import TorchBackend
+from layerscope.backends.torch.watching import Watching
 from layerscope.core.errors import AddressError, InputError
 
 pytestmark = pytest.mark.skipif(
@@ -159,13 +159,13 @@ def test_a_wrong_guess_of_the_channels() -> None:
 
 def test_the_module_is_watched_twice_for_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[Any] = []
-    original = TorchBackend._watched
+    original = Watching.watched
 
     def counted(self: Any, *args: Any) -> Any:
         watched.append(args)
         return original(self, *args)
 
-    monkeypatch.setattr(TorchBackend, "_watched", counted)
+    monkeypatch.setattr(Watching, "watched", counted)
     model = module()
     for unit in range(2):
         watched.clear()

@@ -20,10 +20,8 @@ from cases.closed_form import ridge
 from layerscope.core.errors import ModelError
 from layerscope.transforms import blur, flip, jitter, pad, rotate, scale
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax",
-    reason="that gradients are the same on all is in tests/backends/keras/test_on_sklearn.py",
-)
+# That gradients are the same on all is in tests/backends/keras/test_on_sklearn.py.
+pytestmark = pytest.mark.one_backend
 
 
 @pytest.fixture(scope="module")
