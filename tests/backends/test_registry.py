@@ -269,7 +269,7 @@ def test_a_file_whose_suffix_nobody_knows_is_known_by_its_first_bytes(
     # A suffix of layerscope's own is what it says.
     path = path.rename(tmp_path / "model.onnx")
     path.write_bytes(b"TOY1")
-    with pytest.raises((ModelError, MissingDependencyError), match="no ONNX file|onnx is not in"):
+    with pytest.raises((ModelError, MissingDependencyError), match=r"no ONNX file|onnx is not in"):
         load_model(path)
 
 
