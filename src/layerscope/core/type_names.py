@@ -1,8 +1,9 @@
 """What the name of a layer's type tells of it, where nobody says what it is.
 
-So are recordings read that were made before layers said their kind, and so a backend reads classes
-of somebody's own, which are derived from none that it knows. The only place outside the backends
-where names of frameworks' types may stand; nobody else may ask it.
+So are recordings read that were made before layers said their kind; so are functions and operators,
+which have no class; and so a backend may read a class of somebody's own, derived from none that it
+knows. It is the only place outside the backends where names of frameworks' types may stand, and
+nobody else may ask it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,26 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("identity", r"^identity$"),
     ("encode", r"onehot|categor|hash|lookup|vectoriz|discreti"),
 )  # fmt: skip
+#: Kinds that a class of somebody's own is taken to have by its name. Others promise where values
+#: stand, or between which they lie, which a name is too little for.
+_OF_OWN_CLASSES: frozenset[Kind] = frozenset(
+    {"activation", "elementwise", "attention", "recurrent", "embedding", "batch_norm", "group_norm",
+     "norm", "standardize"}
+)  # fmt: skip
+#: What drops whole branches in training, and has no class in the frameworks.
+_DROPS = re.compile(r"dropout|droppath|stochasticdepth")
+
+
+def by_name_of_own_class(name: str) -> tuple[Kind, str | None]:
+    """Return what the name of a class tells that is derived from none that is known.
+
+    Libraries spell some layers as everybody does, as a ``FrozenBatchNorm2d``; of most it is
+    ``other``.
+    """
+    kind, function = by_type_name(name)
+    if kind == "dropout" and _DROPS.search(name.lower().replace("_", "")):
+        return kind, None
+    return (kind, function) if kind in _OF_OWN_CLASSES else ("other", None)
 
 
 def by_type_name(name: str, settings: Mapping[str, Any] | None = None) -> tuple[Kind, str | None]:

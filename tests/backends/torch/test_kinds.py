@@ -45,6 +45,9 @@ from layerscope.backends.torch.kinds import kind_of
         (lambda: type("Normalize", (nn.Module,), {})(), ("standardize", None)),
         (lambda: type("GELUActivation", (nn.Module,), {})(), ("activation", "gelu")),
         (lambda: type("Bottleneck", (nn.Module,), {})(), ("other", None)),
+        (lambda: type("ConvBNReLU", (nn.Module,), {})(), ("other", None)),
+        (lambda: type("PyramidPooling", (nn.Module,), {})(), ("other", None)),
+        (lambda: type("NoiseInjection", (nn.Module,), {})(), ("other", None)),
         (lambda: type("MyReLU", (nn.ReLU,), {})(), ("activation", "relu")),
     ],
 )

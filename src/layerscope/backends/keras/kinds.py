@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from layerscope.core.layer_kinds import Kind, activation_name
-from layerscope.core.type_names import by_type_name
+from layerscope.core.type_names import by_name_of_own_class, by_type_name
 
 L = keras.layers
 
@@ -103,7 +103,7 @@ def kind_of(operation: Any) -> tuple[Kind, str | None]:
     for kind, classes in _KINDS:
         if isinstance(operation, classes):
             return _kind_as_set(kind, operation), applied(operation)
-    kind, function = by_type_name(name)
+    kind, function = by_name_of_own_class(name)
     return kind, applied(operation) or function
 
 

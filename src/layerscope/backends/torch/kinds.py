@@ -16,7 +16,7 @@ from torch.nn.modules import activation, batchnorm, conv, dropout, instancenorm,
 from layerscope.backends.torch import exported
 from layerscope.backends.torch.quantized import is_quantized
 from layerscope.core.layer_kinds import GATED, Kind, known_activation
-from layerscope.core.type_names import by_type_name
+from layerscope.core.type_names import by_name_of_own_class, by_type_name
 
 #: The first that a module's class is derived from.
 _KINDS: tuple[tuple[Kind, tuple[type, ...]], ...] = (
@@ -72,7 +72,8 @@ def kind_of(module: nn.Module) -> tuple[Kind, str | None]:
             return ("other" if function in GATED else "activation"), function
     kind = next((kind for kind, bases in _KINDS if issubclass(of_module, bases)), None)
     if kind is None:
-        return by_type_name(name)
+        known = of_module.__module__.startswith("torch.") and not exported.is_exported(module)
+        return by_type_name(name) if known else by_name_of_own_class(name)
     if kind == "recurrent":
         return kind, _of_states(of_module, module)
     fused = _FUSED.search(name) if is_quantized(module) else None

@@ -199,6 +199,8 @@ def scaled_already(layer: Layer, example: Array | None) -> str:
 def _takes_indices(spec: InputSpec, network: Network) -> bool:
     if spec.dtype.startswith(("int", "uint")):
         return spec.dtype != "uint8"
+    if spec.shape is not None and len(spec.shape) > 2:
+        return False  # an image, or vectors, for which somebody's own layer is called embedding
     # Keras' inputs are floats unless it is said otherwise, also those of an Embedding.
     layers = {row.address for row in network if row.role != "input"}
     return any(
