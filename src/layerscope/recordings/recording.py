@@ -12,18 +12,17 @@ import numpy.typing as npt
 
 from layerscope.core.addresses import Place, inside_loop, parse_place, unknown_address
 from layerscope.core.attention import is_attention, masked, rolled_out
-from layerscope.core.axes import UNIT_AXES, NamedArray
+from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError
 from layerscope.core.network import Network
 from layerscope.core.table import padded
 from layerscope.core.text import message, quoted
+from layerscope.recordings.array_parts import at_place, at_step, finite_range, numbers_of_steps
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Kind = Literal["activations", "weights", "features"]
-
-_SHOWN = 6  #: numbers that a message names
 
 
 class Recording(Mapping[str, "xr.DataArray"]):
@@ -103,7 +102,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
             )
         place = self.place(address)
         array = self._label(place.layer)
-        return array if place.unit is None else _at(array, place)
+        return array if place.unit is None else at_place(array, place)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -172,7 +171,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
                 )
             return self
         return Recording(
-            {address: _at_step(array, step) for address, array in self._arrays.items()},
+            {address: at_step(array, step) for address, array in self._arrays.items()},
             network=self.network,
             inputs=self._inputs,
             aliases=self._aliases,
@@ -207,7 +206,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
         """The numbers of the steps that it holds; none of a single moment."""
         for array in self._arrays.values():
             if "step" in array.axes:
-                return np.asarray(_numbers_of_steps(array), np.int64)
+                return np.asarray(numbers_of_steps(array), np.int64)
         return np.zeros(0, np.int64)
 
     def position(self, step: int | None) -> int:
@@ -293,7 +292,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
                 first = next(iter(self._inputs.values()), None)
                 inputs = {**({} if first is None else {"input": first}), **self._inputs}
                 arrays = [self._arrays[layer] if layer in self._arrays else inputs[layer]]  # type: ignore[assignment]
-            ranges = [_finite_range(array, sample) for array in arrays]
+            ranges = [finite_range(array, sample) for array in arrays]
             low = min((low for low, _ in ranges), default=math.inf)
             high = max((high for _, high in ranges), default=-math.inf)
             self._extents[key] = (low, high) if low <= high else (0.0, 0.0)
@@ -388,81 +387,3 @@ class Recording(Mapping[str, "xr.DataArray"]):
         # Without an index: with one, the difference of two recordings would be empty, since xarray
         # would look for samples of the same name.
         return xr.Coordinates(coordinates, indexes={}) if coordinates else None
-
-
-def _at_step(array: NamedArray, step: int | None) -> NamedArray:
-    """Return the array at a step, by its number, the last where None; itself without steps."""
-    if "step" not in array.axes:
-        return array
-    numbers = _numbers_of_steps(array)
-    if step is not None and (isinstance(step, bool) or step not in numbers):
-        numbered = "steps" in array.attrs
-        there = _some(numbers) if numbered else f"{len(numbers)}, counted from 0"
-        raise AddressError(f"There is no step {step!r}: there are {there}.")
-    where = array.axes.index("step")
-    index = len(numbers) - 1 if step is None else numbers.index(step)
-    axes = (*array.axes[:where], *array.axes[where + 1 :])
-    attrs = {name: value for name, value in array.attrs.items() if name != "steps"}
-    return NamedArray(array.values[(slice(None),) * where + (index,)], axes, attrs)
-
-
-def _numbers_of_steps(array: NamedArray) -> tuple[int, ...]:
-    count = array.values.shape[array.axes.index("step")]
-    return tuple(map(int, array.attrs.get("steps", range(count))))
-
-
-def _some(numbers: Sequence[int]) -> str:
-    """Return the first few numbers, and the last."""
-    more = f", … {numbers[-1]}" if len(numbers) > _SHOWN else ""
-    return ", ".join(map(str, numbers[:_SHOWN])) + more
-
-
-def _finite_range(array: NamedArray, sample: int) -> tuple[float, float]:
-    values = array.values
-    if "sample" in array.axes:
-        values = values.take(sample, axis=array.axes.index("sample"))
-    if values.dtype.kind not in "fiub" or not values.size:
-        return math.inf, -math.inf
-    low, high = float(values.min()), float(values.max())
-    if math.isfinite(low) and math.isfinite(high):
-        return low, high
-    finite = values[np.isfinite(values)]
-    return (float(finite.min()), float(finite.max())) if finite.size else (math.inf, -math.inf)
-
-
-def _at(array: xr.DataArray, place: Place) -> xr.DataArray:
-    axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
-    if axis is None:
-        raise AddressError(f"{place.layer!r} has axes {array.dims}: none of them numbers units.")
-    where: dict[Any, int] = {axis: _index_of_unit(array, place, str(axis))}
-    if place.position is not None:
-        space = [name for name in array.dims if name in ("query", "key", "z", "y", "x", "position")]
-        if len(space) != len(place.position):
-            raise AddressError(
-                f"{str(place)!r} gives {len(place.position)} coordinates; "
-                f"{place.layer!r} has {len(space)}: {', '.join(map(str, space))}."
-            )
-        for name, index in zip(space, place.position, strict=True):
-            _check_index(place.layer, str(name), index, array.sizes[name])
-            where[name] = index
-    return array.isel(where)
-
-
-def _index_of_unit(array: xr.DataArray, place: Place, axis: str) -> int:
-    """Return where a unit is along its axis, by its number where the array tells the numbers."""
-    unit = place.unit or 0
-    numbers = array.attrs.get("units")
-    if numbers is None:
-        _check_index(place.layer, axis, unit, array.sizes[axis])
-        return unit
-    if unit not in numbers:
-        raise AddressError(f"{place.layer!r} holds the units {_some(numbers)}: {unit} is not here.")
-    return int(tuple(numbers).index(unit))
-
-
-def _check_index(layer: str, axis: str, index: int, length: int) -> None:
-    if index >= length:
-        raise AddressError(
-            f"{layer!r} has {length} along {axis}, counted from 0: {index} is not among them, "
-            f"the last is {length - 1}."
-        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,10 +18,10 @@ from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, InputError
 from layerscope.core.network import Network
-from layerscope.core.table import padded
 from layerscope.core.text import message, quoted
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.store.kept import network_of
+from layerscope.recordings.stored_arrays import StoredArrays, listing, notes_of, read_part
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,11 +87,11 @@ class Run(Recording):
         inputs = [group.address for group in reader.schema.groups if group.kind == "input"]
         aliases = attrs.get("aliases") or {}
         super().__init__(
-            _Stored(reader, kind, list(known), slice(None)),
+            StoredArrays(reader, kind, list(known), slice(None)),
             network=Network("run", "?", ()) if network is None else network,
-            inputs=_Stored(reader, "input", inputs, None),
+            inputs=StoredArrays(reader, "input", inputs, None),
             aliases={name: address for name, address in aliases.items() if address in known},
-            notes=_notes(reader),
+            notes=notes_of(reader),
             digest=lambda: dict(attrs.get("provenance") or {}),
             samples=reader.schema.samples,
             kind=kind,
@@ -192,7 +192,7 @@ class Run(Recording):
         where
             Slices of other axes, by name: ``channel=slice(29, 30)``.
         """
-        return _read(self._reader, self.kind, layer, steps, **where)
+        return read_part(self._reader, self.kind, layer, steps, **where)
 
     def at(self, step: int | None) -> Recording:
         """Return all layers at one step, by its number; the last where None. Read when asked for.
@@ -208,7 +208,7 @@ class Run(Recording):
         """Return all layers at one step, by its place among those recorded; read when asked for."""
         number = int(self.steps[position])
         return _Moment(
-            _Stored(self._reader, self.kind, list(self._arrays), position),
+            StoredArrays(self._reader, self.kind, list(self._arrays), position),
             network=self.network,
             inputs=self._inputs,
             aliases=self._aliases,
@@ -263,8 +263,8 @@ class Run(Recording):
     def __repr__(self) -> str:
         count = len(self.steps)
         head = f"<layerscope.Run of {quoted(self.network.name)}: {count} steps, {len(self)} arrays>"
-        listing = _listing(self._reader, self.kind, list(self._arrays), count)
-        return "\n".join([head, *listing, *(f"  note: {message(note)}" for note in self.notes)])
+        lines = listing(self._reader, self.kind, list(self._arrays), count)
+        return "\n".join([head, *lines, *(f"  note: {message(note)}" for note in self.notes)])
 
     def _group(self, address: str) -> ArrayGroup:
         if address not in self._described:
@@ -297,71 +297,7 @@ class _Moment(Recording):
 
     def __repr__(self) -> str:
         stored = self._arrays
-        if not isinstance(stored, _Stored):
+        if not isinstance(stored, StoredArrays):
             return super().__repr__()
         head = f"<layerscope.Recording of {quoted(self.network.name)}: {len(self)} arrays>"
-        return "\n".join([head, *_listing(stored.reader, stored.kind, list(stored), None)])
-
-
-class _Stored(Mapping[str, NamedArray]):
-    """The values of layers at one step or at all, or of inputs, each read when first asked for."""
-
-    def __init__(
-        self, reader: StoreReader, kind: str, addresses: Sequence[str], step: int | slice | None
-    ) -> None:
-        self.reader, self.kind = reader, kind
-        self._addresses = dict.fromkeys(addresses)
-        self._step = step
-        self._read: dict[str, NamedArray] = {}
-
-    def __getitem__(self, address: str) -> NamedArray:
-        if address not in self._addresses:
-            raise KeyError(address)
-        if isinstance(self._step, slice):  # all steps: too much to hold on to
-            return _read(self.reader, self.kind, address, self._step)
-        if address not in self._read:
-            self._read[address] = _read(self.reader, self.kind, address, self._step)
-        return self._read[address]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._addresses)
-
-    def __len__(self) -> int:
-        return len(self._addresses)
-
-    def __contains__(self, address: object) -> bool:
-        return address in self._addresses
-
-
-def _read(
-    reader: StoreReader, kind: str, address: str, step: int | slice | None, **where: slice
-) -> NamedArray:
-    group = reader.schema.by_address[kind, address]
-    values = reader.read(kind, address, "values", step, **where)
-    steps = ("step",) if isinstance(step, slice) else ()
-    attrs = {name: _frozen(value) for name, value in group.attrs.items()}
-    return NamedArray(values, (*steps, *group.variables["values"].dims), attrs)
-
-
-def _notes(reader: StoreReader) -> tuple[str, ...]:
-    """Return what was said when it began, and what came to be said since."""
-    return tuple(dict.fromkeys((*(reader.schema.attrs.get("notes") or ()), *reader.notes)))
-
-
-def _frozen(value: Any) -> Any:
-    """Return tuples in the place of the lists that JSON has for them."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _listing(reader: StoreReader, kind: str, addresses: list[str], steps: int | None) -> list[str]:
-    """Return a line for each array: its address, axes and type."""
-    names = dict(zip(addresses, padded(addresses), strict=True))
-    lines = []
-    for group in reader.schema.groups:
-        if group.kind == kind and "values" in group.variables:
-            variable = group.variables["values"]
-            sizes = [] if steps is None else [("step", steps)]
-            sizes += zip(variable.dims, variable.shape, strict=True)
-            axes = ", ".join(f"{axis}: {n}" for axis, n in sizes)
-            lines.append(f"  {names[group.address]}  ({axes}) {variable.handed_out}")
-    return lines
+        return "\n".join([head, *listing(stored.reader, stored.kind, list(stored), None)])
