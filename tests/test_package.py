@@ -13,7 +13,8 @@ import pytest
 import layerscope
 
 INSTRUMENTS = {
-    "Recorder", "activations", "describe", "features", "load_model", "open_recording", "weights",
+    "Recorder", "activations", "describe", "every_unit", "features", "load_model",
+    "open_recording", "weights",
 }  # fmt: skip
 VIEWS = {"across", "curves", "diagram", "film", "histogram", "pages", "sheet", "timeline"}
 HOSTS = {"export"}

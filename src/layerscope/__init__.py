@@ -5,8 +5,8 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
     input     load_model          Network       sheet   across             notebook, file
               describe  weights                 pages   diagram            the shell: layerscope
-              activations                       timeline  film             export
-              features  Recorder                curves
+              activations Recorder              timeline  film             export
+              features  every_unit              curves
               open_recording                    histogram
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.describe import describe as describe
+    from layerscope.instruments.features.every_unit import every_unit as every_unit
     from layerscope.instruments.features.features import features as features
     from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.weights import weights as weights
@@ -56,6 +57,7 @@ _HOME = {
     "activations": "layerscope.instruments.activations",
     "weights": "layerscope.instruments.weights",
     "features": "layerscope.instruments.features.features",
+    "every_unit": "layerscope.instruments.features.every_unit",
     "Recorder": "layerscope.instruments.record.recorder",
     "open_recording": "layerscope.recordings.run",
     # Views: numbers to pictures.
@@ -72,8 +74,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "curves", "describe", "diagram", "export", "features",
-    "film", "histogram", "load_model", "open_recording", "pages", "sheet", "timeline", "weights",
+    "Recorder", "across", "activations", "curves", "describe", "diagram", "every_unit", "export",
+    "features", "film", "histogram", "load_model", "open_recording", "pages", "sheet", "timeline",
+    "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.
