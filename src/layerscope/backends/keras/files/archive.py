@@ -29,7 +29,7 @@ _LONGEST_CONFIG = 100_000_000
 
 
 def open_file(request: Request) -> Any:
-    """The model in a ``.keras`` file, not compiled; no code that it holds is run.
+    """Return the model in a ``.keras`` file, not compiled; no code that it holds is run.
 
     Raises ModelError when the file is damaged, holds code, or names classes that Keras does not
     know.
@@ -96,7 +96,7 @@ def _with_assets(
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """What reading a damaged archive raises, as one sentence."""
+    """Raise in one sentence what reading a damaged archive raises."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, RuntimeError,

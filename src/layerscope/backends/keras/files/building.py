@@ -45,7 +45,7 @@ def build(
     *,
     drawn: bool = False,
 ) -> Any:
-    """The model that a configuration in Keras 3's own form describes, not compiled.
+    """Return the model that a configuration in Keras 3's own form describes, not compiled.
 
     The variables get no memory before ``check`` has seen their shapes: a configuration can ask for
     any size. They are zero, to be overwritten, unless they are to be ``drawn`` at random.
@@ -88,7 +88,7 @@ def build(
 
 @contextmanager
 def _forgotten_if_it_fails() -> Iterator[None]:
-    """Variables that were to get memory later are forgotten where this fails.
+    """Forget variables that were to get memory later where this fails.
 
     They would get it in a later scope of anyone's, and fail there.
     """
@@ -105,7 +105,7 @@ def _forgotten_if_it_fails() -> Iterator[None]:
 
 @contextmanager
 def said(path: Path) -> Iterator[None]:
-    """What Keras raises in here becomes one sentence; its warnings are not for the user.
+    """Raise in one sentence what Keras raises in here; its warnings are not for the user.
 
     Sequentials are built once.
     """

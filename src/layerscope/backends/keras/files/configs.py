@@ -37,7 +37,7 @@ _FUNCTIONS = (
 
 
 def parse(text: str | bytes, path: Path) -> Config:
-    """The configuration in a JSON text, with tuples and shapes as lists.
+    """Return the configuration in a JSON text, with tuples and shapes as lists.
 
     Raises ModelError when it is no JSON, no mapping, or nested too deeply.
     """
@@ -60,7 +60,7 @@ def parse(text: str | bytes, path: Path) -> Config:
 
 
 def _plain(node: Config) -> Any:
-    """Tuples and shapes as Keras 2 wrote them, as lists."""
+    """Return tuples and shapes as Keras 2 wrote them, as lists."""
     if node.get("class_name") in ("__tuple__", "TensorShape") and "items" in node:
         return node["items"]
     return node
@@ -74,7 +74,7 @@ def _no_deeper(node: Any, levels: int) -> bool:
 
 
 def nodes(config: Any) -> Iterator[Config]:
-    """Every mapping in a configuration, the outermost first."""
+    """Yield every mapping in a configuration, the outermost first."""
     if isinstance(config, dict):
         yield config
         for value in config.values():
@@ -85,13 +85,13 @@ def nodes(config: Any) -> Iterator[Config]:
 
 
 def major(version: str) -> int:
-    """The first number of a version; 1 for what Keras 1 wrote, which did not say."""
+    """Return the first number of a version; 1 for what Keras 1 wrote, which did not say."""
     number = version.partition(".")[0]
     return int(number) if number.isdecimal() and len(number) < 10 else 1
 
 
 def without(config: Any, key: str) -> Any:
-    """The configuration without anything of that key, at any depth."""
+    """Return the configuration without anything of that key, at any depth."""
     if isinstance(config, dict):
         return {k: without(value, key) for k, value in config.items() if k != key}
     return [without(value, key) for value in config] if isinstance(config, list) else config
@@ -148,7 +148,7 @@ def _check_class(node: Mapping[str, Any], path: Path, known: Collection[str]) ->
 
 
 def needs_class(path: Path, name: object, module: object = None) -> ModelError:
-    """The error for a class or function of somebody's own."""
+    """Return the error for a class or function of somebody's own."""
     where = f" of {str(module)!r}" if module else ""
     return ModelError(
         f"{str(path)!r} needs {str(name)!r}{where}, which Keras does not know: name the module "
@@ -157,7 +157,7 @@ def needs_class(path: Path, name: object, module: object = None) -> ModelError:
 
 
 def own_class(class_name: str, registered: Any, custom: Collection[str]) -> str | None:
-    """The name under which a class of the user's own is known; None for Keras' own classes."""
+    """Return the name by which a class of the user's own is known; None for Keras' classes."""
     for name in (registered, class_name):
         if isinstance(name, str) and name in custom:
             return name
@@ -167,7 +167,7 @@ def own_class(class_name: str, registered: Any, custom: Collection[str]) -> str 
 
 
 def with_known_names(config: Any, custom: Collection[str]) -> Any:
-    """The configuration with the user's own classes under the names by which they are known."""
+    """Return the configuration with the user's own classes by the names they are known by."""
     if isinstance(config, list):
         return [with_known_names(value, custom) for value in config]
     if not isinstance(config, dict):

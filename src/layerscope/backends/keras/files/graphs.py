@@ -18,7 +18,7 @@ _RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "Co
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether this is how Keras 2 wrote a tensor: a layer, which call, which output."""
+    """Return whether this is how Keras 2 wrote a tensor: a layer, which call, which output."""
     return (
         isinstance(value, list)
         and len(value) in (3, 4)
@@ -29,7 +29,7 @@ def is_tensor(value: Any) -> bool:
 
 
 def tensors(value: Any) -> Iterator[list[Any]]:
-    """Every tensor in the calls, also among the keyword arguments."""
+    """Yield every tensor in the calls, also among the keyword arguments."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -44,7 +44,7 @@ def tensors(value: Any) -> Iterator[list[Any]]:
 
 
 def first_calls(layers: list[Any], outputs: Any) -> dict[str, int]:
-    """The number that each layer's first call has.
+    """Return the number that each layer's first call has.
 
     Keras 2 counted a nested model's own making as its call 0, if it was made of an Input.
     """
@@ -58,7 +58,7 @@ def first_calls(layers: list[Any], outputs: Any) -> dict[str, int]:
 def new_call(
     call: Any, class_name: str, first: Mapping[str, int], names: Mapping[str, str]
 ) -> Config:
-    """One call as Keras 3 writes it; ``names`` are the new names of renamed layers."""
+    """Return one call as Keras 3 writes it; ``names`` are the new names of renamed layers."""
     if isinstance(call, dict):  # it does already
         return call
     flat = bool(call) and isinstance(call[0], str)
@@ -74,7 +74,7 @@ def new_call(
 
 
 def _new(value: Any, first: Mapping[str, int], names: Mapping[str, str]) -> Any:
-    """A value among the arguments: a tensor, a constant, or lists and mappings of them."""
+    """Return a value among the arguments: a tensor, a constant, or lists and mappings of them."""
     if isinstance(value, dict):
         return {key: _new(one, first, names) for key, one in value.items()}
     if not isinstance(value, list):
@@ -93,7 +93,7 @@ def _new(value: Any, first: Mapping[str, int], names: Mapping[str, str]) -> Any:
 def new_ends(
     ends: Any, first: Mapping[str, int], names: Mapping[str, str], functional: set[str]
 ) -> Any:
-    """The inputs or outputs of the model, with calls counted as Keras 3 counts them."""
+    """Return the inputs or outputs of the model, with calls counted as Keras 3 counts them."""
     if is_tensor(ends):
         name, call, output = ends[:3]
         # Keras 3 takes one off for these again.

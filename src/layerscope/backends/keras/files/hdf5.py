@@ -39,7 +39,7 @@ _RANDOM = "the file holds an architecture without weights: they were drawn at ra
 
 
 def open_file(request: Request) -> Any:
-    """The model in an HDF5 file of Keras, or of an architecture in JSON, not compiled.
+    """Return the model in an HDF5 file of Keras, or of an architecture in JSON, not compiled.
 
     Raises ModelError when the file is damaged, holds code, holds only weights and no architecture
     was given, or does not fit the architecture.
@@ -115,7 +115,7 @@ def _whole(request: Request, file: Hdf5Group, custom: Mapping[str, Any], written
 def translated(
     config: dict[str, Any], version: str, path: Path, custom: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """A configuration of Keras 2 or 3 as today's Keras takes it, and what was done to it.
+    """Return a configuration of Keras 2 or 3 as today's Keras takes it, and what was done to it.
 
     Raises ModelError where it holds code, names what is not Keras', or has no counterpart.
     """
@@ -144,7 +144,7 @@ def _filled(
     stored: list[weights.Stored],
     backend: str,
 ) -> tuple[Any, list[tuple[str, str]]]:
-    """The model, with the weights stored; and what was done to those."""
+    """Return the model, with the weights stored; and what was done to those."""
     fitting: list[weights.Assignment] = []
 
     def check(model: Any) -> None:
@@ -156,7 +156,7 @@ def _filled(
 
 
 def _open_json(request: Request) -> Any:
-    """The architecture in a JSON file, with random weights."""
+    """Return the architecture in a JSON file, with random weights."""
     path = request.path
     start_of(path)
     if request.architecture is not None:
@@ -175,7 +175,7 @@ def _open_json(request: Request) -> Any:
 def _json_config(
     path: Path, custom: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str]], str]:
-    """The configuration in a JSON file, what was repaired, and which Keras wrote it."""
+    """Return the configuration in a JSON file, what was repaired, and which Keras wrote it."""
     start_of(path)
     config = parse(path.read_bytes(), path)
     if "class_name" not in config or "config" not in config:
@@ -187,7 +187,7 @@ def _json_config(
 
 
 def _version_in(config: Mapping[str, Any]) -> str:
-    """The version that a configuration says, or that its form tells."""
+    """Return the version that a configuration says, or that its form tells."""
     if isinstance(config.get("keras_version"), str):
         return str(config["keras_version"])
     calls = [call for node in nodes(config) for call in node.get("inbound_nodes") or []]
@@ -198,7 +198,7 @@ def _version_in(config: Mapping[str, Any]) -> str:
 
 
 def _fits_in_memory(path: Path) -> Callable[[Any], None]:
-    """Refuses a model that this machine has no memory for."""
+    """Refuse a model that this machine has no memory for."""
 
     def check(model: Any) -> None:
         size = sum(4 * _count(variable.shape) for variable in model.variables)
@@ -242,7 +242,7 @@ def _is_keras_3(file: Hdf5Group) -> bool:
 def _with_architecture(
     request: Request, file: Hdf5Group, custom: Mapping[str, Any], written: Written
 ) -> Any:
-    """The weights in the file, in the architecture that was given."""
+    """Return the weights in the file, in the architecture that was given."""
     path, given = request.path, request.architecture
     group = file.group("model_weights") or file
     legacy = _is_keras_2(group)
@@ -286,7 +286,7 @@ def fits(path: Path, file: Hdf5Group) -> Callable[[Any], None]:
 
 
 def _given(given: Any, backend: str | None) -> Any:
-    """The model that ``architecture=`` means."""
+    """Return the model that ``architecture=`` means."""
     import keras
 
     model = given

@@ -9,7 +9,7 @@ Array = NDArray[np.generic]
 
 
 def is_cudnn(kernel: tuple[int, ...], recurrent: tuple[int, ...], bias: tuple[int, ...]) -> bool:
-    """Whether arrays of these shapes are those of a CuDNNLSTM or a CuDNNGRU.
+    """Return whether arrays of these shapes are those of a CuDNNLSTM or a CuDNNGRU.
 
     CuDNN has two biases for each gate, one after the other; Keras' LSTM has their sum, and its
     GRU has them in two rows.
@@ -21,7 +21,7 @@ def is_cudnn(kernel: tuple[int, ...], recurrent: tuple[int, ...], bias: tuple[in
 
 
 def from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
-    """The kernel, recurrent kernel and bias of a CuDNNLSTM or CuDNNGRU, as LSTM and GRU have them.
+    """Return kernel, recurrent kernel and bias of a CuDNNLSTM or CuDNNGRU as LSTM and GRU have.
 
     The gates come in the same order. CuDNN multiplies by matrices of (unit, input), and Keras
     stored those numbers, gate by gate, under the shape (input, unit): each gate is reshaped back
@@ -39,5 +39,5 @@ def from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Arr
 
 
 def flipped(kernel: Array) -> Array:
-    """A convolution's kernel turned around: Theano convolved where the others correlate."""
+    """Return a convolution's kernel turned around: Theano convolved where the others correlate."""
     return np.flip(kernel, axis=tuple(range(kernel.ndim - 2)))

@@ -72,7 +72,7 @@ SAID = {
 
 
 def in_words(done: list[tuple[str, str]]) -> tuple[str, ...]:
-    """What was repaired, as sentences: from pairs of a key of ``SAID`` and a layer's name."""
+    """Return what was repaired, as sentences: of pairs of a key of ``SAID`` and a layer."""
     said = []
     for key, (one, several) in SAID.items():
         names = [name for what, name in done if what == key]
@@ -84,7 +84,7 @@ def in_words(done: list[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def hard_sigmoid_of_keras_2(x: Any) -> Any:
-    """Keras 2's piecewise sigmoid, ``clip(0.2 x + 0.5, 0, 1)``; today's has the slope 1/6."""
+    """Return Keras 2's piecewise sigmoid, ``clip(0.2 x + 0.5, 0, 1)``; today's slope is 1/6."""
     from keras import ops
 
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
@@ -130,7 +130,7 @@ def _hard_sigmoid(class_name: str, config: Config) -> Repaired:
 
 
 def _policy(class_name: str, config: Config) -> Repaired:
-    """A dtype policy that was written as an object, by its name."""
+    """Return a dtype policy that was written as an object, by its name."""
     dtype = config.get("dtype")
     inner = dtype.get("config") if isinstance(dtype, dict) else None
     if isinstance(inner, dict) and set(inner) <= {"name", "loss_scale"} and inner.get("name"):
@@ -145,7 +145,7 @@ def _indexes(class_name: str, config: Config) -> Repaired:
 
 
 def _axis(class_name: str, config: Config) -> Repaired:
-    """``"axis": [3]``, which tf.keras wrote for one axis."""
+    """Translate ``"axis": [3]``, which tf.keras wrote for one axis."""
     axis = config.get("axis")
     if class_name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         return class_name, {**config, "axis": axis[0]}, None
@@ -169,7 +169,7 @@ REPAIRS: tuple[Repair, ...] = (
 
 
 def initializers(config: Config) -> tuple[Config, int]:
-    """The settings without the dtypes of initializers; and how many had one."""
+    """Return the settings without the dtypes of initializers; and how many had one."""
     count = 0
     repaired = dict(config)
     for key, value in config.items():
@@ -192,7 +192,7 @@ _NEUTRAL = {"groups": 1, "dilation_rate": [1, 1], "virtual_batch_size": None, "m
 
 
 def settings_that_are(class_name: str, name: str, config: Config, cls: type) -> Config:
-    """The settings that the layer of today has; the others have to mean nothing.
+    """Return the settings that the layer of today has; the others have to mean nothing.
 
     Raises ModelError for one that today's layer does not have and that changes what it computes.
     """
@@ -209,7 +209,7 @@ def settings_that_are(class_name: str, name: str, config: Config, cls: type) -> 
 
 
 def accepted(cls: type) -> set[str]:
-    """The names of what a layer's class takes: its own, and its bases' as far as it hands on."""
+    """Return the names of what a layer's class takes, and its bases as far as it hands on."""
     names: set[str] = set()
     for base in cls.__mro__:
         if "__init__" not in vars(base):

@@ -37,7 +37,7 @@ _LISTS = ("variables", "trainable_variables", "non_trainable_variables", "weight
 
 
 def open_file(request: Request) -> Any:
-    """The model in a SavedModel folder, not compiled.
+    """Return the model in a SavedModel folder, not compiled.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def open_file(request: Request) -> Any:
 
 
 def _rebuilt(path: Path, custom: dict[str, Any]) -> Any:
-    """The Keras model that the folder's metadata describe, with the variables beside them."""
+    """Return the Keras model that the folder's metadata describe, with its variables."""
     metadata = path / "keras_metadata.pb"
     if not metadata.is_file():
         raise ModelError(f"{str(path)!r} is a SavedModel without Keras' own metadata")
@@ -100,7 +100,7 @@ def _rebuilt(path: Path, custom: dict[str, Any]) -> Any:
 
 
 def root_metadata(content: bytes, path: Path) -> str:
-    """The JSON text about the model itself in a ``keras_metadata.pb``.
+    """Return the JSON text about the model itself in a ``keras_metadata.pb``.
 
     The file is a list (field 1) of objects with a path (field 3) and a text (field 5).
     """
@@ -119,7 +119,7 @@ def root_metadata(content: bytes, path: Path) -> str:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protocol buffer's message: numbers, and bytes or integers."""
+    """Yield the fields of a protocol buffer's message: numbers, and bytes or integers."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -148,7 +148,7 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
 
 
 def _object_graph(reader: Any) -> list[tuple[dict[str, int], str | None]]:
-    """What was saved: for each object its children by name, and the key of its value."""
+    """Return what was saved: for each object its children by name, and the key of its value."""
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
@@ -164,7 +164,7 @@ def _object_graph(reader: Any) -> list[tuple[dict[str, int], str | None]]:
 def _variables(
     model: Any, config: Config, graph: list[tuple[dict[str, int], str | None]], node: int
 ) -> Iterator[tuple[Any, str]]:
-    """A model's variables with the keys of their values: its layers by their saved numbers."""
+    """Yield a model's variables with the keys of their values, layer by layer as saved."""
     children, _ = graph[node]
     entries = config["config"]["layers"]
     if config["class_name"] == "Sequential":  # which does not count its InputLayer
@@ -186,7 +186,7 @@ def _of_object(
     node: int,
     above: frozenset[int],
 ) -> Iterator[tuple[Any, str]]:
-    """The variables of a layer, and of the layers that it holds, under the names saved."""
+    """Yield the variables of a layer, and of the layers that it holds, under the names saved."""
     import keras
 
     for name, child in graph[node][0].items():
@@ -222,7 +222,7 @@ def _check_fits(
 
 
 def _opaque(path: Path, why: str) -> Any:
-    """The folder's serving signature as a model of one layer."""
+    """Return the folder's serving signature as a model of one layer."""
     import keras
 
     if keras.backend.backend() != "tensorflow":

@@ -83,7 +83,7 @@ _NODES = {
 
 
 def operation(entry: Config, calls: list[Config]) -> Config:
-    """The entry of such a layer as an operation of Keras 3, with its calls' arguments.
+    """Return the entry of such a layer as an operation of Keras 3, with its calls' arguments.
 
     Raises ModelError where Keras has no such operation, or not with these settings.
     """
@@ -125,7 +125,7 @@ def _entry(where: str, name: str, settings: Config, calls: list[Config]) -> Conf
 
 
 def _getitem(call: Config) -> Config:
-    """``x[1:, ..., 0]``: the key as Keras writes slices."""
+    """Return ``x[1:, ..., 0]``: the key as Keras writes slices."""
     spec = call["kwargs"].get("slice_spec", [])
     keys = [_key(one) for one in (spec if isinstance(spec, list) else [spec])]
     args = [*call["args"], *(call["kwargs"][k] for k in ("tensor",) if k in call["kwargs"])]
@@ -141,7 +141,7 @@ def _key(one: Any) -> Any:
 
 
 def _of_node(config: Config, calls: list[Config]) -> tuple[str, list[Config]]:
-    """The function of a TensorFlowOpLayer, and its calls with their constants in place."""
+    """Return the function of a TensorFlowOpLayer, and its calls with their constants in place."""
     try:
         node = json.loads(config["node_def"])
         constants = {int(i): value for i, value in (config.get("constants") or {}).items()}

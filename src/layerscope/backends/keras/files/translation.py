@@ -34,7 +34,7 @@ class Translation:
     done: list[tuple[str, str]] = field(default_factory=list)  #: keys of SAID, and layers
 
     def model(self, entry: Config) -> Config:
-        """A model or layer with all that is in it.
+        """Return a model or layer with all that is in it.
 
         Raises ModelError where it is none, or holds what today's Keras has no counterpart for.
         """
@@ -80,7 +80,7 @@ class Translation:
         return _modern("keras.layers", class_name, config)
 
     def _inner(self, value: Any) -> Any:
-        """Layers among the settings: of wrappers, and the cells of recurrent layers."""
+        """Return layers among the settings: of wrappers, and the cells of recurrent layers."""
         if isinstance(value, list):
             return [self._inner(one) for one in value]
         if not isinstance(value, dict) or "class_name" not in value:
@@ -139,7 +139,7 @@ class Translation:
                 "layers": layers, **ends}  # fmt: skip
 
     def _without_slash(self, layer: Config) -> Config:
-        """A layer whose name Keras takes."""
+        """Return a layer whose name Keras takes."""
         name = layer.get("name") or layer.get("config", {}).get("name")
         if not isinstance(name, str) or "/" not in name:
             return {**layer, "name": name}
@@ -157,7 +157,7 @@ def _modern(module: str, class_name: str, config: Config) -> Config:
 
 
 def layer_class(class_name: str) -> type | None:
-    """Keras' own layer of that name."""
+    """Return Keras' own layer of that name."""
     import keras
 
     cls = getattr(keras.layers, class_name, None)
@@ -176,7 +176,7 @@ def _layers_of(config: Config, path: Path) -> list[Config]:
 
 
 def _shape_of_first(entry: Config) -> Any:
-    """What a Sequential's first layer, or the one that it wraps, says of the input's shape."""
+    """Return what a Sequential's first layer, or the one it wraps, says of the input's shape."""
     config = entry.get("config")
     if not isinstance(config, dict):
         return None
@@ -187,7 +187,7 @@ def _shape_of_first(entry: Config) -> Any:
 
 
 def _input_shape(model: Config) -> Any:
-    """The input shape of a nested model that comes first, translated already."""
+    """Return the input shape of a nested model that comes first, translated already."""
     layers = model["config"].get("layers") if isinstance(model["config"], dict) else None
     if not isinstance(layers, list):
         return None

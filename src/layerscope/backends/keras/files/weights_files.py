@@ -79,7 +79,7 @@ class Assignment:
     change: str | None = None  #: a key of keras_repairs.SAID
 
     def values(self) -> tuple[NDArray[Any], ...]:
-        """The arrays as the variables take them."""
+        """Return the arrays as the variables take them."""
         read = tuple(array.read() for array in self.arrays)
         if self.change == "gates":
             return from_cudnn(*read)
@@ -87,7 +87,7 @@ class Assignment:
 
 
 def assignments(model: Any, stored: list[Stored], path: Path, backend: str) -> list[Assignment]:
-    """Which array goes to which variable: by the names of the layers, else in their order.
+    """Return which array goes to which variable: by the names of the layers, else in their order.
 
     Raises ModelError where they do not fit.
     """
@@ -112,7 +112,7 @@ def assignments(model: Any, stored: list[Stored], path: Path, backend: str) -> l
 
 
 def legacy_order(layer: Any) -> list[Any]:
-    """A layer's variables as Keras 2 ordered them."""
+    """Return a layer's variables as Keras 2 ordered them."""
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
@@ -161,7 +161,7 @@ def _in_order(
 
 
 def _by_name(variables: list[Any], held: Stored) -> list[Hdf5Array] | None:
-    """The arrays by the last two parts of their names; None where these do not tell them apart."""
+    """Return the arrays by the last two parts of their names; None where two are alike."""
 
     def ends(path: str) -> str:
         return "/".join(path.partition(":")[0].split("/")[-2:])

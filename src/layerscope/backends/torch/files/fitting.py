@@ -21,7 +21,7 @@ _WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}
 
 
 def fitted(architecture: Any, state: State, path: Path) -> tuple[nn.Module, list[str]]:
-    """The architecture with these weights, and what had to be done to them.
+    """Return the architecture with these weights, and what had to be done to them.
 
     ``architecture`` is a module, what makes one, or its name. Raises ModelError when it is none, or
     when the weights don't fit; a module that was passed is then as it was.
@@ -32,14 +32,14 @@ def fitted(architecture: Any, state: State, path: Path) -> tuple[nn.Module, list
 
 
 def few(names: Iterable[Any], count: int = 3) -> str:
-    """The first of the names, and how many more there are."""
+    """Return the first of the names, and how many more there are."""
     names = [str(name) for name in names]
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more
 
 
 def _architecture(given: Any) -> tuple[nn.Module, bool]:
-    """The model that the weights are for, and whether the user has it in hand already."""
+    """Return the model that the weights are for, and whether the user has it in hand already."""
     if isinstance(given, nn.Module):
         return given, True
     if isinstance(given, str):
@@ -114,7 +114,7 @@ def _misfit(
     path: Path,
     error: Exception | None = None,
 ) -> str:
-    """Why the weights do not fit, in one sentence."""
+    """Return why the weights do not fit, in one sentence."""
     missing = [k for k in expected if k not in state]
     unexpected = [k for k in state if k not in expected]
     shapes = [
@@ -144,7 +144,7 @@ def _shape(tensor: torch.Tensor) -> str:
 
 
 def _unwrapped(state: State, model: nn.Module) -> tuple[State, list[str]]:
-    """The weights by the names that they had before the module was wrapped."""
+    """Return the weights by the names that they had before the module was wrapped."""
     repairs = []
     names = list(model.state_dict())
     while prefix := next((p for p in _WRAPPERS if all(name.startswith(p) for name in state)), None):

@@ -21,7 +21,7 @@ from layerscope.core.errors import ModelError
 
 
 def open_file(request: Request) -> Any:
-    """The module in a file of PyTorch, on the CPU, or the architecture with the file's weights.
+    """Return the module in a PyTorch file, on the CPU, or the architecture with its weights.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def open_file(request: Request) -> Any:
 
 
 def _kind_of_archive(path: Path) -> str:
-    """``program``, ``weights``, or what to say of an archive that does not open."""
+    """Return ``program``, ``weights``, or what to say of an archive that does not open."""
     with zipfile.ZipFile(path) as archive:
         # PyTorch puts everything into one folder, which bears the name of the file.
         names = archive.namelist()

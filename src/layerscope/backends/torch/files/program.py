@@ -29,7 +29,7 @@ _FORCE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOA
 
 
 def open_program(request: Request) -> Any:
-    """The program, taken apart into the modules that it was exported from.
+    """Return the program, taken apart into the modules that it was exported from.
 
     ``torch.export.load`` runs what it finds in a file: pickles, expressions, names of functions.
     So all that it would run is looked at before, and nothing but operations of networks passes.
@@ -64,7 +64,7 @@ def open_program(request: Request) -> Any:
 
 
 def _records(path: Path) -> tuple[bytes, dict[str, bytes]]:
-    """The description of the program, and the other records that say what is to be loaded.
+    """Return the description of the program, and the other records that say what is to be loaded.
 
     Read as PyTorch reads them, by its own reader and, for files from before 2.8, by ``zipfile``:
     another reader might see other records in a forged archive.
@@ -125,7 +125,7 @@ def _reason(path: Path, written_by: str, error: Exception) -> str:
 
 
 def _switched_to_inference(model: nn.Module) -> list[str]:
-    """Dropout and normalization as in inference: a graph has the mode written in it."""
+    """Switch dropout and normalization to inference: a graph has the mode written in it."""
     switched = []
     for module in model.modules():
         graph = getattr(module, "graph", None)
@@ -159,7 +159,7 @@ def _only_weights(forced: bool) -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what PyTorch logs on its way to an error, which becomes a sentence."""
+    """Hide what PyTorch logs on its way to an error, which becomes a sentence."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [logger.disabled for logger in loggers]
     try:

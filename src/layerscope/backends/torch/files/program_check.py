@@ -52,7 +52,7 @@ _LONGEST = 4096  #: expression, in characters
 
 
 def untrusted(described: dict[str, Any], records: dict[str, bytes]) -> str | None:
-    """What in the program could run code, in words; None when there is nothing."""
+    """Return what in the program could run code, in words; None when there is nothing."""
     for name, content in records.items():
         parts = name.split("/")
         if parts[:2] == ["data", "aotinductor"]:
@@ -101,7 +101,7 @@ def _is_operation(text: str) -> bool:
 
 
 def _is_arithmetic(text: str) -> bool:
-    """Whether an expression computes with symbols and numbers, and does nothing else."""
+    """Return whether an expression computes with symbols and numbers, and does nothing else."""
     if len(text) > _LONGEST:
         return False
     try:
@@ -127,13 +127,13 @@ def _is_harmless(node: ast.AST, is_called: bool) -> bool:
 
 
 def _is_small(exponents: list[ast.expr]) -> bool:
-    """Whether it is one exponent, of a power that is computed in no time: ``Integer(-1)``."""
+    """Return whether it is one exponent, of a power computed in no time: ``Integer(-1)``."""
     texts = [ast.unparse(exponent) for exponent in exponents]
     return len(texts) == 1 and re.fullmatch(r"(Integer\()?-?\d\)?", texts[0]) is not None
 
 
 def _is_tree(text: str) -> bool:
-    """Whether a structure of inputs or outputs is of tuples, lists and dicts."""
+    """Return whether a structure of inputs or outputs is of tuples, lists and dicts."""
     try:
         _, tree = json.loads(text)
         pending = [tree]

@@ -31,7 +31,7 @@ _SHARD = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\.\w+)$")
 
 
 def open_state(request: Request) -> Any:
-    """The architecture with the weights in the file, or the whole module that a pickle holds."""
+    """Return the architecture with the file's weights, or the module that a pickle holds."""
     path = request.path
     held: dict[str, Any] = {}
     paths = _shards(path)
@@ -63,7 +63,7 @@ def open_state(request: Request) -> Any:
 
 
 def _shards(path: Path) -> list[Path]:
-    """The files that ``name-00001-of-00003.safetensors`` is one of; else the file alone."""
+    """Return the files that ``name-00001-of-00003.safetensors`` is one of; else the file alone."""
     match = _SHARD.fullmatch(path.name)
     if match is None:
         return [path]
@@ -81,7 +81,7 @@ def _shards(path: Path) -> list[Path]:
 
 
 def _read(path: Path, trust: bool) -> Any:
-    """What is in the file; no code is run unless it is trusted."""
+    """Return what is in the file; no code is run unless it is trusted."""
     start = start_of(path)
     try:
         if path.suffix.lower() == ".safetensors":
@@ -125,7 +125,7 @@ def _reason(path: Path, start: bytes, error: Exception) -> str:
 
 
 def _more_than_weights(text: str) -> str | None:
-    """What PyTorch would not unpickle, in brackets; None where the pickle is damaged."""
+    """Return what PyTorch would not unpickle, in brackets; None where the pickle is damaged."""
     named = re.search(r"(?:GLOBAL|function|class|type) <?`?([\w.]+\.\w+)", text)
     if named and not re.search(r"Unsupported operand", text):
         return f" ({named[1]})"
@@ -145,7 +145,7 @@ def _plain_reason(error: Exception) -> str:
 
 
 def _weights(content: Mapping[Any, Any], path: Path) -> tuple[State, list[str]]:
-    """The weights by name, and what had to be done to get them."""
+    """Return the weights by name, and what had to be done to get them."""
     repairs: list[str] = []
     state = _state(content)
     if state is None:
@@ -158,7 +158,7 @@ def _weights(content: Mapping[Any, Any], path: Path) -> tuple[State, list[str]]:
 
 
 def _state(content: Any) -> State | None:
-    """The weights by name, if that is what it is: names, and at least one array."""
+    """Return the weights by name, if that is what it is: names, and at least one array."""
     if isinstance(content, nn.Module):
         content = content.state_dict()
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):

@@ -50,45 +50,45 @@ class Canvas:
         return len(self.fixed) < len(self.shape)
 
     def network_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """What the network gets, presented, of an image of this shape; the axes are the image's."""
+        """Return what the network gets, presented, of an image of this shape."""
         if self.flat:
             return tuple(self.shape)
         pairs = zip(self.fixed, shape, strict=True)
         return tuple(own if fixed is None else fixed for fixed, own in pairs)
 
     def to_range(self, ops: Any, image: Any, limits: Any) -> Any:
-        """A unit image in the values that the network takes; ``limits`` are low and high."""
+        """Return a unit image in the values that the network takes; ``limits`` are low and high."""
         x = limits[0] + (image + 1) * ((limits[1] - limits[0]) / 2)
         return ops.reshape(x, (-1, *self.fixed)) if self.flat else x
 
     def values(self, images: Array) -> Array:
-        """Unit images in the values that the network takes."""
+        """Return unit images in the values that the network takes."""
         low, high = self.input_range
         return (low + (images + 1) * ((high - low) / 2)).astype(np.float32)
 
     def received(self, images: Array) -> Array:
-        """The same in the shape that the network takes."""
+        """Return the same in the shape that the network takes."""
         values = self.values(images)
         own = [length for length in self.fixed if length is not None]
         return values.reshape(len(values), *own) if self.flat else values
 
     def unit(self, values: Array) -> Array:
-        """Presented inputs of the network as unit images."""
+        """Return presented inputs of the network as unit images."""
         low, high = self.input_range
         images = (np.asarray(values, np.float32) - low) * (2 / (high - low)) - 1
         return images.reshape(-1, *self.shape) if self.flat else images
 
     def to_model(self, x: Array) -> Array:
-        """Presented inputs in the model's own layout."""
+        """Return presented inputs in the model's own layout."""
         return np.moveaxis(x, -1, 1) if self.channels_first and x.ndim > 2 else x
 
     def presented(self, x: Array) -> Array:
-        """Inputs in the model's own layout, presented."""
+        """Return inputs in the model's own layout, presented."""
         return np.moveaxis(x, 1, -1) if self.channels_first and x.ndim > 2 else x
 
 
 def only_input(backend: Backend) -> InputSpec | None:
-    """What the model expects; None where it does not say.
+    """Return what the model expects; None where it does not say.
 
     Raises ModelError where it has several inputs.
     """
@@ -109,7 +109,7 @@ def canvas_of(
     limits: tuple[float, float],
     like: Array | None,
 ) -> Canvas:
-    """The canvas for a network's input; ``like`` is an example of it, in the model's own layout.
+    """Return the canvas for a network's input; ``like`` is an example of it, in its own layout.
 
     Raises InputError and ModelError where the shape of the input is not known.
     """
@@ -144,7 +144,7 @@ def canvas_of(
 def takes_pixels(
     network: Network, scaled: Callable[[str, float], Array], *, images: bool
 ) -> Layer | None:
-    """The layer that scales 0 to 255 itself, where the network begins by that.
+    """Return the layer that scales 0 to 255 itself, where the network begins by that.
 
     ``scaled`` is what a layer makes of an input that is one number everywhere; ``images`` whether
     the network is known to take images.
@@ -165,7 +165,7 @@ def takes_pixels(
 
 
 def range_of(example: Array | None) -> tuple[float, float]:
-    """The values that a network takes, as far as an example of them tells; else 0 to 1."""
+    """Return the values that a network takes, as far as an example of them tells; else 0 to 1."""
     if example is None or not example.size or example.dtype.kind not in "fiu":
         return 0.0, 1.0
     if example.dtype == np.uint8:
@@ -180,7 +180,7 @@ def range_of(example: Array | None) -> tuple[float, float]:
 
 
 def scaled_already(layer: Layer, example: Array | None) -> str:
-    """What to say where the network scales 0 to 255 itself, and an example of its input is 0 to 1.
+    """Return what to say where the network scales 0 to 255 itself, and its input is 0 to 1.
 
     Empty otherwise.
     """
@@ -209,7 +209,7 @@ def _takes_indices(spec: InputSpec, network: Network) -> bool:
 
 
 def _is_channels_first(spec: InputSpec, rank: int) -> bool:
-    """Whether the model's own layout of samples with so many axes begins with the channels."""
+    """Return whether the model's layout of samples of so many axes begins with channels."""
     if isinstance(spec.layout, tuple):
         return rank > 1 and len(spec.layout) == rank + 1 and spec.layout[1] == "channel"
     return rank > 2 and spec.layout == "channels_first"
@@ -234,7 +234,7 @@ def _rank(convolution: Layer) -> int:
 def _model_shape(
     spec: InputSpec | None, like: Array | None, recipe: Recipe
 ) -> tuple[int | None, ...]:
-    """One sample's shape, in the model's own layout."""
+    """Return one sample's shape, in the model's own layout."""
     if spec is not None and spec.shape is not None:
         stated = spec.shape[1:]
         if not spec.certain and like is not None:  # an array knows better than a guess
@@ -267,7 +267,7 @@ def _vector(length: int, size: tuple[int, int] | None) -> tuple[int, ...]:
 def _sequence(
     spec: InputSpec, shape: tuple[int | None, ...], network: Network, limits: tuple[float, float]
 ) -> Canvas:
-    """A sequence of vectors in the space of the embedding, in place of indices."""
+    """Return a sequence of vectors in the space of the embedding, in place of indices."""
     tables = [row for row in network if row.kind == "embedding"]
     table, width = next(((row, n) for row in tables if (n := _width(row))), (None, None))
     if table is None or width is None:
@@ -285,7 +285,7 @@ def _sequence(
 
 
 def _width(embedding: Layer) -> int | None:
-    """How long its vectors are, also where it was not called yet."""
+    """Return how long its vectors are, also where it was not called yet."""
     if embedding.axes is not None:
         return embedding.shape[-1] if embedding.shape else None
     return embedding.parameters[0].shape[-1] if embedding.parameters else None

@@ -52,7 +52,7 @@ class Colours:
 
     @classmethod
     def photographs(cls) -> Colours:
-        """Red, green and blue, about as they go together in photographs.
+        """Return red, green and blue, about as they go together in photographs.
 
         Brightness, then blue against red or yellow, then green against magenta, with standard
         deviations of about 1 : 0.28 : 0.13. The axes are those that Ohta, Kanade and Sakai (1980)
@@ -65,7 +65,7 @@ class Colours:
 
     @classmethod
     def of(cls, images: Any) -> Colours:
-        """The colours of these images, an array whose last axis is the channel, in any range.
+        """Return the colours of these images, of any range, channels last.
 
         Each axis is one of the principal components of all pixels, as long as their standard
         deviation along it. Raises InputError for images of one channel, with fewer pixels than
@@ -101,7 +101,7 @@ class Colours:
 
 
 def _covariance(pixels: Array) -> Array:
-    """Over (pixel, channel), in float64, some pixels at a time: images can fill the memory."""
+    """Compute over (pixel, channel), in float64, by pieces: images can fill the memory."""
     count, channels = pixels.shape
     rows = max(1, _CHUNK // channels)
     chunks = [pixels[start : start + rows] for start in range(0, count, rows)]

@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 def octave_sizes(
     size: tuple[int, int], octaves: int, octave_scale: float, smallest: int = 1
 ) -> list[tuple[int, int]]:
-    """Height and width at each octave, growing by ``octave_scale``; the last is ``size``.
+    """Return height and width at each octave, growing by ``octave_scale``; the last is ``size``.
 
     Sizes with a side below ``smallest`` are left out, and those that rounding makes the same as the
     next; so there may be fewer than ``octaves``, but always the last.
@@ -29,7 +29,7 @@ def octave_sizes(
 
 
 def bring_to(images: Array, size: tuple[int, int]) -> Array:
-    """Images ``(sample, y, x, channel)`` at this height and width, float32, bilinear.
+    """Return images ``(sample, y, x, channel)`` at this height and width, float32, bilinear.
 
     Made smaller, each pixel is a mean over all that it covers, weighted by a triangle. No value
     leaves the range that there was.
@@ -51,6 +51,6 @@ def bring_to(images: Array, size: tuple[int, int]) -> Array:
 
 
 def detail(images: Array, smaller: tuple[int, int]) -> Array:
-    """What images ``(sample, y, x, channel)`` lose when they are made smaller and large again."""
+    """Return what images ``(sample, y, x, channel)`` lose when made smaller and large again."""
     values = np.asarray(images, np.float32)
     return values - bring_to(bring_to(values, smaller), values.shape[1:3])

@@ -47,18 +47,18 @@ class Parameterization(Protocol):
         """What tells a function compiled with this one from others."""
 
     def params(self, images: Array) -> Array:
-        """Parameters, float32, of unit images: ``image`` gives these again, within its range."""
+        """Return parameters, float32, of unit images: ``image`` gives these again, in range."""
 
     def image(self, ops: Any, params: Any) -> Any:
-        """Unit images of parameters, differentiable everywhere."""
+        """Return unit images of parameters, differentiable everywhere."""
 
     def project(self, ops: Any, params: Any) -> Any:
-        """Parameters brought back to where the image is in range, after a step."""
+        """Return parameters brought back to where the image is in range, after a step."""
 
     def noise(
         self, generators: Sequence[np.random.Generator], shape: Sequence[int], sd: float
     ) -> Array:
-        """Independent normal parameters, one generator for each image of this shape."""
+        """Return independent normal parameters, one generator for each image of this shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Fourier:
         return _normal(generators, (shape[-1], *shape[:-1]), sd)
 
     def images(self, params: Array) -> Array:
-        """What :meth:`image` gives, computed by NumPy, in float64."""
+        """Return what :meth:`image` gives, computed by NumPy, in float64."""
         size = params.shape[2:]
         spectrum = np.fft.fftn(params * _scale(size, self.decay), axes=range(2, params.ndim))
         values = np.moveaxis(spectrum.real - spectrum.imag, 1, -1)
@@ -167,14 +167,14 @@ class Fourier:
         return bounded
 
     def _synthesis(self, ops: Any, params: Any) -> Any:
-        """Decorrelated, unbounded values ``(sample, ..., channel)`` of coefficients."""
+        """Return decorrelated, unbounded values ``(sample, ..., channel)`` of coefficients."""
         size = tuple(params.shape[2:])
         scaled = params * ops.convert_to_tensor(_scale(size, self.decay))
         values = _hartley(ops, scaled) * float(math.prod(size))
         return ops.transpose(values, (0, *range(2, len(size) + 2), 1))
 
     def _analysis(self, ops: Any, values: Any) -> Any:
-        """Coefficients of such values."""
+        """Return coefficients of such values."""
         last = len(values.shape) - 1
         planes = ops.transpose(values, (0, last, *range(1, last)))
         return _hartley(ops, planes) / ops.convert_to_tensor(
@@ -183,7 +183,7 @@ class Fourier:
 
 
 def _hartley(ops: Any, planes: Any) -> Any:
-    """Hartley's transform over all axes but the first two, divided by the number of pixels.
+    """Return Hartley's transform over all axes but the first two, divided by the number of pixels.
 
     Of a real plane the inverse Fourier transform is a sum of cos + i sin, so real and imaginary
     parts add up to a sum of cos + sin.
@@ -198,7 +198,7 @@ def _hartley(ops: Any, planes: Any) -> Any:
 
 @functools.lru_cache(maxsize=16)
 def _scale(size: tuple[int, ...], decay: float) -> Array:
-    """What one unit of a coefficient is at each frequency, for a plane of this size.
+    """Return what one unit of a coefficient is at each frequency, for a plane of this size.
 
     The contrast of noise hardly depends on how many pixels there are: their standard deviation is
     that of the coefficients, times the root of the mean square of 1 / f ** decay.
@@ -217,7 +217,7 @@ def _normal(generators: Sequence[np.random.Generator], shape: Sequence[int], sd:
 
 
 def _unbounded(images: Array, bounds: str) -> Array:
-    """What the range is applied to, of unit images."""
+    """Return what the range is applied to, of unit images."""
     values: Array = np.asarray(images)
     if values.dtype != np.float32:
         values = values.astype(float)
@@ -237,7 +237,7 @@ def _bounded(ops: Any, values: Any, bounds: str) -> Any:
 
 
 def _correlated(ops: Any, values: Any, colours: Colours | None, *, inverse: bool = False) -> Any:
-    """Values, channels last, with their channels mixed."""
+    """Return values, channels last, with their channels mixed."""
     if colours is None:
         return values
     _check_channels(values.shape[-1], colours)

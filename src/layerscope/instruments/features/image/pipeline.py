@@ -64,7 +64,7 @@ class Pipeline:
         return self.size, self.out, tuple(stage.structure for stage in self._stages)
 
     def draw(self, generators: Sequence[np.random.Generator], step: int) -> dict[str, Array]:
-        """What happens to each image in this step: float32 arrays, one row for each generator.
+        """Return what happens to each image in this step: float32, one row for each generator.
 
         Every call takes the same number of random numbers from each generator.
         """
@@ -82,7 +82,7 @@ class Pipeline:
         }
 
     def apply(self, ops: Any, images: Any, draws: Mapping[str, Any]) -> Any:
-        """The images ``(sample, y, x, channel)`` as the network gets them; differentiable."""
+        """Return images ``(sample, y, x, channel)`` as the network gets them; differentiable."""
         for number, stage in enumerate(self._stages):
             images = stage.apply(ops, images, draws, f"{number}.")
         if self.out == self.size:

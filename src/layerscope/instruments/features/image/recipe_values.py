@@ -63,7 +63,7 @@ def _is_number(value: Any, kind: Any = numbers.Real) -> bool:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number."""
+    """Return whether a value is a whole number."""
     return _is_number(value, numbers.Integral)
 
 

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 
 def resample_axes(ops: Any, images: Any, maps: Any, fill: Any = None) -> Any:
-    """Images under affine maps that neither turn nor shear, bilinearly: rows, then columns.
+    """Return images under affine maps that neither turn nor shear, bilinearly: rows, then columns.
 
     ``fill``, ``(sample,)``, is the grey beyond the image. Without it, an image is mirrored at its
     outermost pixels, which are not repeated.
@@ -33,7 +33,7 @@ def resample_axes(ops: Any, images: Any, maps: Any, fill: Any = None) -> Any:
 
 
 def resample_plane(ops: Any, images: Any, maps: Any, fill: Any = None) -> Any:
-    """Images under any affine maps, bilinearly; ``fill`` as in `resample_axes`.
+    """Return images under any affine maps, bilinearly; ``fill`` as in `resample_axes`.
 
     The four pixels around a place are put side by side before they are gathered: gathering, and the
     scattering that is its adjoint, then go through the places once and not four times.
@@ -61,7 +61,7 @@ def resample_plane(ops: Any, images: Any, maps: Any, fill: Any = None) -> Any:
 
 
 def blur_axes(ops: Any, images: Any, kernels: Any) -> Any:
-    """Images blurred along both axes by symmetric kernels; beyond their edges they are mirrored.
+    """Return images blurred along both axes by symmetric kernels, mirrored at their edges.
 
     ``kernels``, ``(sample, radius + 1)``, are the weights from the centre to one side.
     """
@@ -82,7 +82,7 @@ def blur_axes(ops: Any, images: Any, kernels: Any) -> Any:
 
 
 def resize(ops: Any, images: Any, rows: Any, columns: Any) -> Any:
-    """Images resized along each axis by a matrix of `resizing`."""
+    """Return images resized along each axis by a matrix of `resizing`."""
     samples, height, width, channels = images.shape
     shorter = ops.matmul(rows, ops.reshape(images, (samples, height, width * channels)))
     return ops.einsum(
@@ -91,7 +91,7 @@ def resize(ops: Any, images: Any, rows: Any, columns: Any) -> Any:
 
 
 def resizing(length: int, wanted: int) -> Array:
-    """The matrix ``(wanted, length)`` that resizes an axis by linear interpolation, antialiased.
+    """Return the matrix ``(wanted, length)`` that resizes an axis linearly, antialiased.
 
     A triangle as wide as the coarser of the two grids, with weights that add up to 1: enlarging is
     bilinear interpolation, and in making smaller every pixel counts.
@@ -105,13 +105,13 @@ def resizing(length: int, wanted: int) -> Array:
 
 
 def mirrored(place: int, length: int) -> int:
-    """Where a place comes to lie in an axis that is mirrored at its outermost pixels."""
+    """Return where a place comes to lie in an axis that is mirrored at its outermost pixels."""
     period = max(2 * (length - 1), 1)
     return min(place % period, period - place % period)
 
 
 def _resample_rows(ops: Any, images: Any, factor: Any, offset: Any, is_mirrored: bool) -> Any:
-    """Row ``i`` becomes what is seen at ``factor * i + offset``; and how much of it is image."""
+    """Move to row ``i`` what is at ``factor * i + offset``; return how much is image, too."""
     samples, length, *rest = images.shape
     places = factor[:, None] * ops.arange(length, dtype="float32") + offset[:, None]
     first, fraction, seen = _between(ops, places, length, is_mirrored)
@@ -131,7 +131,7 @@ def _resample_rows(ops: Any, images: Any, factor: Any, offset: Any, is_mirrored:
 
 
 def _between(ops: Any, places: Any, length: int, is_mirrored: bool) -> tuple[Any, Any, Any]:
-    """The pixel before each place (from -1), the way to the next, and how much of that is image."""
+    """Return the pixel before each place (from -1), the way to the next, its share of image."""
     if is_mirrored:
         period = float(max(2 * (length - 1), 1))
         places = places - period * ops.floor(places / period)
@@ -149,7 +149,7 @@ def _filled(images: Any, seen: Any, fill: Any) -> Any:
 
 
 def _widened(ops: Any, images: Any, radius: int, axis: int) -> Any:
-    """Images with so many mirrored rows (or columns) before and after their own."""
+    """Return images with so many mirrored rows (or columns) before and after their own."""
     length = images.shape[axis]
 
     def strip(place: int) -> Any:

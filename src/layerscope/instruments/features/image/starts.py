@@ -28,7 +28,7 @@ _SLACK = 1e-3
 
 
 def generators(seeds: Sequence[int], stream: int = 0) -> list[np.random.Generator]:
-    """A source of random numbers for each seed, the same alone or among others.
+    """Return a source of random numbers for each seed, the same alone or among others.
 
     Streams are independent: the start draws from 0, transforms from 1. Raises InputError for a seed
     that is no whole number, or negative.
@@ -46,7 +46,7 @@ def start_params(
     shape: Sequence[int | None],
     **options: Any,
 ) -> Array:
-    """Parameters to begin with, float32, one of the leading axis for each seed.
+    """Return parameters to begin with, float32, one of the leading axis for each seed.
 
     As :func:`start_images`, whose ``options`` these are; but ``"fourier"`` is drawn in the space of
     a Fourier parameterization itself, so that noise has its colours and its decay.
@@ -66,7 +66,7 @@ def start_images(
     input_range: tuple[float, float] = (0.0, 1.0),
     layout: Layout = "channels_last",
 ) -> Array:
-    """Unit images to begin with, float32: the ``shape``, channels last, behind an axis of samples.
+    """Return unit images to begin with, float32: ``shape``, channels last, behind the samples.
 
     ``start`` is one of
 
@@ -110,7 +110,7 @@ def given_images(
     input_range: tuple[float, float],
     layout: Layout = "channels_last",
 ) -> Array:
-    """The unit images of a start that is no noise, as many as it holds; as :func:`start_images`."""
+    """Return unit images of a start that is no noise, as many as it holds."""
     if isinstance(start, str) and not _is_file(start):
         raise _unknown(start)
     return _from_image(start, shape, input_range, layout)
@@ -144,7 +144,7 @@ def _is_name(start: Any, name: str) -> bool:
 
 
 def _is_file(start: str) -> bool:
-    """Whether a string is meant as a path: a name of a start wins over a file of that name."""
+    """Return whether a string is a path: a name of a start wins over a file of that name."""
     path = Path(start)
     return start not in STARTS and (path.suffix != "" or len(path.parts) > 1 or path.exists())
 

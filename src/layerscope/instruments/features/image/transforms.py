@@ -54,7 +54,7 @@ class Transform:
         return f"{type(self).__name__}({', '.join(said)})"
 
     def happens(self, chances: Array, step: int) -> Array:
-        """Which images are changed in a step, given a random number in [0, 1) for each."""
+        """Return which images are changed in a step, given a random number in [0, 1) for each."""
         return (chances < self.p) & (self.until is None or step < self.until)
 
     def _set(self, name: str, value: Any) -> None:
@@ -69,7 +69,7 @@ class Geometric(Transform, ABC):
 
     @abstractmethod
     def maps(self, numbers: Array, size: tuple[int, int]) -> Array:
-        """The maps of images of this size, ``(sample, 3, 3)``, given random numbers in [0, 1).
+        """Return the maps of images of a size, ``(sample, 3, 3)``, given random numbers in [0, 1).
 
         ``numbers`` is ``(sample, self.numbers)``. A map leads from ``(row, column, 1)`` in the
         result to the place in the image that is seen there.
@@ -106,7 +106,7 @@ class pad(Geometric):  # noqa: N801 - a list of transforms reads as a list of ve
         return np.broadcast_to(_zoomed(y, x, size), (len(numbers), 3, 3))
 
     def greys(self, numbers: Array) -> Array:
-        """The grey of the frame of each image, given random numbers in [0, 1)."""
+        """Return the grey of the frame of each image, given random numbers in [0, 1)."""
         return np.where(self.mode == "uniform", 2 * numbers[:, 0] - 1, self.value)
 
 
@@ -230,7 +230,7 @@ class blur(Transform):  # noqa: N801
             raise InputError(f"blur got falling={self.falling!r}; it is True or False.")
 
     def kernels(self, happens: Array, step: int) -> Array:
-        """The weights from the centre to one side, ``(sample, size // 2 + 1)``."""
+        """Return the weights from the centre to one side, ``(sample, size // 2 + 1)``."""
         sigma = self.sigma / (step + 1) if self.falling else self.sigma
         distances = np.arange(self.size // 2 + 1)
         untouched = (distances == 0).astype(float)
@@ -246,14 +246,14 @@ def _identities(samples: int) -> Array:
 
 
 def _zoomed(y: Array | float, x: Array | float, size: tuple[int, int]) -> Array:
-    """Maps about the centre in which a step of one pixel is one of so many, along each axis."""
+    """Return maps about the centre in which a step of one pixel is one of so many."""
     maps = _identities(np.size(y))
     maps[:, 0, 0], maps[:, 1, 1] = y, x
     return _centred(maps, size)
 
 
 def _centred(maps: Array, size: tuple[int, int]) -> Array:
-    """Maps that leave the centre of the image where it is."""
+    """Return maps that leave the centre of the image where it is."""
     centre = (np.asarray(size) - 1) / 2
     maps[:, :2, 2] = centre - maps[:, :2, :2] @ centre
     return maps
@@ -283,5 +283,5 @@ def _whole(of: Transform, name: str, value: Any) -> int:
 
 
 def _is_a(kind: type, value: Any) -> bool:
-    """Whether it is a number of this kind; True and False are numbers only to Python."""
+    """Return whether it is a number of this kind; True and False are numbers only to Python."""
     return isinstance(value, kind) and not isinstance(value, bool)

@@ -17,7 +17,7 @@ from layerscope.core.table import a_kind
 
 
 def an_address(value: Any) -> str:
-    """What may be the address of a layer."""
+    """Return what may be the address of a layer."""
     if isinstance(value, str):
         return value
     said = a_kind(value) if is_layer(value) else repr(value)
@@ -25,12 +25,12 @@ def an_address(value: Any) -> str:
 
 
 def is_layer(value: Any) -> bool:
-    """Whether it is a layer or a model of a framework, which can be called, too."""
+    """Return whether it is a layer or a model of a framework, which can be called, too."""
     return any(hasattr(value, name) for name in ("trainable_weights", "named_parameters"))
 
 
 def a_position(value: Any) -> tuple[int, ...]:
-    """A position in a map."""
+    """Return a position in a map."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InputError(
             f"{value!r} is no position: pass a coordinate for each axis, such as (7, 7)."
@@ -39,7 +39,7 @@ def a_position(value: Any) -> tuple[int, ...]:
 
 
 def a_weight(value: Any) -> float:
-    """A weight."""
+    """Return a weight."""
     is_number = isinstance(value, int | float | np.integer | np.floating)
     if isinstance(value, bool) or not is_number or not np.isfinite(value):
         raise InputError(f"{value!r} is no weight of an objective: pass a finite number.")
@@ -47,7 +47,7 @@ def a_weight(value: Any) -> float:
 
 
 def numbers(what: str, values: Any) -> npt.NDArray[np.float32]:
-    """An array of them; ``what`` is the call that got them."""
+    """Return an array of them; ``what`` is the call that got them."""
     try:
         return np.asarray(values, np.float32)
     except (TypeError, ValueError) as error:  # text, or rows of different lengths
@@ -70,7 +70,7 @@ def check_takes_one(compute: Callable[[Any], Any]) -> None:
 
 
 def an_index(value: Any) -> int:
-    """The number of a unit, or of a place along an axis."""
+    """Return the number of a unit, or of a place along an axis."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
         raise InputError(f"{value!r} is no unit or position: pass whole numbers from 0 up.")
     return int(value)

@@ -76,11 +76,11 @@ class Objective:
     __repr__ = __str__
 
     def label(self, image: int) -> str:
-        """What it is for one image of several, in words."""
+        """Return what it is for one image of several, in words."""
         return _sum_text([(weight, term.label(image)) for weight, term in self.parts])
 
     def in_network(self, sites: Sites) -> Objective:
-        """The same, once it is known how many images the terms are for."""
+        """Return the same, once it is known how many images the terms are for."""
         return Objective(
             tuple(
                 (weight, term.in_network(sites) if isinstance(term, terms.Similarity) else term)
@@ -90,12 +90,12 @@ class Objective:
 
 
 def channel(layer: str, unit: int) -> Objective:
-    """The mean of one channel over its map; of a layer that returns vectors, one unit."""
+    """Return the mean of one channel over its map; of a layer that returns vectors, one unit."""
     return _one(terms.Unit(an_address(layer), (an_index(unit),)))
 
 
 def units(layer: str, indices: Iterable[int]) -> Objective:
-    """Several units of a layer, an image for each, made in one batch."""
+    """Return several units of a layer, an image for each, made in one batch."""
     address = an_address(layer)
     if not isinstance(indices, Iterable):
         raise InputError(
@@ -114,13 +114,13 @@ def units(layer: str, indices: Iterable[int]) -> Objective:
 
 
 def neuron(layer: str, unit: int, position: Sequence[int] | None = None) -> Objective:
-    """One unit at one position of its map, ``(row, column)``; in its middle by default."""
+    """Return one unit at one position of its map, ``(row, column)``; in its middle by default."""
     where: terms.Position = "centre" if position is None else a_position(position)
     return _one(terms.Unit(an_address(layer), (an_index(unit),), where))
 
 
 def layer(*layers: str | Sequence[str], squared: bool = False) -> Objective:
-    """DeepDream: the mean of whole layers, or of their squares; of several, or a list, the sum."""
+    """Return DeepDream: the mean of whole layers, or of their squares; of several the sum."""
     listed = [
         an_address(one)
         for each in layers
@@ -132,12 +132,12 @@ def layer(*layers: str | Sequence[str], squared: bool = False) -> Objective:
 
 
 def logit(layer: str, unit: int) -> Objective:
-    """A class before the softmax, also where that is fused into the layer or a layer after it."""
+    """Return a class before the softmax, also where that is fused or a layer of its own."""
     return _one(terms.Unit(an_address(layer), (an_index(unit),), read="logit"))
 
 
 def probability(layer: str, unit: int) -> Objective:
-    """A class after the softmax, from 0 to 1.
+    """Return a class after the softmax, from 0 to 1.
 
     Of a layer that returns logits it is their softmax, or of a single one its sigmoid; of one that
     returns logarithms of probabilities, their exponential.
@@ -146,7 +146,7 @@ def probability(layer: str, unit: int) -> Objective:
 
 
 def direction(layer: str, vector: Any, position: Sequence[int] | None = None) -> Objective:
-    """How far a layer goes along a vector in channel space, of length ``channel``.
+    """Return how far a layer goes along a vector in channel space, of length ``channel``.
 
     The mean over the map of the activations' dot product with the vector, scaled to length 1; or at
     one position. Several vectors, ``(image, channel)``, make an image each.
@@ -164,7 +164,7 @@ def direction(layer: str, vector: Any, position: Sequence[int] | None = None) ->
 
 
 def diversity(layer: str) -> Objective:
-    """How little the images of one objective are alike in a layer, for ``batch=`` above 1.
+    """Return how little the images of one objective are alike in a layer, for ``batch=`` above 1.
 
     1 minus the mean cosine of an image's Gram matrix of channels with those of the others (as in
     lucid).
@@ -173,7 +173,7 @@ def diversity(layer: str) -> Objective:
 
 
 def similarity(layer: str, activation: Any) -> Objective:
-    """How near a layer comes to a recorded activation: inversion (Mahendran & Vedaldi 2015).
+    """Return how near a layer comes to a recorded activation: inversion (Mahendran & Vedaldi 2015).
 
     1 minus the squared distance over the squared norm of what was recorded: 1 is the same, 0 is as
     far as zeros are. ``activation`` is ``recording[layer]`` or an array in that order of axes, with
@@ -190,7 +190,7 @@ def similarity(layer: str, activation: Any) -> Objective:
 
 
 def function(compute: Callable[[Any], Any], *layers: str, name: str | None = None) -> Objective:
-    """Your own: ``compute`` gets activations by address, and returns a score, in ``keras.ops``.
+    """Return your own: ``compute`` makes a score of activations by address, in ``keras.ops``.
 
     Activations are ``(sample, y, x, channel)`` or ``(sample, unit)`` whatever the framework; the
     score is one number for each sample, or one number: then it is called once more for each of
@@ -206,27 +206,27 @@ def function(compute: Callable[[Any], Any], *layers: str, name: str | None = Non
 
 
 def l1(weight: float = 1.0) -> Objective:
-    """The mean distance of the image from mid-grey, on a range from -1 to 1; subtract it."""
+    """Return the mean distance of the image from mid-grey, on a range from -1 to 1; subtract it."""
     return _one(penalties.L1) * weight
 
 
 def l2(weight: float = 1.0) -> Objective:
-    """The mean squared distance of the image from mid-grey; subtract it."""
+    """Return the mean squared distance of the image from mid-grey; subtract it."""
     return _one(penalties.L2) * weight
 
 
 def total_variation(weight: float = 1.0) -> Objective:
-    """The mean distance between neighbouring pixels, along each axis; subtract it."""
+    """Return the mean distance between neighbouring pixels, along each axis; subtract it."""
     return _one(penalties.TOTAL_VARIATION) * weight
 
 
 def blur(weight: float = 1.0) -> Objective:
-    """The mean squared distance of the image from itself, blurred; subtract it (as in lucid)."""
+    """Return the mean squared distance of the image from itself, blurred; subtract it."""
     return _one(penalties.BLUR) * weight
 
 
 def as_objective(given: Any, known: Collection[str]) -> Objective:
-    """What ``features`` was given: an objective, an address, a function, or a list of these.
+    """Return what ``features`` was given: an objective, an address, a function, or a list of these.
 
     A layer's address is DeepDream on it; those in a list are added up. ``known`` are the addresses
     there are.

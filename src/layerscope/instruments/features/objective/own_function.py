@@ -24,7 +24,7 @@ class Own(ForAny):
         return self.name
 
     def bind(self, sites: Sites) -> Bound:
-        """The function, given the values of the layers that it names or asks for."""
+        """Return the function, given the values of the layers that it names or asks for."""
         layers = self.layers
         if not layers:
             asked = _Asking(sites)
@@ -54,7 +54,7 @@ class Own(ForAny):
 
 
 def _score_shape(name: str, result: Any, count: int | None) -> tuple[int | None, ...]:
-    """The shape of what a function returned for so many images, if that is a score."""
+    """Return the shape of what a function returned for so many images, if that is a score."""
     if not hasattr(result, "shape"):
         said = repr(result) if result is None or isinstance(result, int | float) else a_kind(result)
         raise InputError(f"{name} returned {said}: return a number of some activations.")

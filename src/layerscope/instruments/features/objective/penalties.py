@@ -24,11 +24,11 @@ class Penalty:
         return self.name
 
     def label(self, image: int) -> str:
-        """The same: it says nothing of one image in particular."""
+        """Return the same: it says nothing of one image in particular."""
         return self.name
 
     def bind(self, sites: Sites) -> Bound:
-        """The same in every network."""
+        """Return the same in every network."""
         compute = self.compute
         return Bound(lambda ops, image, arrays: compute(ops, image), ("penalty", self.name))
 
@@ -64,7 +64,7 @@ def _blur(ops: Any, image: Any) -> Any:
 
 
 def _space(image: Any) -> range:
-    """The axes of space: those of maps and sequences; a vector has none."""
+    """Return the axes of space: those of maps and sequences; a vector has none."""
     return range(1, len(image.shape) - 1)
 
 

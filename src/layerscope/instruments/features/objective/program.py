@@ -29,11 +29,11 @@ class Scorer:
     sized: bool  #: whether they are for one size of the network's input
 
     def values(self, ops: Any, values: Any, arrays: Mapping[str, Any]) -> Any:
-        """What the activations score, ``(sample,)``."""
+        """Return what the activations score, ``(sample,)``."""
         return _total(ops, self.of_values, values, arrays)
 
     def image(self, ops: Any, image: Any, arrays: Mapping[str, Any]) -> Any:
-        """What the unit image itself scores, ``(sample,)``."""
+        """Return what the unit image itself scores, ``(sample,)``."""
         return _total(ops, self.of_image, image, arrays)
 
 
@@ -47,7 +47,7 @@ class Program:
     images: int
 
     def arrays_of(self, which: Sequence[int]) -> dict[str, Array]:
-        """The arrays of some of the images, each as long."""
+        """Return the arrays of some of the images, each as long."""
         rows = list(which)
         return {
             name: array[rows] if len(array) > 1 else np.repeat(array, len(rows), axis=0)
@@ -56,7 +56,7 @@ class Program:
 
 
 def bind(objective: Objective, sites: Sites) -> Program:
-    """The program of an objective.
+    """Return the program of an objective.
 
     Raises AddressError and InputError where the network does not have what it names, and where its
     terms are for different numbers of images.

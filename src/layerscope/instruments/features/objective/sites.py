@@ -79,7 +79,7 @@ class Site:
                 )
 
     def channels_last(self, ops: Any, value: Any) -> Any:
-        """The value with its units along the last axis."""
+        """Return the value with its units along the last axis."""
         where = self.axes.index(self.unit_axis)
         if where == len(self.axes) - 1:
             return value
@@ -103,14 +103,14 @@ class Sites:
         return (*(layer.address for layer in self.network), *self.aliases)
 
     def layer(self, address: str) -> Site:
-        """What a layer returns.
+        """Return what a layer returns.
 
         Raises AddressError where there is no such layer.
         """
         return self._site(self._row(address), before=False)
 
     def read(self, address: str, how: str) -> Site:
-        """What a unit of a layer is read from, ``"auto"``, as a ``"logit"``, or ``"probability"``.
+        """Return what a unit of a layer is read from: ``"auto"``, ``"logit"``, ``"probability"``.
 
         By itself, a class is its logit: its probability also rises when the others' logits fall,
         and hardly changes where it is near 0 or 1.
@@ -128,7 +128,7 @@ class Sites:
         return self.read(row.inputs[0], "logit") if len(row.inputs) == 1 else site
 
     def _is_output(self, row: Layer, site: Site) -> bool:
-        """Whether its units are classes: a vector that nothing, or a softmax alone, comes after."""
+        """Return whether its units are classes: a vector that at most a softmax comes after."""
         readers = [layer for layer in self.network if row.address in layer.inputs]
         return site.axes == ("sample", "unit") and not readers
 
@@ -153,7 +153,7 @@ class Sites:
 
 
 def _to_probabilities(row: Layer, site: Site) -> Squash | None:
-    """What makes the values of a layer probabilities; None where they are."""
+    """Return what makes the values of a layer probabilities; None where they are."""
     if row.activation == "log_softmax":
         return "exp"
     if row.activation in _SQUASHING:

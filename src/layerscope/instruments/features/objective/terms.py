@@ -44,15 +44,15 @@ class Term(Protocol):
     """One thing that an image can be good at."""
 
     def __str__(self) -> str:
-        """As it would be written."""
+        """Return the objective as it would be written."""
         ...
 
     def label(self, image: int) -> str:
-        """The same for one image of several."""
+        """Return the same for one image of several."""
         ...
 
     def bind(self, sites: Sites) -> Bound:
-        """What it comes down to in a network.
+        """Return what it comes down to in a network.
 
         Raises AddressError and InputError.
         """
@@ -79,7 +79,7 @@ class Unit:
         return self._text(",".join(map(str, self.indices)))
 
     def label(self, image: int) -> str:
-        """The same for one image of several."""
+        """Return the same for one image of several."""
         return self._text(str(self.indices[image % len(self.indices)]))
 
     @property
@@ -88,7 +88,7 @@ class Unit:
         return self.position is None and self.read != "probability"
 
     def bind(self, sites: Sites) -> Bound:
-        """The readout of one unit for each image."""
+        """Return the readout of one unit for each image."""
         site = sites.read(self.layer, self.read)
         for index in self.indices:
             site.check_unit(index)
@@ -113,11 +113,11 @@ class Direction:
         return f"direction({self.layer}{_at(self.position)})"
 
     def label(self, image: int) -> str:
-        """The same for one image of several."""
+        """Return the same for one image of several."""
         return f"{self}[{image}]" if len(self.vectors) > 1 else str(self)
 
     def bind(self, sites: Sites) -> Bound:
-        """The readout of the same vector, or of one for each image."""
+        """Return the readout of the same vector, or of one for each image."""
         site = sites.read(self.layer, "auto")
         if self.vectors.shape[1] != site.units:
             raise InputError(
@@ -139,7 +139,7 @@ class Whole(ForAny):
         return f"({text})²" if self.squared else text
 
     def bind(self, sites: Sites) -> Bound:
-        """The sum of the layers' means."""
+        """Return the sum of the layers' means."""
         taps = tuple(sites.layer(address).tap for address in self.layers)
         squared = self.squared
 
@@ -164,7 +164,7 @@ class Diversity(ForAny):
         return f"diversity({self.layer})"
 
     def bind(self, sites: Sites) -> Bound:
-        """1 minus the mean cosine of Gram matrices."""
+        """Return 1 minus the mean cosine of Gram matrices."""
         count = sites.variants
         if count < 2:
             raise InputError(
@@ -198,12 +198,12 @@ class Similarity:
         return f"similarity({self.layer})"
 
     def label(self, image: int) -> str:
-        """The same for one image of several."""
+        """Return the same for one image of several."""
         several = len(self.targets) > 1
         return f"{self}[{image % len(self.targets)}]" if several else str(self)
 
     def in_network(self, sites: Sites) -> Similarity:
-        """The same, its targets with an axis of images."""
+        """Return the same, its targets with an axis of images."""
         axes = sites.layer(self.layer).axes
         targets = self.targets if self.targets.ndim == len(axes) else self.targets[None]
         if targets.ndim != len(axes):
@@ -214,7 +214,7 @@ class Similarity:
         return Similarity(self.layer, targets)
 
     def bind(self, sites: Sites) -> Bound:
-        """1 minus the squared distance over the squared norm of the target."""
+        """Return 1 minus the squared distance over the squared norm of the target."""
         site = sites.layer(self.layer)
         target = self.in_network(sites).targets
         expected = target.shape[1:]
@@ -236,7 +236,7 @@ class Similarity:
 
 
 def _readout(site: Site, channels: Array, position: Position, border: int) -> Bound:
-    """A weighted sum over channels, of the mean over the map, or at one position of it.
+    """Return a weighted sum over channels, of the mean over the map, or at one position of it.
 
     A unit is the weight 1 for one channel: so units and directions are one function, and another
     unit or position is only another array.
