@@ -87,8 +87,8 @@ def _with_assets(
                 if name == _WEIGHTS:
                     new.write(weights, name)
                 else:
-                    own = name == "config.json"
-                    new.writestr(name, json.dumps(config).encode() if own else old.read(name))
+                    is_config = name == "config.json"
+                    new.writestr(name, json.dumps(config).encode() if is_config else old.read(name))
         return keras.saving.load_model(
             copy, custom_objects={**custom, **FUNCTIONS}, compile=False, safe_mode=True
         )

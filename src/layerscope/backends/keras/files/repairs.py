@@ -73,14 +73,14 @@ SAID = {
 
 def in_words(done: list[tuple[str, str]]) -> tuple[str, ...]:
     """Return what was repaired, as sentences: of pairs of a key of ``SAID`` and a layer."""
-    said = []
+    sentences = []
     for key, (one, several) in SAID.items():
         names = [name for what, name in done if what == key]
         if names:
-            said.append(
+            sentences.append(
                 one.format(name=names[0]) if len(names) == 1 else several.format(len(names))
             )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def hard_sigmoid_of_keras_2(x: Any) -> Any:

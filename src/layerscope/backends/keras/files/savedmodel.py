@@ -213,8 +213,8 @@ def _check_fits(
                 f"The weights in {str(path)!r} don't fit: it holds a {variable.name} of "
                 f"{tuple(shapes.get(key, ()))}, and the architecture has {tuple(variable.shape)}."
             )
-    found = {id(variable) for variable, _ in fitting}
-    missing = [variable for variable in model.weights if id(variable) not in found]
+    known = {id(variable) for variable, _ in fitting}
+    missing = [variable for variable in model.weights if id(variable) not in known]
     if missing:
         raise ModelError(
             f"The weights in {str(path)!r} don't fit: it holds none for {missing[0].path!r}."

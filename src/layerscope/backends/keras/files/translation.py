@@ -41,16 +41,16 @@ class Translation:
         class_name, config = entry.get("class_name"), entry.get("config")
         if not isinstance(class_name, str) or not isinstance(config, dict | list):
             raise ModelError(f"{str(self.path)!r} is damaged: a layer has no class or no settings.")
-        own = own_class(class_name, entry.get("registered_name"), self.custom)
-        if own is None and class_name in _SEQUENTIAL:
+        registered = own_class(class_name, entry.get("registered_name"), self.custom)
+        if registered is None and class_name in _SEQUENTIAL:
             return _modern("keras", "Sequential", self._sequential(config))
-        if own is None and class_name in _FUNCTIONAL:
+        if registered is None and class_name in _FUNCTIONAL:
             return _modern("keras", "Model", self._functional(config))
         if not isinstance(config, dict):
             raise ModelError(f"{str(self.path)!r} is damaged: {class_name!r} has no settings.")
-        if own is not None:
+        if registered is not None:
             kept = {k: v for k, v in config.items() if k != "batch_input_shape"}
-            return {"module": None, "class_name": class_name, "registered_name": own,
+            return {"module": None, "class_name": class_name, "registered_name": registered,
                     "config": kept}  # fmt: skip
         return self._layer(class_name, config)
 
@@ -86,12 +86,17 @@ class Translation:
         if not isinstance(value, dict) or "class_name" not in value:
             return value
         class_name = value["class_name"]
-        own = own_class(class_name, value.get("registered_name"), self.custom)
+        registered = own_class(class_name, value.get("registered_name"), self.custom)
         if class_name in (*_SEQUENTIAL, *_FUNCTIONAL) or (
-            own is None and (class_name.startswith("CuDNN") or layer_class(class_name) is not None)
+            registered is None
+            and (class_name.startswith("CuDNN") or layer_class(class_name) is not None)
         ):
             return self.model(value)
-        return value if own is None else {**value, "module": None, "registered_name": own}
+        return (
+            value
+            if registered is None
+            else {**value, "module": None, "registered_name": registered}
+        )
 
     def _sequential(self, config: Config | list[Any]) -> Config:
         if isinstance(config, list):

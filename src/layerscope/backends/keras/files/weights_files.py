@@ -92,8 +92,8 @@ def assignments(model: Any, stored: list[Stored], path: Path, backend: str) -> l
     Raises ModelError where they do not fit.
     """
     layers = [layer for layer in model.layers if legacy_order(layer)]
-    own = [one for one in stored if one.layer == "top_level_model_weights"]
-    named = {one.layer.replace("/", "_"): one for one in stored if one not in own}
+    of_model = [one for one in stored if one.layer == "top_level_model_weights"]
+    named = {one.layer.replace("/", "_"): one for one in stored if one not in of_model}
     rest = list(named.values())
     if len(rest) != len(layers):
         raise ModelError(
@@ -104,11 +104,11 @@ def assignments(model: Any, stored: list[Stored], path: Path, backend: str) -> l
         pairs = [(layer, named[layer.name]) for layer in layers]
     else:
         pairs = list(zip(layers, rest, strict=True))
-    found = [one for layer, held in pairs for one in _of_layer(layer, held, path, backend)]
-    for held in own:
+    assignments = [one for layer, held in pairs for one in _of_layer(layer, held, path, backend)]
+    for held in of_model:
         variables = [*model._trainable_variables, *model._non_trainable_variables]
-        found += _in_order(model.name, variables, held, path, {}, backend)
-    return found
+        assignments += _in_order(model.name, variables, held, path, {}, backend)
+    return assignments
 
 
 def legacy_order(layer: Any) -> list[Any]:
@@ -135,7 +135,7 @@ def _in_order(
             f"and the architecture has {len(variables)}."
         )
     arrays = _by_name(variables, held) or arrays
-    found: list[Assignment] = []
+    assignments: list[Assignment] = []
     at = 0
     while at < len(variables):
         three = slice(at, at + 3)
@@ -156,8 +156,8 @@ def _in_order(
             expected = [arrays[at].shape]
             at += 1
         _check_shapes(one, expected, path)
-        found.append(one)
-    return found
+        assignments.append(one)
+    return assignments
 
 
 def _by_name(variables: list[Any], held: Stored) -> list[Hdf5Array] | None:
@@ -182,10 +182,10 @@ def _check_shapes(one: Assignment, stored: list[Shape], path: Path) -> None:
             )
 
 
-def assign(found: list[Assignment]) -> list[tuple[str, str]]:
+def assign(assignments: list[Assignment]) -> list[tuple[str, str]]:
     """Read the arrays into the variables; returns what was done to them, for ``in_words``."""
     done: dict[tuple[str, str], None] = {}
-    for one in found:
+    for one in assignments:
         for variable, value in zip(one.variables, one.values(), strict=True):
             variable.assign(value)
         if one.change is not None:

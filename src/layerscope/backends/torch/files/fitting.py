@@ -131,8 +131,8 @@ def _misfit(
         parts.append(few(shapes))
     if error is not None and not parts:
         parts = [error_text(error)]
-    said = "; ".join(parts)
-    return f"The weights in {str(path)!r} don't fit {type(model).__name__}: {said}."
+    what_differs = "; ".join(parts)
+    return f"The weights in {str(path)!r} don't fit {type(model).__name__}: {what_differs}."
 
 
 def _is_array(value: Any) -> bool:

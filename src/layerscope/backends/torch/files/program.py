@@ -45,10 +45,10 @@ def open_program(request: Request) -> Any:
     described = _parsed(path, program_text)
     written_by = f"PyTorch {str(described.get('torch_version', '')).partition('+')[0]}".strip()
     if not request.trust:
-        found = untrusted(described, others)
-        if found is not None:
+        danger = untrusted(described, others)
+        if danger is not None:
             raise ModelError(
-                f"{str(path)!r} holds {found}, which could run code when it is opened: pass "
+                f"{str(path)!r} holds {danger}, which could run code when it is opened: pass "
                 "--trust if you made this file yourself."
             )
         check_pickles(path)

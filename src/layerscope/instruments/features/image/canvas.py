@@ -54,7 +54,7 @@ class Canvas:
         if self.flat:
             return tuple(self.shape)
         pairs = zip(self.fixed, shape, strict=True)
-        return tuple(own if fixed is None else fixed for fixed, own in pairs)
+        return tuple(length if fixed is None else fixed for fixed, length in pairs)
 
     def to_range(self, ops: Any, image: Any, limits: Any) -> Any:
         """Return a unit image in the values that the network takes; ``limits`` are low and high."""
@@ -69,8 +69,8 @@ class Canvas:
     def received(self, images: Array) -> Array:
         """Return the same in the shape that the network takes."""
         values = self.values(images)
-        own = [length for length in self.fixed if length is not None]
-        return values.reshape(len(values), *own) if self.flat else values
+        lengths = [length for length in self.fixed if length is not None]
+        return values.reshape(len(values), *lengths) if self.flat else values
 
     def unit(self, values: Array) -> Array:
         """Return presented inputs of the network as unit images."""

@@ -178,10 +178,10 @@ def _from_image(
     first = layout == "channels_first" or (
         isinstance(layout, tuple) and layout[1:2] == ("channel",)
     )
-    own = (None, channels, *space) if first else (None, *space, channels)
+    lengths = (None, channels, *space) if first else (None, *space, channels)
     if getattr(start, "ndim", None) == len(shape):
         start = start[None]  # one image that is in no batch yet
-    spec = InputSpec("start", own, layout=layout)
+    spec = InputSpec("start", lengths, layout=layout)
     try:
         value = prepare(start, [spec], input_range=input_range).value
     except InputError as error:

@@ -44,14 +44,14 @@ class Transform:
             self._set("until", _whole(self, "until", self.until))
 
     def __repr__(self) -> str:
-        said = []
+        arguments = []
         for field in sorted(fields(self), key=lambda field: bool(field.kw_only)):
             value = getattr(self, field.name)
             if field.default is MISSING:
-                said.append(repr(value))
+                arguments.append(repr(value))
             elif value != field.default:
-                said.append(f"{field.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(said)})"
+                arguments.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
     def happens(self, chances: Array, step: int) -> Array:
         """Return which images are changed in a step, given a random number in [0, 1) for each."""

@@ -20,8 +20,8 @@ def an_address(value: Any) -> str:
     """Return what may be the address of a layer."""
     if isinstance(value, str):
         return value
-    said = a_kind(value) if is_layer(value) else repr(value)
-    raise InputError(f"{said} is no address of a layer: pass a text such as 'conv2d'.")
+    text = a_kind(value) if is_layer(value) else repr(value)
+    raise InputError(f"{text} is no address of a layer: pass a text such as 'conv2d'.")
 
 
 def is_layer(value: Any) -> bool:

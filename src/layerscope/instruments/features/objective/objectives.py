@@ -101,16 +101,16 @@ def units(layer: str, indices: Iterable[int]) -> Objective:
         raise InputError(
             f"units({layer!r}, …) got {indices!r}: pass several whole numbers, such as range(16)."
         )
-    found = tuple(map(an_index, indices))
-    if not found:
+    numbers = tuple(map(an_index, indices))
+    if not numbers:
         raise InputError(f"units({layer!r}, …) got no indices: pass some, such as range(16).")
-    twice = next((index for index in found if found.count(index) > 1), None)
+    twice = next((index for index in numbers if numbers.count(index) > 1), None)
     if twice is not None:
         raise InputError(
             f"units({layer!r}, …) lists unit {twice} twice: list each once; batch=2 makes two "
             "images of each."
         )
-    return _one(terms.Unit(address, found))
+    return _one(terms.Unit(address, numbers))
 
 
 def neuron(layer: str, unit: int, position: Sequence[int] | None = None) -> Objective:

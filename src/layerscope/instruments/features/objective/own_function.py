@@ -27,9 +27,9 @@ class Own(ForAny):
         """Return the function, given the values of the layers that it names or asks for."""
         layers = self.layers
         if not layers:
-            asked = _Asking(sites)
-            result = self.compute(asked)
-            layers = tuple(asked.found)
+            asking = _Asking(sites)
+            result = self.compute(asking)
+            layers = tuple(asking.asked)
             if layers or result is None:
                 _score_shape(self.name, result, 1)
         if not layers:
@@ -38,17 +38,19 @@ class Own(ForAny):
         compute, name = self.compute, self.name
 
         def score(ops: Any, values: Any, arrays: Any) -> Any:
-            found = {address: values[tap] for address, tap in taps.items()}
-            count = next(iter(found.values())).shape[0]  # None in TensorFlow, for any number
-            result = compute(found)
+            activations = {address: values[tap] for address, tap in taps.items()}
+            count = next(iter(activations.values())).shape[0]  # None in TensorFlow, for any number
+            result = compute(activations)
             shape = _score_shape(name, result, count)
             if shape:
                 return result
             # One number would be that of all images together: each is scored alone.
             if count is None:
-                return ops.map(lambda one: compute({a: v[None] for a, v in one.items()}), found)
+                return ops.map(
+                    lambda one: compute({a: v[None] for a, v in one.items()}), activations
+                )
             rows = [slice(i, i + 1) for i in range(count)]
-            return ops.stack([compute({a: v[row] for a, v in found.items()}) for row in rows])
+            return ops.stack([compute({a: v[row] for a, v in activations.items()}) for row in rows])
 
         return Bound(score, ("own", compute, layers), tuple(taps.values()), sized=True)
 
@@ -56,8 +58,8 @@ class Own(ForAny):
 def _score_shape(name: str, result: Any, count: int | None) -> tuple[int | None, ...]:
     """Return the shape of what a function returned for so many images, if that is a score."""
     if not hasattr(result, "shape"):
-        said = repr(result) if result is None or isinstance(result, int | float) else a_kind(result)
-        raise InputError(f"{name} returned {said}: return a number of some activations.")
+        text = repr(result) if result is None or isinstance(result, int | float) else a_kind(result)
+        raise InputError(f"{name} returned {text}: return a number of some activations.")
     shape = tuple(result.shape)
     if len(shape) > 1 or (shape and shape[0] != count):
         raise InputError(
@@ -71,12 +73,12 @@ class _Asking(Mapping[str, Any]):
 
     def __init__(self, sites: Sites) -> None:
         self._sites = sites
-        self.found: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
 
     def __getitem__(self, address: str) -> Any:
-        if address not in self.found:
-            self.found[address] = self._sites.value(address)
-        return self.found[address]
+        if address not in self.asked:
+            self.asked[address] = self._sites.value(address)
+        return self.asked[address]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sites.addresses)

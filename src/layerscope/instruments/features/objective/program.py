@@ -73,8 +73,8 @@ def bind(objective: Objective, sites: Sites) -> Program:
             if len(array) > 1:
                 counts.setdefault(len(array), str(term))
     if len(counts) > 1:
-        said = " and ".join(f"{text} is for {count}" for count, text in counts.items())
-        raise InputError(f"The terms are for different numbers of images: {said}.")
+        parts = " and ".join(f"{text} is for {count}" for count, text in counts.items())
+        raise InputError(f"The terms are for different numbers of images: {parts}.")
     taps = tuple(dict.fromkeys(tap for _, _, each in bound for tap in each.taps))
     scorer = Scorer(
         tuple((i, each.score) for i, (_, _, each) in enumerate(bound) if each.taps),
@@ -91,10 +91,10 @@ def _total(
 ) -> Any:
     total: Any = 0.0
     for i, score in scores:
-        own = {
+        of_term = {
             name.partition(".")[2]: array
             for name, array in arrays.items()
             if name.partition(".")[0] == str(i)
         }
-        total = total + own["weight"] * score(ops, scored, own)
+        total = total + of_term["weight"] * score(ops, scored, of_term)
     return total

@@ -63,8 +63,10 @@ class Site:
 
     def check_position(self, position: tuple[int, ...]) -> None:
         """Raise AddressError where there is no such position."""
-        own = self.unit_axis
-        space = [(n, k) for n, k in zip(self.axes[1:], self.lengths[1:], strict=True) if n != own]
+        unit_axis = self.unit_axis
+        space = [
+            (n, k) for n, k in zip(self.axes[1:], self.lengths[1:], strict=True) if n != unit_axis
+        ]
         if len(space) != len(position):
             raise AddressError(
                 f"{self.tap.layer!r} has {len(space)} coordinates"

@@ -180,8 +180,8 @@ class Diversity(ForAny):
             length = ops.sqrt(ops.sum(ops.square(grams), axis=-1, keepdims=True) + 1e-12)
             grams = grams / length
             cosines = ops.matmul(grams, ops.transpose(grams, (0, 2, 1)))
-            own = ops.sum(ops.square(grams), axis=-1)
-            others = (ops.sum(cosines, axis=-1) - own) / (count - 1)
+            itself = ops.sum(ops.square(grams), axis=-1)
+            others = (ops.sum(cosines, axis=-1) - itself) / (count - 1)
             return 1 - ops.reshape(others, (-1,))
 
         return Bound(score, ("diversity", site, count), (site.tap,), sized=True)
