@@ -104,18 +104,18 @@ def backend_class(model: Any) -> Callable[[Any], Backend]:
         raise ModelError(
             f"{model.__name__} is a class: pass a model, {model.__name__}(...), not its class."
         )
-    found = _backend_class(type(model))
-    if found is None:
+    class_ = _backend_class(type(model))
+    if class_ is None:
         forget()  # one may have been installed since
-        found = _backend_class(type(model))
-    if found is None:
+        class_ = _backend_class(type(model))
+    if class_ is None:
         others = sorted(_plugins(_BACKENDS_GROUP))
         raise ModelError(
             f"layerscope can't look into a {type(model).__name__}: pass a Keras 3 model, a "
             "torch.nn.Module, an onnx.ModelProto, a scikit-learn MLPClassifier or MLPRegressor"
             + (f", or a model of {' or '.join(others)}." if others else ".")
         )
-    return found
+    return class_
 
 
 def _backend_class(type_: type) -> Callable[[Any], Backend] | None:
@@ -143,13 +143,13 @@ def _packages(module: str) -> Iterator[str]:
 
 
 def _checked(plugin: Plugin) -> Callable[[Any], Backend]:
-    found = plugin.load()
-    if not isinstance(found, type):
+    class_ = plugin.load()
+    if not isinstance(class_, type):
         raise plugin.error("which is no class")
-    missing = [name for name in _REQUIRED if not hasattr(found, name)]
+    missing = [name for name in _REQUIRED if not hasattr(class_, name)]
     if missing:
         raise plugin.error(f"which lacks {', '.join(missing)}")
-    return found
+    return class_
 
 
 def opener_plugins() -> dict[str, tuple[Plugin, ...]]:

@@ -86,22 +86,22 @@ class BackendContract(ABC):
 
     @abstractmethod
     def mlp(self) -> Any:
-        """The network of ``reference.MLP_*``: two dense layers, a relu after the first."""
+        """Return the network of ``reference.MLP_*``: two dense layers, a relu after the first."""
 
     @abstractmethod
     def predict(self, model: Any, x: Any) -> Any:
-        """The model's own prediction in inference mode, NumPy arrays in its own structure."""
+        """Return the model's own prediction in inference mode, arrays in its own structure."""
 
     @abstractmethod
     def state(self, model: Any) -> Any:
-        """Everything that looking must leave alone, comparable with ``==``."""
+        """Return everything that looking must leave alone, comparable with ``==``."""
 
     @abstractmethod
     def failing(self) -> tuple[Any, Any, type[Exception]]:
-        """A model, an input, and what the model raises midway through its forward pass."""
+        """Return a model, an input, and what the model raises midway through its forward pass."""
 
     def standard(self) -> Mapping[str, tuple[Any, Any]]:
-        """Of the layers in ``STANDARD`` those that there are: a model with such a one, an input."""
+        """Return a model and an input for each of the layers in ``STANDARD`` that there are."""
         return {}
 
     def test_layers_say_what_they_are(self) -> None:
@@ -120,10 +120,10 @@ class BackendContract(ABC):
 
     def test_activations_are_those_computed_by_hand(self) -> None:
         acts = ls.activations(self.mlp(), reference.MLP_INPUT)
-        found = [acts[address].values for address in acts]
+        returned = [acts[address].values for address in acts]
         for expected in reference.MLP_ACTIVATIONS:
-            assert any(v.shape == expected.shape and np.array_equal(v, expected) for v in found)
-        np.testing.assert_array_equal(found[-1], reference.MLP_ACTIVATIONS[-1])
+            assert any(v.shape == expected.shape and np.array_equal(v, expected) for v in returned)
+        np.testing.assert_array_equal(returned[-1], reference.MLP_ACTIVATIONS[-1])
         np.testing.assert_array_equal(acts.input.values, reference.MLP_INPUT)
 
     def test_addresses_hold_no_sign_that_means_something_else(self) -> None:
@@ -281,8 +281,8 @@ class BackendContract(ABC):
         acts = ls.activations(model, reference.MLP_INPUT)
         order = [layer.address for layer in acts.network]
         for chosen in (slice(0, 2), slice(1, None), slice(None, None, 2), slice(-2, None)):
-            found = ls.activations(model, reference.MLP_INPUT, layers=chosen)
-            assert list(found) == [a for a in order[chosen] if a in acts]
+            acts_chosen = ls.activations(model, reference.MLP_INPUT, layers=chosen)
+            assert list(acts_chosen) == [a for a in order[chosen] if a in acts]
         assert list(ls.activations(model, reference.MLP_INPUT, layers=-1)) == order[-1:]
 
     def test_an_unknown_layer_gets_the_nearest_addresses(self) -> None:
@@ -303,7 +303,7 @@ class BackendContract(ABC):
             ls.activations(self.mlp(), np.zeros((2, 5), np.float32))
 
     def check_case(self, case: Case) -> None:
-        """Everything that holds for any model whatever."""
+        """Check everything that holds for any model whatever."""
         expected = self.predict(case.model, case.x)
         before = self.state(case.model)
         first = ls.activations(case.model, case.x)
@@ -330,26 +330,26 @@ class BackendContract(ABC):
             close(alone[address].values, first[address].values, case.tolerance)
 
 
-def close(found: Array, expected: Array, tolerance: float) -> None:
-    """Equal shapes, and values within a tolerance relative to the largest."""
-    assert found.shape == expected.shape
+def close(actual: Array, expected: Array, tolerance: float) -> None:
+    """Check that shapes are equal, and values within a tolerance relative to the largest."""
+    assert actual.shape == expected.shape
     scale = max(1.0, float(np.abs(expected).max(initial=0))) if expected.size else 1.0
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * scale)
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * scale)
 
 
-def close_structures(found: Any, expected: Any, tolerance: float) -> None:
-    """The same structure of arrays, within a tolerance."""
+def close_structures(actual: Any, expected: Any, tolerance: float) -> None:
+    """Check that two structures of arrays are the same, within a tolerance."""
     if isinstance(expected, Mapping):
-        assert sorted(found) == sorted(expected)
+        assert sorted(actual) == sorted(expected)
         for key in expected:
-            close_structures(found[key], expected[key], tolerance)
+            close_structures(actual[key], expected[key], tolerance)
     elif isinstance(expected, list | tuple):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             close_structures(one, other, tolerance)
     elif expected is None:
-        assert found is None
+        assert actual is None
     else:
         close(
-            np.asarray(found, dtype=np.float32), np.asarray(expected, dtype=np.float32), tolerance
+            np.asarray(actual, dtype=np.float32), np.asarray(expected, dtype=np.float32), tolerance
         )

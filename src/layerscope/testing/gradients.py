@@ -42,22 +42,22 @@ class DifferentiableContract(ABC):
 
     @abstractmethod
     def case(self) -> DifferentiableCase:
-        """A network of some layers, with a map or two among its values where it can have any."""
+        """Return a network of some layers, with a map or two where it can have any."""
 
     @abstractmethod
     def state(self, model: Any) -> Any:
-        """Everything that looking must leave alone, gradients too, comparable with ``==``."""
+        """Return all that looking must leave alone, gradients too, comparable with ``==``."""
 
     @abstractmethod
     def failing(self) -> tuple[Any, Array, str, str, type[Exception]]:
-        """A model that raises midway, its input, an address before that place and one after it."""
+        """Return a model that raises midway, its input, an address before there, one after."""
 
     def tensor(self, backend: Any, array: Array) -> Any:
-        """An array as the framework's own tensor."""
+        """Return an array as the framework's own tensor."""
         return backend.ops.convert_to_tensor(array)
 
     def numpy(self, backend: Any, tensor: Any) -> Array:
-        """A tensor as an array."""
+        """Return a tensor as an array."""
         array: Array = backend.ops.convert_to_numpy(tensor)
         return array
 
@@ -68,10 +68,10 @@ class DifferentiableContract(ABC):
         taps = [Tap(address) for address in case.taps]
         values = backend.compiled(backend.values(taps), "values", network=True)
         for _ in range(2):  # the first pass may be another than those that follow
-            found = values(self.tensor(backend, case.x))
-            assert set(found) == set(taps)
+            tensors = values(self.tensor(backend, case.x))
+            assert set(tensors) == set(taps)
             for tap in taps:
-                array = self.numpy(backend, found[tap])
+                array = self.numpy(backend, tensors[tap])
                 assert array.dtype == np.float32
                 close(array, expected[tap.layer].presented().values, case.tolerance)
 
@@ -84,11 +84,11 @@ class DifferentiableContract(ABC):
             score = self.scored(backend, case, address)
             slope = backend.compiled(backend.gradient(score), ("slope", address), network=True)
             _, gradient = slope(self.tensor(backend, case.x))
-            found = self.numpy(backend, gradient)
-            assert found.dtype == np.float32
+            slope_array = self.numpy(backend, gradient)
+            assert slope_array.dtype == np.float32
             total = self.totals(backend, backend.compiled(score, address, network=True))
             slopes = differences(total, case.x, places, case.step)
-            close(np.array([found[place] for place in places]), slopes, case.slope_tolerance)
+            close(np.array([slope_array[place] for place in places]), slopes, case.slope_tolerance)
 
     def test_what_the_function_returns_comes_with_the_gradient(self) -> None:
         case = self.case()
@@ -151,8 +151,8 @@ class DifferentiableContract(ABC):
         before = self.state(model)
         values = backend.values([Tap(reached)])
         for _ in range(2):
-            found = values(self.tensor(backend, x))[Tap(reached)]
-            assert np.isfinite(self.numpy(backend, found)).all()
+            tensor = values(self.tensor(backend, x))[Tap(reached)]
+            assert np.isfinite(self.numpy(backend, tensor)).all()
         assert self.state(model) == before
 
     def test_a_pass_that_raises_changes_nothing(self) -> None:
@@ -192,7 +192,7 @@ class DifferentiableContract(ABC):
         np.testing.assert_array_equal(self.numpy(backend, other), 3 * case.x)
 
     def test_adam_ascends(self) -> None:
-        """In its first step, by the step size, in the direction of the gradient."""
+        """Check that it goes by the step size, in the direction of the gradient."""
         backend = differentiable(self.case().model)
         start = np.array([[1.0, -2.0, 0.5]], np.float32)
         slope = np.array([[0.5, -4.0, 1e-2]], np.float32)
@@ -205,7 +205,7 @@ class DifferentiableContract(ABC):
             close(self.numpy(backend, params), moved, 1e-4)
 
     def scored(self, backend: Any, case: DifferentiableCase, address: str) -> Any:
-        """A function of x: the values of a layer, each weighted by another small number."""
+        """Return a function of x: the values of a layer, each weighted by another small number."""
         tap = Tap(address)
         shape = backend.run(case.received, backend.select([address])).values[address]
         lengths = shape.presented().values.shape
@@ -215,12 +215,12 @@ class DifferentiableContract(ABC):
         return lambda x: values(x)[tap] * held
 
     def totals(self, backend: Any, score: Any) -> Any:
-        """The sum of the scores of an array, in double precision."""
+        """Return a function of an array: the sum of the scores, in double precision."""
         return lambda x: self.numpy(backend, score(self.tensor(backend, x))).sum(dtype=np.float64)
 
 
 def differentiable(model: Any) -> Any:
-    """The model's backend, which must be ``Differentiable``."""
+    """Return the model's backend, which must be ``Differentiable``."""
     backend = backend_for(model)
     # Not by ``isinstance``, which in Python 3.11 asks for ``ops``, and may import Keras.
     assert all(hasattr(type(backend), name) for name in _CAPABILITIES)
@@ -233,7 +233,7 @@ _CAPABILITIES = ("ops", "values", "gradient", "compiled", "optimizer")
 def differences(
     function: Callable[[Array], Any], x: Array, places: Sequence[tuple[int, ...]], step: float
 ) -> Array:
-    """The slopes of a function along elements of x, by central differences."""
+    """Return the slopes of a function along elements of x, by central differences."""
     slopes = np.zeros(len(places), x.dtype)
     for i, place in enumerate(places):
         ahead, behind = x.copy(), x.copy()

@@ -29,7 +29,7 @@ MLP_ACTIVATIONS = (
 
 
 def cnn_weights() -> dict[str, Array]:
-    """Weights of the reference CNN: a 3×3 convolution to 2 channels, a dense layer to 3 units."""
+    """Return the reference CNN: a 3×3 convolution to 2 channels, a dense layer to 3 units."""
     step = np.arange(2 * 3 * 3, dtype=np.float32).reshape(3, 3, 1, 2)
     dense = np.arange(2 * 3 * 2 * 3, dtype=np.float32).reshape(12, 3)
     return {
@@ -41,12 +41,12 @@ def cnn_weights() -> dict[str, Array]:
 
 
 def cnn_input() -> Array:
-    """Two samples of 6 × 8 pixels, one channel: height and width differ on purpose."""
+    """Return two samples of 6 × 8 pixels, one channel: height and width differ on purpose."""
     return (np.arange(2 * 6 * 8, dtype=np.float32).reshape(2, 6, 8, 1) % 11 - 5) / 2
 
 
 def cnn_activations() -> list[tuple[str, Array]]:
-    """What conv, relu, pool, flatten and dense return, ``(sample, y, x, channel)``, in order."""
+    """Compute what conv, relu, pool, flatten and dense return: (sample, y, x, channel)."""
     weights, x = cnn_weights(), cnn_input()
     convolved = convolve(x, weights["conv/kernel"], weights["conv/bias"])
     rectified = np.where(convolved > 0, convolved, 0)
@@ -59,7 +59,7 @@ def cnn_activations() -> list[tuple[str, Array]]:
 
 
 def convolve(x: Array, kernel: Array, bias: Array) -> Array:
-    """A valid convolution of ``(sample, y, x, channel)`` with ``(y, x, input, channel)``."""
+    """Convolve ``(sample, y, x, channel)`` with ``(y, x, input, channel)``, without padding."""
     n, height, width, _ = x.shape
     kh, kw, _, channels = kernel.shape
     out = np.zeros((n, height - kh + 1, width - kw + 1, channels), np.float32)
@@ -72,7 +72,7 @@ def convolve(x: Array, kernel: Array, bias: Array) -> Array:
 
 
 def max_pool(x: Array) -> Array:
-    """The maxima of 2 × 2 blocks; what is left over at the edges is dropped."""
+    """Compute the maxima of 2 × 2 blocks; what is left over at the edges is dropped."""
     n, height, width, channels = x.shape
     out = np.zeros((n, height // 2, width // 2, channels), x.dtype)
     for y in range(out.shape[1]):

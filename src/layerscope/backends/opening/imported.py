@@ -80,7 +80,7 @@ def _imported(module_name: str, name: str) -> Any:
 
 
 def look_here() -> None:
-    """Let modules in the working directory be found, as ``python -m`` does."""
+    """Let modules in the working directory be imported, as ``python -m`` does."""
     here = str(Path.cwd())
     if "" not in sys.path and here not in sys.path:
         sys.path.insert(0, here)
