@@ -101,12 +101,16 @@ class Differentiable(Protocol):
         runs on another framework in this process.
         """
 
-    def values(self, taps: Sequence[Tap], embedding: str | None = None) -> Callable[[Any], Any]:
+    def values(
+        self, taps: Sequence[Tap], embedding: str | None = None, *, redirected: bool = False
+    ) -> Callable[[Any], Any]:
         """Return a forward pass in inference mode, for :meth:`gradient` and :meth:`compiled`.
 
         Given the input, it returns a dict of the values by tap; layers after the last tap are not
         computed. With ``embedding``, it is given what that layer returns, and the model is run on
-        indices that stand for nothing. Raises AddressError where no layer is called so.
+        indices that stand for nothing. With ``redirected``, the gradient goes on behind a ReLU that
+        lets nothing of it through (:mod:`layerscope.backends.relu_gradient`), as far as the
+        framework's ReLUs can be told. Raises AddressError where no layer is called so.
         """
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:

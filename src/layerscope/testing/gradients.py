@@ -66,14 +66,16 @@ class DifferentiableContract(ABC):
         backend = differentiable(case.model)
         expected = backend.run(case.received, backend.select(list(case.taps))).values
         taps = [Tap(address) for address in case.taps]
-        values = backend.compiled(backend.values(taps), "values", network=True)
-        for _ in range(2):  # the first pass may be another than those that follow
-            tensors = values(self.tensor(backend, case.x))
-            assert set(tensors) == set(taps)
-            for tap in taps:
-                array = self.numpy(backend, tensors[tap])
-                assert array.dtype == np.float32
-                close(array, expected[tap.layer].presented().values, case.tolerance)
+        for redirected in (False, True):
+            values = backend.values(taps, redirected=redirected)
+            values = backend.compiled(values, ("values", redirected), network=True)
+            for _ in range(2):  # the first pass may be another than those that follow
+                tensors = values(self.tensor(backend, case.x))
+                assert set(tensors) == set(taps)
+                for tap in taps:
+                    array = self.numpy(backend, tensors[tap])
+                    assert array.dtype == np.float32
+                    close(array, expected[tap.layer].presented().values, case.tolerance)
 
     def test_gradients_are_the_slopes_of_differences(self) -> None:
         case = self.case()

@@ -176,10 +176,10 @@ class KerasBackend:
 
     @in_turn
     def values(
-        self, taps: Sequence[Tap], embedding: str | None = None
+        self, taps: Sequence[Tap], embedding: str | None = None, *, redirected: bool = False
     ) -> Callable[[Any], dict[Tap, Any]]:
         """Return a forward pass in inference mode, to be differentiated and compiled."""
-        return values_of(self._model, self._engine, taps, embedding)
+        return values_of(self._model, self._engine, taps, embedding, redirected)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Return a function that also returns the gradient with respect to its first argument."""

@@ -18,13 +18,14 @@ from layerscope.backends.keras.engines import Engine
 from layerscope.backends.keras.forward import watched
 from layerscope.backends.keras.inputs import input_specs
 from layerscope.backends.random_state import random_state_kept
+from layerscope.backends.relu_gradient import redirected_relus
 from layerscope.backends.turns import here, in_turn
 from layerscope.core.axes import presented
 from layerscope.core.selection import Selection
 
 
 def values_of(
-    model: Any, engine: Engine, taps: Sequence[Tap], embedding: str | None
+    model: Any, engine: Engine, taps: Sequence[Tap], embedding: str | None, redirected: bool
 ) -> Callable[[Any], dict[Tap, Any]]:
     """Return a forward pass, as :meth:`Differentiable.values` does."""
     held = weakref.ref(model)
@@ -56,7 +57,7 @@ def values_of(
         if replaced is not None:
             received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
             perform = functools.partial(_in_place_of, replaced(), x)
-        with random_state_kept(), _before(owners) as before:
+        with random_state_kept(), redirected_relus(redirected), _before(owners) as before:
             _, facts = watched(
                 model,
                 received,

@@ -160,7 +160,7 @@ class SklearnBackend:
 
     @in_turn
     def values(
-        self, taps: Sequence[Tap], embedding: str | None = None
+        self, taps: Sequence[Tap], embedding: str | None = None, *, redirected: bool = False
     ) -> Callable[[Any], dict[Tap, Any]]:
         """Return a forward pass that stops after the last tap.
 
@@ -187,7 +187,7 @@ class SklearnBackend:
             )
             for (subject, *_), kernel, bias in rows
         ]
-        return gradients.value_pass(layers, taps)
+        return gradients.value_pass(layers, taps, redirected)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Return the function made to return also its gradient, by what Keras runs on."""

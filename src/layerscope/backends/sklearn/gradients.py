@@ -24,6 +24,7 @@ from sklearn.preprocessing import (
 
 from layerscope.backends.base import Tap
 from layerscope.backends.calculus import forget
+from layerscope.backends.relu_gradient import redirected_relus
 from layerscope.core.addresses import unknown_address
 from layerscope.core.errors import ModelError
 
@@ -61,11 +62,14 @@ def variables_of(perceptron: Any) -> list[Any]:
 
 
 def value_pass(
-    layers: Sequence[tuple[str, Function, Function]], taps: Sequence[Tap]
+    layers: Sequence[tuple[str, Function, Function]],
+    taps: Sequence[Tap],
+    redirected: bool = False,
 ) -> Callable[[Any], dict[Tap, Any]]:
     """Return a forward pass that stops after the last tap.
 
-    ``layers`` are the address of each, what it computes up to its activation, and that.
+    ``layers`` are the address of each, what it computes up to its activation, and that;
+    ``redirected`` tells whether gradients go on behind ReLUs that are off.
     Raises AddressError where no layer has the address of a tap.
     """
     known = [address for address, _, _ in layers]
@@ -77,11 +81,12 @@ def value_pass(
     def run(x: Any) -> dict[Tap, Any]:
         value = ops.convert_to_tensor(x, "float32")
         values: dict[Tap, Any] = {}
-        for address, compute, activate in needed:
-            before = compute(value)
-            value = activate(before)
-            values[Tap(address, before_activation=True)] = before
-            values[Tap(address)] = value
+        with redirected_relus(redirected):
+            for address, compute, activate in needed:
+                before = compute(value)
+                value = activate(before)
+                values[Tap(address, before_activation=True)] = before
+                values[Tap(address)] = value
         return {tap: values[tap] for tap in taps}
 
     return run

@@ -231,13 +231,14 @@ class TorchBackend:
 
     @looking
     def values(
-        self, taps: Sequence[Tap], embedding: str | None = None
+        self, taps: Sequence[Tap], embedding: str | None = None, *, redirected: bool = False
     ) -> Callable[[Any], dict[Tap, Any]]:
         """Return a forward pass that stops after the last tap.
 
         Modules have no activations fused into them: what goes into one is a value of its own.
         """
-        return ValuePass(self._model, self._watching.watched, self._watching.call, taps, embedding)
+        watching = self._watching
+        return ValuePass(self._model, watching.watched, watching.call, taps, embedding, redirected)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Differentiate by ``torch.autograd.grad``; no tensor but the result gets a gradient."""

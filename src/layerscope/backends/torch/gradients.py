@@ -24,6 +24,7 @@ from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.torch import tree
 from layerscope.backends.torch.calls import looking, unpacked
 from layerscope.backends.torch.forms import Axes, Form, forms, views
+from layerscope.backends.torch.relus import RedirectedRelus
 from layerscope.backends.torch.tensors import Originals, is_value
 from layerscope.backends.torch.untouched import (
     Kernel,
@@ -69,6 +70,7 @@ class ValuePass:
         call: Callable[..., Any],
         taps: Sequence[Tap],
         embedding: str | None,
+        redirected: bool = False,
     ) -> None:
         if any(tensor.is_inference() for tensor in model.parameters()):
             raise ModelError(
@@ -81,6 +83,7 @@ class ValuePass:
         self._taps = tuple(taps)
         layers = {tap.layer for tap in taps}
         self._embedding = embedding
+        self._redirected = redirected
         self._selection = Selection(written=sorted(layers), exact=frozenset(layers))
         self._modules = _modules(model)
         self._plans: dict[tuple[int, ...], _InputPlan] = {}
@@ -108,6 +111,8 @@ class ValuePass:
             if plan.recurrent and argument.is_cuda:
                 # cuDNN differentiates recurrent layers in training mode only.
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            if self._redirected:
+                stack.enter_context(RedirectedRelus())
             hooked = {_stem(name) for name in plan.seen_at} <= self._modules.keys()
             values = self._hooked(argument, plan.seen_at) if hooked else self._traced(argument)
         return {

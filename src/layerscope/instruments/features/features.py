@@ -107,7 +107,8 @@ def features(
     every
         Keep an image after every so many steps: ``film(features, address, path)`` shows them.
     retry
-        Whether to try once more, with another start and larger steps, where a unit never fired.
+        Whether to try once more, with larger steps and the gradient let through ReLUs that are off,
+        where a unit never fired.
     progress
         Whether to show a bar; by default in a terminal or a notebook.
     at_once

@@ -103,7 +103,7 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
         "--no-retry",
         dest="retry",
         action="store_false",
-        help="do not try again, with another start, where a unit never fired",
+        help="do not try again, with larger steps, where a unit never fired",
     )
     add("--at-once", type=options.whole, metavar="N", help="images in one batch (default: up to "
         "16, as memory allows)")  # fmt: skip

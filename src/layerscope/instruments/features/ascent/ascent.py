@@ -61,6 +61,7 @@ class Ascent:
     canvas: Canvas
     recipe: Recipe
     colours: Colours | None = None
+    redirected: bool = False  #: whether gradients go on behind ReLUs that are off
 
     def climb(
         self, arrays: Arrays, seeds: Sequence[int], start: Any, every: int | None = None
@@ -123,10 +124,13 @@ class Ascent:
         """The scores of what the network gets, of this shape, and their gradient."""
         # Where the framework can, one function serves all sizes.
         size = shape if self.scorer.sized else None
-        key = ("features: network", self.scorer.structure, self.canvas.embedding, size)
+        embedding, redirected = self.canvas.embedding, self.redirected
+        key = ("features: network", self.scorer.structure, embedding, size, redirected)
         if key not in self._networks:
             ops, scorer = self.backend.ops, self.scorer
-            values = checked_pass(self.backend.values(scorer.taps, self.canvas.embedding))
+            values = checked_pass(
+                self.backend.values(scorer.taps, embedding, redirected=redirected)
+            )
 
             def score(x: Any, arrays: Any) -> Any:
                 return scorer.values(ops, values(x), arrays)

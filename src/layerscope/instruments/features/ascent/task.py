@@ -63,6 +63,10 @@ class Task:
     examples: Examples | None
     notes: tuple[str, ...] = ()
 
+    def redirected(self) -> Task:
+        """Return the same task with gradients that go on behind ReLUs that are off."""
+        return replace(self, ascent=replace(self.ascent, redirected=True))
+
     def arrays(self, images: Sequence[int]) -> dict[str, Array]:
         """The objective's arrays for some of the images."""
         return self.program.arrays_of([image // self.variants for image in images])

@@ -1,4 +1,4 @@
-"""What the layers of a network are seen to return: on images, on noise and on samples."""
+"""Extremes of activations: on images, on noise and on samples."""
 
 from __future__ import annotations
 
@@ -22,55 +22,56 @@ _ENDING_IN_UNITS = ("channel", "unit")
 
 
 @dataclass(frozen=True)
-class Looked:
-    """The extremes of values over their maps, ``(image, unit)``, by what they were seen on."""
+class ActivationExtremes:
+    """The extremes of values over their maps, ``(image, unit)``, by source and tap."""
 
     most_of: Mapping[str, Mapping[Tap, Array]]
     least_of: Mapping[str, Mapping[Tap, Array]]
     samples: int
 
     def most(self, tap: Tap, unit: int, source: str | None = None) -> float:
-        """The largest value of a unit, anywhere; NaN where it was not looked at."""
+        """Return the largest value of a unit, on one source or on all; NaN for none."""
         return _extreme(np.max, self.most_of, tap, unit, source)
 
     def most_on_image(self, tap: Tap, unit: int, row: int) -> float:
-        """The largest value of a unit on one of the images; NaN where it was not looked at."""
-        seen = self.most_of["image"]
-        return float(seen[tap][row, unit]) if tap in seen else float("nan")
+        """Return the largest value of a unit on one of the images; NaN for none."""
+        values = self.most_of["image"]
+        return float(values[tap][row, unit]) if tap in values else float("nan")
 
     def least(self, tap: Tap, unit: int, source: str | None = None) -> float:
-        """The smallest value of a unit, anywhere; NaN where it was not looked at."""
+        """Return the smallest value of a unit, on one source or on all; NaN for none."""
         return _extreme(np.min, self.least_of, tap, unit, source)
 
+    def is_known(self, tap: Tap) -> bool:
+        """Return whether the extremes of a value are known on all sources."""
+        return all(tap in values for values in self.most_of.values())
+
     def is_silent(self, tap: Tap) -> bool:
-        """Whether nothing but 0 was seen of all of its units."""
-        return all(
-            tap in seen and not np.any(seen[tap])
-            for of in (self.most_of, self.least_of)
-            for seen in of.values()
+        """Return whether all units are 0 on all sources."""
+        return self.is_known(tap) and not any(
+            np.any(values[tap]) for of in (self.most_of, self.least_of) for values in of.values()
         )
 
-    def is_constant(self, tap: Tap) -> bool:
-        """Whether all that was looked at had the same extremes of each of its units."""
-        return all(
-            all(tap in seen for seen in of.values())
-            and not np.any(np.ptp(np.concatenate([seen[tap] for seen in of.values()]), axis=0))
+    def is_constant(self, tap: Tap, unit: int | None = None) -> bool:
+        """Return whether all units, or this one, have the same extremes on all inputs."""
+        units = slice(None) if unit is None else slice(unit, unit + 1)
+        return self.is_known(tap) and not any(
+            np.any(np.ptp(np.concatenate([values[tap] for values in of.values()]), axis=0)[units])
             for of in (self.most_of, self.least_of)
         )
 
     @property
     def sources_text(self) -> str:
-        """On what all this was seen."""
+        """The sources, in words."""
         if not self.samples:
             return "the image and on noise"
         return f"the image, on noise and on {self.samples} sample{'s' * (self.samples > 1)}"
 
 
-def look(task: Task, images: Array, taps: Sequence[Tap]) -> Looked:
-    """The values of these taps on unit images, on noise, and on some of the samples.
+def activation_extremes(task: Task, images: Array, taps: Sequence[Tap]) -> ActivationExtremes:
+    """Return the extremes of these values on unit images, on noise, and on some of the samples.
 
-    All are looked at in batches of one size. Values whose last axis is not that of units are left
-    out.
+    All inputs are in batches of one size. Values whose last axis is not that of units are left out.
     """
     taps = [tap for tap in taps if _is_readable(task, tap)]
     reduced = _extremes(task, taps)
@@ -87,11 +88,11 @@ def look(task: Task, images: Array, taps: Sequence[Tap]) -> Looked:
                 tap: np.concatenate([numpy(part[which][k]) for part in parts])[: len(received)]
                 for k, tap in enumerate(taps)
             }
-    return Looked(most, least, len(sources.get("samples", ())))
+    return ActivationExtremes(most, least, len(sources.get("samples", ())))
 
 
 def as_received(task: Task, samples: Array) -> Array:
-    """Samples, in the model's own layout, as the compiled network receives them: presented.
+    """Return samples in the model's own layout as the compiled network receives them: presented.
 
     Indices become the vectors of the embedding that images are made in.
     """
@@ -104,14 +105,14 @@ def as_received(task: Task, samples: Array) -> Array:
 
 
 def filled(batch: Array, size: int) -> Array:
-    """The batch at this size: its last row again, so that nothing is compiled for less."""
+    """Return the batch at this size: its last row again, so that nothing is compiled for less."""
     if len(batch) >= size:
         return batch
     return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
 
 
 def _sources(task: Task, images: Array) -> dict[str, Array]:
-    """What the network receives, presented."""
+    """Return what the network receives, presented, by source."""
     ascent = task.ascent
     noise = [
         start_images(kind, range(_AT_ONCE // 2), ascent.canvas.shape)
@@ -132,13 +133,13 @@ def _is_readable(task: Task, tap: Tap) -> bool:
 
 
 def _extremes(task: Task, taps: Sequence[Tap]) -> Any:
-    """The compiled pass: the largest and the smallest values over maps, in the order of taps."""
+    """Return the compiled pass: the largest and the smallest values over maps, in order of taps."""
     ops, embedding = task.backend.ops, task.ascent.canvas.embedding
     values = task.backend.values(taps, embedding)
 
     def extremes(x: Any) -> tuple[list[Any], list[Any]]:
-        found = values(x)
-        read = [ops.cast(found[tap], "float32") for tap in taps]
+        by_tap = values(x)
+        read = [ops.cast(by_tap[tap], "float32") for tap in taps]
         return [_over_map(ops.max, v) for v in read], [_over_map(ops.min, v) for v in read]
 
     key = ("features: extremes", tuple(taps), embedding)
@@ -151,11 +152,11 @@ def _over_map(extreme: Any, value: Any) -> Any:
 
 
 def _extreme(
-    of: Any, seen: Mapping[str, Mapping[Tap, Array]], tap: Tap, unit: int, source: str | None
+    of: Any, sources: Mapping[str, Mapping[Tap, Array]], tap: Tap, unit: int, source: str | None
 ) -> float:
     values = [
-        found[tap][:, unit]
-        for name, found in seen.items()
-        if tap in found and source in (None, name)
+        by_tap[tap][:, unit]
+        for name, by_tap in sources.items()
+        if tap in by_tap and source in (None, name)
     ]
     return float(of(functools.reduce(np.append, values))) if values else float("nan")

@@ -1,7 +1,7 @@
-"""Why an objective did not rise, as far as looking at the network tells.
+"""Diagnose why an optimized unit stayed dead, or an objective did not rise.
 
-Whatever is said was seen: on the image itself, on noise and, where there are any, on samples; or it
-follows from the weights. Where nothing is found, no reason is given.
+Each reason was observed: on the image itself, on noise and, where there are any, on samples; or it
+follows from the weights. Where nothing is observed, no reason is given.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ from layerscope.backends.base import Tap
 from layerscope.core.axes import UNIT_AXES
 from layerscope.instruments.features.ascent.outcome import Outcome
 from layerscope.instruments.features.ascent.task import Task
-from layerscope.instruments.features.diagnosis.activation_extremes import Looked, look
-from layerscope.instruments.features.diagnosis.pre_activation import is_cut, softmax_of, underflows
+from layerscope.instruments.features.diagnosis.activation_extremes import (
+    ActivationExtremes,
+    activation_extremes,
+)
+from layerscope.instruments.features.diagnosis.obstacles import (
+    blocked_on_noise,
+    constant_softmax,
+    underflows,
+)
 from layerscope.instruments.features.diagnosis.unit_path import (
     FLAT_AT_BOTH_ENDS,
     FLAT_BELOW_0,
@@ -62,86 +69,153 @@ _OF_SOFTMAX = (
 def reasons(
     task: Task, outcome: Outcome, images: Sequence[int], samples: Array | None = None
 ) -> dict[int, str]:
-    """For images that did not rise, what is wrong, in words.
+    """Return for images that did not rise what is wrong, in words.
 
     ``samples`` is the most that any sample scores for each image, NaN where there are none.
     """
     if not images or not task.program.scorer.taps:
         return dict.fromkeys(images, "it did not rise")
-    softmax = softmax_of(task)
+    softmax = constant_softmax(task)
     if softmax is not None:
         return dict.fromkeys(images, _OF_SOFTMAX.format(softmax))
-    cut = is_cut(task, [i for i in images if not np.any(outcome.slopes[i])])
-    vanishing = underflows(task, [image for image in images if cut.get(image)])
-    layers = ancestors(task.network, [tap.layer for tap in task.program.scorer.taps])
-    term = _unit_term(task)
-    path = None if term is None else unit_path(task.network, *task.program.scorer.taps)
-    gates = () if path is None else path.gates
-    taps = dict.fromkeys([*(Tap(layer) for layer in layers), *(gate.before for gate in gates)])
-    looked = look(task, outcome.images[list(images)], list(taps))
-    kernel, bias = (None, None) if path is None else _weights(task, path)
-    said = {}
+    diagnosis = _diagnosis(task, outcome, images)
+    still = [image for image in images if not np.any(outcome.slopes[image])]
+    cut = _cut(diagnosis, still)
+    vanishing = underflows(task, cut) if cut else {}
+    texts = {image: _cut_by(task, diagnosis.layers, vanishing[image]) for image in cut}
     for row, image in enumerate(images):
-        still = not np.any(outcome.slopes[image])
-        if cut.get(image):
-            said[image] = _cut_by(task, layers, vanishing[image])
+        if image in texts:
             continue
-        if term is None or path is None:
-            said[image] = _of_objective(task, looked, layers, still)
+        unit = diagnosis.unit_of(image)
+        if unit is None:
+            texts[image] = _of_objective(diagnosis, image in still)
             continue
-        unit = term.indices[image // task.variants % len(term.indices)]
         reached = float(outcome.reached[image])
-        own = None if kernel is None else kernel[..., unit]
-        own_bias = 0.0 if bias is None else float(bias[unit])
         most = np.nan if samples is None else float(samples[image])
-        finding = _Finding(task, looked, path, layers, unit, own, own_bias, most)
-        said[image] = finding.told(term, row, reached, still)
-    return said
+        texts[image] = unit.text(row, reached, most, image in still)
+    return texts
 
 
-def _of_objective(task: Task, looked: Looked, layers: Sequence[str], still: bool) -> str:
+@dataclass(frozen=True)
+class _Diagnosis:
+    """What is known of the layers that an objective depends on."""
+
+    task: Task
+    extremes: ActivationExtremes
+    layers: Sequence[str]  #: that the objective depends on, in order
+    term: Unit | None  #: where the objective is a unit
+    path: UnitPath | None  #: of that
+    kernel: Array | None
+    bias: Array | None
+
+    def unit_of(self, image: int) -> _UnitDiagnosis | None:
+        """Return what is known of the unit that an image is for, where it is for one."""
+        if self.term is None or self.path is None:
+            return None
+        unit = self.index(image)
+        kernel = None if self.kernel is None else self.kernel[..., unit]
+        bias = 0.0 if self.bias is None else float(self.bias[unit])
+        return _UnitDiagnosis(
+            self.task, self.extremes, self.term, self.path, self.layers, unit, kernel, bias
+        )
+
+    def index(self, image: int) -> int | None:
+        """Return the number of the unit that an image is for; None for more than one."""
+        if self.term is None:
+            return None
+        return self.term.indices[image // self.task.variants % len(self.term.indices)]
+
+
+def _diagnosis(task: Task, outcome: Outcome, images: Sequence[int]) -> _Diagnosis:
+    """Return what can be known before it is asked which of the images, and why."""
+    layers = ancestors(task.network, [tap.layer for tap in task.program.scorer.taps])
+    paths = [unit_path(task.network, tap) for tap in task.program.scorer.taps]
+    gates = [gate for path in paths if path is not None for gate in path.gates]
+    taps = dict.fromkeys([*(Tap(layer) for layer in layers), *(gate.before for gate in gates)])
+    extremes = activation_extremes(task, outcome.images[list(images)], list(taps))
+    term = _unit_term(task)
+    path = None if term is None else paths[0]
+    kernel, bias = (None, None) if path is None else _weights(task, path)
+    return _Diagnosis(task, extremes, layers, term, path, kernel, bias)
+
+
+def _cut(diagnosis: _Diagnosis, images: Sequence[int]) -> list[int]:
+    """Return the images that no gradient reaches, though noise changes what their objective reads.
+
+    Of a unit that is off that is what its ReLU gets.
+    """
+    task = diagnosis.task
+    varies = blocked_on_noise(task, images)
+    return [
+        image
+        for image in images
+        if image in varies and (varies[image] or _moves_below_0(diagnosis, image))
+    ]
+
+
+def _moves_below_0(diagnosis: _Diagnosis, image: int) -> bool:
+    """Return whether what the ReLU gets that an objective is read from depends on the image."""
+    network, extremes = diagnosis.task.network, diagnosis.extremes
+    paths = [unit_path(network, tap) for tap in diagnosis.task.program.scorer.taps]
+    gates = [path.gates[0] for path in paths if path is not None and path.gates]
+    return any(
+        not extremes.is_constant(gate.before, diagnosis.index(image))
+        for gate in gates
+        if gate.activation in FLAT_BELOW_0 and extremes.is_known(gate.before)
+    )
+
+
+def _of_objective(diagnosis: _Diagnosis, still: bool) -> str:
     if not still:
         return "it did not rise"
     head = "it did not rise: its gradient was 0 in every step"
-    silent = _first_silent(looked, layers, [tap.layer for tap in task.program.scorer.taps])
+    task = diagnosis.task
+    taps = [tap.layer for tap in task.program.scorer.taps]
+    silent = _first_silent(diagnosis.extremes, diagnosis.layers, taps)
     if silent is None:
         return head
-    small = _too_small(task, looked, silent)
+    small = _too_small(task, diagnosis.extremes, silent)
     return f"{head}; the first silent layer on the way is {silent!r}{small}"
 
 
 @dataclass(frozen=True)
-class _Finding:
-    """What was seen of one unit."""
+class _UnitDiagnosis:
+    """What is known of one unit."""
 
     _task: Task
-    _looked: Looked
+    _extremes: ActivationExtremes
+    _term: Unit
     _path: UnitPath
     _layers: Sequence[str]
     _unit: int
     _kernel: Array | None  #: its weights, where it has any of its own
     _bias: float
-    _samples: float  #: the most that a sample scores; NaN where there are none
 
-    def told(self, term: Unit, row: int, reached: float, still: bool) -> str:
-        """What is wrong with it, in words, after one of the images that failed."""
-        if term.read == "probability":
+    def text(self, row: int, reached: float, samples: float, still: bool) -> str:
+        """Return what is wrong with it, in words, after one of the images that failed.
+
+        ``samples`` is the most that a sample scores, NaN where there are none.
+        """
+        if self._term.read == "probability":
             return _of_probability(reached, still)
-        seen = self._looked.most_on_image(self._task.program.scorer.taps[0], self._unit, row)
-        head = _head(seen <= 0 and bool(still or self._path.gates), reached, still)
-        if self._samples > max(reached, 0) and self._relu() is not None:
+        tap = self._task.program.scorer.taps[0]
+        most = self._extremes.most_on_image(tap, self._unit, row)
+        head = _head(most <= 0 and bool(still or self._path.gates), reached, still)
+        if samples > max(reached, 0) and self._relu() is not None:
             return f"{head}: {_FIRES['samples']}"
-        reason = self._reason(still) or (self._where_it_fires() if term.position is None else "")
+        reason = self._reason(still)
+        if not reason and self._term.position is None:
+            reason = self._where_it_fires()
         return f"{head}: {reason}" if reason else head
 
     def _reason(self, still: bool) -> str:
         if self._kernel is not None and not np.any(self._kernel):
             return f"dead — {self._whose()} weights are all 0"
         before = self._path.owner_inputs if self._path.owner else (self._path.layer,)
-        silent = _first_silent(self._looked, self._layers, before) if still else None
+        silent = _first_silent(self._extremes, self._layers, before) if still else None
         if silent is not None:
-            said = f"nothing gets to it: the first silent layer on the way is {silent!r}"
-            return f"{said}{_too_small(self._task, self._looked, silent)}"
+            small = _too_small(self._task, self._extremes, silent)
+            return f"nothing gets to it: the first silent layer on the way is {silent!r}{small}"
         return self._blocked() or (self._saturated() if still else "")
 
     def _whose(self) -> str:
@@ -149,12 +223,12 @@ class _Finding:
         return "its" if owner == self._path.layer else f"in {owner!r}, the"
 
     def _where_it_fires(self) -> str:
-        """Where it was seen to fire, if there is a ReLU that it could be behind."""
+        """Return where it fires, if there is a ReLU that it could be behind."""
         gate = self._relu()
         if gate is None:
             return ""
         for source, advice in _FIRES.items():
-            if self._looked.most(gate.before, self._unit, source) > 0:
+            if self._extremes.most(gate.before, self._unit, source) > 0:
                 return advice
         return ""
 
@@ -165,18 +239,18 @@ class _Finding:
         for gate in self._path.gates:
             if gate.activation not in FLAT_BELOW_0:
                 continue
-            largest = self._looked.most(gate.before, self._unit)
+            largest = self._extremes.most(gate.before, self._unit)
             if not largest <= 0:
                 continue
-            small = "" if largest else _too_small(self._task, self._looked, gate.before.layer)
+            small = "" if largest else _too_small(self._task, self._extremes, gate.before.layer)
             return self._dead_by_bias(gate) or (
                 f"blocked by {self._gate_text(gate)}: the largest value before it is "
-                f"{largest:.3g}, on {self._looked.sources_text}{small}"
+                f"{largest:.3g}, on {self._extremes.sources_text}{small}"
             )
         return ""
 
     def _dead_by_bias(self, gate: Gate) -> str:
-        """Where no input in range can bring it above 0."""
+        """Return why no input in range can bring it above 0; nothing where one can."""
         if self._kernel is None or not self._path.is_straight(gate):
             return ""
         limits = self._path.limits(self._task.network, self._task.ascent.canvas.input_range)
@@ -196,7 +270,7 @@ class _Finding:
         for gate in self._path.gates:
             if gate.activation not in FLAT_AT_BOTH_ENDS:
                 continue
-            least, most = (self._looked.least, self._looked.most)
+            least, most = self._extremes.least, self._extremes.most
             moves = most(gate.after, self._unit) - least(gate.after, self._unit)
             low, high = least(gate.before, self._unit), most(gate.before, self._unit)
             if moves < _FLAT < high - low:
@@ -208,10 +282,9 @@ class _Finding:
 
     def _gate_text(self, gate: Gate) -> str:
         if gate.fused:
-            own = gate.layer == self._path.layer
-            return (
-                f"its own {gate.activation}" if own else f"the {gate.activation} of {gate.layer!r}"
-            )
+            if gate.layer == self._path.layer:
+                return f"its own {gate.activation}"
+            return f"the {gate.activation} of {gate.layer!r}"
         if gate.activation == "relu":
             return f"the ReLU {gate.layer!r}"
         return f"the {gate.activation} {gate.layer!r}"
@@ -232,19 +305,21 @@ def _of_probability(reached: float, still: bool) -> str:
     return "it did not rise"
 
 
-def _first_silent(looked: Looked, layers: Sequence[str], until: Sequence[str]) -> str | None:
-    """The first of the layers, in order, that returned nothing but 0.
+def _first_silent(
+    extremes: ActivationExtremes, layers: Sequence[str], until: Sequence[str]
+) -> str | None:
+    """Return the first of the layers, in order, that returned nothing but 0.
 
-    None unless all of ``until`` return the same for all that was looked at: where something else
-    leads there, silence is no reason.
+    None unless all of ``until`` return the same for all inputs: where something else leads there,
+    silence is no reason.
     """
-    if not until or not all(looked.is_constant(Tap(layer)) for layer in until):
+    if not until or not all(extremes.is_constant(Tap(layer)) for layer in until):
         return None
-    return next((layer for layer in layers if looked.is_silent(Tap(layer))), None)
+    return next((layer for layer in layers if extremes.is_silent(Tap(layer))), None)
 
 
 def _weights(task: Task, path: UnitPath) -> tuple[Array | None, Array | None]:
-    """Return the kernel and the bias of the layer that a path ends at, units last; None for none.
+    """Return the kernel and the bias of the layer that a path ends at, units last.
 
     None also where the weights are laid out otherwise, as somebody's own layer may have them.
     """
@@ -259,15 +334,15 @@ def _weights(task: Task, path: UnitPath) -> tuple[Array | None, Array | None]:
     return kernel.values, bias
 
 
-def _too_small(task: Task, looked: Looked, silent: str) -> str:
-    """What to say of a layer that is silent where what it gets is too small for float16."""
+def _too_small(task: Task, extremes: ActivationExtremes, silent: str) -> str:
+    """Return what to add of a silent layer where what it gets is too small for float16."""
     received = [Tap(name) for name in task.network[silent].inputs]
     sizes = [
-        float(np.abs(seen[tap]).max())
-        for of in (looked.most_of, looked.least_of)
-        for seen in of.values()
+        float(np.abs(values[tap]).max())
+        for of in (extremes.most_of, extremes.least_of)
+        for values in of.values()
         for tap in received
-        if tap in seen
+        if tap in values
     ]
     most = max(sizes, default=0.0)
     if not 0 < most < _LEAST_NORMAL or _half(task, [silent]) != "float16":
@@ -279,7 +354,7 @@ def _too_small(task: Task, looked: Looked, silent: str) -> str:
 
 
 def _half(task: Task, layers: Sequence[str]) -> str | None:
-    """The type of 16 bits that one of these layers computes in; None for none."""
+    """Return the type of 16 bits that one of these layers computes in; None for none."""
     canvas = task.ascent.canvas
     if canvas.embedding is not None:
         return None
@@ -291,7 +366,7 @@ def _half(task: Task, layers: Sequence[str]) -> str | None:
 
 
 def _cut_by(task: Task, layers: Sequence[str], vanishing: bool) -> str:
-    """What stops the gradient."""
+    """Return what stops the gradient, in words."""
     if vanishing:
         return _UNDERFLOW.format(_half(task, layers) or "the type")
     spec = next(iter(task.backend.inputs()), None)
@@ -300,13 +375,13 @@ def _cut_by(task: Task, layers: Sequence[str], vanishing: bool) -> str:
 
 
 def _unit_term(task: Task) -> Unit | None:
-    """The one term of the objective that looks at the network, where that is a unit."""
-    looking = [
+    """Return the one term of the objective that reads the network, where that is a unit."""
+    reading = [
         (weight, term)
         for weight, term in task.program.objective.parts
         if not isinstance(term, Penalty)
     ]
-    if len(looking) != 1:
+    if len(reading) != 1:
         return None
-    ((weight, term),) = looking
+    ((weight, term),) = reading
     return term if isinstance(term, Unit) and weight > 0 else None

@@ -17,33 +17,31 @@ Array = npt.NDArray[Any]
 
 
 def graded(task: Task, attempts: Attempts, best: Array | None = None) -> list[Grade]:
-    """A grade for each image that there is; ``best`` is the most that samples score of each."""
+    """Return a grade for each image; ``best`` is the most that samples score of each objective."""
     outcome = attempts.outcome
     count = len(outcome.images)
     samples = np.full(count, np.nan) if best is None else np.repeat(best, task.variants)
     try:
-        found = reasons(task, outcome, attempts.failed, samples)
+        reason_of = reasons(task, outcome, attempts.failed, samples)
     except KeyboardInterrupt:  # the images are there, and are more than the reasons
-        found = {}
+        reason_of = {}
     return [
         Grade(
             task.label(i),
             float(outcome.reached[i]),
             float(outcome.start[i]),
             float(samples[i]) if np.isfinite(samples[i]) else None,
-            _note(i, attempts, found),
+            _note(i, attempts, reason_of),
         )
         for i in range(count)
     ]
 
 
-def _note(image: int, attempts: Attempts, found: Mapping[int, str]) -> str:
+def _note(image: int, attempts: Attempts, reason_of: Mapping[int, str]) -> str:
     if not np.isfinite(attempts.outcome.reached[image]):
         return "what it reaches is not a finite number: try a smaller step size"
     tried = attempts.tried.get(image)
     if image not in attempts.failed:
-        # An image that its unit fires on from the first may be as good as there is.
-        rose = attempts.outcome.reached[image] > attempts.outcome.start[image]
-        return f"it {'rose' if rose else 'fired'} only when tried again, {tried}" if tried else ""
-    said = found.get(image, "it did not rise")
-    return f"{said}; tried again {tried}, in vain" if tried else said
+        return f"it rose only when tried again, {tried}" if tried else ""
+    reason = reason_of.get(image, "it did not rise")
+    return f"{reason}; tried again {tried}, in vain" if tried else reason

@@ -1,4 +1,4 @@
-"""What samples score of an objective, and which of them scores most."""
+"""Scores of an objective on samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.diagnosis.activation_extremes import as_received, filled
-from layerscope.instruments.features.image.octaves import bring_to
 from layerscope.instruments.features.objective.own_function import Own
 from layerscope.instruments.features.objective.terms import Diversity
 
@@ -30,27 +29,6 @@ def best_of_samples(task: Task) -> Array | None:
     for _, group, scores in _scored(task, range(task.program.images)):
         best[group] = np.fmax(best[group], np.fmax.reduce(scores, axis=1))
     return best
-
-
-def best_samples(task: Task, objectives: Sequence[int]) -> dict[int, Array]:
-    """For some of the objectives, the sample that scores most, as a unit image on the canvas."""
-    if not _are_scored(task) or not objectives:
-        return {}
-    best: dict[int, float] = {}
-    found: dict[int, Array] = {}
-    for unit, group, scores in _scored(task, objectives):
-        known = np.where(np.isnan(scores), -np.inf, scores)
-        for objective, row in zip(group, known, strict=True):
-            which = int(row.argmax())
-            if row[which] > best.get(objective, -np.inf):
-                best[objective], found[objective] = row[which], unit[which]
-    if not task.ascent.canvas.is_image:
-        return found
-    height, width, _ = task.ascent.canvas.shape
-    return {
-        objective: np.clip(bring_to(image[None], (height, width))[0], -1, 1)
-        for objective, image in found.items()
-    }
 
 
 def _are_scored(task: Task) -> bool:

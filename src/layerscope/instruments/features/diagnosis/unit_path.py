@@ -87,22 +87,6 @@ def unit_path(network: Network, tap: Tap) -> UnitPath | None:
         row = source
 
 
-def before_relu(network: Network, tap: Tap) -> Tap | None:
-    """What the ReLU gets that a tap is read through, pooling after it aside; None for none.
-
-    Normalization after it may turn its sign, and with it what a larger value means.
-    """
-    path = unit_path(network, tap)
-    gate = next((g for g in path.gates if g.activation in FLAT_BELOW_0), None) if path else None
-    row = network[tap.layer]
-    while gate is not None and row.address != gate.layer:
-        source = _source(network, row)
-        if source is None or not (row.activation or row.kind in WITHIN_CHANNELS):
-            return None
-        row = source
-    return None if gate is None else gate.before
-
-
 def ancestors(network: Network, layers: Sequence[str]) -> list[str]:
     """All layers on the way to these, and these, in the order in which they are called."""
     wanted = set(layers)
