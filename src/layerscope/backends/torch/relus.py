@@ -23,9 +23,10 @@ class RedirectedRelus(TorchFunctionMode):
         ceiling = _ceiling(func, args, kwargs)
         if ceiling is None or not isinstance(x, torch.Tensor) or not x.is_floating_point():
             return func(*args, **kwargs)
+        redirected: Any = _Redirected.apply
         if _in_place(func, args, kwargs):
-            return x.copy_(_Redirected.apply(x.clone(), ceiling))
-        return _Redirected.apply(x, ceiling)
+            return x.copy_(redirected(x.clone(), ceiling))
+        return redirected(x, ceiling)
 
 
 class _Redirected(torch.autograd.Function):

@@ -113,6 +113,8 @@ class _Diagnosis:
         if self.term is None or self.path is None:
             return None
         unit = self.index(image)
+        if unit is None:
+            return None
         kernel = None if self.kernel is None else self.kernel[..., unit]
         bias = 0.0 if self.bias is None else float(self.bias[unit])
         return _UnitDiagnosis(
