@@ -516,7 +516,7 @@ def test_onnx_gives_no_gradients(shell, tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "x.onnx")
     code, out, err = shell("features", tmp_path / "x.onnx", "relu:1")
     assert (code, out) == (2, "")
-    assert "computes no gradients, which features are made with: pass the Keras or" in err
+    assert "computes no gradients, which features are made with: pass a Keras or" in err
     assert err.count("\n") == 1
 
 

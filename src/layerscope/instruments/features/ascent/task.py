@@ -152,8 +152,8 @@ def differentiable(model: Any) -> _Backend:
     # Not by ``isinstance``, which in Python 3.11 would ask for ``ops``, and so may import Keras.
     if not hasattr(type(backend), "gradient"):
         raise ModelError(
-            f"{backend.framework} computes no gradients, which features are made with: pass the "
-            "Keras or PyTorch model that this one was exported from."
+            f"{backend.framework} computes no gradients, which features are made with: pass a "
+            "Keras or PyTorch model, such as the one that this was exported from."
         )
     return backend  # type: ignore[return-value]
 
