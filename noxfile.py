@@ -38,6 +38,8 @@ TORCH = "tests/backends/torch"
 SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
 DOCS = "tests/test_docs.py"
+#: Where tests are that need two frameworks; those of PyTorch with Keras run in ``keras-torch``.
+SIDE_BY_SIDE = ("tests/interfaces", "tests/instruments", "tests/backends/test_structure.py")
 #: Tests to which it makes a difference what Keras computes with, but for those marked one_backend.
 EACH_BACKEND = (
     "tests/backends",
@@ -98,6 +100,7 @@ def keras_torch(session: nox.Session) -> None:
     """All that needs Keras, on PyTorch."""
     _install(session, "torch", "keras-torch", "tests")
     _keras(session, "torch", ("tests/backends", "tests/instruments", "tests/interfaces"))
+    _pytest(session, TORCH, marked="side_by_side", keras="torch")
 
 
 @nox.session
@@ -126,7 +129,7 @@ def docs(session: nox.Session) -> None:
     """What the pages show runs, what the shell offers is described; and frameworks side by side."""
     _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
     _pytest(session, DOCS, keras="jax")
-    _pytest(session, "tests/interfaces", "tests/instruments", marked="side_by_side", keras="jax")
+    _pytest(session, *SIDE_BY_SIDE, marked="side_by_side", keras="jax")
 
 
 @nox.session

@@ -438,6 +438,7 @@ def test_keras_on_another_framework(monkeypatch: pytest.MonkeyPatch) -> None:
         _ = backend_for(nn.Linear(3, 2)).ops
 
 
+@pytest.mark.side_by_side
 def test_another_framework_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("keras") is None:
         pytest.skip("needs Keras, though not to import it")

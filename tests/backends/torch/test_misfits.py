@@ -76,6 +76,7 @@ def test_activations_are_not_told_of_features() -> None:
         ls.activations(Both(), np.ones((1, 4), np.float32))
 
 
+@pytest.mark.side_by_side
 def test_features_is_told_what_to_do() -> None:
     pytest.importorskip("keras")
     start = np.zeros((1, 2), np.float32)

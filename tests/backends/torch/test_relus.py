@@ -104,6 +104,7 @@ def test_values_are_the_same() -> None:
             assert torch.equal(relu(x.clone()), expected)
 
 
+@pytest.mark.side_by_side
 def test_it_is_the_rule_that_keras_has() -> None:
     keras = pytest.importorskip("keras")
     drawn = np.random.default_rng(0)

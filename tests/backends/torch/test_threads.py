@@ -72,6 +72,7 @@ def test_a_model_its_parts_and_models_that_share_them_are_looked_at_at_once() ->
     assert all(module.training for module in model.modules())
 
 
+@pytest.mark.side_by_side
 def test_gradients_and_looks_at_once() -> None:
     if pytest.importorskip("keras").backend.backend() != "torch":
         pytest.skip("Keras runs on another framework in this process")
