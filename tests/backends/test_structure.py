@@ -11,6 +11,8 @@ import pytest
 
 import layerscope as ls
 from layerscope.backends import backend_for
+from layerscope.backends.structure import structure_digest
+from layerscope.core.network import Layer, Network
 
 pytestmark = pytest.mark.one_backend
 
@@ -126,3 +128,12 @@ def test_a_recording_says_which_it_is_of() -> None:
     two = [ls.activations(model, image).provenance["model"] for model in models_of(TORCH)[:2]]
     assert two[0] != two[1]
     assert EMPTY not in two
+
+
+def test_what_a_layer_says_of_itself_is_no_part_of_the_structure() -> None:
+    # Recordings made before layers said their kind are gone on with: their digest is the same.
+    silent, saying = (
+        Network("n", "?", (Layer("relu", "ReLU", **more),))
+        for more in ({}, {"kind": "activation", "activation": "relu"})
+    )
+    assert structure_digest(silent, (), ()) == structure_digest(saying, (), ())
