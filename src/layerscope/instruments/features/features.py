@@ -51,7 +51,7 @@ def features(
     at_once: int | None = None,
     **more: Any,
 ) -> FeatureVisualization:
-    """Images that make a unit, a layer or a class fire as strongly as they can.
+    """Make images that excite a unit, a layer or a class as strongly as they can.
 
     Feature visualization by optimization: beginning with noise, the image is moved up the gradient
     of the objective, a number computed from the network's activations. The network runs in
@@ -149,6 +149,6 @@ def features(
 
 
 def usual_recipe(start: Any) -> str:
-    """An image is changed by what it already has in it: DeepDream; else it begins with noise."""
+    """Return the usual recipe for a start: DeepDream for an image, lucid for noise."""
     is_noise = start is None or (isinstance(start, str) and start in STARTS)
     return "lucid" if is_noise else "deepdream"

@@ -66,7 +66,7 @@ class Ascent:
     def climb(
         self, arrays: Arrays, seeds: Sequence[int], start: Any, every: int | None = None
     ) -> Iterator[Progress]:
-        """Makes a step each time it is asked for the next; it yields one object, further on.
+        """Make a step each time the next is asked for, and yield the one object of them all.
 
         ``start`` is the name of a kind of noise, or unit images.
         """
@@ -92,14 +92,14 @@ class Ascent:
             images = stage.images(params)
 
     def start_images(self, seeds: Sequence[int], start: Any) -> Array:
-        """The unit images that an ascent begins with, at full size."""
+        """Return the unit images that an ascent begins with, at full size."""
         stage = self._stage(self.sizes[0])
         if not isinstance(start, str):
             return np.asarray(start)
         return self._full(stage.images(self._noise(stage, seeds, start)))
 
     def score(self, images: Array, arrays: Arrays) -> Array:
-        """What unit images score as they are, ``(image,)``."""
+        """Return what unit images score as they are, ``(image,)``."""
         ops = self.backend.ops
         total = np.zeros(len(images), np.float32)
         if self.scorer.taps:
@@ -112,7 +112,7 @@ class Ascent:
         return np.asarray(total)
 
     def plain(self, images: Array) -> Array:
-        """What the network gets of unit images, untransformed."""
+        """Return what the network gets of unit images, untransformed."""
         canvas = self.canvas
         if canvas.flat:
             return canvas.received(images)
@@ -121,7 +121,7 @@ class Ascent:
         return canvas.values(images)
 
     def network_gradient(self, shape: tuple[int, ...]) -> Callable[..., tuple[Any, Any]]:
-        """The scores of what the network gets, of this shape, and their gradient."""
+        """Return the scores of what the network gets, of this shape, and their gradient."""
         # Where the framework can, one function serves all sizes.
         size = shape if self.scorer.sized else None
         embedding, redirected = self.canvas.embedding, self.redirected
@@ -168,14 +168,14 @@ class Ascent:
         )  # fmt: skip
 
     def _noise(self, stage: Stage, seeds: Sequence[int], start: str) -> Array:
-        """Parameters to begin with."""
+        """Return parameters to begin with."""
         return start_params(
             start, stage.parameterization, seeds, stage.shape,
             contrast=self.recipe.contrast, input_range=self.canvas.input_range,
         )  # fmt: skip
 
     def _enlarged(self, images: Array, original: Array | None, shape: tuple[int, ...]) -> Array:
-        """The images of the octave before, at the size of this one."""
+        """Return the images of the octave before, at the size of this one."""
         if not self.canvas.is_image or images.shape[1:] == shape:
             return images
         larger = _resized(images, shape)
@@ -188,7 +188,7 @@ class Ascent:
         return self._full(stage.images(params))
 
     def _full(self, images: Array) -> Array:
-        """Unit images at the size asked for."""
+        """Return unit images at the size asked for."""
         if not self.canvas.is_image or images.shape[1:] == self.canvas.shape:
             return images
         return np.asarray(np.clip(_resized(images, self.canvas.shape), -1, 1))

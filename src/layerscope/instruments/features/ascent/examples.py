@@ -26,7 +26,7 @@ class Examples:
 
     @classmethod
     def of(cls, model: Any, samples: Any, **options: Any) -> Examples:
-        """What :func:`layerscope.activations` takes as x; ``options`` are its own.
+        """Return what :func:`layerscope.activations` takes as x; ``options`` are its own.
 
         Raises InputError where it can't be read, or does not fit the model.
         """
@@ -38,7 +38,7 @@ class Examples:
         return next(self.chunks())
 
     def chunks(self) -> Iterator[Array]:
-        """All of them, up to 32 at a time.
+        """Return all of them, up to 32 at a time.
 
         Raises InputError where they are not one array.
         """
@@ -53,7 +53,7 @@ class Examples:
 
 
 def _numbers(value: Any) -> Any:
-    """The array that a tensor of any framework holds; what is no array as it is."""
+    """Return the array that a tensor of any framework holds; what is no array as it is."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     return np.asarray(value) if hasattr(value, "shape") else value

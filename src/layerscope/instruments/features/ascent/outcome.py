@@ -59,7 +59,7 @@ def ascended(
 
 
 def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) -> Outcome:
-    """The outcome of a batch, or of the steps that were made before Ctrl-C.
+    """Return the outcome of a batch, or of the steps that were made before Ctrl-C.
 
     Raises KeyboardInterrupt where it came before the first step, or once more after that.
     """
@@ -83,7 +83,7 @@ def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) ->
 
 
 def _finished(task: Task, images: Sequence[int], progress: Progress, interrupted: bool) -> Outcome:
-    """The outcome of a batch, without the images that only fill it up."""
+    """Return the outcome of a batch, without the images that only fill it up."""
     arrays = task.arrays(images)
     seeds = [task.seeds[image] for image in images]
     count = len(dict.fromkeys(images))
@@ -104,7 +104,7 @@ def _finished(task: Task, images: Sequence[int], progress: Progress, interrupted
 
 
 def _joined(parts: Sequence[Outcome]) -> Outcome:
-    """The outcomes of all batches; of the steps kept, those that every batch has."""
+    """Return the outcomes of all batches; of the steps kept, those that every batch has."""
     steps = [step for step in parts[0].kept if all(step in part.kept for part in parts)]
     return Outcome(
         np.concatenate([part.images for part in parts]),

@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> FeatureVisualization:
-    """The outcome as a recording."""
+    """Return the outcome as a recording."""
     count = len(outcome.images)
     longest = max(map(len, outcome.history))
     history = np.full((longest, count), np.nan)
@@ -42,7 +42,7 @@ def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> Feat
 
 
 def _arrays(task: Task, outcome: Outcome) -> Iterator[tuple[str, NamedArray]]:
-    """The images by address: those of the units of one layer together, others by their text."""
+    """Yield the images by address: units of one layer together, others by their text."""
     canvas, variants = task.ascent.canvas, task.variants
     objectives = len(outcome.images) // variants
     final = {len(outcome.history[0]) - 1: outcome.images}
@@ -71,7 +71,7 @@ def _arrays(task: Task, outcome: Outcome) -> Iterator[tuple[str, NamedArray]]:
 
 
 def _one_unit(task: Task) -> Unit | None:
-    """The term, where the objective is nothing but units of one layer."""
+    """Return the term, where the objective is nothing but units of one layer."""
     (weight, term), *rest = task.program.objective.parts
     if rest or weight != 1 or not isinstance(term, Unit) or not term.whole_map:
         return None
@@ -79,7 +79,7 @@ def _one_unit(task: Task) -> Unit | None:
 
 
 def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
-    """How the images were made, in the order in which one would say it."""
+    """Return how the images were made, in the order in which one would say it."""
     recipe, canvas = task.ascent.recipe, task.ascent.canvas
     told: dict[str, Any] = {
         "recipe": recipe.name,
@@ -106,7 +106,7 @@ def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
 
 
 def _says_something(name: str, value: Any, recipe: Recipe) -> bool:
-    """Whether a setting has a part in what was done."""
+    """Return whether a setting has a part in what was done."""
     if name in ("batch", "octaves"):
         return bool(value > 1)
     if name in ("octave_scale", "detail"):

@@ -39,7 +39,7 @@ class Stage:
     def steps(
         self, params: Array, arrays: Arrays, draws: Sequence[np.random.Generator]
     ) -> Iterator[tuple[Any, Array, Array]]:
-        """Parameters after each step, with what the images before it scored, and its slope."""
+        """Yield parameters after each step, what the images before it scored, and its slope."""
         ops = self.backend.ops
         update = self._optimizer(params)
         state = [] if update is None else update.state
@@ -61,7 +61,7 @@ class Stage:
             yield moving, score, ops.convert_to_numpy(slope)
 
     def images(self, params: Any) -> Array:
-        """The unit images of parameters."""
+        """Return the unit images of parameters."""
         ops, image = self.backend.ops, self.parameterization.image
         function = self.backend.compiled(
             lambda params: image(ops, params), ("features: image", *self._key), network=False
@@ -73,7 +73,7 @@ class Stage:
         return (self.shape, self.parameterization.structure)
 
     def _copied(self) -> Callable[[Any, Any, Any], Any]:
-        """What makes of unit images what the network gets of them."""
+        """Return what makes of unit images what the network gets of them."""
         # What is compiled is remembered with the model: it must hold on to no backend, and so not
         # to the model.
         ops, canvas, pipeline = self.backend.ops, self.canvas, self.pipeline
@@ -95,7 +95,7 @@ class Stage:
         copied, normalize = self._copied(), self.recipe.normalize
 
         def worth(params: Any, gradient: Any, drawn: Any, limits: Any, arrays: Any) -> Any:
-            """What has the gradient of the objective: the copy, weighted by the network's."""
+            """Return what has the objective's gradient: the copy, weighted by the network's."""
             image = parameterization.image(ops, params)
             axes = tuple(range(1, len(image.shape)))
             total = penalty = 0.0 * ops.mean(image, axis=axes)
@@ -139,8 +139,9 @@ class Stage:
 
 
 def measured(ops: Any, gradient: Any) -> tuple[Any, Any, Any]:
-    """Of each image's gradient the largest size of a value, and of the gradient divided by that the
-    mean and the mean square.
+    """Return of each image's gradient the largest size of a value, and two measures of the rest.
+
+    They are the mean and the mean square of the gradient divided by that size.
 
     Divided first, since the squares of small gradients would vanish.
     """
@@ -151,8 +152,9 @@ def measured(ops: Any, gradient: Any) -> tuple[Any, Any, Any]:
 
 
 def normalization(ops: Any, how: str, measures: tuple[Any, Any, Any], count: int) -> Any:
-    """What to multiply each image's gradient of ``count`` values by: 1 over its standard deviation,
-    or over its length.
+    """Return what to multiply each image's gradient of ``count`` values by.
+
+    It is 1 over its standard deviation, or over its length.
 
     The published 1e-8 beside the divisor would stop small gradients, of deep networks with random
     weights for instance: so it stands beside that of the gradient with a largest value of 1.
@@ -170,7 +172,7 @@ def normalization(ops: Any, how: str, measures: tuple[Any, Any, Any], count: int
 
 
 def _along(ops: Any, each: Any, like: Any) -> Any:
-    """One number for each image, shaped so that it applies to all of the image."""
+    """Return one number for each image, shaped so that it applies to all of the image."""
     return ops.reshape(each, (-1,) + (1,) * (len(like.shape) - 1))
 
 

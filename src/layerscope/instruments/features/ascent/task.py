@@ -68,15 +68,15 @@ class Task:
         return replace(self, ascent=replace(self.ascent, redirected=True))
 
     def arrays(self, images: Sequence[int]) -> dict[str, Array]:
-        """The objective's arrays for some of the images."""
+        """Return the objective's arrays for some of the images."""
         return self.program.arrays_of([image // self.variants for image in images])
 
     def start_of(self, images: Sequence[int]) -> Any:
-        """What these images begin with."""
+        """Return what these images begin with."""
         return self.start if isinstance(self.start, str) else self.start[list(images)]
 
     def label(self, image: int) -> str:
-        """What an image is of, in words."""
+        """Return what an image is of, in words."""
         text = self.program.objective.label(image // self.variants)
         return f"{text} [{image % self.variants}]" if self.variants > 1 else text
 
@@ -86,7 +86,7 @@ class Task:
         return self.batches_of(range(len(self.seeds)))
 
     def batches_of(self, images: Sequence[int]) -> list[list[int]]:
-        """Some of the images, in batches of the same size."""
+        """Return some of the images, in batches of the same size."""
         size = self.at_once
         rounds = [list(images[i : i + size]) for i in range(0, len(images), size)]
         return [each + [each[-1]] * (size - len(each)) for each in rounds]
@@ -144,7 +144,7 @@ def task_of(
 
 
 def differentiable(model: Any) -> _Backend:
-    """The backend of a model, which must be able to give gradients.
+    """Return the backend of a model, which must be able to give gradients.
 
     Raises ModelError where it is not.
     """
@@ -172,7 +172,7 @@ def _is_noise(start: Any) -> bool:
 
 
 def _example(samples: Any, start: Any, examples: Examples | None) -> Array | None:
-    """Some of what the network takes, in its own layout, as far as there is any."""
+    """Return some of what the network takes, in its own layout, as far as there is any."""
     given = start if examples is None else samples
     found = examples.first if examples is not None else _array(start)
     # Pixels, whatever the largest of them is, also where they were made floats.
@@ -187,7 +187,7 @@ def _array(value: Any) -> Array | None:
 
 
 def _scaled_by(backend: _Backend, spec: InputSpec | None) -> Callable[[str, float], Array]:
-    """What a layer at the beginning makes of an input that is one number everywhere."""
+    """Return what a layer at the beginning makes of an input that is one number everywhere."""
 
     def scaled(address: str, value: float) -> Array:
         if spec is None or spec.shape is None:
@@ -210,7 +210,7 @@ def _canvas(
     example: Array | None,
     limits: tuple[float, float] | None,
 ) -> Canvas:
-    """The canvas, as far as it can be known before a start image is read."""
+    """Return the canvas, as far as it can be known before a start image is read."""
     if example is not None and (spec is None or spec.shape is None):
         check_batch_axis(example, network)
     canvas = canvas_of(spec, recipe, network, limits or range_of(example), example)
@@ -223,7 +223,7 @@ def _canvas(
 
 
 def _given(canvas: Canvas, recipe: Recipe) -> Array:
-    """The unit images of a start that is no noise, of their own size where that is free."""
+    """Return the unit images of a start that is no noise, of their own size where that is free."""
     layout: Layout = "channels_first" if canvas.channels_first else "channels_last"
     is_open = canvas.is_image and not canvas.flat and recipe.size is None
     shape = tuple(canvas.fixed) if is_open else canvas.shape
@@ -239,7 +239,7 @@ def _bound(
     start: Any,
     variants: int,
 ) -> tuple[Network, Program]:
-    """The network as far as the objective needs it, and the objective's program in it.
+    """Return the network as far as the objective needs it, and the objective's program in it.
 
     Where a model does not know its own layers or shapes, they are those of a pass.
     """
@@ -282,7 +282,7 @@ def _colours(
 
 
 def _at_once(network: Network, program: Program, canvas: Canvas) -> int:
-    """How many images to a batch: as many as a quarter of the free memory holds, up to 16."""
+    """Return how many images a quarter of the free memory holds, up to 16: a batch."""
     free = free_memory()
     if free is None:
         return _MOST_AT_ONCE

@@ -19,7 +19,7 @@ _AT_ONCE = 16  #: objectives that are computed of samples in one function
 
 
 def best_of_samples(task: Task) -> Array | None:
-    """The largest that any sample reaches of each objective; None where there are none.
+    """Return the largest that any sample reaches of each objective; None where there are none.
 
     Diversity compares images that were made together, and says nothing of samples.
     """
@@ -37,7 +37,7 @@ def _are_scored(task: Task) -> bool:
 
 
 def _scored(task: Task, objectives: Sequence[int]) -> Iterator[tuple[Array, list[int], Array]]:
-    """Samples as unit images, some objectives, and their scores ``(objective, sample)``."""
+    """Return samples as unit images, some objectives, and their scores ``(objective, sample)``."""
     values, score = _values(task), _scores(task)
     # A function of the user's may return one number for all samples of a batch.
     alone = any(isinstance(term, Own) for _, term in task.program.objective.parts)
@@ -54,14 +54,14 @@ def _scored(task: Task, objectives: Sequence[int]) -> Iterator[tuple[Array, list
 
 
 def _groups(objectives: Sequence[int]) -> list[list[int]]:
-    """The objectives, so many of one size; the last is filled up with the last of them."""
+    """Return the objectives, so many of one size; the last is filled up with the last of them."""
     size = min(len(objectives), _AT_ONCE)
     groups = [[*objectives[i : i + size]] for i in range(0, len(objectives), size)]
     return [group + [group[-1]] * (size - len(group)) for group in groups]
 
 
 def _received(task: Task) -> Iterator[Array]:
-    """The samples as the compiled network receives them, as many each time."""
+    """Return the samples as the compiled network receives them, as many each time."""
     assert task.examples is not None
     size = 0
     for chunk in task.examples.chunks():
@@ -70,7 +70,7 @@ def _received(task: Task) -> Iterator[Array]:
 
 
 def _values(task: Task) -> Callable[[Array], list[Any]]:
-    """What the objective reads, of a batch, in the order of the taps."""
+    """Return what the objective reads, of a batch, in the order of the taps."""
     taps, embedding = task.program.scorer.taps, task.ascent.canvas.embedding
     if not taps:
         return lambda x: []
@@ -85,7 +85,7 @@ def _values(task: Task) -> Callable[[Array], list[Any]]:
 
 
 def _scores(task: Task) -> Callable[[list[Any], Array, Mapping[str, Array]], Any]:
-    """What samples score for each of some images' objectives, ``(image, sample)``.
+    """Return what samples score for each of some images' objectives, ``(image, sample)``.
 
     These are in one function, for a compiler to see what they have in common: the mean over a map.
     """

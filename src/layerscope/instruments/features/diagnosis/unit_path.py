@@ -53,11 +53,11 @@ class UnitPath:
     owner_inputs: tuple[str, ...] = ()
 
     def is_straight(self, gate: Gate) -> bool:
-        """Whether the gate gets just what the owner's weights make."""
+        """Return whether the gate gets just what the owner's weights make."""
         return gate.before in (Tap(self.owner or "", before_activation=True), Tap(self.owner or ""))
 
     def limits(self, network: Network, input_range: tuple[float, float]) -> tuple[float, float]:
-        """Between what the owner's inputs are for certain; 0 is always among it, for padding."""
+        """Return the limits of the owner's inputs; 0 is always within, for padding."""
         low, high = -np.inf, np.inf
         if len(self.owner_inputs) == 1:
             low, high = _limits(network, self.owner_inputs[0], input_range)
@@ -65,7 +65,7 @@ class UnitPath:
 
 
 def unit_path(network: Network, tap: Tap) -> UnitPath | None:
-    """The way back from what is read at a tap."""
+    """Return the way back from what is read at a tap."""
     gates: list[Gate] = []
     row = network[tap.layer]
     fused = not tap.before_activation
@@ -88,7 +88,7 @@ def unit_path(network: Network, tap: Tap) -> UnitPath | None:
 
 
 def ancestors(network: Network, layers: Sequence[str]) -> list[str]:
-    """All layers on the way to these, and these, in the order in which they are called."""
+    """Return all layers on the way to these, and these, in the order in which they are called."""
     wanted = set(layers)
     for row in reversed(network.layers):
         if row.address in wanted:
@@ -97,7 +97,7 @@ def ancestors(network: Network, layers: Sequence[str]) -> list[str]:
 
 
 def most_of_kernel(kernel: npt.NDArray[np.float32], limits: tuple[float, float]) -> float:
-    """The largest sum of a kernel's products with inputs within limits."""
+    """Return the largest sum of a kernel's products with inputs within limits."""
     low, high = limits
     weights = kernel.astype(float)
     above, below = weights[weights > 0].sum(), weights[weights < 0].sum()
