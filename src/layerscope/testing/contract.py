@@ -127,7 +127,7 @@ class BackendContract(ABC):
         np.testing.assert_array_equal(acts.input.values, reference.MLP_INPUT)
 
     def test_addresses_hold_no_sign_that_means_something_else(self) -> None:
-        """Second calls, units, neurons, parts of results and patterns are written with these."""
+        """Check names: calls, units, neurons, parts of results and patterns have these signs."""
         addresses = [layer.address for layer in ls.describe(self.mlp())]
         assert not set("".join(addresses)) & set("#:@*?[]"), addresses
 

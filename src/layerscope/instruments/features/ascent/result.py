@@ -81,7 +81,7 @@ def _one_unit(task: Task) -> Unit | None:
 def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
     """Return how the images were made, in the order in which one would say it."""
     recipe, canvas = task.ascent.recipe, task.ascent.canvas
-    told: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "recipe": recipe.name,
         "objective": str(task.program.objective),
         "seed": task.seeds[0],
@@ -102,7 +102,7 @@ def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
         "transforms": recipe.transforms_of(),
         "input_range": canvas.input_range,
     }
-    return {name: value for name, value in told.items() if _says_something(name, value, recipe)}
+    return {name: value for name, value in settings.items() if _says_something(name, value, recipe)}
 
 
 def _says_something(name: str, value: Any, recipe: Recipe) -> bool:

@@ -123,8 +123,8 @@ def task_of(
         options = {} if limits is None else {"input_range": limits}
         examples = Examples.of(model, samples, size=recipe.size, **options)
     example = _example(samples, recipe.start, examples)
-    if scaling is not None and (said := scaled_already(scaling, example)):
-        notes = (said,)
+    if scaling is not None and (note := scaled_already(scaling, example)):
+        notes = (note,)
     canvas = _canvas(backend, spec, recipe, static, example, limits)
     if not _is_noise(recipe.start):
         given = _given(canvas, recipe)
@@ -174,10 +174,10 @@ def _is_noise(start: Any) -> bool:
 def _example(samples: Any, start: Any, examples: Examples | None) -> Array | None:
     """Return some of what the network takes, in its own layout, as far as there is any."""
     given = start if examples is None else samples
-    found = examples.first if examples is not None else _array(start)
+    example = examples.first if examples is not None else _array(start)
     # Pixels, whatever the largest of them is, also where they were made floats.
     is_pixels = str(getattr(given, "dtype", "")).endswith("uint8")
-    return found.astype(np.uint8) if is_pixels and found is not None else found
+    return example.astype(np.uint8) if is_pixels and example is not None else example
 
 
 def _array(value: Any) -> Array | None:

@@ -44,10 +44,10 @@ def _scored(task: Task, objectives: Sequence[int]) -> Iterator[tuple[Array, list
     groups = _groups(objectives)
     numpy = task.backend.ops.convert_to_numpy
     for received in _received(task):
-        found, unit = values(received), task.ascent.canvas.unit(received)
+        read, unit = values(received), task.ascent.canvas.unit(received)
         rows = [slice(k, k + 1) for k in range(len(received))] if alone else [slice(None)]
         for some in rows:
-            scored = [value[some] for value in found] if alone else found
+            scored = [value[some] for value in read] if alone else read
             for group in groups:
                 arrays = task.program.arrays_of(group)
                 yield unit[some], group, np.asarray(numpy(score(scored, unit[some], arrays)))
@@ -77,8 +77,8 @@ def _values(task: Task) -> Callable[[Array], list[Any]]:
     values = task.backend.values(taps, embedding)
 
     def read(x: Any) -> list[Any]:
-        found = values(x)
-        return [found[tap] for tap in taps]
+        read_values = values(x)
+        return [read_values[tap] for tap in taps]
 
     key = ("features: values", taps, embedding)
     return task.backend.compiled(read, key, network=True)
@@ -91,19 +91,19 @@ def _scores(task: Task) -> Callable[[list[Any], Array, Mapping[str, Array]], Any
     """
     ops, scorer = task.backend.ops, task.program.scorer
 
-    def score(found: list[Any], unit: Any, arrays: Mapping[str, Any]) -> Any:
+    def score(activations: list[Any], unit: Any, arrays: Mapping[str, Any]) -> Any:
         total: Any = ops.zeros_like(unit[(slice(None),) + (0,) * (len(unit.shape) - 1)])
         if scorer.of_values:
-            values = dict(zip(scorer.taps, found, strict=True))
+            values = dict(zip(scorer.taps, activations, strict=True))
             total = total + scorer.values(ops, values, arrays)
         if scorer.of_image:
             total = total + scorer.image(ops, unit, arrays)
         return total
 
-    def scores(found: list[Any], unit: Any, arrays: Mapping[str, Any]) -> Any:
+    def scores(activations: list[Any], unit: Any, arrays: Mapping[str, Any]) -> Any:
         unit = ops.convert_to_tensor(unit)
         count = next(iter(arrays.values())).shape[0]
         rows = [{name: a[i : i + 1] for name, a in arrays.items()} for i in range(count)]
-        return ops.stack([score(found, unit, row) for row in rows])
+        return ops.stack([score(activations, unit, row) for row in rows])
 
     return task.backend.compiled(scores, ("features: scores", scorer.structure), network=False)
