@@ -33,7 +33,7 @@ nox.options.sessions = [
 
 #: Tests of no framework, of one, and of the pages; others need Keras.
 BASE = ("tests/core", "tests/recordings", "tests/inputs", "tests/views", "tests/hostile")
-PACKAGE = ("tests/test_package.py",)
+PACKAGE = ("tests/test_package.py", "tests/test_names.py")
 TORCH = "tests/backends/torch"
 SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
@@ -85,14 +85,14 @@ def keras_jax(session: nox.Session) -> None:
     _install(session, "keras-jax", "tests")
     # Compiling takes JAX longer than most of what it compiles runs.
     session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    _keras(session, "jax", EACH_BACKEND, "not one_backend")
+    _keras(session, "jax", EACH_BACKEND, "not full and not one_backend")
 
 
 @nox.session(name="keras-tensorflow")
 def keras_tensorflow(session: nox.Session) -> None:
     """What depends on Keras' backend, on TensorFlow."""
     _install(session, "keras-tensorflow", "tests")
-    _keras(session, "tensorflow", EACH_BACKEND, "not one_backend")
+    _keras(session, "tensorflow", EACH_BACKEND, "not full and not one_backend")
 
 
 @nox.session(name="keras-torch")
@@ -100,7 +100,7 @@ def keras_torch(session: nox.Session) -> None:
     """All that needs Keras, on PyTorch."""
     _install(session, "torch", "keras-torch", "tests")
     _keras(session, "torch", ("tests/backends", "tests/instruments", "tests/interfaces"))
-    _pytest(session, TORCH, marked="side_by_side", keras="torch")
+    _pytest(session, TORCH, marked="not full and side_by_side", keras="torch")
 
 
 @nox.session
@@ -129,7 +129,7 @@ def docs(session: nox.Session) -> None:
     """What the pages show runs, what the shell offers is described; and frameworks side by side."""
     _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
     _pytest(session, DOCS, keras="jax")
-    _pytest(session, *SIDE_BY_SIDE, marked="side_by_side", keras="jax")
+    _pytest(session, *SIDE_BY_SIDE, marked="not full and side_by_side", keras="jax")
 
 
 @nox.session
@@ -150,9 +150,9 @@ def full(session: nox.Session) -> None:
     """What is drawn by chance, by the hundred and the thousand: kills, and files of strangers."""
     _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "tests")
     files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
-    _pytest(session, *files, "-m", "full or not full", keras="jax", LAYERSCOPE_FULL="1")
+    _pytest(session, *files, marked="full or not full", keras="jax", LAYERSCOPE_FULL="1")
     # Properties, on twenty times as many examples as the gate tries.
-    _pytest(session, "tests", "-m", "hypothesis", keras="torch", LAYERSCOPE_FULL="1")
+    _pytest(session, "tests", marked="hypothesis", keras="torch", LAYERSCOPE_FULL="1")
 
 
 @nox.session(default=False)
@@ -172,7 +172,7 @@ def _install(session: nox.Session, *requirements: str) -> None:
 
 
 def _keras(
-    session: nox.Session, backend: str, tests: tuple[str, ...], marked: str | None = None
+    session: nox.Session, backend: str, tests: tuple[str, ...], marked: str = "not full"
 ) -> None:
     ignored = [f"--ignore={folder}" for folder in (TORCH, SKLEARN, ONNX)]
     _pytest(session, *tests, *ignored, marked=marked, keras=backend)
@@ -181,10 +181,10 @@ def _keras(
 def _pytest(
     session: nox.Session,
     *tests: str,
-    marked: str | None = None,
+    marked: str = "not full",
     keras: str | None = None,
     **env: str,
 ) -> None:
-    chosen = [] if marked is None else ["-m", f"not full and {marked}"]
     env |= {} if keras is None else {"KERAS_BACKEND": keras}
-    session.run("pytest", *tests, *chosen, "--durations=10", *session.posargs, env=env)
+    # What a person runs without nox leaves out what is slow.
+    session.run("pytest", *tests, "-m", marked, "--durations=10", *session.posargs, env=env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from cases.amounts import examples
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+# Nothing is compiled on PyTorch: it is the quickest to test on.
+_QUICKEST = "torch" if importlib.util.find_spec("torch") else "jax"
+os.environ.setdefault("KERAS_BACKEND", _QUICKEST)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
 

@@ -88,6 +88,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_python_block_runs(
     page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -123,6 +124,7 @@ def test_every_shell_block_is_understood(page: Path) -> None:
                 pytest.fail(f"layerscope {shlex.join(command)}")
 
 
+@pytest.mark.slow
 def test_what_the_readme_shows_of_the_shell_runs(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

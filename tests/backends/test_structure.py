@@ -100,6 +100,7 @@ def models_of(code: str) -> list[Any]:
     return list(names["models"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "framework", ["torch", "keras", pytest.param("onnx", marks=pytest.mark.side_by_side)]
 )

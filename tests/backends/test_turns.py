@@ -87,6 +87,7 @@ def test_a_model_that_waits_for_looks_in_other_threads_is_refused(code: Any) -> 
     assert is_free()
 
 
+@pytest.mark.slow
 def test_a_long_look_is_waited_for() -> None:
     begun, go_on, order = threading.Event(), threading.Event(), []
 

@@ -69,6 +69,7 @@ def test_every_way_to_print_is_noticed(code: str) -> None:
     assert _printing(ast.parse(code))
 
 
+@pytest.mark.slow
 def test_nothing_else_prints() -> None:
     assert not _printing(ast.parse("import sys\nsys.stderr.isatty()\nsys.stdout.flush()"))
     printing = {

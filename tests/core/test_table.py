@@ -52,6 +52,7 @@ def test_columns_line_up_by_what_a_terminal_shows() -> None:
     assert padded(["👩\u200d🔬", "abc"]) == ["👩\u200d🔬 ", "abc"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
 def test_a_table_has_a_line_for_each_row(rows: list[tuple[str, str]]) -> None:
     table = text_table(("layer", "n"), rows)

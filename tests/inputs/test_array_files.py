@@ -102,6 +102,7 @@ def test_values_without_bytes_can_t_be_any_number(tmp_path, dtype):
         prepare(archive(tmp_path / "x.npz", of_type(dtype, (10**12,))), [])
 
 
+@pytest.mark.slow
 def test_a_small_archive_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(np.lib.format, "read_array", lambda *args, **options: read.append(args))

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 NAMES = ("array", "image", "names")
 
 
+@pytest.mark.slow
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
     check(NAMES, 40, tmp_path, every=8)
 

@@ -58,6 +58,7 @@ def test_weights_lead_to_the_same() -> None:
     assert labels(curves(learner().weights)) == labels(curves(learner()))
 
 
+@pytest.mark.slow
 def test_many_layers_are_drawn_and_ten_are_named() -> None:
     values = np.random.default_rng(0).random((4, 2, 3)).astype(np.float32)
     run = run_of({f"layer{i}": (("sample", "unit"), values * i) for i in range(300)})

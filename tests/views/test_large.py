@@ -26,6 +26,7 @@ def levels(values: np.ndarray) -> np.ndarray:
     return ((values - low) * ((LEVELS - 1) / (high - low)) + 0.5).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_a_sheet_of_65536_channels_is_no_tower() -> None:
     maps = np.arange(65_536 * 4, dtype=np.float32).reshape(1, 65_536, 2, 2)
     panel = drawn(np.moveaxis(maps, 1, -1), MAPS)
@@ -61,6 +62,7 @@ def test_long_sequences_are_cut_and_none_is_left_out(shape: tuple[int, int]) -> 
     assert max(panel.header["size"]) < 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "axes"), [((1, 1, 1, 65_536), MAPS), ((1, 1_000_000), VECTOR)])
 def test_an_svg_of_a_large_picture_embeds_it(
     tmp_path: Path, shape: tuple[int, ...], axes: tuple[str, ...]
@@ -71,6 +73,7 @@ def test_an_svg_of_a_large_picture_embeds_it(
     assert len(text) < 2 * len(panel.png())
 
 
+@pytest.mark.slow
 def test_a_figure_of_a_large_picture_has_few_artists_and_a_size_that_can_be_drawn() -> None:
     panel = drawn(np.ones((1, 1, 1, 65_536), np.float32), MAPS)
     figure = panel.figure()
@@ -81,6 +84,7 @@ def test_a_figure_of_a_large_picture_has_few_artists_and_a_size_that_can_be_draw
     assert max(figure.get_size_inches()) * 300 < 2**16
 
 
+@pytest.mark.slow
 def test_a_picture_that_nothing_would_open_is_refused_in_a_sentence() -> None:
     maps = np.broadcast_to(np.float32(1), (1, 5000, 4000, 20))
     with pytest.raises(ViewError, match=r"would have .* pixels; the most are 65,535 a side"):

@@ -108,6 +108,7 @@ def check_svg(path: Path) -> None:
     assert len(text) < 4_000_000  # where it comes from is there as a whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("make", PANELS.values(), ids=PANELS)
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # the font has no letters of Chinese

@@ -162,6 +162,7 @@ def test_the_input_layer_of_a_model_that_hides_some_calls() -> None:
     assert list(ls.activations(case.model, case.x, layers=case.model.layers[:1])) == []
 
 
+@pytest.mark.slow
 def test_nothing_keeps_a_model_alive() -> None:
     model = TestKeras().mlp()
     for _ in range(3):

@@ -25,6 +25,7 @@ def test_the_network_has_the_textbook_s_parameters():
     assert textbook.build().count_params() == 34_826
 
 
+@pytest.mark.slow
 def test_training_says_how_far_it_is_and_how_good():
     digits = textbook.load("digits")
     seen = []

@@ -83,6 +83,7 @@ assert ("KERAS_BACKEND" in os.environ) == ("KERAS_BACKEND" in before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stated", [None, "torch"])
 def test_keras_is_imported_on_torch_where_nothing_else_is_asked_for(stated: str | None) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}

@@ -51,6 +51,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "every", "epochs", "steps"),
     [
@@ -78,6 +79,7 @@ def test_the_workers_of_a_fit_leave_a_recording_alone(
     assert open_recording(place).steps.tolist() == steps
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, for speed")
 @pytest.mark.timeout(120 + 10 * KILLS)
 @pytest.mark.parametrize("how", [[], ["exact"]], ids=["at random times", "within each operation"])

@@ -56,6 +56,7 @@ def fit(model: Any, recorder: Any, epochs: int = 2, **options: Any) -> Any:
     return model.fit(X, Y, epochs=epochs, callbacks=callbacks, **options)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(4))
 @given(
     every=st.sampled_from(["epoch", 2, lambda step: step in (1, 4)]),
@@ -101,6 +102,7 @@ def test_steps_are_batches_and_begin_before_the_first(tmp_path: Path) -> None:
     assert recorder.plan.startswith("5 steps × 3 samples × ")
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_leaves_whole_steps_and_can_go_on(tmp_path: Path) -> None:
     class Stops(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -124,6 +126,7 @@ def test_an_interrupted_fit_leaves_whole_steps_and_can_go_on(tmp_path: Path) -> 
     assert run.steps.tolist() == run.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_epochs_begin_before_the_training(tmp_path: Path) -> None:
     model = network()
     kernel, options = state(model)[0], {"probe": X[:3], "dtype": "float32", "quiet": True}
@@ -143,6 +146,7 @@ def test_epochs_begin_before_the_training(tmp_path: Path) -> None:
     np.testing.assert_array_equal(run.weights["conv2d/kernel"][0], found[2])
 
 
+@pytest.mark.slow
 def test_an_earlier_recording_goes_on_as_it_was_numbered(tmp_path: Path) -> None:
     """Its first step, 0, is after the first epoch."""
     model = network()

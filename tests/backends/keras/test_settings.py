@@ -371,6 +371,7 @@ def test_changes_in_any_order_are_seen(ways: list[str]) -> None:
     CONFIG.update(factor=2.0)
 
 
+@pytest.mark.slow
 def test_a_function_made_where_another_was_is_another() -> None:
     """Functions that are thrown away leave their ``id`` to the next one."""
     layer = keras.layers.Dense(3, use_bias=False)

@@ -289,6 +289,7 @@ def test_lora_is_stored_beside_the_kernel_and_said() -> None:
     assert "note" not in w["mha/query/kernel"].attrs
 
 
+@pytest.mark.slow
 def test_codes_of_eight_bits_and_their_scales() -> None:
     model = small()
     before = ls.weights(model)
@@ -304,6 +305,7 @@ def test_codes_of_eight_bits_and_their_scales() -> None:
         assert float((off * scale).max()) <= 0.51
 
 
+@pytest.mark.slow
 def test_codes_of_four_bits_are_unpacked() -> None:
     model = small()
     before = ls.weights(model)

@@ -88,6 +88,7 @@ def correlation(a: Array, b: Array) -> float:
 # --- the digits that a network knows ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["zeros", "normal"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
@@ -105,6 +106,7 @@ def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
     assert (own >= 0.9).all()
 
 
+@pytest.mark.slow
 def test_imagined_digits_look_most_like_the_digits_of_their_class(
     digits_model: Any, digits: Digits
 ) -> None:
@@ -133,6 +135,7 @@ def neurons(model: Any, position: tuple[int, int]) -> Iterator[Array]:
         yield found.image(address)[y : y + kernel.sizes["y"], x : x + kernel.sizes["x"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["digits_model", "textures_model"])
 def test_neurons_of_a_first_layer_ask_for_their_kernels(
     network: str, request: pytest.FixtureRequest

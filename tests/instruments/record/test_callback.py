@@ -43,6 +43,7 @@ def test_a_part_of_the_model_that_is_trained_may_be_recorded(tmp_path: Path) -> 
     assert change[1] > 0
 
 
+@pytest.mark.slow
 def test_a_fit_that_stops_before_its_time_says_so(tmp_path: Path) -> None:
     class Stops(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -86,6 +86,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ENDS)
 def test_a_step_that_was_lost_is_said_however_a_script_ends(ends: str, disk: Path) -> None:
     code, status = ENDS[ends]
@@ -190,6 +191,7 @@ def test_a_recording_that_is_removed(tmp_path: Path, model: Any) -> None:
     assert not (tmp_path / "run.zarr").exists()
 
 
+@pytest.mark.slow
 def test_a_slow_disk_makes_the_training_wait(
     tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ SCALES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(10), deadline=None)
 @given(SCALES, st.sampled_from(["float16", "float32", "uint8"]))
 def test_values_come_back_as_they_were(model: Any, scales: list[float], dtype: str) -> None:

@@ -83,6 +83,7 @@ def test_steps(tmp_path: Path, model: Any) -> None:
     assert np.isnan(run.epochs).all()
 
 
+@pytest.mark.slow
 def test_a_place_that_is_taken(tmp_path: Path, model: Any) -> None:
     place = tmp_path / "run.zarr"
     with recorder(place, model) as rec:
@@ -127,6 +128,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "append", slowly)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_disk")
 @pytest.mark.parametrize("written", ["run.zarr", "./sub/../run.zarr"])
 def test_going_on_in_the_same_process_loses_nothing(
@@ -280,6 +282,7 @@ def test_it_stays_in_its_process(tmp_path: Path, model: Any, copied: Any) -> Non
         rec.snap(0)
 
 
+@pytest.mark.slow
 def test_a_script_that_ends_in_an_error_keeps_its_steps(tmp_path: Path) -> None:
     script = """
 import sys, keras, numpy as np
@@ -297,6 +300,7 @@ raise SystemExit(5)
     assert open_recording(place).steps.tolist() == list(range(30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("takes_over", "said"),
     [
@@ -365,6 +369,7 @@ def test_checkpoints_of_different_networks(tmp_path: Path) -> None:
         record_checkpoints(tmp_path / "none.zarr", [], X)
 
 
+@pytest.mark.slow
 def test_the_emotion_checkpoints(tmp_path: Path, real: Path) -> None:
     from PIL import Image
 

@@ -62,6 +62,7 @@ def test_ctrl_c_is_one_line(shell, tiny, monkeypatch):
     assert err == "layerscope: stopped; the files written so far are complete.\n"
 
 
+@pytest.mark.slow
 def test_a_pipe_that_closes_is_no_error(tiny):
     command = f"{sys.executable} -c 'from layerscope.interfaces.cli import run; run()' describe "
     done = subprocess.run(
@@ -96,6 +97,7 @@ def test_file_names_are_safe_and_unique():
     assert safe("…") == "model"
 
 
+@pytest.mark.slow
 def test_the_demo_trains_and_looks(shell):
     pytest.importorskip("sklearn")
     code, out, err = shell("demo", "--epochs", "1", "--out", "demo")

@@ -322,6 +322,7 @@ def test_other_settings_replace_nothing_unless_forced(shell, tiny, calls):
     assert calls.count == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_is_broken_is_made_anew(shell, tiny, calls):
     command = ("features", tiny, "first", "--all", *FEW, "--out", "o")
     assert shell(*command)[0] == 0
@@ -489,6 +490,7 @@ def mlp(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.side_by_side
 def test_vectors_are_drawn_as_images_or_made_as_images(shell, mlp):
     hidden = ls.describe(load_model(mlp))[1].address
@@ -520,6 +522,7 @@ def test_onnx_gives_no_gradients(shell, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.side_by_side
 @pytest.mark.parametrize(
     ("said", "code", "message"),

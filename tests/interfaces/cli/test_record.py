@@ -45,6 +45,7 @@ def test_checkpoints_become_a_recording_in_the_order_of_their_epochs(
         np.testing.assert_allclose(run["out"].sel(epoch=epoch), acts["out"], rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_kept(shell: Any, image: str, checkpoints: list[str]) -> None:
     arguments = ("record", *checkpoints, "--probe", image, "--out", "run.zarr")
     assert shell(*arguments)[0] == 0
@@ -76,6 +77,7 @@ def test_nonsense_is_one_sentence(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_five_checkpoints_of_a_real_training(shell: Any, real: Path) -> None:
     with Image.open(real / "images/astronaut.png") as astronaut:
         astronaut.crop((130, 0, 330, 200)).save("face.png")

@@ -26,6 +26,7 @@ from layerscope.recordings.store import ArrayGroup, Schema, StoreReader, Variabl
 KILLS = amount(12, full=200)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, for speed")
 @pytest.mark.timeout(60 + 5 * KILLS)
 @pytest.mark.parametrize("how", ["at random times", "within each operation"])

@@ -215,6 +215,7 @@ def test_overwriting_removes_what_layerscope_wrote_and_names_the_rest(tmp_path: 
     assert len(StoreReader.open(run).steps) == 4
 
 
+@pytest.mark.slow
 def test_overwriting_that_ends_midway_is_in_nobody_s_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"memory://{uuid.uuid4()}/run.zarr"
 
 
+@pytest.mark.slow
 def test_a_run_is_kept_anywhere(url: str) -> None:
     with pytest.raises(InputError, match="there is no recording"):
         StoreReader.open(url)

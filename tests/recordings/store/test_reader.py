@@ -35,6 +35,7 @@ def whole(kind: str, address: str, name: str) -> np.ndarray:
     return steps
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60))
 @given(st.data())
 def test_any_part_is_the_part_of_the_whole(run: Path, data: st.DataObject) -> None:

@@ -75,6 +75,7 @@ SCALES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25), deadline=None)
 @given(SCALES, st.integers(0, 6), st.data())
 def test_values_of_any_scale_at_any_step_come_back(

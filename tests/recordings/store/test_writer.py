@@ -187,6 +187,7 @@ def test_a_newer_writer_takes_over(tmp_path: Path) -> None:
     holds_exactly(tmp_path, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
 def test_two_processes_do_not_write_at_once(tmp_path: Path) -> None:
     code = "import sys; from layerscope.recordings.store import Writer; Writer.resume(sys.argv[1])"
@@ -255,6 +256,7 @@ def test_metrics_may_come_late_and_stay_away(tmp_path: Path) -> None:
     np.testing.assert_array_equal(metrics[""], [nan, nan, nan, nan, 1])
 
 
+@pytest.mark.slow
 def test_many_small_steps_share_files(tmp_path: Path) -> None:
     dense = ArrayGroup(
         "activations", "d", {"values": Variable(("sample", "unit"), (2, 4), "float32")}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_what_lies_between_members_is_inside_or_there_is_no_block() -> None:
     assert levels(blocks_of(graph_of(crossed))) == 0
 
 
+@pytest.mark.slow
 @given(networks())
 def test_blocks_hold_every_box_once_and_together(net: Network) -> None:
     graph = graph_of(net)
@@ -94,6 +96,7 @@ def test_blocks_hold_every_box_once_and_together(net: Network) -> None:
     assert root.parameters == net.total
 
 
+@pytest.mark.slow
 @given(networks(), st.integers(0, 3))
 def test_closing_blocks_leaves_as_many_levels_as_asked(net: Network, depth: int) -> None:
     root = blocks_of(graph_of(net))

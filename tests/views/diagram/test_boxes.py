@@ -79,6 +79,7 @@ def test_values_from_nowhere_become_inputs() -> None:
     assert set(graph.edges) == {("x", "a"), ("y", "a"), ("a", "b"), ("x", "b")}
 
 
+@pytest.mark.slow
 @given(networks())
 def test_every_layer_is_in_one_box_and_every_edge_between_two(net: Network) -> None:
     graph = graph_of(net)

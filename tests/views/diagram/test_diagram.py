@@ -22,6 +22,7 @@ from layerscope.views.diagram import diagram
 styles = st.sampled_from(["vertical", "horizontal"])
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(networks(), styles, st.booleans(), st.sampled_from([None, 0, 1, 2]), st.booleans())
 def test_nothing_overlaps_and_no_line_strays(
@@ -74,6 +75,7 @@ def test_a_chain_of_a_thousand(style: str, alike: bool) -> None:
     assert max(box["box"][0] + box["box"][2] for box in header["boxes"]) <= header["size"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["vertical", "horizontal"])
 def test_every_layer_feeds_all_later_ones(style: str) -> None:
     net = wired([(f"n{i}", f"n{j}") for j in range(30) for i in range(j)])

@@ -24,6 +24,7 @@ def test_two_pixels_for_each_of_the_drawing_s(style: str) -> None:
     assert opened(picture).size == (2 * width, 2 * height)
 
 
+@pytest.mark.slow
 def test_no_side_is_longer_than_programs_show() -> None:
     picture = diagram(chain(1000))
     assert picture.header["size"][1] > 30_000

@@ -168,6 +168,7 @@ def test_values_that_only_some_share_are_not_merged() -> None:
     assert all(block.repeat == 1 for block, _ in repeats(shown(network(layers))))
 
 
+@pytest.mark.slow
 @given(networks(), st.booleans())
 def test_boxes_and_repeats_account_for_everything(net: Network, alike: bool) -> None:
     if alike:  # more of them repeat

@@ -16,6 +16,7 @@ from layerscope.views.diagram import diagram
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+@pytest.mark.slow
 @given(networks(15, hostile=True), st.sampled_from(["vertical", "horizontal"]))
 def test_no_name_breaks_it(net: Network, style: str) -> None:
     picture = diagram(net, style=style)

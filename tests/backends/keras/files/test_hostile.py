@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.one_backend]
 NAMES = ("keras", "hdf5", "savedmodel")
 
 
+@pytest.mark.slow
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
     check(NAMES, 12, tmp_path, every=20)
 

@@ -68,6 +68,7 @@ def attention(k):
     return k.Model([query, value], layers.LayerNormalization()(x + query)[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [images, sequences, branches, attention])
 def test_what_keras_2_wrote(tmp_path, make):
     with warnings.catch_warnings():
