@@ -31,6 +31,7 @@ def test_a_unit_that_falls_silent() -> None:
         "relu:0 fell silent at epoch 3 and stayed so",
         "relu:1 fell silent at epoch 2 and stayed so",
     ]
+    assert run.findings() == findings(run)
     first = findings(run)[1]
     assert (first.address, first.kind, first.step) == ("relu:1", "silent", 2)
 

@@ -6,14 +6,16 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.silence import rectified
 from layerscope.core.text import message
-from layerscope.recordings.run import Run
+
+if TYPE_CHECKING:
+    from layerscope.recordings.run import Run
 
 Kind = Literal["never", "silent", "woke", "not finite", "still", "best"]
 Figures = npt.NDArray[np.float64]

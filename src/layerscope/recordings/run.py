@@ -26,6 +26,7 @@ from layerscope.recordings.stored_arrays import StoredArrays, listing, notes_of,
 if TYPE_CHECKING:
     import xarray as xr
 
+    from layerscope.recordings.findings import Finding
     from layerscope.recordings.store.reader import StoreReader
     from layerscope.recordings.store.schema import ArrayGroup
 
@@ -243,6 +244,16 @@ class Run(Recording):
                 f"There is no step {step!r} in this recording: there are {shown}{more}."
             )
         return int(steps.index(step))
+
+    def findings(self) -> list[Finding]:
+        """Return what there is to say of the training, in words.
+
+        That is of units that fell silent or woke, of layers that learned nothing, of the best step;
+        :func:`layerscope.recordings.findings.findings` says when.
+        """
+        from layerscope.recordings.findings import findings
+
+        return findings(self)
 
     def refresh(self) -> bool:
         """Read which steps have been added meanwhile; whether there are any."""

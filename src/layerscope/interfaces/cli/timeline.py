@@ -81,10 +81,8 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _tell(run: Run, path: Path | None) -> None:
-    from layerscope.recordings.findings import findings
-
     first, *tables = over_time(run)
-    sentences = [f"{finding}." for finding in findings(run)]
+    sentences = [f"{finding}." for finding in run.findings()]
     say(first, *(f"Note: {note}" for note in run.notes), *sentences, *tables)
     if path is not None:
         from layerscope.views.curves import curves
