@@ -53,7 +53,7 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_the_public_names_are_few_and_these() -> None:
-    assert set(layerscope.__all__) == PUBLIC
+    assert set(layerscope.__all__) == set(layerscope._HOME) == PUBLIC
     assert dir(layerscope) == sorted([*PUBLIC, *MODULES, "__version__"])
     assert len(dir(layerscope)) <= MOST
 

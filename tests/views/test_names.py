@@ -25,6 +25,7 @@ from layerscope.views.across import across
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.film import film
+from layerscope.views.histogram import histogram
 from layerscope.views.pages import pages
 from layerscope.views.render.panel import Panel
 from layerscope.views.sheet import sheet
@@ -91,6 +92,9 @@ PANELS: dict[str, Callable[[str], Panel]] = {
     "poster": lambda name: diagram(recording_of(name).network, recording_of(name)),
     "timeline": lambda name: timeline(run_named(name), name),
     "timeline of a unit": lambda name: timeline(run_named(name), f"{name}:1", sample=1),
+    "histogram": lambda name: histogram(recording_of(name), name),
+    "histogram of units": lambda name: histogram(recording_of(name), f"{name}/b", per="unit"),
+    "curves": lambda name: curves(run_named(name)),
 }  # fmt: skip
 
 

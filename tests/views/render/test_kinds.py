@@ -59,9 +59,8 @@ def test_a_header_is_json_and_has_what_all_headers_have(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "tiles", "Maps", None])
 def test_an_unknown_kind_is_an_error(name: Any) -> None:
-    with pytest.raises(
-        ViewError, match=r"no kind of panel .*'bars', 'graph', 'lines', 'maps', 'table' are known"
-    ):
+    known = ", ".join(map(repr, sorted(EACH)))
+    with pytest.raises(ViewError, match=f"no kind of panel .*: {known} are known"):
         Panel({"kind": name})
 
 
@@ -93,7 +92,7 @@ def test_a_package_brings_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = Panel({"kind": "plain", "title": "a"})
     assert panel.png() == b"PNG of a"
     assert panel._repr_svg_() == "<svg>a</svg>"
-    with pytest.raises(ViewError, match="'plain', 'table' are known"):
+    with pytest.raises(ViewError, match=r"'plain'.* are known"):
         Panel({"kind": "other"})
 
 

@@ -37,7 +37,9 @@ class Panel:
 
     ``header["kind"]`` is one of ``maps``, ``lines``, ``bars``, ``table`` and ``graph``, or one that
     an installed package brings; the module of the kind says what else its headers hold. All have
-    ``title``, ``address``, ``size`` (of the picture, in pixels) and ``scale``. A host needs no more
+    ``version``, ``title``, ``note``, ``address``, ``size`` (of the picture, in pixels) and
+    ``scale``. Words that are drawn stand under ``title``, ``note``, ``notes``, ``label``,
+    ``labels``, ``text``, ``about`` or ``reference``: these are made harmless. A host needs no more
     than this to draw it: it makes no decisions.
     """
 
