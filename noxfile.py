@@ -148,7 +148,7 @@ def applications(session: nox.Session) -> None:
 @nox.session(default=False)
 def full(session: nox.Session) -> None:
     """What is drawn by chance, by the hundred and the thousand: kills, and files of strangers."""
-    _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "tests")
+    _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "base", "tests")
     files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
     _pytest(session, *files, marked="full or not full", keras="jax", LAYERSCOPE_FULL="1")
     # Properties, on twenty times as many examples as the gate tries.
@@ -158,7 +158,7 @@ def full(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios; ``nox -s bench -- drawing`` runs one of them."""
-    _install(session, "torch", "keras-jax", "keras-tensorflow", "tests")
+    _install(session, "torch", "keras-jax", "keras-tensorflow", "tests", "bench")
     for path in sorted(Path("benchmarks").glob("bench_*.py")):
         if not session.posargs or any(word in path.name for word in session.posargs):
             session.run("python", str(path))
