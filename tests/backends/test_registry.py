@@ -245,6 +245,27 @@ def test_a_suffix_tells_the_opener(install: Installer, tmp_path: Path, suffix: s
         load_model(other)
 
 
+def test_a_plugin_that_ends_the_process_is_a_sentence(install: Installer, tmp_path: Path) -> None:
+    entry_points = """
+        [layerscope.openers]
+        a = ending_sniffer
+        toy = ending_opener
+        other = ending_module
+    """
+    install("layerscope-toy", entry_points, ending_module="raise SystemExit(3)",
+            ending_sniffer="def sniff(start): raise SystemExit(0)",
+            ending_opener="def open_file(request): raise SystemExit(0)")  # fmt: skip
+    for suffix, message in (
+        ("toy", r"can't be opened by layerscope-toy 1\.0: SystemExit"),
+        ("other", r"layerscope-toy 1\.0 brings .* can't be imported: SystemExit"),
+        ("bytes", "is no known kind of model file"),
+    ):
+        path = tmp_path / f"model.{suffix}"
+        path.write_bytes(b"x")
+        with pytest.raises(ModelError, match=message):
+            load_model(path)
+
+
 def test_a_file_whose_suffix_nobody_knows_is_known_by_its_first_bytes(
     install: Installer, tmp_path: Path
 ) -> None:

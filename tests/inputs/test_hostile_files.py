@@ -16,7 +16,7 @@ NAMES = ("array", "image", "names")
 
 @pytest.mark.slow
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 40, tmp_path, every=8)
+    check(NAMES, 24, tmp_path, every=16)
 
 
 @pytest.mark.full

@@ -305,6 +305,17 @@ def test_bad_addresses() -> None:
         sheet(ACTS, "conv:5")
 
 
+def test_the_values_of_a_long_vector_stand_in_cells_of_one_size() -> None:
+    """Whatever is in a row of it: rows are enlarged alike, and lie below one another."""
+    for seed in range(5):
+        drawn = np.random.default_rng(seed)
+        values = drawn.normal(size=(2, 324)) * 10.0 ** drawn.integers(-3, 4, (2, 324))
+        panel = sheet(recording({"out": named(values, VECTOR)}), "out", values=True, sample=1)
+        sizes = {tile["box"][2] // tile["shape"][1] for tile in panel.header["tiles"]}
+        assert len(sizes) == 1
+        assert panel.png()
+
+
 @pytest.mark.parametrize("shape", [(1, 0, 5, 3), (1, 4, 5, 0), (1, 0, 0, 0)])
 def test_nothing_to_draw(shape: tuple[int, ...]) -> None:
     acts = recording({"conv": named(np.zeros(shape), MAPS)})

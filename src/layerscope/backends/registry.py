@@ -81,7 +81,7 @@ class Plugin:
         try:
             return self._entry.load()
         # Somebody else's code, which may raise anything.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.error(f"which can't be imported: {error_text(error)}") from error
 
     def error(self, complaint: str) -> ModelError:

@@ -15,7 +15,7 @@ from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale as scaling
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of, scale_of
-from layerscope.views.render.grid import Heading, Tile, arrange, for_values, without_pattern
+from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen, check_recording, choose
 from layerscope.views.render.tiles import (
@@ -249,5 +249,5 @@ def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:
         )
     if chosen.vector:
         cells = np.split(chosen.maps[0, 0], np.cumsum([t.pixels.size for t in tiles])[:-1])
-        return [for_values(tile, cell) for tile, cell in zip(tiles, cells, strict=True)]
+        return with_values(tiles, cells)
     return with_values(tiles, list(chosen.maps))

@@ -21,6 +21,8 @@ L = keras.layers
     [
         (lambda: L.ReLU(), ("activation", "relu")),
         (lambda: L.ReLU(max_value=6), ("activation", "relu6")),
+        (lambda: L.Dense(3, activation=L.ReLU()), ("dense", "relu")),
+        (lambda: L.Conv2D(3, 3, activation=L.LeakyReLU()), ("conv", "leaky_relu")),
         (lambda: L.ReLU(negative_slope=0.1), ("activation", "leaky_relu")),
         (lambda: L.ReLU(threshold=1), ("activation", "thresholded_relu")),
         (lambda: L.Dense(3, "relu"), ("dense", "relu")),

@@ -58,8 +58,8 @@ if __name__ == "__main__":
         ("fork", "epoch", 3, [0, 1, 2, 3, 4, 5, 6]),
         ("fork", "2", 3, [0, 2, 4, 6, 7, 9, 11, 13]),
         # Each epoch has new processes, and each of them imports a framework.
-        ("spawn", "epoch", 1, [0, 1]),
-        ("forkserver", "epoch", 1, [0, 1]),
+        pytest.param("spawn", "epoch", 1, [0, 1], marks=pytest.mark.one_backend),
+        pytest.param("forkserver", "epoch", 1, [0, 1], marks=pytest.mark.one_backend),
     ],
 )
 def test_the_workers_of_a_fit_leave_a_recording_alone(
@@ -79,6 +79,7 @@ def test_the_workers_of_a_fit_leave_a_recording_alone(
     assert open_recording(place).steps.tolist() == steps
 
 
+@pytest.mark.one_backend
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, for speed")
 @pytest.mark.timeout(120 + 10 * KILLS)

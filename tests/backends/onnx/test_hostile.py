@@ -18,7 +18,7 @@ NAMES = ("onnx",)
 
 
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 12, tmp_path, every=12)
+    check(NAMES, 8, tmp_path, every=20)
 
 
 @pytest.mark.full

@@ -18,7 +18,7 @@ NAMES = ("sklearn",)
 
 
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 10, tmp_path, every=8)
+    check(NAMES, 8, tmp_path, every=16)
 
 
 @pytest.mark.full

@@ -136,3 +136,9 @@ def test_pixels_are_read_only_views(panel: Panel) -> None:
 def test_the_picture_of_one_value() -> None:
     acts = recording({"a": named(np.full((1, 1, 1, 1), 5.0), MAPS)})
     assert sheet(acts, "a").pixels(0).tolist() == [[0]]
+
+
+def test_who_saves_it_as_a_figure_reads_how_it_is_saved() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'savefig': a picture is saved by save"):
+        Panel({"kind": "maps"}).savefig("a.png")
+    assert not hasattr(Panel({"kind": "maps"}), "other")

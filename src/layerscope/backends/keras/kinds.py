@@ -110,6 +110,8 @@ def kind_of(operation: Any) -> tuple[Kind, str | None]:
 def applied(layer: Any) -> str | None:
     """Return the name of the function that a layer is told to apply; None for one that is not."""
     function = getattr(layer, "activation", None)
+    if isinstance(function, keras.Layer):
+        return kind_of(function)[1]
     name = getattr(function, "__name__", None)
     return activation_name(name) if callable(function) and isinstance(name, str) else None
 

@@ -149,7 +149,7 @@ def _sniffs(plugin: Plugin, start: bytes) -> bool:
         sniff = getattr(plugin.load(), "sniff", None)
         return sniff is not None and bool(sniff(start))
     # Somebody else's code, which may raise anything, and was asked about somebody else's file.
-    except Exception:  # noqa: BLE001
+    except (Exception, SystemExit):  # noqa: BLE001
         return False
 
 
@@ -163,7 +163,7 @@ def _opened(plugin: Plugin, request: Request) -> Any:
     except LayerscopeError:
         raise
     # Somebody else's code, which may raise anything.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"{str(request.path)!r} can't be opened by {plugin.package}: {error_text(error)}."
         ) from error

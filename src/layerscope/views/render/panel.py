@@ -70,6 +70,10 @@ class Panel:
         """Return the numbers that an entry of the header refers to, by offset and count."""
         return np.frombuffer(self.buffers["numbers"], "<f8", entry["count"], entry["offset"])
 
+    def __getattr__(self, name: str) -> Any:
+        hint = ": a picture is saved by save('name.png')" if name == "savefig" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
     def png(self, metadata: Mapping[str, str] | None = None) -> bytes:
         """Return the picture as a PNG file's bytes."""
         return lowering(self.header["kind"]).png(self, metadata or {})

@@ -93,7 +93,7 @@ def _cuts(length: int) -> list[tuple[int, int]]:
 def with_values(
     tiles: list[Tile], maps: Sequence[npt.NDArray[Any]], form: str = "z.1f"
 ) -> list[Tile]:
-    """Return tiles of maps of one shape with their values written in, all cells of one size."""
+    """Return tiles with the values of their maps written in, all cells of one size."""
     written = [for_values(tile, values, form) for tile, values in zip(tiles, maps, strict=True)]
     cell = max(tile.magnify for tile in written)
     return [tile._replace(magnify=cell) for tile in written]

@@ -18,7 +18,7 @@ NAMES = ("keras", "hdf5", "savedmodel")
 
 @pytest.mark.slow
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 12, tmp_path, every=20)
+    check(NAMES, 8, tmp_path, every=40)
 
 
 @pytest.mark.full

@@ -17,7 +17,7 @@ NAMES = ("torch", "pt2")
 
 
 def test_a_sample_of_hostile_files(tmp_path: Path) -> None:
-    check(NAMES, 12, tmp_path, every=16)
+    check(NAMES, 8, tmp_path, every=30)
 
 
 @pytest.mark.full
