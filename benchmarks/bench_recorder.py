@@ -87,11 +87,11 @@ def digits() -> None:
     """Epochs of the digits network, with and without a recorder, in turn."""
     import keras
 
-    from layerscope.backends.keras import digits_network as textbook
+    from layerscope.backends.keras import digits_network
     from layerscope.instruments.record.recorder import Recorder
 
-    data = textbook.load("digits")
-    model = textbook.build()
+    data = digits_network.load("digits")
+    model = digits_network.build()
     model.compile("adam", "sparse_categorical_crossentropy")
     times: dict[bool, list[float]] = {False: [], True: []}
 
@@ -139,10 +139,10 @@ def memory() -> None:
 
 def peak(steps: int) -> dict[str, float]:
     """Record so many steps of the digits network; no training between them."""
-    from layerscope.backends.keras import digits_network as textbook
+    from layerscope.backends.keras import digits_network
     from layerscope.instruments.record.recorder import Recorder
 
-    model = textbook.build()
+    model = digits_network.build()
     x = np.random.default_rng(0).random((SAMPLES, 28, 28, 1), np.float32)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "run.zarr"

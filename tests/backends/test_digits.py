@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from layerscope.backends.digits import with_samples
-from layerscope.backends.keras import digits_network as textbook
+from layerscope.backends.keras import digits_network
 from layerscope.core.errors import InputError, MissingDependencyError
 from layerscope.core.network import InputSpec
 from layerscope.inputs import prepare
@@ -17,7 +17,7 @@ def test_a_digit_is_white_on_black_and_named():
     pixels = np.asarray(image)
     assert pixels[:4].max() == 0
     assert pixels.max() > 200
-    example = textbook.load("digits").example
+    example = digits_network.load("digits").example
     np.testing.assert_allclose(pixels / 255, example, atol=0.5 / 255)
     prepared = prepare(image, [InputSpec("x", (None, 28, 28, 1))])
     assert prepared.samples == ("digits:3",)
@@ -44,7 +44,7 @@ def test_digits_that_are_none(name):
 
 
 def test_without_scikit_learn(monkeypatch):
-    monkeypatch.setattr(textbook, "installed", lambda package: False)
+    monkeypatch.setattr(digits_network, "installed", lambda package: False)
     with pytest.raises(MissingDependencyError, match="The digits come with scikit-learn, which is"):
         with_samples("digits:1")
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import layerscope as ls
-from layerscope.backends.keras import digits_network as textbook
+from layerscope.backends.keras import digits_network
 from layerscope.instruments.input_advice import advice
 from layerscope.instruments.input_scaling import barely_changes, probabilities
 
@@ -17,7 +17,7 @@ WIDER = "--input-range 0,255 (in Python input_range=(0, 255))"
 
 @pytest.fixture(scope="module")
 def digits():
-    return textbook.load("digits")
+    return digits_network.load("digits")
 
 
 def linear(digits, highest=1.0, *before, activation="softmax"):
@@ -143,7 +143,7 @@ def test_a_family_of_keras_that_scales_for_itself():
 
 
 def test_random_weights_get_no_advice():
-    untrained = textbook.build()
+    untrained = digits_network.build()
     assert advice(untrained, "digits") == advice(untrained, "digits:3") == []
     assert len(ls.activations(untrained, "digits").notes) == 1
 

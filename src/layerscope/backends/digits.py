@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from layerscope.backends.keras import digits_network as textbook
+from layerscope.backends.keras import digits_network
 from layerscope.core.errors import InputError
 
 _NAME = re.compile(r"digits(?::(?P<which>.*))?", re.DOTALL)
@@ -48,11 +48,11 @@ def _images(name: str) -> list[Any]:
         raise InputError(
             f"{name!r}: write digits:0 to digits:9 for a digit, or digits for one of each."
         )
-    digits = textbook.load("digits")
+    digits = digits_network.load("digits")
     return [_image(digits, int(d)) for d in (which or "0123456789")]
 
 
-def _image(digits: textbook.Digits, digit: int) -> Any:
+def _image(digits: digits_network.Digits, digit: int) -> Any:
     from PIL import Image
 
     pixels = digits.x_held_out[digits.y_held_out == digit][0, :, :, 0]

@@ -10,7 +10,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
 from layerscope.views.passage import Passage
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import (
     extent_of,
@@ -32,7 +32,7 @@ def across(
     channel: int,
     *,
     columns: int | None = None,
-    scale: scaling.Scaling | None = None,
+    scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
     sample: int = 0,
     step: int | None = None,
@@ -69,7 +69,7 @@ def across(
     heading = Heading(
         f"{'feature visualization of ' * images}channel {channel} through {len(layers)} layers",
         f"*:{channel}",
-        scaling.words(passage.scale),
+        colour_scale.words(passage.scale),
         str(passage.scale),
         None if chosen.colour else extent_of(recording, passage.scale, sample),
         without_pattern(tiles),

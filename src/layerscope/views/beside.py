@@ -9,7 +9,7 @@ from typing import Any
 from layerscope.core.errors import ViewError
 from layerscope.core.table import a_kind
 from layerscope.recordings.recording import Recording
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.grid import Heading, Tile, magnification
 from layerscope.views.render.select_maps import Chosen, choose
@@ -96,7 +96,7 @@ def image_tiles(images: Chosen, extent: tuple[float, float]) -> tuple[list[Tile]
     if images.colour:
         limits, words = colour_limits(images, "input", extent)
         return colour_tiles(images, None, limits)[0], words
-    result = scaling.scaled(images.maps, "input", extent=extent)
+    result = colour_scale.scaled(images.maps, "input", extent=extent)
     several = "·" in images.labels[-1]
     tiles = joined_tiles(images, result) if several else index_tiles(images, result)
     colours = palettes.table(palettes.default(signed=False, images=True), "dark")

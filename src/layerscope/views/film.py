@@ -15,7 +15,7 @@ from layerscope.core.files import check_free, whole
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
 from layerscope.views.moments import Moments, samples_of, steps_of
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.encoding import MIME, Reel, check_kind, write
 from layerscope.views.render.feature_maps import check_passage, scale_of
@@ -61,7 +61,7 @@ def film(
     step: int | None = None,
     steps: Iterable[int] | None = None,
     columns: int | None = None,
-    scale: scaling.Scaling | None = None,
+    scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
@@ -149,7 +149,7 @@ def _scene(
     recording: Recording,
     address: str,
     moments: Moments,
-    scale: scaling.Scaling,
+    scale: colour_scale.Scaling,
     palette: str | None,
     ground: str,
     columns: int | None,
@@ -182,7 +182,7 @@ def _moments(
     raise ViewError(f"along={along!r}: pass 'step' or 'sample'.")
 
 
-def _check_scale(recording: Recording, scale: scaling.Scaling | None) -> scaling.Scaling:
+def _check_scale(recording: Recording, scale: colour_scale.Scaling | None) -> colour_scale.Scaling:
     if scale == "zscore":
         raise ViewError(
             "scale='zscore' would be another one in each frame: pass 'layer', 'unit', 'network' or "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
 from layerscope.views.beside import Companions
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.grid import Tile
 from layerscope.views.render.select_maps import Chosen, choose
@@ -59,8 +59,8 @@ def _drawn(kernel: Chosen, inputs: int, palette: str) -> tuple[list[Tile], str]:
     if kernel.colour:
         tiles, words, _ = colour_tiles(kernel)
         return tiles, words.replace("red, green and blue", "in colour")
-    result = scaling.scaled(kernel.maps, "layer", diverging=palettes.is_diverging(palette))
+    result = colour_scale.scaled(kernel.maps, "layer", diverging=palettes.is_diverging(palette))
     stacks = result.indexes.reshape(-1, inputs, *result.indexes.shape[1:])
     low, high = float(result.low[0]), float(result.high[0])
-    words = f"{scaling.number(low)} … {scaling.number(high)}"
+    words = f"{colour_scale.number(low)} … {colour_scale.number(high)}"
     return [Tile(joined(stack), low=low, high=high) for stack in stacks], words

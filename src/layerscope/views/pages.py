@@ -13,7 +13,7 @@ from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
 from layerscope.views.passage import Passage, alike
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render.feature_maps import check_passage
 from layerscope.views.render.grid import Heading, Tile, arrange, check_columns, without_pattern
 from layerscope.views.render.panel import Pages
@@ -34,7 +34,7 @@ def pages(
     grid: tuple[int, int] = (3, 3),
     min_size: tuple[int, int] = (15, 15),
     columns: int | None = None,
-    scale: scaling.Scaling = "layer",
+    scale: colour_scale.Scaling = "layer",
     palette: str = "viridis",
     sample: int = 0,
     step: int | None = None,
@@ -74,7 +74,7 @@ def pages(
     check_recording(recording)
     check_passage(recording)
     recording = recording.at(step)
-    passage = Passage(recording, scaling.check(scale), palette, sample, _SIDE)
+    passage = Passage(recording, colour_scale.check(scale), palette, sample, _SIDE)
     patterns = input_of(passage, reshape)
     seen = [tile.pixels.shape[:2] for tile in patterns]
     for address, chosen in patterns_of(recording, sample, reshape):
@@ -121,7 +121,7 @@ def _heading(recording: Recording, passage: Passage, page: int, count: int, note
     return Heading(
         f"the passage through {shown_name(recording.network.name)}{of}",
         "*",
-        scaling.words("unit" if passage.scale == "layer" else passage.scale),
+        colour_scale.words("unit" if passage.scale == "layer" else passage.scale),
         str(passage.scale),
         recording.extent(passage.sample) if network else None,
         note,

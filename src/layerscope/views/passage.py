@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale, text
 from layerscope.views.render import palette as palettes
-from layerscope.views.render import text
 from layerscope.views.render.feature_maps import extent_of
 from layerscope.views.render.grid import LABEL, Tile
 from layerscope.views.render.select_maps import Chosen, choose, shape_of
@@ -21,7 +20,7 @@ class Passage:
     """How to draw whatever is passed on the way: each on its own layer's scale, or on one."""
 
     recording: Recording
-    scale: scaling.Scaling
+    scale: colour_scale.Scaling
     palette: str
     sample: int
     side: int  #: how long a picture's longer side is to be
@@ -58,7 +57,7 @@ class Passage:
         if diverging and isinstance(scale, tuple) and self.scale == "layer":
             reach = max(map(abs, scale))
             scale = (-reach, reach)
-        result = scaling.scaled(chosen.maps, scale, diverging=diverging, extent=extent)
+        result = colour_scale.scaled(chosen.maps, scale, diverging=diverging, extent=extent)
         return self._named(index_tiles(chosen, result, self.side), title)
 
     def _named(self, tiles: list[Tile], name: str) -> list[Tile]:

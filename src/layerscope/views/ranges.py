@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.views.moments import Moments
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render.feature_maps import extent_of
 from layerscope.views.render.select_maps import Chosen
 
@@ -34,7 +34,7 @@ def limits_of(chosen: Iterable[Chosen]) -> tuple[npt.NDArray[Any], npt.NDArray[A
     return (nothing, nothing) if low is None or high is None else (low, high)
 
 
-def extent_over(moments: Moments, scale: scaling.Scaling) -> tuple[float, float] | None:
+def extent_over(moments: Moments, scale: colour_scale.Scaling) -> tuple[float, float] | None:
     """Return the range that a scaling takes from whole recordings over all moments; else None.
 
     Of the network, the smallest and largest finite value of any layer at any moment.

@@ -17,7 +17,7 @@ from layerscope.views.moments import Moments
 from layerscope.views.pages import input_of, patterns_of
 from layerscope.views.passage import Passage, alike, fitted, wrapped
 from layerscope.views.ranges import extent_over, limits_of
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
 from layerscope.views.render.panel import Panel
@@ -36,7 +36,7 @@ def layer_scene(
     recording: Recording,
     address: str,
     moments: Moments,
-    scale: scaling.Scaling,
+    scale: colour_scale.Scaling,
     palette: str | None,
     ground: str,
     columns: int | None,
@@ -76,7 +76,7 @@ def passage_scene(
     recording: Recording,
     address: str,
     moments: Moments,
-    scale: scaling.Scaling,
+    scale: colour_scale.Scaling,
     palette: str | None,
     ground: str,
     columns: int | None,
@@ -117,7 +117,7 @@ def passage_scene(
 def _limits(
     low: npt.NDArray[Any],
     high: npt.NDArray[Any],
-    scale: scaling.Scaling,
+    scale: colour_scale.Scaling,
     moments: Moments,
     diverging: bool,
 ) -> Limits:
@@ -135,7 +135,9 @@ def _limits(
     return low, high
 
 
-def _indexed(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[list[Tile], Heading]:
+def _indexed(
+    chosen: Chosen, limits: Limits, scale: colour_scale.Scaling
+) -> tuple[list[Tile], Heading]:
     low, high = limits
     alike = bool((low == low[0]).all() and (high == high[0]).all())
     if alike:
@@ -159,13 +161,15 @@ def _indexed(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[li
     return tiles, replace(heading, limits=(float(low[0]), float(high[0])))
 
 
-def _held(maps: npt.NDArray[Any], low: float, high: float) -> scaling.Scaled:
+def _held(maps: npt.NDArray[Any], low: float, high: float) -> colour_scale.Scaled:
     """Scale maps to a range that is fixed; of no width, they are flat."""
-    bounds = scaling.bounds_of((low, high))
-    return scaling.scaled(maps, "layer" if bounds is None else bounds)
+    bounds = colour_scale.bounds_of((low, high))
+    return colour_scale.scaled(maps, "layer" if bounds is None else bounds)
 
 
-def _coloured(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[list[Tile], Heading]:
+def _coloured(
+    chosen: Chosen, limits: Limits, scale: colour_scale.Scaling
+) -> tuple[list[Tile], Heading]:
     if chosen.feature:
         tiles = colour_tiles(chosen, None, limits)[0]
         words = f"in colour, {_range_words(scale, limits) if scale != 'unit' else _words(scale)}"
@@ -180,8 +184,8 @@ def _coloured(chosen: Chosen, limits: Limits, scale: scaling.Scaling) -> tuple[l
 
 
 def _pattern_ranges(
-    moments: Moments, scale: scaling.Scaling, diverging: bool, reshape: tuple[int, ...] | None
-) -> dict[str, scaling.Scaling]:
+    moments: Moments, scale: colour_scale.Scaling, diverging: bool, reshape: tuple[int, ...] | None
+) -> dict[str, colour_scale.Scaling]:
     """Return the scale of each pattern that is large enough to be shown."""
     limits: dict[str, Limits] = {}
     for i in range(len(moments)):
@@ -197,17 +201,17 @@ def _pattern_ranges(
             f"No layer's pattern is {_LEAST} by {_LEAST} or larger: name a layer, or pass reshape= "
             "for vectors."
         )
-    ranges: dict[str, scaling.Scaling] = {}
+    ranges: dict[str, colour_scale.Scaling] = {}
     for address, (low, high) in limits.items():
         least, most = _limits(low, high, "layer" if scale == "unit" else scale, moments, diverging)
-        ranges[address] = scaling.bounds_of((float(least[0]), float(most[0]))) or "unit"
+        ranges[address] = colour_scale.bounds_of((float(least[0]), float(most[0]))) or "unit"
     return ranges
 
 
 def _pattern_tiles(
     moment: Recording,
     sample: int,
-    ranges: dict[str, scaling.Scaling],
+    ranges: dict[str, colour_scale.Scaling],
     palette: str,
     reshape: tuple[int, ...] | None,
 ) -> list[Tile]:
@@ -223,17 +227,17 @@ def _pattern_tiles(
     return [fitted(tile, room) for tile in tiles]
 
 
-def _range_words(scale: scaling.Scaling, limits: Limits) -> str:
+def _range_words(scale: colour_scale.Scaling, limits: Limits) -> str:
     """Return a range that all maps share, in words."""
     if isinstance(scale, tuple):
         return _words(scale)
     which = "the input's range" if scale == "input" else "one range"
-    return f"{which}: {scaling.number(limits[0][0])} … {scaling.number(limits[1][0])}"
+    return f"{which}: {colour_scale.number(limits[0][0])} … {colour_scale.number(limits[1][0])}"
 
 
-def _words(scale: scaling.Scaling) -> str:
+def _words(scale: colour_scale.Scaling) -> str:
     if isinstance(scale, tuple):
-        return f"range given: {scaling.number(scale[0])} … {scaling.number(scale[1])}"
+        return f"range given: {colour_scale.number(scale[0])} … {colour_scale.number(scale[1])}"
     if scale == "network":
         return "one range for the network"
     return "each map on its own range over the film"

@@ -12,7 +12,7 @@ from layerscope.recordings.recording import Recording
 from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.kernels import kernels_of
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of, scale_of
 from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
@@ -35,7 +35,7 @@ def sheet(
     address: str | None = None,
     *,
     columns: int | None = None,
-    scale: scaling.Scaling | None = None,
+    scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
     sample: int | None = None,
     step: int | None = None,
@@ -119,7 +119,8 @@ def sheet(
         whole = _range_of_layer(recording, chosen, scale, sample or 0)
         tiles, heading = _indexed(chosen, whole or scale, half, extent, palette, apart)
         if whole is not None:
-            words = f"its layer's range: {scaling.number(whole[0])} … {scaling.number(whole[1])}"
+            low, high = map(colour_scale.number, whole)
+            words = f"its layer's range: {low} … {high}"
             heading = replace(heading, scale=words, mode="layer")
     if values:
         tiles = _with_values(tiles, chosen)
@@ -148,12 +149,12 @@ def sheet(
 
 
 def _range_of_layer(
-    recording: Recording, chosen: Chosen, scale: scaling.Scaling, sample: int
+    recording: Recording, chosen: Chosen, scale: colour_scale.Scaling, sample: int
 ) -> tuple[float, float] | None:
     """Return the range for a single value of a layer, which has none; None for others."""
     if chosen.maps.size != 1 or scale != "layer" or chosen.is_input:
         return None
-    return scaling.bounds_of(recording.extent(sample, recording.place(chosen.address).layer))
+    return colour_scale.bounds_of(recording.extent(sample, recording.place(chosen.address).layer))
 
 
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
@@ -170,7 +171,7 @@ def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
 
 def _indexed(
     chosen: Chosen,
-    scale: scaling.Scaling,
+    scale: colour_scale.Scaling,
     half: bool,
     extent: tuple[float, float] | None,
     palette: str,
@@ -178,7 +179,7 @@ def _indexed(
 ) -> tuple[list[Tile], Heading]:
     # The range of a layer, where it is not that of these maps, is drawn as that of a network is.
     shared = "network" if scale == "layer" and extent is not None else scale
-    result = scaling.scaled(
+    result = colour_scale.scaled(
         chosen.maps,
         shared,
         diverging=palettes.is_diverging(palette) or half,
@@ -186,13 +187,13 @@ def _indexed(
         half=half,
     )
     if shared != scale:
-        words = scaling.words("network")
+        words = colour_scale.words("network")
         result = replace(result, text=result.text.replace(words, "one range", 1))
     return indexed(chosen, result, scale, apart)
 
 
 def indexed(
-    chosen: Chosen, result: scaling.Scaled, scale: scaling.Scaling, apart: bool = True
+    chosen: Chosen, result: colour_scale.Scaled, scale: colour_scale.Scaling, apart: bool = True
 ) -> tuple[list[Tile], Heading]:
     """Return the tiles of maps that were scaled, and what stands above them.
 
@@ -200,7 +201,7 @@ def indexed(
     """
     joins = chosen.kernel and not apart and "·" in chosen.labels[-1]
     tiles = joined_tiles(chosen, result) if joins else index_tiles(chosen, result)
-    shared = isinstance(scale, tuple) or scale in scaling.SHARED or len(result.low) == 1
+    shared = isinstance(scale, tuple) or scale in colour_scale.SHARED or len(result.low) == 1
     limited = (float(result.low[0]), float(result.high[0])) if shared and len(result.low) else None
     mode = scale if isinstance(scale, str) else "limits"
     note = "; ".join(filter(None, (chosen.note, _note(tiles, result.not_finite))))
@@ -208,18 +209,18 @@ def indexed(
     return tiles, attending(heading, chosen) if chosen.attention else heading
 
 
-def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[scaling.Scaling, bool]:
+def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[colour_scale.Scaling, bool]:
     """Return the scaling that both arguments make together, and whether to halve its range."""
     if limits is None or (isinstance(limits, str) and limits == "half"):
         return scale_of(recording, scale), limits is not None
-    bounds = scaling.bounds_of(limits)
+    bounds = colour_scale.bounds_of(limits)
     if bounds is None:
         raise ViewError(f"limits={limits!r}: pass 'half', or (low, high) with low below high.")
     return bounds, False
 
 
 def _coloured(
-    chosen: Chosen, scale: scaling.Scaling, half: bool, extent: tuple[float, float] | None
+    chosen: Chosen, scale: colour_scale.Scaling, half: bool, extent: tuple[float, float] | None
 ) -> tuple[list[Tile], Heading]:
     if chosen.feature:
         ranges, text = colour_limits(chosen, scale, extent, half)

@@ -13,9 +13,8 @@ from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
 from layerscope.views.moments import Moments, steps_of
 from layerscope.views.ranges import extent_over
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale, text
 from layerscope.views.render import palette as palettes
-from layerscope.views.render import text
 from layerscope.views.render.feature_maps import scale_of
 from layerscope.views.render.grid import (
     GAP,
@@ -45,7 +44,7 @@ def timeline(
     sample: int | None = None,
     steps: Iterable[int] | None = None,
     columns: int | None = None,
-    scale: scaling.Scaling | None = None,
+    scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
@@ -138,7 +137,11 @@ def _signed(chosen: list[Chosen]) -> bool:
 
 
 def _maps(
-    chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
+    chosen: list[Chosen],
+    moments: Moments,
+    heading: Heading,
+    scale: colour_scale.Scaling,
+    palette: str,
 ) -> tuple[list[Tile], Heading]:
     """Draw a row of maps for each unit; of a single one, a map for each step."""
     maps = np.stack([moment.maps for moment in chosen], axis=1)
@@ -156,14 +159,20 @@ def _maps(
 
 
 def _matrix(
-    chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling, palette: str
+    chosen: list[Chosen],
+    moments: Moments,
+    heading: Heading,
+    scale: colour_scale.Scaling,
+    palette: str,
 ) -> tuple[list[Tile], Heading]:
     """Draw one map with a row for each step and a column for each unit."""
     rows = np.concatenate([moment.maps[:, 0] for moment in chosen])
     if scale in ("unit", "zscore"):  # of a matrix, what has a scale of its own is a column
-        columns = scaling.scaled(rows.T[:, None], scale, diverging=palettes.is_diverging(palette))
+        columns = colour_scale.scaled(
+            rows.T[:, None], scale, diverging=palettes.is_diverging(palette)
+        )
         result = replace(columns, indexes=np.ascontiguousarray(columns.indexes[:, 0].T)[None])
-        words: dict[str, Any] = {"scale": scaling.words(scale).replace("map", "unit")}
+        words: dict[str, Any] = {"scale": colour_scale.words(scale).replace("map", "unit")}
     else:
         result = _scaled(rows[None], scale, palette, moments)
         words = _scale_words(scale, result)
@@ -175,7 +184,7 @@ def _matrix(
 
 
 def _coloured(
-    chosen: list[Chosen], moments: Moments, heading: Heading, scale: scaling.Scaling
+    chosen: list[Chosen], moments: Moments, heading: Heading, scale: colour_scale.Scaling
 ) -> tuple[list[Tile], Heading]:
     """Draw kernels of three inputs, and images, as colours, a row for each unit."""
     maps = np.stack([moment.maps for moment in chosen], axis=1)
@@ -193,18 +202,20 @@ def _coloured(
     return tiles, replace(heading, scale=words, labels=counts, note=note)
 
 
-def _scaled(maps: Any, scale: scaling.Scaling, palette: str, moments: Moments) -> scaling.Scaled:
+def _scaled(
+    maps: Any, scale: colour_scale.Scaling, palette: str, moments: Moments
+) -> colour_scale.Scaled:
     diverging = palettes.is_diverging(palette)
-    return scaling.scaled(maps, scale, diverging=diverging, extent=extent_over(moments, scale))
+    return colour_scale.scaled(maps, scale, diverging=diverging, extent=extent_over(moments, scale))
 
 
-def _scale_words(scale: scaling.Scaling, result: scaling.Scaled) -> dict[str, Any]:
-    shared = isinstance(scale, tuple) or scale in scaling.SHARED or len(result.low) == 1
+def _scale_words(scale: colour_scale.Scaling, result: colour_scale.Scaled) -> dict[str, Any]:
+    shared = isinstance(scale, tuple) or scale in colour_scale.SHARED or len(result.low) == 1
     limits = (float(result.low[0]), float(result.high[0])) if shared else None
     return {"scale": result.text, "limits": limits}
 
 
-def _mode(scale: scaling.Scaling) -> str:
+def _mode(scale: colour_scale.Scaling) -> str:
     return scale if isinstance(scale, str) else "limits"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import layerscope
-from layerscope.backends.keras import digits_network as textbook
+from layerscope.backends.keras import digits_network
 from layerscope.core.errors import InputError
 from layerscope.interfaces import cli
 from layerscope.interfaces.cli import describe as describe_command
@@ -123,7 +123,7 @@ def test_the_demo_trains_and_looks(shell):
 
 
 def test_the_demo_says_what_is_missing(shell, monkeypatch):
-    monkeypatch.setattr(textbook, "installed", lambda package: False)
+    monkeypatch.setattr(digits_network, "installed", lambda package: False)
     code, _, err = shell("demo")
     assert code == 2
     assert "which is not installed: pip install 'layerscope[demo]'" in err
@@ -138,7 +138,7 @@ def test_mnist_without_a_network(shell, monkeypatch):
 
     monkeypatch.setattr(keras.datasets.mnist, "load_data", unreachable)
     with pytest.raises(InputError):
-        textbook.load("mnist")
+        digits_network.load("mnist")
     code, _, err = shell("demo", "--dataset", "mnist")
     assert code == 2
     assert "MNIST is not on this machine and can't be fetched (URL fetch failure on https" in err

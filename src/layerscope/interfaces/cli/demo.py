@@ -43,10 +43,10 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     output = claim_folder(args.out or _FOLDER, force=args.force)
     from layerscope.backends.availability import choose_keras_backend
-    from layerscope.backends.keras import digits_network as textbook
+    from layerscope.backends.keras import digits_network
 
     choose_keras_backend(args.backend)
-    digits = textbook.load(args.dataset)
+    digits = digits_network.load(args.dataset)
     say(
         f"Training the textbook's digits network on {len(digits.x_train):,} digits; "
         f"{len(digits.x_held_out):,} are held out."
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
         def watch(step: int, steps: int, accuracy: float) -> None:
             bar.show(step, steps, f"{accuracy:.1%} right")
 
-        model, accuracy = textbook.train(
+        model, accuracy = digits_network.train(
             digits, epochs=args.epochs, watch=watch, callbacks=recorder
         )
     seconds = time.monotonic() - started

@@ -19,7 +19,7 @@ from layerscope.views.beside import image_tiles
 from layerscope.views.diagram.blocks import Block, Item
 from layerscope.views.diagram.boxes import Box
 from layerscope.views.diagram.cards import SMALL, Text
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of, no_such_unit, units_of
 from layerscope.views.render.select_maps import Chosen, choose
@@ -52,14 +52,14 @@ class Thumbnails:
     recording: Recording
     unit: int | None
     sample: int
-    scale: scaling.Scaling
+    scale: colour_scale.Scaling
     palette: str
     _tiles: list[dict[str, Any]] = field(default_factory=list)
     _bytes: bytearray = field(default_factory=bytearray)
     _pictures: dict[str, _Picture | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scaling.check(self.scale)
+        colour_scale.check(self.scale)
         unit = self.unit
         if unit is not None and (isinstance(unit, bool) or not isinstance(unit, int) or unit < 0):
             raise ViewError(f"unit={unit!r}: pass the number of a channel, counted from 0.")
@@ -224,7 +224,7 @@ class Thumbnails:
         span = float(result.low[0]), float(result.high[0])
         return _Picture(pixels.reshape(rows, columns), size, caption, span, False)
 
-    def _scaled(self, maps: npt.NDArray[Any], address: str) -> scaling.Scaled:
+    def _scaled(self, maps: npt.NDArray[Any], address: str) -> colour_scale.Scaled:
         scale, extent = self.scale, None
         if scale == "layer":
             low, high = self.recording.extent(self.sample, address)
@@ -235,7 +235,7 @@ class Thumbnails:
         if diverging and isinstance(scale, tuple) and self.scale == "layer":
             reach = max(map(abs, scale))
             scale = (-reach, reach)
-        return scaling.scaled(maps, scale, diverging=diverging, extent=extent)
+        return colour_scale.scaled(maps, scale, diverging=diverging, extent=extent)
 
 
 def _by_weight(box: Box) -> list[str]:

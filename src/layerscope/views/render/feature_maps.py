@@ -13,7 +13,7 @@ from layerscope.core.addresses import Place
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, ViewError
 from layerscope.recordings.recording import Recording
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 
 Array = npt.NDArray[Any]
 
@@ -46,7 +46,7 @@ def check_passage(recording: Recording) -> None:
         )
 
 
-def scale_of(recording: Recording, scale: Any) -> scaling.Scaling:
+def scale_of(recording: Recording, scale: Any) -> colour_scale.Scaling:
     """Return the scaling to draw with: the one named, or else the recording's default.
 
     Raises
@@ -58,11 +58,11 @@ def scale_of(recording: Recording, scale: Any) -> scaling.Scaling:
         scale = recording.scale
     if isinstance(scale, str) and scale == "input" and recording.input_range is not None:
         return "input"
-    return scaling.check(scale)
+    return colour_scale.check(scale)
 
 
 def extent_of(
-    recording: Recording, scale: scaling.Scaling, sample: int
+    recording: Recording, scale: colour_scale.Scaling, sample: int
 ) -> tuple[float, float] | None:
     """Return the range that a scaling takes from the whole recording; None for the others."""
     if scale == "input":

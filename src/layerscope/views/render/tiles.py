@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.maps import blank, constant
-from layerscope.views.render import colour_scale as scaling
+from layerscope.views.render import colour_scale
 from layerscope.views.render.grid import Tile, for_values, magnification
 from layerscope.views.render.palette import GROUND, MASKED, NAN, SPECIAL
 from layerscope.views.render.select_maps import Chosen
@@ -27,7 +27,7 @@ _WRITTEN = 1024  #: up to so many maps of a single value have it written in them
 _ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
 
 
-def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None) -> list[Tile]:
+def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = None) -> list[Tile]:
     """Return a tile for each map; the cells, or rows, of a vector."""
     if chosen.vector:
         units = chosen.maps[0, 0][:, None]
@@ -60,7 +60,7 @@ def index_tiles(chosen: Chosen, result: scaling.Scaled, side: int | None = None)
     return tiles
 
 
-def _pieces(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
+def _pieces(chosen: Chosen, result: colour_scale.Scaled) -> list[Tile]:
     """Cut maps too long for a picture, such as of a long sequence, and lay them side by side."""
     height, width = chosen.maps.shape[1:]
     tiles = []
@@ -108,7 +108,7 @@ def _side(chosen: Chosen) -> int:
     return _IMAGE if chosen.feature else _AMONG
 
 
-def joined_tiles(chosen: Chosen, result: scaling.Scaled) -> list[Tile]:
+def joined_tiles(chosen: Chosen, result: colour_scale.Scaled) -> list[Tile]:
     """Return a tile for each unit, with the kernels of all its inputs side by side."""
     units = [label.partition("·")[0] for label in chosen.labels]
     count = len(set(units))
@@ -163,7 +163,7 @@ def colour_tiles(
         Tile(shown, label, least, most, False, times, (), is_constant)
         for shown, label, least, most, is_constant in each
     ]
-    words = f"red, green and blue: {scaling.number(low[0])} … {scaling.number(high[0])}"
+    words = f"red, green and blue: {colour_scale.number(low[0])} … {colour_scale.number(high[0])}"
     if chosen.kernel and low[0] == -high[0]:
         words += ", zero is grey"
     return tiles, words, int(finite.size - finite.sum())
@@ -171,14 +171,14 @@ def colour_tiles(
 
 def colour_limits(
     chosen: Chosen,
-    scale: scaling.Scaling,
+    scale: colour_scale.Scaling,
     extent: tuple[float, float] | None,
     half: bool = False,
 ) -> tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], str]:
     """Return the range of each map in colour, all its channels together, and the scale in words."""
     count, height, width, depth = chosen.maps.shape
     flat = chosen.maps.reshape(count, height, width * depth)
-    result = scaling.scaled(flat, scale, extent=extent, half=half)
+    result = colour_scale.scaled(flat, scale, extent=extent, half=half)
     high = np.where(result.flat, result.low, result.high) if scale == "unit" else result.high
     return (result.low, high), f"in colour, {result.text}"
 
