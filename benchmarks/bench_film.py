@@ -26,7 +26,7 @@ from PIL import Image, ImageSequence
 
 import layerscope as ls
 from layerscope.core.network import Network, to_json
-from layerscope.recordings.store.schema import Group, Schema, Variable
+from layerscope.recordings.store.schema import ArrayGroup, Schema, Variable
 from layerscope.recordings.store.writer import Writer
 from layerscope.views.render import encoding
 
@@ -57,7 +57,7 @@ def main() -> None:
 def record(path: Path, steps: int) -> None:
     """A run whose maps drift from one random field to another."""
     values = Variable(("sample", "y", "x", "channel"), SHAPE, "float16")
-    group = Group("activations", "conv2d", {"values": values})
+    group = ArrayGroup("activations", "conv2d", {"values": values})
     network = to_json(Network("bench", "none", ()))
     writer = Writer.create(str(path), Schema((group,), (), {"network": network}), constants={})
     ends = [field(seed) for seed in (0, 1)]

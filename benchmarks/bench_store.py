@@ -92,11 +92,11 @@ def photographs(size: int = 150, count: int = 16) -> np.ndarray:
 
 def schema_of(maps: Maps, dtype: str) -> Any:
     from layerscope.core.axes import named_axes
-    from layerscope.recordings.store import Group, Schema, Variable
+    from layerscope.recordings.store import ArrayGroup, Schema, Variable
 
     return Schema(
         tuple(
-            Group(
+            ArrayGroup(
                 "activations",
                 layer,
                 {"values": Variable(named_axes(a.shape), a.shape, dtype, scaled=dtype == "uint8")},
@@ -216,7 +216,7 @@ def read(folder: Path, repeats: int, steps: int = 50, layer: str = "conv2d_1") -
     """The least time for one channel of one layer at every step."""
     import zarr
 
-    from layerscope.recordings.store import Reader, Writer
+    from layerscope.recordings.store import StoreReader, Writer
 
     maps = {layer: c1_maps(folder)[layer]}
     channel = maps[layer].shape[-1] // 2
@@ -245,7 +245,7 @@ def read(folder: Path, repeats: int, steps: int = 50, layer: str = "conv2d_1") -
                     ..., channel : channel + 1
                 ]
     for dtype in ("float32", "float16", "uint8"):
-        reader = Reader.open(folder / f"r{dtype}")
+        reader = StoreReader.open(folder / f"r{dtype}")
         ways[f"layerscope, {dtype}"] = lambda r=reader: r.read(
             "activations", layer, channel=channel
         )
@@ -282,13 +282,13 @@ def in_turn(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[
 
 def many_layers() -> tuple[Any, dict[tuple[str, str, str], np.ndarray]]:
     """Statistics of as many layers and parameters as InceptionV3 has."""
-    from layerscope.recordings.store import Group, Schema, Variable
+    from layerscope.recordings.store import ArrayGroup, Schema, Variable
 
     statistics = dict.fromkeys(("mean", "std", "min", "max", "zeros"))
     unit = {name: Variable(("channel",), (200,), "float32") for name in statistics}
     scalar = {name: Variable((), (), "float32") for name in ("norm", "change")}
-    groups = [Group("activations", f"layer/{i}", unit) for i in range(311)]
-    groups += [Group("weights", f"layer/{i}", scalar) for i in range(378)]
+    groups = [ArrayGroup("activations", f"layer/{i}", unit) for i in range(311)]
+    groups += [ArrayGroup("weights", f"layer/{i}", scalar) for i in range(378)]
     rng = np.random.default_rng(0)
     arrays = {
         (g.kind, g.address, name): rng.normal(size=v.shape).astype(np.float32)
@@ -300,7 +300,7 @@ def many_layers() -> tuple[Any, dict[tuple[str, str, str], np.ndarray]]:
 
 def append(folder: Path, repeats: int) -> None:
     """Milliseconds to create a run of many layers, to append a step, to read what it says."""
-    from layerscope.recordings.store import Reader, Writer
+    from layerscope.recordings.store import StoreReader, Writer
 
     schema, arrays = many_layers()
     before = time.perf_counter()
@@ -317,7 +317,7 @@ def append(folder: Path, repeats: int) -> None:
             times.append(time.perf_counter() - before)
         print(f"append {1e3 * median(times):8.1f} ms, {size} bytes, sync={sync}")
     before = time.perf_counter()
-    reader = Reader.open(folder / "many")
+    reader = StoreReader.open(folder / "many")
     print(f"open   {1e3 * (time.perf_counter() - before):8.1f} ms")
     for _ in range(2):
         before = time.perf_counter()

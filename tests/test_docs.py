@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
+import importlib
 import importlib.util
 import os
 import re
@@ -149,6 +151,17 @@ def test_every_link_leads_somewhere() -> None:
             target = (match["target"] or match["source"]).partition("#")[0]
             if target and "://" not in target:
                 assert (page.parent / target).exists(), f"{name(page)}: {target}"
+
+
+def test_what_benchmarks_and_makers_of_pictures_import_is_there() -> None:
+    """They run when somebody asks for them, and would be found broken only then."""
+    for path in (*ROOT.glob("benchmarks/*.py"), *ROOT.glob("docs/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("layerscope"):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    if not hasattr(module, alias.name):
+                        importlib.import_module(f"{node.module}.{alias.name}")
 
 
 def test_every_picture_is_shown() -> None:
