@@ -35,9 +35,9 @@ def values_of(
     selection = Selection(written=sorted(layers), exact=layers, expected=layers)
     listed = dict(tree.addresses(model).values())
     fused = {
-        tap.layer: listed[_own(tap.layer)]
+        tap.layer: listed[_first_call(tap.layer)]
         for tap in taps
-        if tap.before_activation and hasattr(listed.get(_own(tap.layer)), "activation")
+        if tap.before_activation and hasattr(listed.get(_first_call(tap.layer)), "activation")
     }
     table = listed[embedding] if embedding is not None else None
     owners = {address: weakref.ref(layer) for address, layer in fused.items()}
@@ -128,7 +128,7 @@ def _call(address: str) -> int:
     return int(call) - 1 if call.isdecimal() else 0
 
 
-def _own(address: str) -> str:
+def _first_call(address: str) -> str:
     """Return the address of a layer's first call."""
     return address.partition("#")[0]
 
