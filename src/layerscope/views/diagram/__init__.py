@@ -24,6 +24,7 @@ from layerscope.views.diagram.blocks import (
     Item,
     blocks_of,
     closed_below,
+    item_boxes,
     levels,
     size_of,
 )
@@ -38,7 +39,8 @@ from layerscope.views.diagram.cards import (
     frame_widths,
     title,
 )
-from layerscope.views.diagram.header import MARGIN, below, header_of, heading
+from layerscope.views.diagram.header import MARGIN, below, header_of
+from layerscope.views.diagram.header import heading as heading_of
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.diagram.paths import path_of
 from layerscope.views.diagram.place import Placed, place
@@ -76,10 +78,13 @@ def diagram(
     scale: Any = "layer",
     palette: str = "viridis",
     ground: str = "light",
+    heading: bool = True,
+    overview: int | None = None,
 ) -> Panel:
     """Draw the architecture of a network; with a recording of it, what each box returned.
 
-    See :func:`layerscope.diagram`, which has the same arguments.
+    See :func:`layerscope.diagram`, which has the same arguments. ``heading=False`` leaves out the
+    title and the notes; ``overview`` is how many boxes to draw before blocks are closed unasked.
     """
     colours(ground)
     known(palette)
@@ -103,7 +108,7 @@ def diagram(
         return volumes(network, graph, ground, palette, show_shapes, show_layer_names)
     if collapse is None:
         collapse = recording is None  # each copy has a map of its own to show
-    root, graph, note = _tree(graph, depth, expand, collapse)
+    root, graph, note = _tree(graph, depth, expand, collapse, overview)
     if recording is None and unit is not None:
         raise ViewError("unit= says which channel of activations to show: pass activations, too.")
     thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
@@ -116,7 +121,8 @@ def diagram(
         frame_widths,
         horizontal=style == "horizontal",
     )
-    return _picture(network, root, placed, cards, thumbnails, note, style, palette, ground)
+    notes = _heading(network, thumbnails, note) if heading else []
+    return _picture(network, root, placed, cards, thumbnails, notes, style, palette, ground)
 
 
 def _shape(array: xr.DataArray) -> Shape:
@@ -131,7 +137,11 @@ def _check(style: str, depth: int | None) -> None:
 
 
 def _tree(
-    graph: Graph, depth: int | None, expand: str | Iterable[str], collapse: bool
+    graph: Graph,
+    depth: int | None,
+    expand: str | Iterable[str],
+    collapse: bool,
+    overview: int | None = None,
 ) -> tuple[Block, Graph, str]:
     """Return the blocks that are drawn, the graph of the boxes left, and a note on them."""
     patterns = _patterns(expand)
@@ -146,9 +156,10 @@ def _tree(
     if depth is not None:
         return closed_below(root, depth, stays), graph, ""
     shown, level = root, levels(root)
-    while size_of(shown) > _MOST and level > 0:
+    most, few = (_MOST, _FEWEST) if overview is None else (overview, 0)
+    while size_of(shown) > most and level > 0:
         closer = closed_below(root, level - 1, stays)
-        if size_of(closer) < _FEWEST and size_of(shown) <= _AT_MOST:
+        if size_of(closer) < few and size_of(shown) <= _AT_MOST:
             break
         shown, level = closer, level - 1
     closed = shown is not root
@@ -186,26 +197,24 @@ def _picture(
     placed: Placed,
     cards: Mapping[str, Card],
     thumbnails: Thumbnails | None,
-    note: str,
+    texts: list[Text],
     style: str,
     palette: str,
     ground: str,
 ) -> Panel:
-    notes = [shown_name(note, _NOTE) for note in network.notes]
-    note_lines = [line for note in notes for line in textwrap.wrap(note, _LINE)]
-    texts = heading(network, note, thumbnails.note if thumbnails else "", *note_lines)
-    page = max(placed.size[0], *(text.width for text in texts)) + 2 * MARGIN
-    dx, dy = (page - placed.size[0]) / 2, below(texts)
+    page = max([placed.size[0], *(text.width for text in texts)]) + 2 * MARGIN
+    dx, dy = (page - placed.size[0]) / 2, below(texts) if texts else MARGIN
     boxes = []
     for item in drawn(root):
         card_of_item = cards[item.id]
         x, y, width, height = _moved(placed.boxes[item.id], dx, dy)
         boxes.append({
             "id": item.id,
-            "addresses": [layer.address for box in _boxes(item) for layer in box.layers],
+            "addresses": [layer.address for box in item_boxes(item) for layer in box.layers],
             "box": (x, y, width, height),
             "kind": card_of_item.kind,
             "about": card_of_item.about,
+            "block": item.name if isinstance(item, Block) else "",
         })  # fmt: skip
         texts += [text._replace(x=text.x + x, y=text.y + y) for text in card_of_item.texts]
         if thumbnails is not None and card_of_item.thumbnail is not None:
@@ -216,7 +225,12 @@ def _picture(
     for block, box in placed.frames:
         x, y, width, height = _moved(box, dx, dy)
         level = depth_of[block.id]
-        frames.append({"title": title(block), "box": (x, y, width, height), "level": level})
+        frames.append({
+            "title": title(block),
+            "block": block.name,
+            "box": (x, y, width, height),
+            "level": level,
+        })  # fmt: skip
         texts.append(Text(x + 10, y + 15, title(block), NAME, "name"))
         if frame_text(block):
             texts.append(Text(x + width - 10, y + 15, frame_text(block), SMALL, "soft", "end"))
@@ -242,8 +256,11 @@ def _picture(
     return Panel(header, buffers, provenance)
 
 
-def _boxes(item: Item) -> Iterable[Any]:
-    return item.boxes if isinstance(item, Block) else (item,)
+def _heading(network: Network, thumbnails: Thumbnails | None, note: str) -> list[Text]:
+    """Return title and notes."""
+    notes = [shown_name(note, _NOTE) for note in network.notes]
+    note_lines = [line for note in notes for line in textwrap.wrap(note, _LINE)]
+    return heading_of(network, note, thumbnails.note if thumbnails else "", *note_lines)
 
 
 def _depths(block: Block, level: int = 0) -> dict[str, int]:

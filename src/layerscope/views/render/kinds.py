@@ -28,6 +28,7 @@ _MODULES = {
     "bars": "layerscope.views.render.bars",
     "table": "layerscope.views.render.table",
     "graph": "layerscope.views.diagram.lowering",
+    "stack": "layerscope.views.render.stack",
 }
 
 

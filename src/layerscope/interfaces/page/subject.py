@@ -1,0 +1,216 @@
+"""What a page is about: a network, the samples that it is looked at on, the steps it was kept at.
+
+All three hosts ask a :class:`PageSubject` by the names of panels and a few words; what it returns is
+ready to be sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from layerscope._version import __version__
+from layerscope.core.axes import UNIT_AXES
+from layerscope.core.errors import InputError, ViewError
+from layerscope.core.text import shown_name
+from layerscope.instruments.samples import SampleRecordings
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
+from layerscope.views.diagram.kinds import colours
+from layerscope.views.explorer.layer import layer_panel
+from layerscope.views.explorer.moment import Moment
+from layerscope.views.explorer.passage import passage_panel
+from layerscope.views.explorer.unit import unit_panel, unit_panels
+from layerscope.views.render.palette import LEVELS, table
+from layerscope.views.render.panel import Panel
+
+PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which moment of which model is looked at, and what else a panel is told."""
+
+    sample: int = 0
+    step: int | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, words: Mapping[str, str]) -> Query:
+        """Read a query as a page sends it.
+
+        Raises
+        ------
+        InputError
+            When a number is none.
+        """
+        step = words.get("step", "")
+        sample = _whole("sample", words.get("sample") or "0")
+        return cls(sample, _whole("step", step) if step else None, words)
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise InputError(f"{name}={text[:40]!r} is no number: pass a whole one, 0 or more.")
+    return int(text)
+
+
+class PageSubject:
+    """A network with samples, and a training where it was recorded; it answers the page.
+
+    ``samples`` are recordings made when they are asked for; ``run`` is of a training, whose probe
+    comes before them. One of them may be missing.
+    """
+
+    def __init__(
+        self,
+        samples: SampleRecordings | None = None,
+        run: Run | None = None,
+        *,
+        classes: Sequence[str] = (),
+        code: Mapping[str, str] | None = None,
+    ) -> None:
+        self.samples = samples
+        self.run = run
+        self.classes = tuple(classes)
+        self.lock = threading.RLock()
+        self._code = dict(code or {})
+        self._features: dict[str, Recording] = {}
+
+    @property
+    def recorded(self) -> int:
+        """How many samples the training's recording holds."""
+        if self.run is None:
+            return 0
+        inputs = self.run.moment(0).inputs if len(self.run.steps) else {}
+        return max(
+            (a.sizes.get("sample", 1) for a in inputs.values()), default=len(self.run.samples)
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all samples, those of the recording first."""
+        kept = list(self.run.samples) if self.run is not None else []
+        of_run = [kept[i] if i < len(kept) else f"sample {i}" for i in range(self.recorded)]
+        return of_run + (self.samples.names if self.samples is not None else [])
+
+    def moment(self, query: Query) -> Moment:
+        """Return what a query looks at.
+
+        Raises
+        ------
+        LayerscopeError
+            When there is no such sample or step, or the model can't be run.
+        """
+        from layerscope.instruments.weights import weights
+
+        if query.sample < self.recorded and self.run is not None:
+            run = self.run
+            return Moment(
+                run.at(query.step),
+                query.sample,
+                query.step,
+                run,
+                run.weights.at(query.step) if len(run.weights) else None,
+                self._features.get,
+                self.classes,
+                self._code,
+            )
+        if self.samples is None:
+            raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
+        recording, row = self.samples.recording(query.sample - self.recorded)
+        parameters = weights(self.samples.model)
+        return Moment(
+            recording, row, None, self.run, parameters, self._features.get, self.classes, self._code
+        )
+
+    def panel(self, name: str, words: Mapping[str, str]) -> Panel | None:
+        """Return a panel of the page by its name; None where there is nothing to show.
+
+        Raises
+        ------
+        LayerscopeError
+            When there is no such panel, or no such layer, unit, sample or step.
+        """
+        query = Query.of(words)
+        with self.lock:
+            moment = self.moment(query)
+            if name.startswith("unit."):
+                place = moment.activations.place(words.get("address", ""))
+                return unit_panel(name.removeprefix("unit.")).panel(moment, place)
+            if name not in _PANELS:
+                raise ViewError(f"There is no panel {name!r}: there are {', '.join(_PANELS)}.")
+            return _PANELS[name](moment, query)
+
+    def outline(self) -> dict[str, Any]:
+        """Return what the page must know before it asks for panels."""
+        with self.lock:
+            first = self.moment(Query())
+            network = first.activations.network
+            run = self.run
+            return {
+                "version": __version__,
+                "title": shown_name(network.name),
+                "framework": network.framework,
+                "about": f"{len(network)} layers, {network.total:,} parameters",
+                "notes": [*first.activations.notes],
+                "samples": [{"name": shown_name(name)} for name in self.names],
+                "recorded": self.recorded,
+                "steps": [] if run is None else run.steps.tolist(),
+                "epochs": [] if run is None else run.epochs.tolist(),
+                "layers": _layers(first.activations),
+                "unit_panels": [{"name": p.name, "title": p.title} for p in unit_panels()],
+                "levels": LEVELS,
+                "palettes": {name: _palette(name) for name in PALETTES},
+                "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
+                "can": {"run": self.samples is not None},
+            }
+
+
+def _layers(recording: Recording) -> list[dict[str, Any]]:
+    known = {layer.address: layer for layer in recording.network}
+    result = []
+    for address in recording:
+        layer = known.get(address)
+        axes = {n: c for n, c in recording.axes(address).items() if n not in ("sample", "step")}
+        counted = next((axis for axis in UNIT_AXES if axis in axes), None)
+        result.append({
+            "address": address,
+            "type": "" if layer is None else shown_name(layer.type),
+            "kind": "other" if layer is None else layer.kind,
+            "axes": list(axes),
+            "shape": list(axes.values()),
+            "units": axes[counted] if counted else 0,
+            "counts": counted or "",
+        })  # fmt: skip
+    return result
+
+
+def _palette(name: str) -> str:
+    return base64.b64encode(table(name, "dark")[:LEVELS].tobytes()).decode()
+
+
+def _ground(ground: str) -> dict[str, Any]:
+    special = base64.b64encode(table("gray", ground)[LEVELS:].tobytes()).decode()
+    return {**colours(ground), "special": special}
+
+
+def _passage(moment: Moment, query: Query) -> Panel:
+    depth = query.words.get("depth", "")
+    opened = [name for name in query.words.get("open", "").split("\n") if name]
+    return passage_panel(
+        moment,
+        depth=_whole("depth", depth) if depth else None,
+        opened=opened,
+        scale=query.words.get("scale") or "layer",
+    )
+
+
+def _layer(moment: Moment, query: Query) -> Panel:
+    return layer_panel(moment, query.words.get("address", "input"))
+
+
+_PANELS: dict[str, Callable[[Moment, Query], Panel]] = {"passage": _passage, "layer": _layer}

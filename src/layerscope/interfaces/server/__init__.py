@@ -1,0 +1,1 @@
+"""The local page: a server on this machine, for whoever has its token."""

@@ -1,0 +1,82 @@
+/** Making elements: text is always text, never markup, since names come from other people's files. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * Make an element. `on` holds listeners, `class` and other names attributes.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string | number | null | undefined)} children
+ * @returns {any}
+ */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/**
+ * Make an element of SVG.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string | number | null | undefined)} children
+ * @returns {any}
+ */
+export function s(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/**
+ * @param {Element} element
+ * @param {Record<string, any>} attributes
+ * @param {(Node | string | number | null | undefined)[]} children
+ */
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, /** @type {any} */ (listener));
+    } else if (value === true) element.setAttribute(name, "");
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, String(value));
+  }
+  for (const child of children) {
+    if (child !== null && child !== undefined) element.append(child instanceof Node ? child : String(child));
+  }
+  return element;
+}
+
+/**
+ * A choice among a few words.
+ * @param {string} label
+ * @param {[string, string][]} options value and what is shown
+ * @param {string} chosen
+ * @param {(value: string) => void} changed
+ */
+export function choice(label, options, chosen, changed) {
+  const select = h("select", { "aria-label": label, on: { change: () => changed(select.value) } });
+  for (const [value, shown] of options) select.append(h("option", { value, selected: value === chosen }, shown));
+  select.value = chosen;
+  return select;
+}
+
+/**
+ * Call a function at most once before the next picture of the screen.
+ * @param {() => void} draw
+ */
+export function beforeNextFrame(draw) {
+  let waiting = 0;
+  const ask = () => {
+    if (!waiting) waiting = requestAnimationFrame(() => { waiting = 0; draw(); });
+  };
+  ask.cancel = () => { cancelAnimationFrame(waiting); waiting = 0; };
+  return ask;
+}
+
+/**
+ * A number to three digits.
+ * @param {number | null | undefined} value
+ */
+export function shortNumber(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(2) : String(Number(value.toPrecision(3)));
+  return text.replace("-", "−");
+}

@@ -1,0 +1,91 @@
+/** The local page: panels come from the server when they are asked for. */
+
+import { unpacked } from "../wire.js";
+
+const KEPT_BYTES = 64_000_000;
+
+/** A server that answers for a model or a recording. */
+export class ServerHost {
+  constructor() {
+    /** @type {Map<string, { panel: import("../types.d.ts").Panel | null, size: number }>} */
+    this._kept = new Map();
+    this._bytes = 0;
+  }
+
+  /** @returns {Promise<import("../types.d.ts").Outline>} */
+  async outline() {
+    return (await asked("/api/outline")).json();
+  }
+
+  /**
+   * @param {string} name
+   * @param {import("../types.d.ts").Words} words
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<import("../types.d.ts").Panel | null>}
+   */
+  async panel(name, words, signal) {
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries(words)) {
+      if (value !== null && value !== undefined && value !== "") query.set(key, String(value));
+    }
+    query.sort();
+    const path = `/api/panel/${encodeURIComponent(name)}?${query}`;
+    const kept = this._kept.get(path);
+    if (kept) {
+      this._kept.delete(path);
+      this._kept.set(path, kept);
+      return kept.panel;
+    }
+    const response = await asked(path, { signal });
+    const data = response.status === 204 ? null : await response.arrayBuffer();
+    const panel = data && unpacked(data);
+    this._keep(path, panel, data ? data.byteLength : 0);
+    return panel;
+  }
+
+  /** Forget what was sent: the subject has changed. */
+  forget() {
+    this._kept.clear();
+    this._bytes = 0;
+  }
+
+  /**
+   * @param {string} kind
+   * @returns {Promise<import("../types.d.ts").Renderer>}
+   */
+  renderer(kind) {
+    return import(`../panels/${kind.replace(/[^a-z_]/g, "")}.js`);
+  }
+
+  /**
+   * @param {string} path
+   * @param {import("../types.d.ts").Panel | null} panel
+   * @param {number} size
+   */
+  _keep(path, panel, size) {
+    this._kept.set(path, { panel, size });
+    this._bytes += size;
+    for (const [first, entry] of this._kept) {
+      if (this._bytes <= KEPT_BYTES || first === path) break;
+      this._kept.delete(first);
+      this._bytes -= entry.size;
+    }
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [init]
+ */
+async function asked(path, init) {
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (/** @type {Error} */ (error).name === "AbortError") throw error;
+    throw new Error("The server does not answer: was it stopped?");
+  }
+  if (response.status === 422) throw new Error((await response.json()).error);
+  if (!response.ok) throw new Error(`The server answers ${response.status}: open the whole address that it printed.`);
+  return response;
+}

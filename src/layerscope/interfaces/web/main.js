@@ -1,0 +1,115 @@
+/** The page as a whole: what stands where, and what follows from a change of the view. */
+
+import { Colours } from "./colours.js";
+import { choice, h } from "./dom.js";
+import { LayerPage } from "./pages/layer.js";
+import { Passage } from "./pages/passage.js";
+import { StartPage } from "./pages/start.js";
+import { UnitPage } from "./pages/unit.js";
+import { Page } from "./page.js";
+import { State } from "./state.js";
+
+/**
+ * Fill an element with the page of what a host supplies.
+ * @param {import("./types.d.ts").Host} host
+ * @param {HTMLElement} root
+ */
+export async function startPage(host, root) {
+  setGround(storedGround());
+  root.replaceChildren(h("p", { class: "state", role: "status" }, "Loading the network …"));
+  let outline;
+  try {
+    outline = await host.outline();
+  } catch (error) {
+    root.replaceChildren(h("p", { class: "state error", role: "alert" }, /** @type {Error} */ (error).message));
+    return;
+  }
+  const page = new Page({ host, outline, state: new State(), colours: new Colours(outline), root });
+  root.replaceChildren(new Shell(page).el);
+  document.title = `${outline.title} – layerscope`;
+  performance.mark("layerscope.ready");
+}
+
+/** What stands around: the bar on top, the passage left, a page right, a line of words below. */
+class Shell {
+  /** @param {Page} page */
+  constructor(page) {
+    this.page = page;
+    this.passage = new Passage(page);
+    this.right = h("main", { class: "right" });
+    this.status = h("div", { class: "status" }, "\u00a0");
+    this.live = h("div", { class: "unseen", "aria-live": "polite" });
+    const bottom = h("footer", { class: "bottom" }, this.status, this.live);
+    this.el = h("div", { class: "shell" }, this._top(), this.passage.el, this.right, bottom);
+    page.addEventListener("announce", (event) => this._say(/** @type {CustomEvent} */ (event).detail));
+    page.state.addEventListener("change", (event) => this._changed(/** @type {CustomEvent} */ (event).detail));
+    this._open();
+  }
+
+  _top() {
+    const { outline, state } = this.page;
+    const view = state.view;
+    const scales = /** @type {[string, string][]} */ ([["layer", "each layer"], ["unit", "each map"], ["network", "network"], ["zscore", "z-score"]]);
+    const palettes = /** @type {[string, string][]} */ (this.page.colours.names.map((name) => [name, name]));
+    return h("header", { class: "top" },
+      h("h1", { class: "name" }, outline.title), h("span", { class: "about" }, `${outline.framework} · ${outline.about}`),
+      h("span", { class: "room" }),
+      choice("Scaling", scales, view.scale, (scale) => state.go({ scale })),
+      choice("Palette", palettes, view.palette, (palette) => state.go({ palette })),
+      h("button", { type: "button", "aria-label": "Dark or light", title: "Dark or light", on: { click: () => this._turn() } }, "◐"));
+  }
+
+  _turn() {
+    setGround(this.page.ground === "dark" ? "light" : "dark");
+    try {
+      localStorage.setItem("layerscope-ground", this.page.ground);
+    } catch {
+      // A document that may keep nothing.
+    }
+    this.passage.show();
+    this.shown?.show();
+  }
+
+  /** @param {string} text */
+  _say(text) {
+    this.status.textContent = text || "\u00a0";
+    this.live.textContent = text;
+  }
+
+  /** @param {{ before: import("./types.d.ts").View, view: import("./types.d.ts").View }} change */
+  _changed({ before, view }) {
+    this.passage.show();
+    if (before.address !== view.address) this._open();
+    else this.shown?.show();
+  }
+
+  /** Put the page of the address there. */
+  _open() {
+    const { address } = this.page.state.view;
+    const { layer, unit } = this.page.place(address);
+    const kind = !address ? StartPage : unit === null ? LayerPage : UnitPage;
+    if (this.shown instanceof kind && kind === UnitPage && this.shown.layer === layer) {
+      this.shown.show();
+      return;
+    }
+    this.shown?.stop();
+    this.shown = new kind(this.page);
+    this.right.replaceChildren(this.shown.el);
+    this.shown.show();
+  }
+}
+
+/** @param {string} ground */
+function setGround(ground) {
+  document.documentElement.dataset.ground = ground;
+}
+
+function storedGround() {
+  try {
+    const kept = localStorage.getItem("layerscope-ground");
+    if (kept === "dark" || kept === "light") return kept;
+  } catch {
+    // A document that may keep nothing, as in a notebook's cell.
+  }
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}

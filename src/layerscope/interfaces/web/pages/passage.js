@@ -1,0 +1,100 @@
+/** The left side: samples, the graph with the pattern passing through, and what the network answered. */
+
+import { h, s, shortNumber } from "../dom.js";
+import { Slot } from "../slot.js";
+import { Stack } from "../stack.js";
+
+/** The passage of a sample through the network. */
+export class Passage {
+  /** @param {import("../page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.slot = new Slot(page, { name: "passage", title: "The passage through the network", bare: true });
+    this.slot.el.className = "";
+    this.slot.body.className = "passage";
+    this.strip = h("div", { class: "samples", role: "group", "aria-label": "Samples" });
+    this.answers = h("div", { class: "answers", "aria-label": "What the network answered", role: "region" });
+    this.slot.el.classList.add("grown");
+    this.el = h("aside", { class: "left", "aria-label": "The passage" }, this.strip, this.slot.body, this.answers);
+    this._samples();
+    this.show();
+  }
+
+  async show() {
+    const { scale, open } = this.page.state.view;
+    for (const button of this.strip.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.sample) === this.page.state.view.sample));
+    }
+    await this.slot.show({ ...this.page.moment, scale: scale === "unit" || scale === "zscore" || scale === "network" ? scale : "layer", open: open.replace(/^\n/, ""), depth: open ? 0 : null });
+    const header = this.slot.model?.panel.header;
+    if (!header) return;
+    this.page.network = header.network;
+    this._answer(header.answers);
+  }
+
+  /** A thumbnail for each sample, drawn as it comes into view. */
+  _samples() {
+    const watch = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        watch.unobserve(entry.target);
+        this._thumbnail(/** @type {HTMLElement} */ (entry.target));
+      }
+    });
+    this.page.outline.samples.forEach((sample, i) => {
+      const button = h("button", { type: "button", "data-sample": i, title: sample.name, "aria-label": `sample ${i}: ${sample.name}`,
+        on: { click: () => this.page.state.go({ sample: i }) } }, h("canvas", { width: 40, height: 40 }));
+      this.strip.append(button);
+      watch.observe(button);
+    });
+  }
+
+  /** @param {HTMLElement} button */
+  async _thumbnail(button) {
+    const canvas = /** @type {HTMLCanvasElement} */ (button.querySelector("canvas"));
+    try {
+      const panel = await this.page.host.panel("layer", { address: "input", sample: Number(button.dataset.sample) });
+      if (panel) drawInput(canvas, new Stack(panel, this.page.colours.levels), this.page);
+    } catch (error) {
+      button.title = /** @type {Error} */ (error).message;
+    }
+  }
+
+  /** @param {{ output: string, unit: number, name: string, value: number, probability: boolean }[]} answers */
+  _answer(answers) {
+    const most = Math.max(...answers.map((answer) => Math.abs(answer.value)), 1e-30);
+    const rows = answers.map((answer) => {
+      const address = `${answer.output}:${answer.unit}`;
+      const width = (100 * Math.abs(answer.value)) / (answer.probability ? 1 : most);
+      return h("tr", {},
+        h("td", {}, h("a", { href: "#", on: { click: (/** @type {Event} */ event) => { event.preventDefault(); this.page.state.go({ address }); } } }, answer.name || address)),
+        h("td", { class: "bar" }, s("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, s("rect", { width, height: 8, rx: 1, fill: "var(--accent)" }))),
+        h("td", { class: "number" }, answer.probability ? `${(100 * answer.value).toFixed(1)} %` : shortNumber(answer.value)));
+    });
+    this.answers.replaceChildren(rows.length ? h("table", {}, h("caption", { class: "unseen" }, "What the network answered"), h("tbody", {}, ...rows)) : "");
+  }
+}
+
+/**
+ * Draw an input into a small canvas: an image in its colours, anything else in the palette.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Stack} stack
+ * @param {import("../page.js").Page} page
+ */
+export function drawInput(canvas, stack, page) {
+  const vector = stack.form === "vector" || stack.form === "series";
+  const [height, width] = vector ? [stack.form === "series" ? stack.count : 1, stack.form === "series" ? stack.width : stack.count] : [stack.height, stack.width];
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
+  const table = page.colours.table("gray", page.ground);
+  const [low, high] = stack.header.layer;
+  for (let i = 0; i < words.length; i++) {
+    if (stack.colour) words[i] = 0xff000000 | (stack.pixels[3 * i + 2] << 16) | (stack.pixels[3 * i + 1] << 8) | stack.pixels[3 * i];
+    else {
+      const value = vector ? stack.value(Math.floor(i / stack.size), i % stack.size) : stack.value(0, i);
+      words[i] = table[Math.max(0, Math.min(stack.levels - 1, Math.round(((value - low) / (high - low || 1)) * (stack.levels - 1)) || 0))];
+    }
+  }
+  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+}

@@ -1,0 +1,368 @@
+/** The kind `graph`: the network, laid out, with a thumbnail in each box; to be moved and enlarged. */
+
+import { beforeNextFrame, h } from "../dom.js";
+
+const FARTHEST = 0.02, NEAREST = 6, READABLE = 0.42;
+
+/** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
+export function render({ model, el }) {
+  const drawing = new GraphDrawing(model, el);
+  return { picture: () => drawing.picture(), stop: () => drawing.stop() };
+}
+
+/** A graph on a canvas; only what is in view is drawn, text only where it can be read. */
+class GraphDrawing {
+  /**
+   * @param {import("../slot.js").PanelModel} model
+   * @param {HTMLElement} el
+   */
+  constructor(model, el) {
+    this.model = model;
+    this.page = model.page;
+    this.canvas = h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "network graph", "data-panel": "graph" });
+    const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
+      h("button", { type: "button", "aria-label": label, title: label, on: { click: act } }, text);
+    this.corner = h("div", { class: "corner" },
+      button("+", "Enlarge", () => this._zoom(1.3)), button("−", "Reduce", () => this._zoom(1 / 1.3)),
+      button("fit", "Show the whole network", () => this._fit(true)));
+    this.el = el;
+    el.append(this.canvas, this.corner);
+    this.at = { x: 0, y: 0, times: 0 };
+    /** @type {HTMLCanvasElement[]} */
+    this.pictures = [];
+    this.pointers = new Map();
+    this.draw = beforeNextFrame(() => this._draw());
+    this.changed = () => this._read();
+    model.addEventListener("change", this.changed);
+    this.resized = new ResizeObserver(() => this._resize());
+    this.resized.observe(el);
+    this.canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => this._wheel(event), { passive: false });
+    this.canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this._down(event));
+    this.canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this._move(event));
+    this.canvas.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => this._up(event));
+    this.canvas.addEventListener("pointercancel", (/** @type {PointerEvent} */ event) => this.pointers.delete(event.pointerId));
+    this.canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this._key(event));
+    this._read();
+  }
+
+  stop() {
+    this.model.removeEventListener("change", this.changed);
+    this.resized.disconnect();
+    this.draw.cancel();
+  }
+
+  _read() {
+    const { panel, view } = this.model;
+    const look = `${view.palette} ${this.page.ground}`;
+    const structure = panel.header.boxes.map((/** @type {any} */ box) => box.id).join("\n");
+    if (panel !== this.panel || look !== this.look) {
+      this.panel = panel;
+      this.look = look;
+      this.pixels = new Uint8Array(panel.buffers.pixels || new ArrayBuffer(0));
+      this.pictures = [];
+    }
+    if (structure !== this.structure) {
+      this.structure = structure;
+      this.at.times = 0;
+    }
+    const address = this.page.place(view.address).layer;
+    if (address !== this.address) {
+      this.address = address;
+      this.chosen = panel.header.boxes.findIndex((/** @type {any} */ box) => box.addresses.includes(address));
+      if (this.at.times && this.chosen >= 0) this._reveal();
+    }
+    this.canvas.setAttribute("aria-label", `${panel.header.title}, ${panel.header.boxes.length} boxes; arrows move, Enter opens`);
+    this._resize();
+  }
+
+  _resize() {
+    const ratio = window.devicePixelRatio || 1;
+    const width = this.el.clientWidth, height = this.el.clientHeight;
+    if (!width || !height) return;
+    this.size = [width, height];
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    if (!this.at.times) this._fit(false);
+    this.draw();
+  }
+
+  /** Show the whole network; at first no smaller than can be read, its head on top.
+   * @param {boolean} whole */
+  _fit(whole) {
+    const [width, height] = this.panel?.header.size || [1, 1];
+    const [w, hgt] = this.size || [1, 1];
+    const both = Math.min(w / width, hgt / height, 1.6);
+    this.at.times = whole ? both : Math.max(both, Math.min(1, w / width, Math.max(READABLE, 0.8)));
+    this.at.x = (w - width * this.at.times) / 2;
+    this.at.y = height * this.at.times < hgt ? (hgt - height * this.at.times) / 2 : 0;
+    this.draw();
+  }
+
+  /**
+   * @param {number} by
+   * @param {number} [x]
+   * @param {number} [y]
+   */
+  _zoom(by, x = (this.size || [0])[0] / 2, y = (this.size || [0, 0])[1] / 2) {
+    const times = Math.min(NEAREST, Math.max(FARTHEST, this.at.times * by));
+    const change = times / this.at.times;
+    this.at = { times, x: x - (x - this.at.x) * change, y: y - (y - this.at.y) * change };
+    this.draw();
+  }
+
+  /** @param {WheelEvent} event */
+  _wheel(event) {
+    event.preventDefault();
+    const box = this.canvas.getBoundingClientRect();
+    if (event.ctrlKey || event.metaKey) this._zoom(Math.exp(-event.deltaY / 180), event.clientX - box.left, event.clientY - box.top);
+    else {
+      this.at.x -= event.deltaX;
+      this.at.y -= event.deltaY;
+      this.draw();
+    }
+  }
+
+  /** @param {PointerEvent} event */
+  _down(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    this.travelled = 0;
+  }
+
+  /** @param {PointerEvent} event */
+  _move(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) {
+      const found = this._under(event);
+      this.canvas.style.cursor = found ? "pointer" : "grab";
+      if (found) this.page.announce(found.box ? found.box.about : `close ${found.frame.title}`);
+      return;
+    }
+    const now = [event.clientX, event.clientY];
+    if (this.pointers.size === 2) {
+      const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1] || now;
+      const length = (/** @type {number[]} */ p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
+      const box = this.canvas.getBoundingClientRect();
+      this._zoom(length(now) / length(before), other[0] - box.left, other[1] - box.top);
+    } else {
+      this.at.x += now[0] - before[0];
+      this.at.y += now[1] - before[1];
+    }
+    this.travelled = (this.travelled || 0) + Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]);
+    this.pointers.set(event.pointerId, now);
+    this.draw();
+  }
+
+  /** @param {PointerEvent} event */
+  _up(event) {
+    this.pointers.delete(event.pointerId);
+    if ((this.travelled || 0) > 4) return;
+    const found = this._under(event);
+    if (found?.box) this._open(found.box);
+    else if (found?.frame) this._toggle(found.frame.block, false);
+  }
+
+  /**
+   * The box, or the title of a frame, under the pointer.
+   * @param {MouseEvent} event
+   */
+  _under(event) {
+    const bounds = this.canvas.getBoundingClientRect();
+    const x = (event.clientX - bounds.left - this.at.x) / this.at.times, y = (event.clientY - bounds.top - this.at.y) / this.at.times;
+    const header = this.panel?.header;
+    if (!header) return null;
+    const inside = (/** @type {number[]} */ box) => x >= box[0] && y >= box[1] && x <= box[0] + box[2] && y <= box[1] + box[3];
+    const box = header.boxes.find((/** @type {any} */ one) => inside(one.box));
+    if (box) return { box, frame: null };
+    const frame = header.frames.find((/** @type {any} */ one) => one.block && inside([one.box[0], one.box[1], one.box[2], 22]));
+    return frame ? { box: null, frame } : null;
+  }
+
+  /** @param {any} box */
+  _open(box) {
+    if (box.block) this._toggle(box.block, true);
+    else if (box.addresses.length) {
+      const known = box.addresses.filter((/** @type {string} */ address) => this.page.layers.has(address));
+      this.model.go({ address: known.at(-1) || (box.kind === "input" ? "input" : box.addresses.at(-1)) });
+    }
+  }
+
+  /**
+   * Open or close a block.
+   * @param {string} block
+   * @param {boolean} opened
+   */
+  _toggle(block, opened) {
+    const header = this.panel?.header;
+    const open = new Set(header?.frames.map((/** @type {any} */ frame) => frame.block).filter(Boolean));
+    if (opened) open.add(block);
+    else open.delete(block);
+    this.model.go({ open: ["", ...open].join("\n") || "\n" });
+  }
+
+  /** @param {KeyboardEvent} event */
+  _key(event) {
+    const boxes = this.panel?.header.boxes || [];
+    if (event.key === "+" || event.key === "=") this._zoom(1.3);
+    else if (event.key === "-") this._zoom(1 / 1.3);
+    else if (event.key === "0") this._fit(true);
+    else if (event.key.startsWith("Arrow") && !event.altKey) {
+      const by = event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : -1;
+      this.chosen = Math.min(boxes.length - 1, Math.max(0, (this.chosen ?? -1) + by));
+      this.page.announce(boxes[this.chosen].about);
+      this._reveal();
+    } else if (event.key === "Enter" && boxes[this.chosen ?? -1]) this._open(boxes[this.chosen ?? -1]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.draw();
+  }
+
+  _reveal() {
+    const box = this.panel?.header.boxes[this.chosen ?? -1]?.box;
+    if (!box || !this.size) return;
+    const [width, height] = this.size, { times } = this.at;
+    const left = box[0] * times + this.at.x, top = box[1] * times + this.at.y;
+    if (left < 0 || left + box[2] * times > width) this.at.x = width / 2 - (box[0] + box[2] / 2) * times;
+    if (top < 0 || top + box[3] * times > height) this.at.y = height / 2 - (box[1] + box[3] / 2) * times;
+    this.draw();
+  }
+
+  _draw() {
+    const context = this.canvas.getContext("2d");
+    if (!context || !this.panel || !this.size) return;
+    performance.mark("graph-draw-start");
+    const ratio = window.devicePixelRatio || 1, { x, y, times } = this.at;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.setTransform(ratio * times, 0, 0, ratio * times, ratio * x, ratio * y);
+    const seen = [-x / times, -y / times, this.size[0] / times, this.size[1] / times];
+    this._paint(context, seen, times);
+    performance.mark("graph-draw-end");
+    performance.measure("layerscope.graph", "graph-draw-start", "graph-draw-end");
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number[]} seen the part to draw: left, top, width, height
+   * @param {number} times how large it will be seen
+   */
+  _paint(context, seen, times) {
+    const header = /** @type {any} */ (this.panel).header, look = this.page.colours.grounds[this.page.ground];
+    const visible = (/** @type {number[]} */ b) =>
+      b[0] < seen[0] + seen[2] && b[1] < seen[1] + seen[3] && b[0] + b[2] > seen[0] && b[1] + b[3] > seen[1];
+    for (const frame of header.frames) {
+      if (!visible(frame.box)) continue;
+      context.fillStyle = look.frames[Math.min(frame.level, look.frames.length - 1)];
+      context.strokeStyle = look.frame;
+      this._rounded(context, frame.box, 8);
+      context.fill();
+      context.stroke();
+    }
+    this._lines(context, header, look, visible);
+    header.boxes.forEach((/** @type {any} */ box, /** @type {number} */ i) => {
+      if (!visible(box.box)) return;
+      const [fill, bar] = look.kinds[box.kind] || look.kinds.other;
+      context.fillStyle = fill;
+      context.strokeStyle = i === this.chosen ? look.ink : bar;
+      context.lineWidth = i === this.chosen ? 2.5 : 0.8;
+      this._rounded(context, box.box, 4);
+      context.fill();
+      context.stroke();
+      context.fillStyle = bar;
+      context.fillRect(box.box[0], box.box[1], 5, box.box[3]);
+    });
+    context.imageSmoothingEnabled = false;
+    header.tiles.forEach((/** @type {any} */ tile, /** @type {number} */ i) => {
+      if (visible(tile.box)) context.drawImage(this._picture(i), tile.box[0], tile.box[1], tile.box[2], tile.box[3]);
+    });
+    if (times < READABLE) return;
+    for (const text of header.texts) {
+      const left = text.anchor === "end" ? text.x - text.width : text.anchor === "middle" ? text.x - text.width / 2 : text.x;
+      if (!visible([left, text.y - text.size, text.width, text.size * 1.4])) continue;
+      context.font = `${text.style === "name" ? "600 " : ""}${text.size}px system-ui, "DejaVu Sans", sans-serif`;
+      context.fillStyle = text.style === "soft" ? look.soft : look.ink;
+      context.textAlign = text.anchor === "end" ? "right" : text.anchor === "middle" ? "center" : "left";
+      context.fillText(text.text, text.x, text.y, text.width + 2);
+    }
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {any} header
+   * @param {any} look
+   * @param {(box: number[]) => boolean} visible
+   */
+  _lines(context, header, look, visible) {
+    context.strokeStyle = look.line;
+    context.fillStyle = look.line;
+    context.lineWidth = 1.3;
+    for (const line of header.lines) {
+      line.bounds ||= boundsOf(line.path);
+      if (!visible(line.bounds)) continue;
+      context.beginPath();
+      for (const [letter, points] of line.path) {
+        const flat = points.flat();
+        if (letter === "M") context.moveTo(flat[0], flat[1]);
+        else if (letter === "L") for (let i = 0; i < flat.length; i += 2) context.lineTo(flat[i], flat[i + 1]);
+        else context.bezierCurveTo(flat[0], flat[1], flat[2], flat[3], flat[4], flat[5]);
+      }
+      context.stroke();
+      if (!line.arrow) continue;
+      context.beginPath();
+      line.arrow.forEach((/** @type {number[]} */ p, /** @type {number} */ i) => (i ? context.lineTo(p[0], p[1]) : context.moveTo(p[0], p[1])));
+      context.fill();
+    }
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number[]} box
+   * @param {number} radius
+   */
+  _rounded(context, box, radius) {
+    context.beginPath();
+    context.roundRect(box[0], box[1], box[2], box[3], radius);
+  }
+
+  /** A thumbnail in the palette of now, made once.
+   * @param {number} index */
+  _picture(index) {
+    if (this.pictures[index]) return this.pictures[index];
+    const tile = /** @type {any} */ (this.panel).header.tiles[index];
+    const [height, width] = tile.shape;
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
+    const table = this.page.colours.table(this.model.view.palette, this.page.ground), pixels = /** @type {Uint8Array} */ (this.pixels);
+    for (let i = 0; i < words.length; i++) {
+      const at = tile.offset + (tile.format === "rgb" ? 3 * i : i);
+      words[i] = tile.format === "rgb" ? 0xff000000 | (pixels[at + 2] << 16) | (pixels[at + 1] << 8) | pixels[at] : table[pixels[at]];
+    }
+    /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+    this.pictures[index] = canvas;
+    return canvas;
+  }
+
+  /** The whole graph. */
+  picture() {
+    const [width, height] = this.panel?.header.size || [1, 1];
+    return {
+      width, height,
+      paint: (/** @type {CanvasRenderingContext2D} */ context) => {
+        context.fillStyle = this.page.colours.grounds[this.page.ground].paper;
+        context.fillRect(0, 0, width, height);
+        this._paint(context, [0, 0, width, height], 1);
+      },
+    };
+  }
+}
+
+/** @param {[string, number[][]][]} path */
+function boundsOf(path) {
+  const points = path.flatMap(([, some]) => some);
+  const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
+  const left = Math.min(...xs), top = Math.min(...ys);
+  return [left - 1, top - 1, Math.max(...xs) - left + 2, Math.max(...ys) - top + 2];
+}

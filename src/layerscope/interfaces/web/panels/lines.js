@@ -1,0 +1,68 @@
+/** The kind `lines`: charts below one another over one axis; a click goes to the step. */
+
+import { h, s, shortNumber } from "../dom.js";
+
+const WIDTH = 640, HEIGHT = 120, LEFT = 46, RIGHT = 8, BOTTOM = 16, TOP = 8;
+
+/** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
+export function render({ model, el }) {
+  /** @type {SVGElement} */
+  let svg;
+  const draw = () => {
+    svg = drawn(model);
+    const notes = model.panel.header.notes || [];
+    el.replaceChildren(svg, ...notes.map((/** @type {string} */ note) => h("p", { class: "note" }, note)));
+  };
+  draw();
+  model.addEventListener("change", draw);
+  return {
+    picture: () => ({ width: WIDTH, height: HEIGHT * model.panel.header.charts.length, svg, paint: () => {} }),
+    stop: () => model.removeEventListener("change", draw),
+  };
+}
+
+/** @param {import("../slot.js").PanelModel} model */
+function drawn(model) {
+  const { header, buffers } = model.panel;
+  const numbers = new Float64Array(buffers.numbers);
+  const part = (/** @type {any} */ entry) => numbers.subarray(entry.offset / 8, entry.offset / 8 + entry.count);
+  const all = header.charts.flatMap((/** @type {any} */ chart) => chart.series.flatMap((/** @type {any} */ line) => [...part(line.x)]));
+  const least = Math.min(...all), most = Math.max(...all);
+  const across = (/** @type {number} */ x) => LEFT + ((x - least) / (most - least || 1)) * (WIDTH - LEFT - RIGHT);
+  const svg = s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT * header.charts.length}`, role: "img", "aria-label": header.title });
+  header.charts.forEach((/** @type {any} */ chart, /** @type {number} */ i) => svg.append(chartOf(chart, i * HEIGHT, part, across)));
+  for (const mark of header.marks) {
+    const x = across(mark.at);
+    svg.append(s("line", { class: "grid", x1: x, x2: x, y1: 0, y2: HEIGHT * header.charts.length }, s("title", {}, mark.text)));
+  }
+  return svg;
+}
+
+/**
+ * @param {any} chart
+ * @param {number} top
+ * @param {(entry: any) => Float64Array} part
+ * @param {(x: number) => number} across
+ */
+function chartOf(chart, top, part, across) {
+  const values = chart.series.flatMap((/** @type {any} */ line) => [...part(line.y)]).filter(Number.isFinite);
+  let [low, high] = chart.limits || [Math.min(...values), Math.max(...values)];
+  if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
+  const level = (/** @type {number} */ y) => (chart.logarithmic && low > 0 ? Math.log(y / low) / Math.log(high / low) : (y - low) / (high - low));
+  const up = (/** @type {number} */ y) => top + HEIGHT - BOTTOM - level(y) * (HEIGHT - BOTTOM - TOP);
+  const written = (/** @type {number} */ y) => (chart.form === "percent" ? `${Math.round(100 * y)} %` : shortNumber(y));
+  const group = s("g", {},
+    s("text", { x: LEFT - 6, y: up(high) + 8, "text-anchor": "end" }, written(high)),
+    s("text", { x: LEFT - 6, y: up(low), "text-anchor": "end" }, written(low)),
+    s("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: up(low), y2: up(low) }),
+    s("text", { x: LEFT + 4, y: top + TOP + 4 }, chart.label));
+  for (const line of chart.series) {
+    const x = part(line.x), y = part(line.y);
+    let path = "", pen = "M";
+    for (let i = 0; i < x.length; i++) {
+      if (Number.isFinite(y[i])) { path += `${pen}${across(x[i]).toFixed(1)} ${up(y[i]).toFixed(1)}`; pen = "L"; } else pen = "M";
+    }
+    group.append(s("path", { d: path, fill: "none", stroke: line.colour, "stroke-width": line.width, "stroke-dasharray": line.dashed ? "4 3" : null }, s("title", {}, line.label)));
+  }
+  return group;
+}

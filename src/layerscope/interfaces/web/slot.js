@@ -1,0 +1,150 @@
+/** A place for a panel: it asks for it, waits, shows it, or says what went wrong in its place. */
+
+import { h } from "./dom.js";
+import { copyCode, savePicture } from "./saving.js";
+
+/** What a renderer is given: the panel and how one looks at it; it tells when either changes. */
+export class PanelModel extends EventTarget {
+  /**
+   * @param {import("./page.js").Page} page
+   * @param {import("./types.d.ts").Panel} panel
+   */
+  constructor(page, panel) {
+    super();
+    this.page = page;
+    this.panel = panel;
+  }
+
+  get view() {
+    return this.page.state.view;
+  }
+
+  /** @param {import("./types.d.ts").Panel} [panel] */
+  changed(panel) {
+    if (panel) this.panel = panel;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {Partial<import("./types.d.ts").View>} changes */
+  go(changes) {
+    this.page.state.go(changes);
+  }
+}
+
+/** A place for one panel at a time. */
+export class Slot {
+  /**
+   * @param {import("./page.js").Page} page
+   * @param {{ name: string, title?: string, bare?: boolean, whole?: boolean, empty?: string }} how
+   */
+  constructor(page, how) {
+    this.page = page;
+    this.how = how;
+    /** @type {PanelModel | null} */
+    this.model = null;
+    /** @type {import("./types.d.ts").Rendered | void} */
+    this.rendered = undefined;
+    this.kind = "";
+    this.asked = "";
+    /** @type {AbortController | null} */
+    this.request = null;
+    this.body = h("div", { class: "body" });
+    this.el = h("section", { class: `panel${how.bare ? " bare" : ""}${how.whole ? " whole" : ""}`, "aria-label": how.title || how.name });
+    if (!how.bare) this.el.append(h("header", {}, h("h3", {}, how.title || how.name), this._actions()));
+    this.el.append(this.body);
+    this._say("Loading …");
+  }
+
+  _actions() {
+    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ act) =>
+      h("button", { class: "plain", type: "button", title, on: { click: act } }, text);
+    return h("span", { class: "actions" },
+      button("PNG", "Save as PNG", () => this.save("png")),
+      button("SVG", "Save as SVG", () => this.save("svg")),
+      button("Python", "Copy the Python that draws this", () => this.copy()));
+  }
+
+  /**
+   * Ask for the panel with these words; the last one stays until the new one is there.
+   * @param {import("./types.d.ts").Words} words
+   */
+  async show(words) {
+    const asked = JSON.stringify(words);
+    if (asked === this.asked) {
+      this.model?.changed();
+      return;
+    }
+    this.asked = asked;
+    this.request?.abort();
+    const request = new AbortController();
+    this.request = request;
+    this.el.classList.add("loading");
+    this.el.setAttribute("aria-busy", "true");
+    try {
+      const panel = await this.page.host.panel(this.how.name, words, request.signal);
+      if (request.signal.aborted) return;
+      await this._put(panel);
+    } catch (error) {
+      if (request.signal.aborted) return;
+      this._clear();
+      this._say(/** @type {Error} */ (error).message, "error");
+    } finally {
+      if (this.request === request) {
+        this.el.classList.remove("loading");
+        this.el.removeAttribute("aria-busy");
+      }
+    }
+  }
+
+  /** @param {import("./types.d.ts").Panel | null} panel */
+  async _put(panel) {
+    this.el.hidden = panel === null && !this.how.empty;
+    if (panel === null) {
+      this._clear();
+      this._say(this.how.empty || "");
+      return;
+    }
+    if (this.model && this.kind === panel.header.kind) {
+      this.model.changed(panel);
+      return;
+    }
+    const renderer = await this.page.host.renderer(panel.header.kind);
+    this._clear();
+    this.kind = panel.header.kind;
+    this.model = new PanelModel(this.page, panel);
+    this.rendered = renderer.render({ model: this.model, el: this.body });
+  }
+
+  _clear() {
+    this.rendered?.stop?.();
+    this.rendered = undefined;
+    this.model = null;
+    this.kind = "";
+    this.body.replaceChildren();
+  }
+
+  /**
+   * @param {string} text
+   * @param {string} [state]
+   */
+  _say(text, state = "") {
+    this.body.append(h("p", { class: `state ${state}`, role: state === "error" ? "alert" : "status" }, text));
+  }
+
+  /** @param {"png" | "svg"} format */
+  save(format) {
+    const picture = this.rendered?.picture?.();
+    if (picture && this.model) savePicture(picture, format, this.model.panel.header);
+  }
+
+  copy() {
+    if (this.model?.panel.header.code) copyCode(this.model.panel.header.code).then(() => this.page.announce("Copied."));
+  }
+
+  /** Leave nothing behind. */
+  stop() {
+    this.request?.abort();
+    this._clear();
+    this.el.remove();
+  }
+}

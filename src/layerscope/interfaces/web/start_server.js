@@ -1,0 +1,6 @@
+/** Starts the local page. */
+
+import { ServerHost } from "./hosts/server.js";
+import { startPage } from "./main.js";
+
+startPage(new ServerHost(), /** @type {HTMLElement} */ (document.getElementById("layerscope")));

@@ -1,0 +1,39 @@
+/** The shapes of what travels between the modules of the page. */
+
+export interface Panel {
+  header: Record<string, any> & { kind: string; title: string };
+  buffers: Record<string, ArrayBuffer>;
+}
+
+export interface LayerInfo {
+  address: string; type: string; kind: string; axes: string[]; shape: number[];
+  units: number; counts: string;
+}
+
+export interface Outline {
+  version: string; title: string; framework: string; about: string; notes: string[];
+  samples: { name: string }[]; recorded: number; steps: number[]; epochs: (number | null)[];
+  layers: LayerInfo[]; unit_panels: { name: string; title: string }[]; levels: number;
+  palettes: Record<string, string>; grounds: Record<string, any>; can: Record<string, boolean>;
+}
+
+/** Where one is, and how one looks: all of it stands in the URL. */
+export interface View {
+  address: string; sample: number; step: number | null; scale: string; palette: string;
+  order: string; silent: string; open: string; zoom: number; against: string;
+}
+
+export type Words = Record<string, string | number | null | undefined>;
+
+/** What supplies panels: a server, a file, a notebook. */
+export interface Host {
+  outline(): Promise<Outline>;
+  panel(name: string, words: Words, signal?: AbortSignal): Promise<Panel | null>;
+  renderer(kind: string): Promise<Renderer>;
+}
+
+export interface Picture { width: number; height: number; paint(context: CanvasRenderingContext2D): void; svg?: SVGElement }
+
+export interface Rendered { picture?(): Picture; stop?(): void }
+
+export interface Renderer { render(given: { model: any; el: HTMLElement }): Rendered | void }

@@ -1,0 +1,1 @@
+"""What the page shows: panels of a network, of a layer, of a unit, made of recordings."""

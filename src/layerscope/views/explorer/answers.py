@@ -1,0 +1,62 @@
+"""What the network answered: its outputs, the largest first, with names where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+
+_SHOWN = 5
+_NUMBERS = 12  #: so many values of an output that is no choice among classes are shown
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One value of one output."""
+
+    output: str  #: the address of the layer
+    unit: int
+    name: str  #: of the class, empty where nothing tells
+    value: float
+    probability: bool  #: whether the output's values are shares of 1
+
+
+def outputs_of(recording: Recording) -> list[str]:
+    """Return the addresses whose values nothing in the network reads: its outputs."""
+    read = {source for layer in recording.network for source in layer.inputs}
+    layers = [layer for layer in recording.network if layer.role not in ("container", "input")]
+    last = [layer.address for layer in layers if layer.address not in read]
+    recorded = set(recording)
+    known = [address for address in last if address in recorded]
+    return known or list(recording)[-1:]
+
+
+def answers(recording: Recording, sample: int, classes: Sequence[str] = ()) -> list[Answer]:
+    """Return the largest values of each output that is a vector; of few values all, in order."""
+    result: list[Answer] = []
+    for address in outputs_of(recording):
+        array = recording.named(address)
+        axes = tuple(axis for axis in array.axes if axis != "sample")
+        if axes not in (("unit",), ("channel",)) or array.values.dtype.kind not in "fiub":
+            continue
+        values = array.values[sample] if "sample" in array.axes else array.values
+        result += _of_output(address, values.astype(np.float64), classes)
+    return result
+
+
+def _of_output(
+    address: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], classes: Sequence[str]
+) -> list[Answer]:
+    names = classes if len(classes) == len(values) else ()
+    share = bool(len(values) > 1 and (values >= 0).all() and abs(values.sum() - 1) < 1e-3)
+    order = np.argsort(-values, kind="stable")[:_SHOWN]
+    if not share and not names and len(values) <= _NUMBERS:
+        order = np.arange(len(values))
+    return [
+        Answer(address, int(i), shown_name(names[i]) if names else "", float(values[i]), share)
+        for i in order
+    ]

@@ -1,0 +1,247 @@
+"""The kind ``stack``: maps of one shape, each on its own range, to be scaled where they are seen.
+
+``header["shape"]`` is how many maps there are, their height and width; ``form`` is what they are:
+``maps``, ``volume`` (a map for each slice), ``attention`` (queries in rows, keys in columns),
+``series`` (values along a position, in one row each), ``vector`` (a single value each) or
+``colour`` (one image, RGB). The buffer ``pixels`` holds a byte for each value: the index
+``i`` of a map stands for ``low + i / (LEVELS - 1) * (high - low)``, with its ``low`` and ``high``
+from the buffers of that name, float32; what is no number, or masked, has the palette's own index.
+``labels`` name the maps where they are not simply numbered, ``counts`` is what is numbered;
+``layer`` is the range of them all; ``silences`` says whether a map that is 0 throughout is a unit
+that does not fire. ``thinned`` says how many rows and columns were averaged into one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.maps import blank
+from layerscope.core.text import shown_name
+from layerscope.recordings.recording import Recording
+from layerscope.views.render import colour_scale, maps
+from layerscope.views.render.grid import Heading, Tile, arrange, magnification, without_pattern
+from layerscope.views.render.palette import MASKED
+from layerscope.views.render.panel import VERSION, Panel
+from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.tiles import colour_tiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+VECTOR = False
+MOST_BYTES = 32_000_000  #: of the values of a stack, before they are averaged
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Maps ``(n, height, width)``, or one image ``(1, height, width, 3)``, with what they are."""
+
+    address: str
+    title: str
+    maps: Array
+    form: str
+    labels: Sequence[str]  #: empty where they are numbered from 0
+    counts: str
+    silences: bool = False
+    masked: npt.NDArray[np.bool_] | None = None
+    note: str = ""
+
+
+def stack_of(recording: Recording, address: str, sample: int = 0) -> Stack:
+    """Return all maps of a layer, or of ``"input"``, for one sample of a recording of one moment.
+
+    Raises
+    ------
+    AddressError, ViewError
+        When there is no such layer, or its values can't be drawn.
+    """
+    chosen = choose(recording, address, sample=sample)
+    form, values, labels = _formed(chosen, _axes(recording, chosen))
+    return Stack(
+        chosen.address,
+        chosen.title,
+        values,
+        form,
+        () if labels == [str(i) for i in range(len(values))] else labels,
+        chosen.counts or "map",
+        bool(blank(np.zeros((1, 1, 1)), chosen.rectified)[0]) and not bool((values < 0).any()),
+        chosen.masked,
+        chosen.note,
+    )
+
+
+def _axes(recording: Recording, chosen: Chosen) -> tuple[str, ...]:
+    named = recording.named(None if chosen.address == "input" else _layer(recording, chosen))
+    return tuple(axis for axis in named.axes if axis != "sample")
+
+
+def _layer(recording: Recording, chosen: Chosen) -> str:
+    return recording.place(chosen.address).layer
+
+
+def _formed(chosen: Chosen, axes: tuple[str, ...]) -> tuple[str, Array, list[str]]:
+    """Return what a layer's maps are, the maps, and their labels."""
+    values = chosen.maps
+    if chosen.colour:
+        return "colour", values, chosen.labels
+    if chosen.attention:
+        return "attention", values, chosen.labels
+    if chosen.vector:
+        units = values.reshape(-1, 1, 1)
+        return "vector", units, [str(i) for i in range(len(units))]
+    if set(axes) == {"position", "channel"} and len(values) == 1:
+        rows = np.ascontiguousarray(values[0].T[:, None, :])
+        return "series", rows, [str(i) for i in range(len(rows))]
+    if values.shape[1:] == (1, 1):
+        return "vector", values, chosen.labels
+    return ("volume" if "z" in axes else "maps"), values, chosen.labels
+
+
+def stack_panel(
+    stack: Stack,
+    *,
+    palette: str = "viridis",
+    ground: str = "dark",
+    extra: Mapping[str, Any] | None = None,
+    exact: bool = False,
+    provenance: Callable[[], Mapping[str, str]] = dict,
+) -> Panel:
+    """Return maps as a panel; ``exact`` adds the buffer ``values``, float32, as they are."""
+    values, thinned = _thinned(stack)
+    count, height, width = values.shape[:3]
+    header: dict[str, Any] = {
+        "version": VERSION,
+        "kind": "stack",
+        "title": shown_name(stack.title),
+        "address": stack.address,
+        "note": stack.note,
+        "size": [width, height],
+        "ground": ground,
+        "palette": palette,
+        "scale": {"mode": "unit", "text": colour_scale.words("unit"), "low": None, "high": None},
+        "form": stack.form,
+        "shape": [count, height, width],
+        "labels": list(stack.labels),
+        "counts": stack.counts,
+        "silences": stack.silences,
+        "thinned": thinned,
+        **(extra or {}),
+    }
+    if stack.form == "colour":
+        tiles, words, not_finite = colour_tiles(_chosen(stack, values))
+        header["scale"] = {"mode": "layer", "text": words, "low": None, "high": None}
+        header |= {"layer": [tiles[0].low, tiles[0].high], "not_finite": not_finite}
+        buffers = {"pixels": tiles[0].pixels.tobytes()}
+    else:
+        scaled = colour_scale.scaled(values, "unit")
+        masked = stack.masked if thinned == 1 else None
+        pixels = scaled.indexes if masked is None else np.where(masked, MASKED, scaled.indexes)
+        header |= {"layer": _extent(values), "not_finite": scaled.not_finite}
+        buffers = {
+            "pixels": pixels.astype(np.uint8, copy=False).tobytes(),
+            "low": scaled.low.astype("<f4").tobytes(),
+            "high": np.where(scaled.flat, scaled.low, scaled.high).astype("<f4").tobytes(),
+        }
+    if exact:
+        buffers["values"] = np.ascontiguousarray(values, "<f4").tobytes()
+    return Panel(header, buffers, provenance)
+
+
+def _chosen(stack: Stack, values: Array) -> Chosen:
+    return Chosen(stack.address, stack.title, values, [""], is_input=True)
+
+
+def _extent(values: Array) -> list[float]:
+    finite = values[np.isfinite(values)]
+    return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 0.0]
+
+
+def _thinned(stack: Stack) -> tuple[Array, int]:
+    """Return maps that fit what is sent, each value the mean of those it stands for."""
+    values = stack.maps
+    times = math.ceil(math.sqrt(values.size / MOST_BYTES)) if values.size > MOST_BYTES else 1
+    if times == 1:
+        return values, 1
+    rows, columns = (max(1, n // min(times, n)) for n in values.shape[1:3])
+    high, wide = min(times, values.shape[1]), min(times, values.shape[2])
+    cut = values[:, : rows * high, : columns * wide]
+    shape = (len(values), rows, high, columns, wide, *values.shape[3:])
+    return cut.reshape(shape).mean(axis=(2, 4), dtype=np.float32), times
+
+
+def as_maps(panel: Panel) -> Panel:
+    """Return the stack as a picture of the kind ``maps``, each map on the range that it is on."""
+    header = panel.header
+    count, height, width = header["shape"]
+    if header["form"] == "colour":
+        pixels = np.frombuffer(panel.buffers["pixels"], np.uint8).reshape(height, width, 3)
+        times = magnification((height, width), 320)
+        low, high = header["layer"]
+        tiles = [Tile(pixels, "", low, high, False, times)]
+    else:
+        tiles = _tiles(panel, count, height, width)
+    heading = Heading(
+        header["title"],
+        header["address"],
+        header["scale"]["text"],
+        "unit",
+        None,
+        "; ".join(filter(None, (header["note"], without_pattern(tiles)))),
+        header["counts"],
+    )
+    return arrange(
+        tiles,
+        heading,
+        columns=None,
+        palette=header["palette"],
+        ground=header["ground"],
+        provenance=panel.provenance,
+    )
+
+
+def _tiles(panel: Panel, count: int, height: int, width: int) -> list[Tile]:
+    header = panel.header
+    pixels = np.frombuffer(panel.buffers["pixels"], np.uint8).reshape(count, height, width)
+    low = np.frombuffer(panel.buffers["low"], "<f4")
+    high = np.frombuffer(panel.buffers["high"], "<f4")
+    labels = header["labels"] or [str(i) for i in range(count)]
+    times = magnification((height, width), 320 if count == 1 else 64)
+    if header["form"] == "vector":
+        pixels, low, high = _on_one_range(low.astype(np.float64))
+    flat = low == high
+    silent = flat & (low == 0) & header["silences"]
+    each = zip(pixels, labels, low.tolist(), high.tolist(), silent, flat & ~silent, strict=True)
+    several = height * width > 1
+    return [
+        Tile(map_, label, least, most, bool(quiet), times, (), bool(same) and several)
+        for map_, label, least, most, quiet, same in each
+    ]
+
+
+def _on_one_range(values: npt.NDArray[np.float64]) -> tuple[Array, Array, Array]:
+    scaled = colour_scale.scaled(values.reshape(-1, 1, 1), "layer")
+    return scaled.indexes, scaled.low, scaled.high
+
+
+def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
+    """Return the bytes of a PNG file with the metadata as text chunks."""
+    return maps.png(as_maps(panel), metadata)
+
+
+def svg(panel: Panel, metadata: Mapping[str, str]) -> str:
+    """Return an SVG document with the metadata in it."""
+    return maps.svg(as_maps(panel), metadata)
+
+
+def figure(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> Figure:
+    """Draw the maps with title and axes."""
+    return maps.figure(as_maps(panel), figsize, ax)
