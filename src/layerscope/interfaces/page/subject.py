@@ -1,7 +1,7 @@
 """What a page is about: a network, the samples that it is looked at on, the steps it was kept at.
 
-All three hosts ask a :class:`PageSubject` by the names of panels and a few words; what it returns is
-ready to be sent.
+All three hosts ask a :class:`PageSubject` by the names of panels and a few words; what it returns
+is ready to be sent.
 """
 
 from __future__ import annotations

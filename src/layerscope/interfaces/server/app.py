@@ -77,10 +77,10 @@ def page_app(subject: PageSubject, token: str) -> Starlette:
         if not allowed(request):
             return PlainTextResponse("", 403)
         try:
-            told = await run_in_threadpool(subject.outline)
+            outlined = await run_in_threadpool(subject.outline)
         except LayerscopeError as error:
             return JSONResponse({"error": str(error)}, 422)
-        return Response(plain_json(told), media_type="application/json")
+        return Response(plain_json(outlined), media_type="application/json")
 
     async def panel(request: Request) -> Response:
         if not allowed(request):
