@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
+from layerscope.core.network import Network
 from layerscope.inputs import Prepared
 from layerscope.instruments.passes import Passes
 from layerscope.recordings.recording import Recording
@@ -34,6 +36,8 @@ class SampleRecordings:
         self._parts: list[tuple[Passes, Prepared]] = []
         self._places: list[tuple[int, int]] = []  # of each sample: which part, which row of it
         self._kept: OrderedDict[int, Recording] = OrderedDict()
+        self._network: Network | None = None
+        self._axes: Mapping[str, tuple[str, ...]] = {}  # of the inputs, once one was run
         self.names: list[str] = []
         if x is not None:
             self.add(x)
@@ -86,10 +90,30 @@ class SampleRecordings:
             if part not in self._kept:
                 passes, prepared = self._parts[part]
                 with in_one_sentence():
-                    self._kept[part] = passes.record(prepared)
+                    recording = passes.record(prepared)
+                self._kept[part] = recording
+                self._network, self._axes = recording.network, recording.input_axes
                 self._forget()
             self._kept.move_to_end(part)
             return self._kept[part], row
+
+    def input(self, sample: int) -> tuple[Recording, int]:
+        """Return a recording of a sample's input alone, for which nothing is run where it can be.
+
+        Raises as :meth:`recording` does.
+        """
+        with self._lock:
+            if not 0 <= sample < len(self):
+                raise InputError(f"There is no sample {sample}: there are {len(self)}.")
+            part, row = self._places[sample]
+            value = self._parts[part][1].value
+            if part in self._kept or self._network is None or len(self._axes) != 1:
+                return self.recording(sample)
+            ((name, axes),) = self._axes.items()
+            if not isinstance(value, np.ndarray) or value.ndim != len(axes):
+                return self.recording(sample)
+            inputs = {name: NamedArray(value, axes)}
+            return Recording({}, network=self._network, inputs=inputs), row
 
     def _forget(self) -> None:
         """Let go of the recordings that nobody has looked at for longest."""

@@ -236,6 +236,11 @@ class Recording(Mapping[str, "xr.DataArray"]):
         """What the network received at its first input."""
         return self._label(self._first_input(), self._inputs)
 
+    @property
+    def input_axes(self) -> Mapping[str, tuple[str, ...]]:
+        """The axes of each input in the order in which the network received them."""
+        return {name: array.axes for name, array in self._inputs.items()}
+
     def named(self, layer: str | None) -> NamedArray:
         """Return a layer's values with the names of their axes, unlabelled; the input where None.
 

@@ -137,6 +137,8 @@ class PageSubject:
         """
         query = Query.of(words)
         with self.lock:
+            if name == "layer" and words.get("address") == "input":
+                return self._input(query)
             moment = self.moment(query)
             if name.startswith("unit."):
                 place = moment.activations.place(words.get("address", ""))
@@ -144,6 +146,14 @@ class PageSubject:
             if name not in _PANELS:
                 raise ViewError(f"There is no panel {name!r}: there are {', '.join(_PANELS)}.")
             return _PANELS[name](moment, query)
+
+    def _input(self, query: Query) -> Panel:
+        """Return a sample's input, without running the network on it where that can be."""
+        own = query.sample - self.recorded
+        if own < 0 or self.samples is None:
+            return layer_panel(self.moment(query), "input")
+        recording, row = self.samples.input(own)
+        return layer_panel(Moment(recording, row, code=self._code), "input")
 
     def outline(self) -> dict[str, Any]:
         """Return what the page must know before it asks for panels."""

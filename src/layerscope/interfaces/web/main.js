@@ -7,6 +7,9 @@ import { Passage } from "./pages/passage.js";
 import { StartPage } from "./pages/start.js";
 import { UnitPage } from "./pages/unit.js";
 import { Page } from "./page.js";
+import { hints, openHelp } from "./parts/help.js";
+import { listenToKeys } from "./parts/keys.js";
+import { openSearch } from "./parts/search.js";
 import { State } from "./state.js";
 
 /**
@@ -43,6 +46,9 @@ class Shell {
     this.el = h("div", { class: "shell" }, this._top(), this.passage.el, this.right, bottom);
     page.addEventListener("announce", (event) => this._say(/** @type {CustomEvent} */ (event).detail));
     page.state.addEventListener("change", (event) => this._changed(/** @type {CustomEvent} */ (event).detail));
+    listenToKeys(page, this);
+    const hint = hints();
+    if (hint) this.el.append(hint);
     this._open();
   }
 
@@ -51,15 +57,20 @@ class Shell {
     const view = state.view;
     const scales = /** @type {[string, string][]} */ ([["layer", "each layer"], ["unit", "each map"], ["network", "network"], ["zscore", "z-score"]]);
     const palettes = /** @type {[string, string][]} */ (this.page.colours.names.map((name) => [name, name]));
+    this.scales = choice("Scaling", scales, view.scale, (scale) => state.go({ scale }));
+    this.palettes = choice("Palette", palettes, view.palette, (palette) => state.go({ palette }));
+    const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
+      h("button", { type: "button", "aria-label": label, title: label, on: { click: act } }, text);
     return h("header", { class: "top" },
       h("h1", { class: "name" }, outline.title), h("span", { class: "about" }, `${outline.framework} · ${outline.about}`),
       h("span", { class: "room" }),
-      choice("Scaling", scales, view.scale, (scale) => state.go({ scale })),
-      choice("Palette", palettes, view.palette, (palette) => state.go({ palette })),
-      h("button", { type: "button", "aria-label": "Dark or light", title: "Dark or light", on: { click: () => this._turn() } }, "◐"));
+      h("label", { class: "named" }, "scale", this.scales), h("label", { class: "named" }, "colours", this.palettes),
+      button("Find /", "Find a layer or a unit (key: /)", () => openSearch(this.page)),
+      button("◐", "Dark or light (key: d)", () => this.turn()), button("?", "Keys (key: ?)", () => openHelp()));
   }
 
-  _turn() {
+  /** Turn from light to dark, or back. */
+  turn() {
     setGround(this.page.ground === "dark" ? "light" : "dark");
     try {
       localStorage.setItem("layerscope-ground", this.page.ground);
@@ -78,6 +89,8 @@ class Shell {
 
   /** @param {{ before: import("./types.d.ts").View, view: import("./types.d.ts").View }} change */
   _changed({ before, view }) {
+    this.scales.value = view.scale;
+    this.palettes.value = view.palette;
     this.passage.show();
     if (before.address !== view.address) this._open();
     else this.shown?.show();

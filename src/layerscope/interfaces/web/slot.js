@@ -50,12 +50,13 @@ export class Slot {
     this.request = null;
     this.body = h("div", { class: "body" });
     this.el = h("section", { class: `panel${how.bare ? " bare" : ""}${how.whole ? " whole" : ""}`, "aria-label": how.title || how.name });
-    if (!how.bare) this.el.append(h("header", {}, h("h3", {}, how.title || how.name), this._actions()));
+    if (!how.bare) this.el.append(h("header", {}, h("h3", {}, how.title || how.name), this.actions()));
     this.el.append(this.body);
     this._say("Loading …");
   }
 
-  _actions() {
+  /** Buttons to save the panel, and to copy the Python that draws it. */
+  actions() {
     const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ act) =>
       h("button", { class: "plain", type: "button", title, on: { click: act } }, text);
     return h("span", { class: "actions" },

@@ -3,7 +3,7 @@
 /** @type {import("./types.d.ts").View} */
 const START = {
   address: "", sample: 0, step: null, scale: "layer", palette: "viridis", order: "index",
-  silent: "show", open: "", zoom: 64, against: "",
+  silent: "show", open: "", zoom: 0, against: "",
 };
 
 /**

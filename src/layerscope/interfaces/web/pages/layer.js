@@ -1,7 +1,9 @@
 /** The right side for a layer: all its channels. */
 
 import { choice, h } from "../dom.js";
+import { ScaleBar } from "../parts/scale_bar.js";
 import { Slot } from "../slot.js";
+import { Stack } from "../stack.js";
 
 /** The sheet of a layer. */
 export class LayerPage {
@@ -17,12 +19,13 @@ export class LayerPage {
     const view = page.state.view;
     this.slot = new Slot(page, { name: "layer", title: address, bare: true });
     const shape = info ? info.shape.map((n, i) => `${n} ${info.axes[i]}`).join(" × ") : "";
+    this.scale = new ScaleBar(page);
+    this.counted = h("span", { class: "counted" });
     this.tools = h("div", { class: "tools", role: "toolbar", "aria-label": "How the channels are shown" },
       h("label", {}, "order", choice("Order", [["index", "by number"], ["strength", "strongest first"]], view.order, (order) => page.state.go({ order }))),
       h("label", {}, "silent", choice("Silent channels", [["show", "shown"], ["dim", "dimmed"], ["hide", "hidden"]], view.silent, (silent) => page.state.go({ silent }))),
       h("label", {}, "size", this._size()),
-      h("span", { class: "room" }),
-      this.slot._actions());
+      this.scale.el, this.counted, h("span", { class: "room" }), this.slot.actions());
     this.el = h("div", { class: "page fixed" },
       h("div", { class: "crumbs" }, h("h2", {}, address), h("span", { class: "about" }, [info?.type, shape].filter(Boolean).join(" · "))),
       this.tools, this.slot.el);
@@ -30,15 +33,35 @@ export class LayerPage {
 
   _size() {
     const input = h("input", { type: "range", min: 24, max: 256, step: 8, "aria-label": "Size of the maps", on: { input: () => this.page.state.go({ zoom: Number(input.value) }) } });
-    input.value = String(this.page.state.view.zoom);
+    input.value = String(this.page.state.view.zoom || 64);
     return input;
   }
 
-  show() {
-    return this.slot.show({ ...this.page.moment, address: this.address });
+  async show() {
+    await this.slot.show({ ...this.page.moment, address: this.address });
+    const panel = this.slot.model?.panel;
+    this.scale.el.hidden = !panel;
+    this.counted.textContent = panel ? counted(panel, this.page.colours.levels) : "";
+    if (panel) this.scale.show(panel.header);
   }
 
   stop() {
     this.slot.stop();
   }
+}
+
+/**
+ * How many channels are silent, and how many values are no numbers, in words.
+ * @param {import("../types.d.ts").Panel} panel
+ * @param {number} levels
+ */
+function counted(panel, levels) {
+  const stack = new Stack(panel, levels);
+  let silent = 0;
+  for (let map = 0; map < stack.count && !stack.colour; map++) silent += Number(stack.silent(map));
+  const words = [];
+  if (panel.header.silences) words.push(`${silent} of ${stack.count} silent`);
+  if (panel.header.not_finite) words.push(`${panel.header.not_finite} NaN or infinite`);
+  if (panel.header.thinned > 1) words.push(`each pixel the mean of ${panel.header.thinned}×${panel.header.thinned}`);
+  return words.join(" · ");
 }

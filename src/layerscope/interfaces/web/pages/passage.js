@@ -10,12 +10,10 @@ export class Passage {
   constructor(page) {
     this.page = page;
     this.slot = new Slot(page, { name: "passage", title: "The passage through the network", bare: true });
-    this.slot.el.className = "";
-    this.slot.body.className = "passage";
+    this.slot.body.classList.add("passage");
     this.strip = h("div", { class: "samples", role: "group", "aria-label": "Samples" });
     this.answers = h("div", { class: "answers", "aria-label": "What the network answered", role: "region" });
-    this.slot.el.classList.add("grown");
-    this.el = h("aside", { class: "left", "aria-label": "The passage" }, this.strip, this.slot.body, this.answers);
+    this.el = h("aside", { class: "left", "aria-label": "The passage" }, this.strip, this.slot.el, this.answers);
     this._samples();
     this.show();
   }

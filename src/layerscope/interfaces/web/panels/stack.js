@@ -5,6 +5,7 @@ import { rangeOf, recoloured } from "../colours.js";
 import { Stack } from "../stack.js";
 
 const GAP = 6, LABEL = 13, LEAST = 8;
+const USUAL = 64, LARGEST = 224; // pixels of a map's longer side, where nobody says how large
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
@@ -75,18 +76,16 @@ class StackDrawing {
   _layout() {
     const stack = /** @type {Stack} */ (this.stack);
     const width = Math.max(80, this.scroller.clientWidth);
-    const long = Math.max(stack.height, stack.width);
+    this.labelled = stack.count > 1;
     let target = this.free ? Math.min(width - 2 * GAP, 340) / Math.min(stack.count, Math.max(1, Math.floor(width / 110))) : this.model.view.zoom;
     if (stack.form === "vector") target = 26;
     if (stack.form === "series") target = Math.min(width - 2 * GAP, Math.max(240, stack.width));
-    const times = long <= target ? Math.max(1, Math.floor(target / long)) : target / long;
-    this.cell = [Math.max(LEAST, stack.width * times), stack.form === "series" ? 30 : Math.max(LEAST, stack.height * times)];
-    this.labelled = stack.count > 1;
-    const across = Math.max(this.cell[0], this.labelled ? 22 : 0) + GAP;
-    this.columns = Math.max(1, Math.min(/** @type {number[]} */ (this.order).length || 1, Math.floor((width - GAP) / across)));
-    this.pitch = [across, this.cell[1] + GAP + (this.labelled ? LABEL : 0)];
-    const rows = Math.ceil(/** @type {number[]} */ (this.order).length / this.columns);
-    this.height = rows * this.pitch[1] + GAP;
+    if (target) this._place(target, width);
+    else {
+      // As large as all of them can be seen at once, within what is worth it.
+      let each = LARGEST;
+      do this._place(each, width); while (this.height > this.scroller.clientHeight && (each -= 8) >= USUAL);
+    }
     this.sized.style.height = `${this.height}px`;
     const seen = this.free ? this.height : this.scroller.clientHeight;
     const ratio = window.devicePixelRatio || 1;
@@ -96,6 +95,22 @@ class StackDrawing {
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${this.seen[1]}px`;
     this.draw();
+  }
+
+  /**
+   * Place the maps, the longer side of each about as long as the target.
+   * @param {number} target
+   * @param {number} width of what they are placed in
+   */
+  _place(target, width) {
+    const stack = /** @type {Stack} */ (this.stack), order = /** @type {number[]} */ (this.order);
+    const long = Math.max(stack.height, stack.width);
+    const times = long <= target ? Math.max(1, Math.floor(target / long)) : target / long;
+    this.cell = [Math.max(LEAST, stack.width * times), stack.form === "series" ? 30 : Math.max(LEAST, stack.height * times)];
+    const across = Math.max(this.cell[0], this.labelled ? 22 : 0) + GAP;
+    this.columns = Math.max(1, Math.min(order.length || 1, Math.floor((width - GAP) / across)));
+    this.pitch = [across, this.cell[1] + GAP + (this.labelled ? LABEL : 0)];
+    this.height = Math.ceil(order.length / this.columns) * this.pitch[1] + GAP;
   }
 
   /** Where a map of the order stands, before scrolling.
