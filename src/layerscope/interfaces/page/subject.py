@@ -22,7 +22,7 @@ from layerscope.recordings.run import Run
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
-from layerscope.views.explorer.passage import passage_panel
+from layerscope.views.explorer.passage import PassageLayouts, passage_panel
 from layerscope.views.explorer.unit import unit_panel, unit_panels
 from layerscope.views.render.palette import LEVELS, table
 from layerscope.views.render.panel import Panel
@@ -78,6 +78,7 @@ class PageSubject:
         self.classes = tuple(classes)
         self.lock = threading.RLock()
         self._code = dict(code or {})
+        self.layouts = PassageLayouts()
         self._features: dict[str, Recording] = {}
 
     @property
@@ -145,7 +146,7 @@ class PageSubject:
                 return unit_panel(name.removeprefix("unit.")).panel(moment, place)
             if name not in _PANELS:
                 raise ViewError(f"There is no panel {name!r}: there are {', '.join(_PANELS)}.")
-            return _PANELS[name](moment, query)
+            return _PANELS[name](self, moment, query)
 
     def _input(self, query: Query) -> Panel:
         """Return a sample's input, without running the network on it where that can be."""
@@ -208,19 +209,23 @@ def _ground(ground: str) -> dict[str, Any]:
     return {**colours(ground), "special": special}
 
 
-def _passage(moment: Moment, query: Query) -> Panel:
+def _passage(subject: PageSubject, moment: Moment, query: Query) -> Panel:
     depth = query.words.get("depth", "")
     opened = [name for name in query.words.get("open", "").split("\n") if name]
     return passage_panel(
         moment,
+        subject.layouts,
         depth=_whole("depth", depth) if depth else None,
         opened=opened,
         scale=query.words.get("scale") or "layer",
     )
 
 
-def _layer(moment: Moment, query: Query) -> Panel:
+def _layer(subject: PageSubject, moment: Moment, query: Query) -> Panel:
     return layer_panel(moment, query.words.get("address", "input"))
 
 
-_PANELS: dict[str, Callable[[Moment, Query], Panel]] = {"passage": _passage, "layer": _layer}
+_PANELS: dict[str, Callable[[PageSubject, Moment, Query], Panel]] = {
+    "passage": _passage,
+    "layer": _layer,
+}

@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -78,50 +79,108 @@ def diagram(
     scale: Any = "layer",
     palette: str = "viridis",
     ground: str = "light",
-    heading: bool = True,
-    overview: int | None = None,
 ) -> Panel:
     """Draw the architecture of a network; with a recording of it, what each box returned.
 
-    See :func:`layerscope.diagram`, which has the same arguments. ``heading=False`` leaves out the
-    title and the notes; ``overview`` is how many boxes to draw before blocks are closed unasked.
+    See :func:`layerscope.diagram`, which has the same arguments.
     """
     colours(ground)
     known(palette)
     _check(style, depth)
-    inputs = {}
     if recording is not None:
         check_recording(recording)
         recording = recording.at(step)
-        inputs = {name: _shape(array) for name, array in recording.inputs.items()}
+    if style == "volume":
+        network, graph = _graph(network, recording)
+        return volumes(network, graph, ground, palette, show_shapes, show_layer_names)
+    if collapse is None:
+        collapse = recording is None  # each copy has a map of its own to show
+    structure = structure_of(network, recording, depth, expand, collapse)
+    if recording is None and unit is not None:
+        raise ViewError("unit= says which channel of activations to show: pass activations, too.")
+    thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
+    return drawn_structure(
+        structure, thumbnails, style, palette, ground, show_shapes, show_layer_names
+    )
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Which boxes and blocks of a network are drawn: the same for all of its recordings."""
+
+    network: Network
+    root: Block
+    graph: Graph
+    note: str
+    _placed: dict[Hashable, Placed] = field(default_factory=dict, repr=False)
+
+    def place(self, cards: Mapping[str, Card], horizontal: bool) -> Placed:
+        """Return where everything stands; found once for cards of the same sizes."""
+        sizes = {name: (card_of.width, card_of.height) for name, card_of in cards.items()}
+        key = (horizontal, *sizes.items())
+        if key not in self._placed:
+            self._placed.clear()
+            self._placed[key] = place(
+                self.root,
+                self.graph,
+                lambda item: sizes[item.id],
+                frame_widths,
+                horizontal=horizontal,
+            )
+        return self._placed[key]
+
+
+def structure_of(
+    network: Network,
+    recording: Recording | None,
+    depth: int | None,
+    expand: str | Iterable[str],
+    collapse: bool,
+    overview: int | None = None,
+) -> Structure:
+    """Return what is drawn of a network, as :func:`diagram` is asked for it.
+
+    ``overview`` is how many boxes to draw before blocks are closed unasked.
+    """
+    network, graph = _graph(network, recording)
+    return Structure(network, *_tree(graph, depth, expand, collapse, overview))
+
+
+def _graph(network: Network, recording: Recording | None) -> tuple[Network, Graph]:
+    """Return the rows that compute, and their boxes."""
+    received = {} if recording is None else recording.inputs
     network, _ = computing(network)
     if not len(network):
         why = network.notes[0] if network.notes else "there is nothing to draw"
         raise ViewError(f"{network.name!r} has no layers: {why}.")
-    graph = graph_of(network, inputs)
+    graph = graph_of(network, {name: _shape(array) for name, array in received.items()})
     if len(network) > 1 and not graph.edges:
         raise ViewError(
             f"{network.name!r} does not know which layer hands its value to which before it is "
             "run: pass activations(model, x), or describe(model, x) in the place of the model."
         )
-    if style == "volume":
-        return volumes(network, graph, ground, palette, show_shapes, show_layer_names)
-    if collapse is None:
-        collapse = recording is None  # each copy has a map of its own to show
-    root, graph, note = _tree(graph, depth, expand, collapse, overview)
-    if recording is None and unit is not None:
-        raise ViewError("unit= says which channel of activations to show: pass activations, too.")
-    thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
+    return network, graph
+
+
+def drawn_structure(
+    structure: Structure,
+    thumbnails: Thumbnails | None,
+    style: str = "vertical",
+    palette: str = "viridis",
+    ground: str = "light",
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+    heading: bool = True,
+) -> Panel:
+    """Draw a structure, with thumbnails where a recording gives them, and a heading if wanted."""
     size = (lambda item: None) if thumbnails is None else thumbnails.size
-    cards = {item.id: card(item, show_shapes, show_layer_names, size(item)) for item in drawn(root)}
-    placed = place(
-        root,
-        graph,
-        lambda item: (cards[item.id].width, cards[item.id].height),
-        frame_widths,
-        horizontal=style == "horizontal",
-    )
-    notes = _heading(network, thumbnails, note) if heading else []
+    cards = {
+        item.id: card(item, show_shapes, show_layer_names, size(item))
+        for item in drawn(structure.root)
+    }
+    placed = structure.place(cards, style == "horizontal")
+    network, root = structure.network, structure.root
+    notes = _heading(network, thumbnails, structure.note) if heading else []
     return _picture(network, root, placed, cards, thumbnails, notes, style, palette, ground)
 
 

@@ -147,8 +147,12 @@ def _innermost(
 
 
 def _outermost(groups: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    groups = list(groups)
-    return [group for group in groups if not any(group < other for other in groups)]
+    outer: list[frozenset[str]] = []
+    for group in sorted(groups, key=len, reverse=True):
+        # Groups are nested in one another or apart, so one member tells.
+        if not any(next(iter(group)) in other for other in outer):
+            outer.append(group)
+    return outer
 
 
 def _region(

@@ -6,40 +6,62 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from layerscope.views.diagram import diagram
+from layerscope.core.network import Network, Shape, computing
+from layerscope.recordings.recording import Recording
+from layerscope.views.diagram import Structure, drawn_structure, structure_of
+from layerscope.views.diagram.thumbnails import Thumbnails
 from layerscope.views.explorer.answers import answers
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.render.panel import Panel
 
 OVERVIEW = 60  #: boxes at which a network is shown with blocks closed
+_KEPT = 32  #: layouts of one network
+
+
+class PassageLayouts:
+    """The layouts of one network's passage: found once, whatever sample or step is shown."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[tuple[int | None, tuple[str, ...]], Structure] = {}
+
+    def structure(
+        self, recording: Recording, depth: int | None, opened: tuple[str, ...]
+    ) -> Structure:
+        """Return which boxes and blocks are drawn."""
+        key = (depth, opened)
+        known = self._layouts.get(key)
+        if known is None or _calls(known.network) != _calls(computing(recording.network)[0]):
+            overview = OVERVIEW if depth is None else None
+            known = structure_of(recording.network, recording, depth, opened, False, overview)
+            if len(self._layouts) >= _KEPT:
+                self._layouts.clear()
+            self._layouts[key] = known
+        return known
+
+
+def _calls(network: Network) -> list[tuple[str, Shape | None]]:
+    """Return what a layout depends on, in order: dynamic networks differ from input to input."""
+    return [(layer.address, layer.shape) for layer in network]
 
 
 def passage_panel(
     moment: Moment,
+    layouts: PassageLayouts | None = None,
     *,
     depth: int | None = None,
     opened: Iterable[str] = (),
     scale: str = "layer",
-    ground: str = "light",
 ) -> Panel:
     """Return the graph, laid out, with a thumbnail for each layer, and what the network answered.
 
     ``depth`` is how many levels of blocks to open, and ``opened`` names blocks that are open
-    besides; where neither says it, large networks come with their blocks closed.
+    besides; where neither says it, large networks come with their blocks closed. ``layouts`` keeps
+    what is the same for the next sample.
     """
     recording = moment.activations
-    panel = diagram(
-        recording.network,
-        recording,
-        depth=depth,
-        expand=tuple(opened),
-        collapse=False,
-        sample=moment.sample,
-        scale=scale,
-        ground=ground,
-        heading=False,
-        overview=OVERVIEW if depth is None else None,
-    )
+    structure = (layouts or PassageLayouts()).structure(recording, depth, tuple(opened))
+    thumbnails = Thumbnails(recording, None, moment.sample, scale, "viridis")
+    panel = drawn_structure(structure, thumbnails, heading=False)
     extra: dict[str, Any] = {
         "answers": [asdict(answer) for answer in answers(recording, moment.sample, moment.classes)],
         "network": list(recording.extent(moment.sample)),

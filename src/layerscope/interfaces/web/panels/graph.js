@@ -1,5 +1,6 @@
 /** The kind `graph`: the network, laid out, with a thumbnail in each box; to be moved and enlarged. */
 
+import { recoloured } from "../colours.js";
 import { beforeNextFrame, h } from "../dom.js";
 
 const FARTHEST = 0.02, NEAREST = 6, READABLE = 0.42;
@@ -27,6 +28,7 @@ class GraphDrawing {
       button("fit", "Show the whole network", () => this._fit(true)));
     this.el = el;
     el.append(this.canvas, this.corner);
+    this.colour = new Uint32Array(256);
     this.at = { x: 0, y: 0, times: 0 };
     /** @type {HTMLCanvasElement[]} */
     this.pictures = [];
@@ -335,7 +337,7 @@ class GraphDrawing {
     canvas.width = width;
     canvas.height = height;
     const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
-    const table = this.page.colours.table(this.model.view.palette, this.page.ground), pixels = /** @type {Uint8Array} */ (this.pixels);
+    const table = this._colours(tile), pixels = /** @type {Uint8Array} */ (this.pixels);
     for (let i = 0; i < words.length; i++) {
       const at = tile.offset + (tile.format === "rgb" ? 3 * i : i);
       words[i] = tile.format === "rgb" ? 0xff000000 | (pixels[at + 2] << 16) | (pixels[at + 1] << 8) | pixels[at] : table[pixels[at]];
@@ -343,6 +345,17 @@ class GraphDrawing {
     /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
     this.pictures[index] = canvas;
     return canvas;
+  }
+
+  /** The colours of a thumbnail's indexes: zero in the middle of a palette that has one.
+   * @param {any} tile */
+  _colours(tile) {
+    const { colours, ground } = this.page, { palette } = this.model.view;
+    const table = colours.table(palette, ground), [low, high] = tile.range;
+    if (!colours.isDiverging(palette)) return table;
+    const reach = Math.max(Math.abs(low), Math.abs(high));
+    recoloured(this.colour, table, colours.levels, low, high, [-reach, reach], true);
+    return this.colour;
   }
 
   /** The whole graph. */
