@@ -8,11 +8,15 @@ export class Stack {
    */
   constructor(panel, levels) {
     const header = panel.header;
-    [this.count, this.height, this.width] = header.shape;
+    /** @type {number[]} */
+    const [count, height, width] = header.shape;
+    this.count = count;
+    this.height = height;
+    this.width = width;
     this.header = header;
     this.form = header.form;
     this.levels = levels;
-    this.size = this.height * this.width;
+    this.size = height * width;
     this.pixels = new Uint8Array(panel.buffers.pixels);
     this.colour = this.form === "colour";
     this.low = this.colour ? new Float32Array([header.layer[0]]) : new Float32Array(panel.buffers.low);

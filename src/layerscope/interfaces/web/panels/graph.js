@@ -32,6 +32,13 @@ class GraphDrawing {
     this.at = { x: 0, y: 0, times: 0 };
     /** @type {HTMLCanvasElement[]} */
     this.pictures = [];
+    /** @type {import("../types.d.ts").Panel | null} */
+    this.panel = null;
+    /** @type {string | null} */
+    this.address = null;
+    this.look = "";
+    this.structure = "";
+    this.chosen = -1;
     this.pointers = new Map();
     this.draw = beforeNextFrame(() => this._draw());
     this.changed = () => this._read();
@@ -210,10 +217,10 @@ class GraphDrawing {
     else if (event.key === "0") this._fit(true);
     else if (event.key.startsWith("Arrow") && !event.altKey) {
       const by = event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : -1;
-      this.chosen = Math.min(boxes.length - 1, Math.max(0, (this.chosen ?? -1) + by));
+      this.chosen = Math.min(boxes.length - 1, Math.max(0, this.chosen + by));
       this.page.announce(boxes[this.chosen].about);
       this._reveal();
-    } else if (event.key === "Enter" && boxes[this.chosen ?? -1]) this._open(boxes[this.chosen ?? -1]);
+    } else if (event.key === "Enter" && boxes[this.chosen]) this._open(boxes[this.chosen]);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -221,7 +228,7 @@ class GraphDrawing {
   }
 
   _reveal() {
-    const box = this.panel?.header.boxes[this.chosen ?? -1]?.box;
+    const box = this.panel?.header.boxes[this.chosen]?.box;
     if (!box || !this.size) return;
     const [width, height] = this.size, { times } = this.at;
     const left = box[0] * times + this.at.x, top = box[1] * times + this.at.y;

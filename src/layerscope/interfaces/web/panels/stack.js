@@ -29,6 +29,18 @@ class StackDrawing {
     el.append(this.scroller);
     this.buffer = document.createElement("canvas");
     this.chosen = -1;
+    this.panel = model.panel;
+    this.stack = new Stack(model.panel, this.page.colours.levels);
+    /** @type {Stack | null} another, whose values the order is by difference to */
+    this.other = null;
+    /** @type {number[]} the maps that are shown, in order */
+    this.order = [];
+    this.columns = 1;
+    this.height = 0;
+    this.cell = [0, 0];
+    this.pitch = [1, 1];
+    this.seen = [0, 0];
+    this.labelled = false;
     this.colour = new Uint32Array(256);
     this.draw = beforeNextFrame(() => this._draw());
     this.changed = () => this._read();
@@ -57,16 +69,16 @@ class StackDrawing {
       this.stack = new Stack(panel, this.page.colours.levels);
     }
     const { order, silent } = this.model.view;
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const single = this.free;
-    this.order = single ? stack.order("index") : stack.order(order, this.other || null);
+    this.order = single ? stack.order("index") : stack.order(order, this.other);
     if (!single && silent === "hide") this.order = this.order.filter((map) => !stack.silent(map));
     this.canvas.setAttribute("aria-label", this._about());
     this._layout();
   }
 
   _about() {
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const silent = Array.from({ length: stack.count }, (_, map) => map).filter((map) => stack.silent(map)).length;
     const what = stack.count === 1 ? "one map" : `${stack.count} ${stack.header.counts}s`;
     return `${stack.header.title}: ${what} of ${stack.height} by ${stack.width}${silent ? `, ${silent} silent` : ""}`;
@@ -74,7 +86,7 @@ class StackDrawing {
 
   /** How large a map is drawn, and how many to a row. */
   _layout() {
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const width = Math.max(80, this.scroller.clientWidth);
     this.labelled = stack.count > 1;
     let target = this.free ? Math.min(width - 2 * GAP, 340) / Math.min(stack.count, Math.max(1, Math.floor(width / 110))) : this.model.view.zoom;
@@ -103,7 +115,7 @@ class StackDrawing {
    * @param {number} width of what they are placed in
    */
   _place(target, width) {
-    const stack = /** @type {Stack} */ (this.stack), order = /** @type {number[]} */ (this.order);
+    const stack = this.stack, order = this.order;
     const long = Math.max(stack.height, stack.width);
     const times = long <= target ? Math.max(1, Math.floor(target / long)) : target / long;
     this.cell = [Math.max(LEAST, stack.width * times), stack.form === "series" ? 30 : Math.max(LEAST, stack.height * times)];
@@ -122,7 +134,7 @@ class StackDrawing {
 
   _draw() {
     const context = this.canvas.getContext("2d");
-    if (!context || !this.stack) return;
+    if (!context) return;
     performance.mark("stack-draw-start");
     const ratio = window.devicePixelRatio || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -144,7 +156,7 @@ class StackDrawing {
    */
   _paint(context, first, last) {
     const { stack, order } = this;
-    if (!stack || !order || last <= first) return;
+    if (last <= first) return;
     if (stack.form === "series") this._lines(context, first, last);
     else this._maps(context, first, last);
     context.font = "10px system-ui, 'DejaVu Sans', sans-serif";
@@ -169,7 +181,7 @@ class StackDrawing {
    * @param {number} last
    */
   _maps(context, first, last) {
-    const stack = /** @type {Stack} */ (this.stack), order = /** @type {number[]} */ (this.order);
+    const { stack, order } = this;
     const count = last - first;
     const across = Math.max(1, Math.min(count, Math.floor(4096 / stack.width)));
     const rows = Math.ceil(count / across);
@@ -221,7 +233,7 @@ class StackDrawing {
    * @param {number} map
    */
   _fill(words, start, stride, map) {
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const { pixels, height, width, size } = stack;
     if (stack.colour) {
       for (let y = 0; y < height; y++) {
@@ -243,7 +255,7 @@ class StackDrawing {
   /** Make the colours of a map's indexes, on the range that it is drawn on.
    * @param {number} map */
   _colours(map) {
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const { palette } = this.model.view;
     const diverging = this.page.colours.isDiverging(palette);
     const range = this.range(map);
@@ -253,7 +265,7 @@ class StackDrawing {
   /** The range that a map is drawn on.
    * @param {number} map */
   range(map) {
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const { scale, palette } = this.model.view;
     const alone = stack.form === "vector" && (scale === "unit" || scale === "zscore");
     const { mean, std } = scale === "zscore" ? stack.moments : { mean: [], std: [] };
@@ -270,7 +282,7 @@ class StackDrawing {
    * @param {number} last
    */
   _lines(context, first, last) {
-    const stack = /** @type {Stack} */ (this.stack), order = /** @type {number[]} */ (this.order);
+    const { stack, order } = this;
     for (let place = first; place < last; place++) {
       const [x, y, width, height] = this._box(place), map = order[place];
       const [low, high] = this.range(map);
@@ -295,7 +307,7 @@ class StackDrawing {
     const column = Math.floor((x - GAP) / this.pitch[0]), row = Math.floor((y - GAP) / this.pitch[1]);
     const place = row * this.columns + column;
     if (column < 0 || column >= this.columns || place < 0 || place >= this.order.length) return null;
-    const [left, top, width, height] = this._box(place), stack = /** @type {Stack} */ (this.stack);
+    const [left, top, width, height] = this._box(place), stack = this.stack;
     const px = Math.floor(((x - left) / width) * stack.width), py = Math.floor(((y - top) / height) * stack.height);
     const inside = px >= 0 && py >= 0 && px < stack.width && py < stack.height;
     return { place, map: this.order[place], px, py, inside };
@@ -306,7 +318,7 @@ class StackDrawing {
     const at = this._at(event);
     this.canvas.style.cursor = at && this._address(at.map) ? "pointer" : "default";
     if (!at || !at.inside) return this._leave();
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const layer = this.page.place(stack.header.address).layer;
     const name = stack.form === "colour" ? layer : `${layer}:${stack.label(at.map)}`;
     const where = stack.form === "vector" ? "" : stack.form === "attention" ? ` @ query ${at.py}, key ${at.px}`
@@ -323,7 +335,7 @@ class StackDrawing {
   /** The address of the unit that a map belongs to; empty where it is none.
    * @param {number} map */
   _address(map) {
-    const stack = /** @type {Stack} */ (this.stack);
+    const stack = this.stack;
     const { layer } = this.page.place(stack.header.address);
     if (layer === "input" || stack.colour || stack.count === 1 && this.free) return "";
     return `${layer}:${stack.unit(map)}`;
@@ -342,7 +354,7 @@ class StackDrawing {
     if (event.key in moves && !event.altKey) {
       this.chosen = Math.max(0, Math.min(this.order.length - 1, this.chosen + (this.chosen < 0 ? 1 : moves[event.key])));
       this._reveal();
-      const stack = /** @type {Stack} */ (this.stack), map = this.order[this.chosen];
+      const stack = this.stack, map = this.order[this.chosen];
       this.page.announce(`${this._address(map) || stack.label(map)}: ${shortNumber(stack.low[map])} to ${shortNumber(stack.high[map])}${stack.silent(map) ? ", silent" : ""}`);
       this.draw();
       event.preventDefault();
