@@ -4,9 +4,9 @@
 Each framework has an environment of its own, in which no other is installed, so that a dependency
 between them shows. What Keras computes with makes a difference to some tests: they run on each of
 its backends. The rest runs once, in ``keras-torch``: nothing is compiled there, so it is quickest.
-``docs`` runs what the pages say, and what needs frameworks side by side. ``full`` kills trainings
-and opens hostile files by the thousand, ``bench`` measures: both run only when asked for. What
-follows ``--`` goes to pytest.
+``docs`` runs what the pages say, and what needs frameworks side by side. ``browser`` looks at the
+page, in Chromium; it needs that and npm. ``full`` kills trainings and opens hostile files by the
+thousand, ``bench`` measures: both run only when asked for. What follows ``--`` goes to pytest.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ nox.options.sessions = [
     "onnx",
     "docs",
     "applications",
+    "browser",
 ]
 
 #: Tests of no framework, of one, and of the pages; others need Keras.
@@ -38,6 +39,7 @@ TORCH = "tests/backends/torch"
 SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
 DOCS = "tests/test_docs.py"
+BROWSER = "tests/interfaces/web"
 #: Where tests are that need two frameworks; those of PyTorch with Keras run in ``keras-torch``.
 SIDE_BY_SIDE = ("tests/interfaces", "tests/instruments", "tests/backends/test_structure.py")
 #: Tests to which it makes a difference what Keras computes with, but for those marked one_backend.
@@ -68,7 +70,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """The types, strictly."""
-    _install(session, "torch", "types", "tests")
+    _install(session, "torch", "page", "types", "tests")
     session.run("mypy")
 
 
@@ -98,7 +100,7 @@ def keras_tensorflow(session: nox.Session) -> None:
 @nox.session(name="keras-torch")
 def keras_torch(session: nox.Session) -> None:
     """All that needs Keras, on PyTorch."""
-    _install(session, "torch", "keras-torch", "tests")
+    _install(session, "torch", "keras-torch", "page", "tests")
     _keras(session, "torch", ("tests/backends", "tests/instruments", "tests/interfaces"))
     _pytest(session, TORCH, marked="not full and side_by_side", keras="torch")
 
@@ -127,7 +129,7 @@ def onnx(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """What the pages show runs, what the shell offers is described; and frameworks side by side."""
-    _install(session, "torch", "keras-jax", "sklearn", "onnx", "tests")
+    _install(session, "torch", "keras-jax", "sklearn", "onnx", "page", "tests")
     _pytest(session, DOCS, keras="jax")
     _pytest(session, *SIDE_BY_SIDE, marked="not full and side_by_side", keras="jax")
 
@@ -145,12 +147,22 @@ def applications(session: nox.Session) -> None:
         session.run("pytest", "tests/applications", *rest, env={**env, "KERAS_BACKEND": backend})
 
 
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The page: its modules' types and style, and its tests in a real browser."""
+    session.run("npm", "install", external=True)  # what package.json names, to look at the page
+    session.run("node_modules/.bin/tsc", "--project", ".", external=True)
+    session.run("node_modules/.bin/eslint", "--max-warnings", "0", ".", external=True)
+    _install(session, "torch", "keras-torch", "page", "tests", "browser")
+    _pytest(session, BROWSER, marked="browser", keras="torch")
+
+
 @nox.session(default=False)
 def full(session: nox.Session) -> None:
     """What is drawn by chance, by the hundred and the thousand: kills, and files of strangers."""
     _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "base", "tests")
     files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
-    _pytest(session, *files, marked="full or not full", keras="jax", LAYERSCOPE_FULL="1")
+    _pytest(session, *files, marked="not browser", keras="jax", LAYERSCOPE_FULL="1")
     # Properties, on twenty times as many examples as the gate tries.
     _pytest(session, "tests", marked="hypothesis", keras="torch", LAYERSCOPE_FULL="1")
 
@@ -158,7 +170,7 @@ def full(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios; ``nox -s bench -- drawing`` runs one of them."""
-    _install(session, "torch", "keras-jax", "keras-tensorflow", "tests", "bench")
+    _install(session, "torch", "keras-jax", "keras-tensorflow", "page", "tests", "bench", "browser")
     for path in sorted(Path("benchmarks").glob("bench_*.py")):
         if not session.posargs or any(word in path.name for word in session.posargs):
             session.run("python", str(path))
@@ -172,7 +184,10 @@ def _install(session: nox.Session, *requirements: str) -> None:
 
 
 def _keras(
-    session: nox.Session, backend: str, tests: tuple[str, ...], marked: str = "not full"
+    session: nox.Session,
+    backend: str,
+    tests: tuple[str, ...],
+    marked: str = "not full and not browser",
 ) -> None:
     ignored = [f"--ignore={folder}" for folder in (TORCH, SKLEARN, ONNX)]
     _pytest(session, *tests, *ignored, marked=marked, keras=backend)
@@ -181,7 +196,7 @@ def _keras(
 def _pytest(
     session: nox.Session,
     *tests: str,
-    marked: str = "not full",
+    marked: str = "not full and not browser",
     keras: str | None = None,
     **env: str,
 ) -> None:

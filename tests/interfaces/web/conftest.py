@@ -1,0 +1,105 @@
+"""The page in a real browser: the fixtures of its tests.
+
+``served`` starts the page of a network in a process of its own, as a person does; ``visit`` opens
+it. A test fails on whatever the page writes to the console, on what it throws, and on a request to
+any other address than 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from cases import page_models
+from cases.page_visits import Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# Other environments than that of `nox -s browser` have no browser to drive.
+collect_ignore_glob = [] if importlib.util.find_spec("playwright") else ["test_*.py"]
+
+TESTS = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, or Chrome; one for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path, f"There is no browser: install one of {', '.join(names)}."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Serves the page of a network of :mod:`cases.page_models`; returns the whole address.
+
+    A server is started when a test first asks for it, and serves all tests that do.
+    """
+    started: dict[str, subprocess.Popen[str]] = {}
+    urls: dict[str, str] = {}
+
+    def serve(name: str) -> str:
+        if name not in started:
+            path = tmp_path_factory.mktemp(name) / "input.npy"
+            np.save(path, page_models.INPUTS[name]())
+            started[name] = _started([name, str(path)])
+            assert started[name].stdout is not None
+            urls[name] = started[name].stdout.readline().strip()
+            assert urls[name].startswith("http://127.0.0.1:"), urls[name]
+        return urls[name]
+
+    yield serve
+    for process in started.values():
+        process.terminate()
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _started(words: list[str]) -> subprocess.Popen[str]:
+    env = {**os.environ, "KERAS_BACKEND": "torch", "PYTHONUNBUFFERED": "1"}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), env.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "cases.page_server", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+
+
+@pytest.fixture
+def visit(chromium: Browser, served: Callable[[str], str]) -> Iterator[Callable[..., Visit]]:
+    """Opens the page of a network in a window of its own, at a view; ``digits`` unless told.
+
+    At the end of the test it is looked at what each window complained about.
+    """
+    visits: list[Visit] = []
+
+    def open_page(network: str = "digits", view: str = "", **context: Any) -> Visit:
+        made = Visit(chromium, served(network), **context)
+        visits.append(made)
+        made.open(view)
+        return made
+
+    yield open_page
+    complaints = [line for made in visits for line in made.close()]
+    assert not complaints, "\n".join(complaints)
