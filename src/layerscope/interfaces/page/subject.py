@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from layerscope.core.axes import UNIT_AXES
 from layerscope.core.errors import InputError, ViewError
 from layerscope.core.text import shown_name
 from layerscope.instruments.samples import SampleRecordings
+from layerscope.recordings.findings import moment_text
+from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.views.diagram.kinds import colours
@@ -27,6 +30,8 @@ from layerscope.views.explorer.unit import unit_panel, unit_panels
 from layerscope.views.render.palette import LEVELS, table
 from layerscope.views.render.panel import Panel
 
+_KEPT_STEPS = 6  #: whose layers stay in memory once they were read,
+_KEPT_BYTES = 500_000_000  #: while one step takes no more than this
 PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
 
 
@@ -74,12 +79,23 @@ class PageSubject:
         code: Mapping[str, str] | None = None,
     ) -> None:
         self.samples = samples
-        self.run = run
+        self.growing = None if run is None else GrowingRun(run)
         self.classes = tuple(classes)
         self.lock = threading.RLock()
         self._code = dict(code or {})
         self.layouts = PassageLayouts()
         self._features: dict[str, Recording] = {}
+        self._steps: OrderedDict[int, Recording] = OrderedDict()
+
+    @property
+    def run(self) -> Run | None:
+        """The training's recording."""
+        return None if self.growing is None else self.growing.run
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever panels that were made may be out of date."""
+        return 0 if self.growing is None else self.growing.generation
 
     @property
     def recorded(self) -> int:
@@ -111,7 +127,7 @@ class PageSubject:
         if query.sample < self.recorded and self.run is not None:
             run = self.run
             return Moment(
-                run.at(query.step),
+                self._at(run, query.step),
                 query.sample,
                 query.step,
                 run,
@@ -127,6 +143,30 @@ class PageSubject:
         return Moment(
             recording, row, None, self.run, parameters, self._features.get, self.classes, self._code
         )
+
+    def _at(self, run: Run, step: int | None) -> Recording:
+        """Return a step of the training; what was read of those seen last is kept."""
+        position = run.position(step)
+        if position not in self._steps:
+            self._steps[position] = run.moment(position)
+            small = run.nbytes / len(run.steps) <= _KEPT_BYTES / _KEPT_STEPS
+            while len(self._steps) > (_KEPT_STEPS if small else 1):
+                self._steps.popitem(last=False)
+        self._steps.move_to_end(position)
+        return self._steps[position]
+
+    def changes(self) -> dict[str, Any]:
+        """Return how far the training's recording has come; it is looked at once a second at most.
+
+        ``missing`` is a sentence where it can no longer be read, else empty.
+        """
+        with self.lock:
+            if self.growing is None:
+                return {"generation": self.generation, "missing": ""}
+            if self.growing.refresh():
+                self._steps.clear()
+            missing = self.growing.missing
+            return {"generation": self.generation, "missing": missing, **_steps(self.run)}
 
     def panel(self, name: str, words: Mapping[str, str]) -> Panel | None:
         """Return a panel of the page by its name; None where there is nothing to show.
@@ -150,10 +190,10 @@ class PageSubject:
 
     def _input(self, query: Query) -> Panel:
         """Return a sample's input, without running the network on it where that can be."""
-        own = query.sample - self.recorded
-        if own < 0 or self.samples is None:
+        further = query.sample - self.recorded
+        if further < 0 or self.samples is None:
             return layer_panel(self.moment(query), "input")
-        recording, row = self.samples.input(own)
+        recording, row = self.samples.input(further)
         return layer_panel(Moment(recording, row, code=self._code), "input")
 
     def outline(self) -> dict[str, Any]:
@@ -170,8 +210,8 @@ class PageSubject:
                 "notes": [*first.activations.notes],
                 "samples": [{"name": shown_name(name)} for name in self.names],
                 "recorded": self.recorded,
-                "steps": [] if run is None else run.steps.tolist(),
-                "epochs": [] if run is None else run.epochs.tolist(),
+                "generation": self.generation,
+                **_steps(run),
                 "layers": _layers(first.activations),
                 "unit_panels": [{"name": p.name, "title": p.title} for p in unit_panels()],
                 "levels": LEVELS,
@@ -179,6 +219,14 @@ class PageSubject:
                 "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
                 "can": {"run": self.samples is not None},
             }
+
+
+def _steps(run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {"steps": [], "epochs": [], "moments": []}
+    steps = run.steps.tolist()
+    words = [moment_text(run, position) for position in range(len(steps))]
+    return {"steps": steps, "epochs": run.epochs.tolist(), "moments": words}
 
 
 def _layers(recording: Recording) -> list[dict[str, Any]]:

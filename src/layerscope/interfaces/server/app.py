@@ -82,11 +82,18 @@ def page_app(subject: PageSubject, token: str) -> Starlette:
             return JSONResponse({"error": str(error)}, 422)
         return Response(plain_json(outlined), media_type="application/json")
 
+    async def changes(request: Request) -> Response:
+        if not allowed(request):
+            return PlainTextResponse("", 403)
+        seen = await run_in_threadpool(subject.changes)
+        headers = {"Cache-Control": "no-store"}
+        return Response(plain_json(seen), media_type="application/json", headers=headers)
+
     async def panel(request: Request) -> Response:
         if not allowed(request):
             return PlainTextResponse("", 403)
         name, words = request.path_params["name"], dict(request.query_params)
-        key = (name, *(f"{k}={v}" for k, v in sorted(words.items())))
+        key = (str(subject.generation), name, *(f"{k}={v}" for k, v in sorted(words.items())))
         data = kept.get(key)
         if data is None:
             try:
@@ -104,6 +111,7 @@ def page_app(subject: PageSubject, token: str) -> Starlette:
         Route("/", start),
         Route("/web/{name:path}", file),
         Route("/api/outline", outline),
+        Route("/api/changes", changes),
         Route("/api/panel/{name}", panel),
     ]
     return Starlette(routes=routes)
