@@ -19,6 +19,7 @@ from layerscope.core.errors import InputError
 from layerscope.core.progress import Bar
 from layerscope.instruments.features.ascent.ascent import Ascent
 from layerscope.instruments.features.ascent.task import task_of
+from layerscope.instruments.features.ascent.watching import StepReport
 from layerscope.instruments.features.image.recipes import recipe
 
 keras = pytest.importorskip("keras")
@@ -310,3 +311,36 @@ def test_settings_tell_how_to_make_the_images_again() -> None:
 def test_every_is_a_number_of_steps(every: Any) -> None:
     with pytest.raises(InputError, match=r"every=.*: pass a whole number of steps, 1 or more"):
         features(network(), "last:1", every=every)
+
+
+def test_a_watcher_sees_every_step_and_changes_nothing() -> None:
+    seen: list[StepReport] = []
+    units = objectives.units("conv", [0, 1])
+    watched = features(network(), units, steps=3, at_once=1, watch=seen.append)
+    plain = features(network(), units, steps=3, at_once=1)
+
+    assert [(report.step, report.steps) for report in seen] == [(i, 6) for i in range(1, 7)]
+    assert {report.attempt for report in seen} == {1}
+    assert [report.value for report in seen] == plain.history.values[:-1].T.ravel().tolist()
+    assert all(np.array_equal(watched[name], plain[name]) for name in plain)
+
+
+def test_a_watcher_is_shown_the_images_as_they_are() -> None:
+    seen: list[Any] = []
+
+    def watch(report: StepReport) -> None:
+        seen.append(report.images())
+
+    made = features(network(), "conv:1", steps=3, input_range=(0, 255), every=1, watch=watch)
+
+    assert [images.shape for images in seen] == [(1, 9, 12, 3)] * 3
+    for step, images in enumerate(seen, start=1):
+        assert np.array_equal(images[0], made.image(step=step))
+
+
+def test_a_watcher_ends_it_with_what_there_is() -> None:
+    made = features(network(), "conv:1", steps=50, watch=lambda report: report.step == 3)
+
+    assert made.interrupted
+    assert len(made.history) == 4
+    assert np.array_equal(made.image(), features(network(), "conv:1", steps=3).image())

@@ -11,6 +11,7 @@ from layerscope.core.errors import InputError
 from layerscope.instruments.features.ascent.outcome import ascended
 from layerscope.instruments.features.ascent.result import visualization
 from layerscope.instruments.features.ascent.task import task_of
+from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.diagnosis.grading import graded
 from layerscope.instruments.features.diagnosis.retry import attempts
 from layerscope.instruments.features.diagnosis.sample_scores import best_of_samples
@@ -49,6 +50,7 @@ def features(
     retry: bool = True,
     progress: bool | None = None,
     at_once: int | None = None,
+    watch: Watch | None = None,
     **more: Any,
 ) -> FeatureVisualization:
     """Make images that excite a unit, a layer or a class as strongly as they can.
@@ -114,6 +116,11 @@ def features(
     at_once
         How many images to change in one batch; by default what fits, up to 16. The images are the
         same, up to floating point.
+    watch
+        A function that is called after each step with a report of it: ``report.step`` of
+        ``report.steps`` are made, ``report.value`` is what the objective was, and
+        ``report.images()`` are the images as they are now, ``(image, …)``. Where it returns True,
+        the optimization ends with what there is, ``interrupted``.
 
     Returns
     -------
@@ -143,8 +150,8 @@ def features(
         model, objective, made, samples=samples, seed=seed, variants=batch, at_once=at_once
     )
     best = best_of_samples(task)  # first: what is wrong with the samples is said at once
-    outcome = ascended(task, every, progress)
-    better = attempts(task, outcome, retry=retry, every=every, shown=progress)
+    outcome = ascended(task, every, progress, watch=watch)
+    better = attempts(task, outcome, retry=retry, every=every, shown=progress, watch=watch)
     return visualization(task, better.outcome, graded(task, better, best))
 
 

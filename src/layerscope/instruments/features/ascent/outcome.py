@@ -12,6 +12,7 @@ import numpy.typing as npt
 from layerscope.core.progress import Bar
 from layerscope.instruments.features.ascent.ascent import Progress
 from layerscope.instruments.features.ascent.task import Task
+from layerscope.instruments.features.ascent.watching import StepReport, Watch
 
 Array = npt.NDArray[Any]
 
@@ -36,18 +37,22 @@ def ascended(
     shown: bool | None = None,
     *,
     images: Sequence[int] | None = None,
+    watch: Watch | None = None,
+    attempt: int = 1,
 ) -> Outcome:
     """Run the ascents, batch by batch; of ``images`` alone, where these are given.
 
-    Raises KeyboardInterrupt where Ctrl-C came before the first step.
+    ``watch`` is told of each step, and may end them as Ctrl-C does. Raises KeyboardInterrupt where
+    Ctrl-C came before the first step.
     """
     parts: list[Outcome] = []
     batches = task.batches if images is None else task.batches_of(images)
     steps = len(batches) * len(task.ascent.sizes) * task.ascent.recipe.steps
     with Bar(task.label(batches[0][0]), steps, shown=shown) as bar:
+        steps_seen = _Steps(task, bar, steps, watch, attempt)
         for batch in batches:
             try:
-                parts.append(_of_batch(task, batch, every, bar))
+                parts.append(_of_batch(task, batch, every, steps_seen))
             except KeyboardInterrupt:
                 if not parts:
                     raise
@@ -58,7 +63,33 @@ def ascended(
     return _joined(parts)
 
 
-def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) -> Outcome:
+@dataclass
+class _Steps:
+    """Shows and reports the steps of all batches as they are made."""
+
+    task: Task
+    bar: Bar
+    total: int
+    watch: Watch | None
+    attempt: int
+    made: int = 0
+
+    def made_one(self, progress: Progress) -> bool:
+        """Tell of another step; return whether to end here."""
+        self.made += 1
+        value = float(np.mean(progress.scores[-1]))
+        self.bar.advance(f"{value:.4g}")
+        if self.watch is None:
+            return False
+        values = self.task.ascent.canvas.values
+
+        def images() -> Array:
+            return values(progress.images())
+
+        return bool(self.watch(StepReport(self.made, self.total, self.attempt, value, images)))
+
+
+def _of_batch(task: Task, images: Sequence[int], every: int | None, steps: _Steps) -> Outcome:
     """Return the outcome of a batch, or of the steps that were made before Ctrl-C.
 
     Raises KeyboardInterrupt where it came before the first step, or once more after that.
@@ -70,7 +101,9 @@ def _of_batch(task: Task, images: Sequence[int], every: int | None, bar: Bar) ->
     interrupted = False
     try:
         for progress in task.ascent.climb(arrays, seeds, start, every):
-            bar.advance(f"{np.mean(progress.scores[-1]):.4g}")
+            if steps.made_one(progress):
+                interrupted = True
+                break
     except KeyboardInterrupt:
         interrupted = True
         if progress is None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from layerscope.instruments.features.ascent.outcome import Outcome, ascended
 from layerscope.instruments.features.ascent.task import Task
+from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.diagnosis.obstacles import constant_softmax, movable
 from layerscope.instruments.features.objective.terms import Diversity
 
@@ -65,6 +66,7 @@ def attempts(
     retry: bool = True,
     every: int | None = None,
     shown: bool | None = None,
+    watch: Watch | None = None,
 ) -> Attempts:
     """Return the better of two attempts at each image that did not rise; of one, without ``retry``.
 
@@ -80,7 +82,10 @@ def attempts(
         again, difference = _changed(task)
         images = movable(again, outcome.images[list(failed)], failed)
         images = _groups(task, outcome, images)
-        return _better(first, again, difference, images, every, shown) if images else first
+        if not images:
+            return first
+        second = ascended(again, every, shown, images=images, watch=watch, attempt=2)
+        return _better(first, again, difference, images, second)
     except KeyboardInterrupt:
         return replace(first, outcome=replace(outcome, interrupted=True))
 
@@ -108,12 +113,10 @@ def _better(
     task: Task,
     difference: str,
     images: Sequence[int],
-    every: int | None,
-    shown: bool | None,
+    again: Outcome,
 ) -> Attempts:
     """Return the better of the first and of another attempt at some of the images."""
     outcome, together = first.outcome, _together(task)
-    again = ascended(task, every, shown, images=images)
     count = len(again.images)
     if again.interrupted:
         count = (count - 1) // task.at_once * task.at_once
