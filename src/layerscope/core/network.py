@@ -277,3 +277,4 @@ class InputSpec:
     dtype: str = "float32"
     layout: Layout = "channels_last"
     certain: bool = True  #: False for a guess, which serves images but refuses no array
+    values: tuple[str, ...] = ()  #: what the values of a vector are called, where that is known

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,18 @@ from layerscope.inputs.pixels import (
 )
 from layerscope.inputs.settings import Fitted, InputSettings, preprocessed
 
-__all__ = ["FitImage", "fit_image", "fit_images", "is_image", "stacked"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = [
+    "FitImage",
+    "fit_image",
+    "fit_images",
+    "image_of",
+    "image_shape",
+    "is_image",
+    "stacked",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +126,27 @@ def takes_images(spec: InputSpec, settings: InputSettings) -> bool:
     except InputError:
         return False
     return True
+
+
+def image_shape(
+    spec: InputSpec, settings: InputSettings
+) -> tuple[int | None, int | None, int | None]:
+    """Return height, width and channels of the images that an input takes; None for any.
+
+    Raises InputError when it takes no images.
+    """
+    target = _target(spec, settings)
+    return target.height, target.width, target.channels
+
+
+def image_of(data: bytes, name: str) -> Image.Image:
+    """Return the image that the bytes of a file hold; ``name`` is what it is called.
+
+    Raises InputError when Pillow can't read it, or refuses to.
+    """
+    image, _ = opened(data, name)
+    image.filename = name  # type: ignore[attr-defined]  # as images from files have one
+    return image
 
 
 def _target(spec: InputSpec, settings: InputSettings) -> _Target:

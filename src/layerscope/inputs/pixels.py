@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import struct
 import warnings
 from pathlib import Path
@@ -48,6 +49,8 @@ def formats() -> frozenset[str]:
 def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
     """Return the image, the right way up, and what was done to it.
 
+    ``item`` is a path, the bytes of a file, or an image that Pillow has opened.
+
     Raises InputError when there is no such file, when Pillow can't read it, or refuses to.
     """
     from PIL import Image, UnidentifiedImageError
@@ -57,10 +60,12 @@ def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         try:
-            if not isinstance(item, str | Path):
+            if not isinstance(item, str | Path | bytes):
                 return _upright(item)
-            _check_there(item)
-            with Image.open(item, formats=tuple(formats())) as image:
+            if not isinstance(item, bytes):
+                _check_there(item)
+            file = io.BytesIO(item) if isinstance(item, bytes) else item
+            with Image.open(file, formats=tuple(formats())) as image:
                 _check_size(image, label)
                 return _upright(image)
         except InputError:
@@ -68,7 +73,8 @@ def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise _too_large(label) from error
         except UnidentifiedImageError:
-            raise InputError(f"{str(item)!r} is no image that opens: {KINDS}.") from None
+            name = label if isinstance(item, bytes) else str(item)
+            raise InputError(f"{name!r} is no image that opens: {KINDS}.") from None
         # What Pillow's decoders raise for damaged files, format by format.
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError,
                 TypeError, AttributeError, MemoryError, struct.error) as error:  # fmt: skip

@@ -5,28 +5,34 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
+from layerscope.backends import backend_for
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.network import Network
-from layerscope.inputs import Prepared
+from layerscope.inputs import InputSettings, Prepared
+from layerscope.instruments.own_input import InputForm, input_form
 from layerscope.instruments.passes import Passes
 from layerscope.recordings.recording import Recording
 
 #: Recordings are kept while they take no more than this together; the last one always.
 _KEPT_BYTES = 1_000_000_000
 _MOST_SAMPLES = 10_000
+_MOST_PUT = 24  #: samples given by hand; a further one takes the place of the oldest
+_SETTINGS = frozenset(field.name for field in fields(InputSettings))
 
 
 class SampleRecordings:
     """The samples that a model is looked at on: recorded when asked for, those seen last are kept.
 
-    ``names`` are those of the samples, in order; :meth:`add` puts others behind them.
+    ``names`` are those of the samples, in order; :meth:`add` puts others behind them, and
+    :meth:`put` one that a person gives by hand, which another may replace: ``editions`` counts
+    for each of these how often that was done.
     """
 
     def __init__(self, model: Any, x: Any = None, **options: Any) -> None:
@@ -39,6 +45,8 @@ class SampleRecordings:
         self._network: Network | None = None
         self._axes: Mapping[str, tuple[str, ...]] = {}  # of the inputs, once one was run
         self.names: list[str] = []
+        self._form: InputForm | None = None
+        self.editions: dict[int, int] = {}  # in the order in which they were put last
         if x is not None:
             self.add(x)
 
@@ -55,6 +63,7 @@ class SampleRecordings:
         """
         with self._lock:
             passes = Passes.on(self.model, x, **self._options)
+            self._form = None
             added: list[int] = []
             for prepared in passes.inputs():
                 for part in _split(prepared):
@@ -72,6 +81,80 @@ class SampleRecordings:
             known = part.samples[row] if row < len(part.samples) else f"sample {number}"
             self.names.append(name or known)
         return numbers
+
+    def put(self, x: Any, name: str, into: int | None = None) -> int:
+        """Read one input that was given by hand, and run the model on it; return its number.
+
+        It takes the place of ``into``, the number of another that was put; else it is a new
+        sample, and where there are many of them, takes the place of the one put longest ago.
+
+        Raises
+        ------
+        InputError
+            When it can't be read, or does not fit; then all is as before.
+        """
+        with self._lock:
+            if into is not None and into not in self.editions:
+                raise InputError(f"Sample {into} was not given by hand: it can't be replaced.")
+            passes = Passes.on(self.model, x, **self._settings_for(x))
+            prepared = next(passes.inputs())
+            if _count(prepared.value) != 1:
+                raise InputError("Give one input at a time.")
+            with in_one_sentence():
+                recording = passes.record(prepared)
+            if into is None and len(self.editions) >= _MOST_PUT:
+                into = next(iter(self.editions))
+            if into is None:
+                (into,) = self._add_part(passes, prepared, name)
+            part, _ = self._places[into]
+            self._parts[part] = passes, prepared
+            self._kept[part] = recording
+            self._kept.move_to_end(part)
+            self._forget()
+            self.names[into] = name
+            self.editions[into] = self.editions.pop(into, 0) + 1
+            return into
+
+    def form(self) -> InputForm:
+        """Return what can be given to the model by hand, as its samples show it."""
+        with self._lock:
+            if self._form is None:
+                self._form = self._form_now()
+            return self._form
+
+    def _form_now(self) -> InputForm:
+        backend = backend_for(self.model)
+        known = {name: self._options[name] for name in _SETTINGS & set(self._options)}
+        if isinstance(known.get("preprocess"), str):
+            known["preprocess"] = self._parts[0][0].settings.preprocess if self._parts else None
+        pixels = bool(self._parts) and self._parts[0][1].pixels
+        settings = InputSettings(**known)
+        return input_form(backend.inputs(), settings, self.examples(), pixels)
+
+    def examples(self, most: int = 64) -> Any:
+        """Return samples as one array in the model's own layout; None where they are none."""
+        with self._lock:
+            put = {self._places[number][0] for number in self.editions}
+            some: list[Any] = []
+            for part, (_, prepared) in enumerate(self._parts):
+                value = prepared.value
+                if part in put or not isinstance(value, np.ndarray) or value.ndim == 0:
+                    continue
+                if not some or value.shape[1:] == some[0].shape[1:]:
+                    some.append(value[:most])
+                if sum(map(len, some)) >= most:
+                    break
+            return np.concatenate(some)[:most] if some else None
+
+    def _settings_for(self, x: Any) -> dict[str, Any]:
+        """Return how an input given by hand is brought to what the samples are like."""
+        form = self.form()
+        if form.form != "image" or isinstance(x, np.ndarray):
+            return self._options
+        known = dict(self._options)
+        if "preprocess" not in known and "input_range" not in known:
+            known["input_range"] = form.range
+        return {"size": form.shape[:2], **known}
 
     def recording(self, sample: int) -> tuple[Recording, int]:
         """Return a recording that holds the sample, and which of its samples it is.

@@ -88,7 +88,9 @@ class SklearnBackend:
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
         """Return one vector of features for each sample."""
-        return (InputSpec("input", (None, self._features()), str(self._dtype())),)
+        first = self._before[0][1] if self._before else self._model
+        names = tuple(map(str, getattr(first, "feature_names_in_", ())))
+        return (InputSpec("input", (None, self._features()), str(self._dtype()), values=names),)
 
     @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
