@@ -92,7 +92,7 @@ def curves(
         _charts(history, logarithmic),
         x=history.unit,
         address="*",
-        marks=_marks(history),
+        marks=best_and_stopped(history),
         notes=shortened_notes(history.notes, "findings"),
         scale="logarithmic" if logarithmic else "linear",
         figsize=figsize,
@@ -192,21 +192,26 @@ def _of_mlp(mlp: Any) -> History:
     return History(title, np.arange(len(loss), dtype=np.float64), "epoch", metrics, where, stopped)
 
 
-def _charts(history: History, logarithmic: bool) -> list[Chart]:
-    """Return the charts from top to bottom; none that is empty."""
+def metric_charts(history: History, *, logarithmic: bool = False) -> list[Chart]:
+    """Return the charts of what was measured, the losses first; none that is empty."""
     losses = {n: v for n, v in history.metrics.items() if "loss" in n.lower()}
     rates = {n: v for n, v in history.metrics.items() if n in ("lr", "learning_rate")}
     scores = {n: v for n, v in history.metrics.items() if n not in losses and n not in rates}
     changing = {n: v for n, v in rates.items() if np.nanmin(v) < np.nanmax(v)}
     small = {n: v for n, v in scores.items() if np.nanmax(np.abs(v), initial=0) <= 1}
     large = {n: v for n, v in scores.items() if n not in small}
-    charts = [
+    return [
         Chart(label, _metric_lines(history, metrics), logarithmic=logarithmic and label == "loss")
         for label, metrics in (
             ("loss", losses), ("score", small), ("metrics", large), ("learning rate", changing),
         )
         if metrics
     ]  # fmt: skip
+
+
+def _charts(history: History, logarithmic: bool) -> list[Chart]:
+    """Return the charts from top to bottom; none that is empty."""
+    charts = metric_charts(history, logarithmic=logarithmic)
     for label, name in (
         (_SILENT, "dead"),
         ("mean activation", "mean"),
@@ -273,7 +278,7 @@ def _x(history: History, values: Values) -> Values:
     return history.x[len(history.x) - len(values) :]
 
 
-def _marks(history: History) -> list[Mark]:
+def best_and_stopped(history: History) -> list[Mark]:
     """Return the marks of the best epoch, and of the one where the training stopped."""
     marks = []
     if history.best is not None:

@@ -26,7 +26,9 @@ from layerscope.views.diagram.kinds import colours
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.passage import PassageLayouts, passage_panel
+from layerscope.views.explorer.steps import steps_panel
 from layerscope.views.explorer.unit import unit_panel, unit_panels
+from layerscope.views.ranges import StepRanges
 from layerscope.views.render.palette import LEVELS, table
 from layerscope.views.render.panel import Panel
 
@@ -86,6 +88,7 @@ class PageSubject:
         self.layouts = PassageLayouts()
         self._features: dict[str, Recording] = {}
         self._steps: OrderedDict[int, Recording] = OrderedDict()
+        self._ranges = None if run is None else StepRanges(run)
 
     @property
     def run(self) -> Run | None:
@@ -135,14 +138,20 @@ class PageSubject:
                 self._features.get,
                 self.classes,
                 self._code,
+                self._range_over,
             )
         if self.samples is None:
             raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
         recording, row = self.samples.recording(query.sample - self.recorded)
         parameters = weights(self.samples.model)
         return Moment(
-            recording, row, None, self.run, parameters, self._features.get, self.classes, self._code
-        )
+            recording, row, None, self.run, parameters, self._features.get, self.classes,
+            self._code, self._range_over,
+        )  # fmt: skip
+
+    def _range_over(self, address: str) -> tuple[float, float] | None:
+        """Return the range of a layer over all steps of the training; None where there are none."""
+        return None if self._ranges is None else self._ranges(address)
 
     def _at(self, run: Run, step: int | None) -> Recording:
         """Return a step of the training; what was read of those seen last is kept."""
@@ -165,6 +174,7 @@ class PageSubject:
                 return {"generation": self.generation, "missing": ""}
             if self.growing.refresh():
                 self._steps.clear()
+                self._ranges = StepRanges(self.growing.run)
             missing = self.growing.missing
             return {"generation": self.generation, "missing": missing, **_steps(self.run)}
 
@@ -273,7 +283,12 @@ def _layer(subject: PageSubject, moment: Moment, query: Query) -> Panel:
     return layer_panel(moment, query.words.get("address", "input"))
 
 
-_PANELS: dict[str, Callable[[PageSubject, Moment, Query], Panel]] = {
+def _measured(subject: PageSubject, moment: Moment, query: Query) -> Panel | None:
+    return None if moment.over is None else steps_panel(moment.over)
+
+
+_PANELS: dict[str, Callable[[PageSubject, Moment, Query], Panel | None]] = {
     "passage": _passage,
     "layer": _layer,
+    "steps": _measured,
 }

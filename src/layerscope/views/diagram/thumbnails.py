@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,20 +46,22 @@ class _Picture:
 class Thumbnails:
     """The pictures of a recording, drawn as they are asked for.
 
-    ``unit`` is the channel shown where a layer has it; else the one whose map varies most.
+    ``unit`` is the channel shown where a layer has it; else the one whose map varies most. A
+    ``scale`` may be a function of a layer that returns its limits, None for the layer's own.
     """
 
     recording: Recording
     unit: int | None
     sample: int
-    scale: colour_scale.Scaling
+    scale: colour_scale.Scaling | Callable[[str], tuple[float, float] | None]
     palette: str
     _tiles: list[dict[str, Any]] = field(default_factory=list)
     _bytes: bytearray = field(default_factory=bytearray)
     _pictures: dict[str, _Picture | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        colour_scale.check(self.scale)
+        if not callable(self.scale):
+            colour_scale.check(self.scale)
         unit = self.unit
         if unit is not None and (isinstance(unit, bool) or not isinstance(unit, int) or unit < 0):
             raise ViewError(f"unit={unit!r}: pass the number of a channel, counted from 0.")
@@ -138,7 +140,8 @@ class Thumbnails:
 
     def header(self) -> dict[str, Any]:
         """Return what the diagram's header says of the pictures."""
-        return {"tiles": self._tiles, "scale": {"text": str(self.scale), "low": None, "high": None}}
+        words = "given limits" if callable(self.scale) else str(self.scale)
+        return {"tiles": self._tiles, "scale": {"text": words, "low": None, "high": None}}
 
     def buffer(self) -> bytes:
         """Return the pixels of all pictures."""
@@ -226,13 +229,16 @@ class Thumbnails:
 
     def _scaled(self, maps: npt.NDArray[Any], address: str) -> colour_scale.Scaled:
         scale, extent = self.scale, None
+        if callable(scale):
+            scale = scale(address) or "layer"
+        of_layer = scale == "layer" or callable(self.scale)
         if scale == "layer":
             low, high = self.recording.extent(self.sample, address)
             scale = (low, high) if low < high else "unit"
         elif scale == "network":
             extent = self.recording.extent(self.sample)
         diverging = palettes.is_diverging(self.palette)
-        if diverging and isinstance(scale, tuple) and self.scale == "layer":
+        if diverging and isinstance(scale, tuple) and of_layer:
             reach = max(map(abs, scale))
             scale = (-reach, reach)
         return colour_scale.scaled(maps, scale, diverging=diverging, extent=extent)

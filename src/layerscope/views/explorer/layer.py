@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from layerscope.core.text import shown_name
 from layerscope.views.explorer.moment import Moment
+from layerscope.views.explorer.steps import activity
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.stack import stack_of, stack_panel
 
 
 def layer_panel(moment: Moment, address: str) -> Panel:
     """Return all channels of a layer, or of ``"input"``, as a stack.
+
+    ``header["over_steps"]`` is its range over all steps; the buffer ``activity``, of the shape
+    that stands under this name, says how far each channel went at each step.
 
     Raises
     ------
@@ -24,4 +30,14 @@ def layer_panel(moment: Moment, address: str) -> Panel:
         "type": shown_name(network[address].type) if known else "",
         "of_kind": network[address].kind if known else "input",
     }
-    return stack_panel(stack, extra=extra, provenance=lambda: moment.activations.provenance)
+    panel = stack_panel(
+        stack,
+        extra={**extra, "over_steps": moment.ranges(address)},
+        provenance=lambda: moment.activations.provenance,
+    )
+    levels = activity(moment.over, address) if moment.over and stack.form == "maps" else None
+    if levels is None or levels.shape[1] != len(stack.maps):
+        return panel
+    steps = {"activity": list(levels.shape)}
+    buffers = {**panel.buffers, "activity": levels.tobytes()}
+    return replace(panel, header={**panel.header, **steps}, buffers=buffers)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
 
 
 @dataclass(frozen=True)
@@ -14,17 +15,19 @@ class Moment:
 
     ``over`` is the recording over the steps of a training, where there is one, and ``weights`` the
     parameters at this step. ``features`` returns images made for a unit by its address, where they
-    were made. ``code`` are lines of Python that make ``acts``, and ``weights`` where it is needed.
+    were made. ``ranges`` returns the range of a layer over all steps, where there are steps.
+    ``code`` are lines of Python that make ``acts``, and ``weights`` where it is needed.
     """
 
     activations: Recording
     sample: int = 0
     step: int | None = None
-    over: Recording | None = None
+    over: Run | None = None
     weights: Recording | None = None
     features: Callable[[str], Recording | None] = lambda address: None
     classes: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict)
+    ranges: Callable[[str], tuple[float, float] | None] = lambda address: None
 
     def line(self, call: str) -> str:
         """Return the lines of Python that draw the same: ``{acts}`` stands for the activations."""

@@ -56,11 +56,13 @@ def passage_panel(
 
     ``depth`` is how many levels of blocks to open, and ``opened`` names blocks that are open
     besides; where neither says it, large networks come with their blocks closed. ``layouts`` keeps
-    what is the same for the next sample.
+    what is the same for the next sample. ``scale="steps"`` draws each layer on its range over all
+    steps of the training.
     """
     recording = moment.activations
     structure = (layouts or PassageLayouts()).structure(recording, depth, tuple(opened))
-    thumbnails = Thumbnails(recording, None, moment.sample, scale, "viridis")
+    scaled = moment.ranges if scale == "steps" else scale
+    thumbnails = Thumbnails(recording, None, moment.sample, scaled, "viridis")
     panel = drawn_structure(structure, thumbnails, heading=False)
     extra: dict[str, Any] = {
         "answers": [asdict(answer) for answer in answers(recording, moment.sample, moment.classes)],

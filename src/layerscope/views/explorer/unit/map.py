@@ -20,7 +20,7 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         return None
     one = _of_unit(stack, place.unit)
     call = f"ls.sheet(acts, {str(place)!r}, sample={moment.sample})"
-    extra = {"code": moment.line(call), "over": "input"}
+    extra = {"code": moment.line(call), "over": "input", "over_steps": moment.ranges(place.layer)}
     return stack_panel(
         one, extra=extra, exact=True, provenance=lambda: moment.activations.provenance
     )
