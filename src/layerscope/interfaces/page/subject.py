@@ -134,7 +134,7 @@ class PageSubject:
                 query.sample,
                 query.step,
                 run,
-                run.weights.at(query.step) if len(run.weights) else None,
+                lambda: run.weights.at(query.step) if len(run.weights) else None,
                 self._features.get,
                 self.classes,
                 self._code,
@@ -143,11 +143,18 @@ class PageSubject:
         if self.samples is None:
             raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
         recording, row = self.samples.recording(query.sample - self.recorded)
-        parameters = weights(self.samples.model)
+        model = self.samples.model
         return Moment(
-            recording, row, None, self.run, parameters, self._features.get, self.classes,
-            self._code, self._range_over,
-        )  # fmt: skip
+            recording,
+            row,
+            None,
+            self.run,
+            lambda: weights(model),
+            self._features.get,
+            self.classes,
+            self._code,
+            self._range_over,
+        )
 
     def _range_over(self, address: str) -> tuple[float, float] | None:
         """Return the range of a layer over all steps of the training; None where there are none."""
