@@ -15,6 +15,8 @@ export class Page extends EventTarget {
     this.root = root;
     /** @type {number[] | null} the range of the whole network, once the passage told it */
     this.network = null;
+    /** @type {string[][]} which layers share a box of the graph */
+    this.boxes = [];
     this.layers = new Map(outline.layers.map((layer) => [layer.address, layer]));
   }
 

@@ -25,9 +25,11 @@ export class LayerPage {
       h("label", {}, "order", choice("Order", [["index", "by number"], ["strength", "strongest first"]], view.order, (order) => page.state.go({ order }))),
       h("label", {}, "silent", choice("Silent channels", [["show", "shown"], ["dim", "dimmed"], ["hide", "hidden"]], view.silent, (silent) => page.state.go({ silent }))),
       h("label", {}, "size", this._size()),
-      this.scale.el, this.counted, h("span", { class: "room" }), this.slot.actions());
+      this.scale.el, this.counted);
+    this.beside = h("nav", { class: "beside", "aria-label": "Layers in the same box" });
     this.el = h("div", { class: "page fixed" },
-      h("div", { class: "crumbs" }, h("h2", {}, address), h("span", { class: "about" }, [info?.type, shape].filter(Boolean).join(" · "))),
+      h("div", { class: "crumbs" }, h("h2", {}, address), h("span", { class: "about" }, [info?.type, shape].filter(Boolean).join(" · ")),
+        this.beside, h("span", { class: "room" }), this.slot.actions()),
       this.tools, this.slot.el);
   }
 
@@ -43,6 +45,17 @@ export class LayerPage {
     this.scale.el.hidden = !panel;
     this.counted.textContent = panel ? counted(panel, this.page.colours.levels) : "";
     if (panel) this.scale.show(panel.header);
+    this._beside();
+  }
+
+  /** Links to the layers that share its box in the graph, such as the function after a kernel. */
+  _beside() {
+    const known = (this.page.boxes.find((box) => box.includes(this.address)) || []).filter((address) => this.page.layers.has(address));
+    if (known.length < 2 || this.beside.childElementCount === known.length) return;
+    this.beside.replaceChildren(...known.map((address) => h("button", {
+      type: "button", class: "plain", "aria-current": address === this.address ? "page" : null,
+      on: { click: () => this.page.state.go({ address }) },
+    }, address)));
   }
 
   stop() {

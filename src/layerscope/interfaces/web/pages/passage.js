@@ -27,6 +27,7 @@ export class Passage {
     const header = this.slot.model?.panel.header;
     if (!header) return;
     this.page.network = header.network;
+    this.page.boxes = header.boxes.map((/** @type {any} */ box) => box.addresses);
     this._answer(header.answers);
   }
 
