@@ -26,6 +26,8 @@ EXTRAS = {
     "skops": "sklearn",
     "zarr": "record",
     "fsspec": "record",
+    "starlette": "page",
+    "uvicorn": "page",
 }
 _KERAS_BACKENDS = ("jax", "tensorflow", "torch")
 

@@ -1,46 +1,139 @@
-"""``serve``: the page of a model or a recording, until it is stopped."""
+"""``Server``: the page of a model or a recording, until it is stopped."""
 
 from __future__ import annotations
 
-import secrets
+import atexit
+import errno
 import socket
 import threading
+from types import TracebackType
 
 import uvicorn
 
+from layerscope.core.errors import InputError
 from layerscope.interfaces.page.subject import PageSubject
+from layerscope.interfaces.server.access import Access, is_loopback, reachable, written
 from layerscope.interfaces.server.app import page_app
+from layerscope.interfaces.server.computations import Computations
+
+_MOST_CONNECTIONS = 1_000
+_HEADER_BYTES = 64_000
 
 
 class Server:
-    """A page that is being served; ``url`` opens it, :meth:`stop` ends it."""
+    """A page that is being served; ``url`` opens it, :meth:`stop` ends it.
 
-    def __init__(self, subject: PageSubject, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.token = secrets.token_urlsafe(24)
-        self._socket = socket.create_server((host, port))
-        self.port = int(self._socket.getsockname()[1])
-        self.url = f"http://{host}:{self.port}/?token={self.token}"
-        config = uvicorn.Config(page_app(subject, self.token), log_level="warning", lifespan="off")
-        self._server = uvicorn.Server(config)
+    It ends with its process, too, and with the ``with`` block that it is opened by.
+    """
+
+    def __init__(
+        self,
+        subject: PageSubject,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+    ) -> None:
+        self._socket = _listening(host, port, allow_remote)
+        self.host, self.port = host, int(self._socket.getsockname()[1])
+        self._access = Access(host)
+        self._computations = Computations()
+        self._server = uvicorn.Server(_config(page_app(subject, self._access, self._computations)))
         self._thread = threading.Thread(target=self._run, name="layerscope page", daemon=True)
+        self._stopping = threading.Lock()
         self._thread.start()
+        atexit.register(self.stop)
+
+    @property
+    def url(self) -> str:
+        """The whole address, with the token that lets in."""
+        return self._address(self._access.token)
+
+    def url_for_once(self) -> str:
+        """Return an address that lets in whoever opens it first: to start a browser with."""
+        return self._address(self._access.token_for_once())
+
+    @property
+    def running(self) -> bool:
+        """Whether the page answers."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the server: the page no longer answers. What has ended already stays so."""
+        with self._stopping:
+            self._server.should_exit = True
+            self._computations.end()
+            self._thread.join()
+            self._computations.wait()
+            atexit.unregister(self.stop)
+
+    def wait(self) -> None:
+        """Return when the server has ended."""
+        while self.running:
+            self._thread.join(0.5)  # a thread that waits for longer is not interrupted everywhere
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])
 
-    def stop(self) -> None:
-        """End the server; the page no longer answers."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
-
-    def wait(self) -> None:
-        """Return when the server has ended."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)
+    def _address(self, token: str) -> str:
+        return f"http://{reachable(self.host)}:{self.port}/?token={token}"
 
     def _repr_html_(self) -> str:
-        return f'<a href="{self.url}">{self.url}</a>'
+        return f'<a href="{self.url}" target="_blank" rel="noopener">{self.url}</a>'
 
     def __repr__(self) -> str:
-        return f"<layerscope.Server at {self.url}>"
+        return f"<layerscope.Server {self.url if self.running else '(stopped)'}>"
+
+
+def _config(app: object) -> uvicorn.Config:
+    """Return how the server runs: quietly, for its own page, without what it does not need."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,  # logging belongs to the process
+        access_log=False,  # addresses hold the token
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _listening(host: str, port: int, allow_remote: bool) -> socket.socket:
+    if not isinstance(host, str) or not host:
+        raise InputError(f"host={host!r}: pass the name or address to listen at.")
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
+        raise InputError(f"port={port!r}: pass a whole number to 65535, or 0 for any free one.")
+    if not is_loopback(host) and not allow_remote:
+        raise InputError(
+            f"At host {host!r} others on the network reach this page: whoever has its address, "
+            "which travels unencrypted, sees the model and makes this machine compute. Where that "
+            "is meant, pass allow_remote=True (--allow-remote)."
+        )
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except (OSError, UnicodeError) as error:
+        raise InputError(_no_place(host, port, error)) from error
+
+
+def _no_place(host: str, port: int, error: OSError | UnicodeError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken: pass another, or 0 for any free one."
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"The page can't be served at {written(host)}:{port}: {why}."
