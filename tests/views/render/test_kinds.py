@@ -19,6 +19,7 @@ from layerscope.core.errors import ViewError
 from layerscope.views.diagram import diagram
 from layerscope.views.render import kinds
 from layerscope.views.render.panel import Panel
+from layerscope.views.render.stack import stack_of, stack_panel
 from layerscope.views.run_tables import run_tables
 
 EACH = {
@@ -27,6 +28,7 @@ EACH = {
     "bars": lambda: histogram(recording({"conv": maps(3)}), "conv"),
     "table": lambda: run_tables(learner())[0],
     "graph": lambda: diagram(chain(3)),
+    "stack": lambda: stack_panel(stack_of(recording({"conv": maps(3)}), "conv")),
 }
 
 
