@@ -43,6 +43,11 @@ export class ServerHost {
     return panel;
   }
 
+  /** @returns {Promise<import("../types.d.ts").Changes>} */
+  async changes() {
+    return (await asked("/api/changes")).json();
+  }
+
   /** Forget what was sent: the subject has changed. */
   forget() {
     this._kept.clear();
