@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -18,6 +19,8 @@ from layerscope import curves, histogram, sheet
 from layerscope.core.errors import ViewError
 from layerscope.views.diagram import diagram
 from layerscope.views.render import kinds
+from layerscope.views.render.cards import PictureCard, cards_panel
+from layerscope.views.render.overlay import Under, overlay_panel
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.stack import stack_of, stack_panel
 from layerscope.views.run_tables import run_tables
@@ -29,6 +32,10 @@ EACH = {
     "table": lambda: run_tables(learner())[0],
     "graph": lambda: diagram(chain(3)),
     "stack": lambda: stack_panel(stack_of(recording({"conv": maps(3)}), "conv")),
+    "cards": lambda: cards_panel(
+        "two", [PictureCard("a", value=1.0), PictureCard("b", value=-2.0)], address="a"
+    ),
+    "overlay": lambda: overlay_panel("one", np.eye(3), Under("input", np.eye(6)), address="a:1"),
 }
 
 

@@ -29,6 +29,8 @@ _MODULES = {
     "table": "layerscope.views.render.table",
     "graph": "layerscope.views.diagram.lowering",
     "stack": "layerscope.views.render.stack",
+    "cards": "layerscope.views.render.cards",
+    "overlay": "layerscope.views.render.overlay",
 }
 
 
