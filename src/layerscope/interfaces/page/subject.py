@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from layerscope._version import __version__
@@ -35,6 +36,13 @@ from layerscope.views.render.panel import Panel
 _KEPT_STEPS = 6  #: whose layers stay in memory once they were read,
 _KEPT_BYTES = 500_000_000  #: while one step takes no more than this
 PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
+
+#: What makes the names that panels' lines of Python use, where nobody says it otherwise.
+_CODE = {
+    "ls": "import layerscope as ls",
+    "acts": "acts = ls.activations(model, x)",
+    "weights": "weights = ls.weights(model)",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class PageSubject:
         self.growing = None if run is None else GrowingRun(run)
         self.classes = tuple(classes)
         self.lock = threading.RLock()
-        self._code = dict(code or {})
+        self._code = {**_CODE, **(code or {})}
         self.layouts = PassageLayouts()
         self._features: dict[str, Recording] = {}
         self._steps: OrderedDict[int, Recording] = OrderedDict()
@@ -125,8 +133,6 @@ class PageSubject:
         LayerscopeError
             When there is no such sample or step, or the model can't be run.
         """
-        from layerscope.instruments.weights import weights
-
         if query.sample < self.recorded and self.run is not None:
             run = self.run
             return Moment(
@@ -137,24 +143,42 @@ class PageSubject:
                 lambda: run.weights.at(query.step) if len(run.weights) else None,
                 self._features.get,
                 self.classes,
-                self._code,
+                self._code_at(query.step),
                 self._range_over,
+                probed=True,
             )
         if self.samples is None:
             raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
-        recording, row = self.samples.recording(query.sample - self.recorded)
-        model = self.samples.model
+        number = query.sample - self.recorded
+        recording, row = self.samples.recording(number)
         return Moment(
             recording,
             row,
             None,
             self.run,
-            lambda: weights(model),
+            lambda: self._weights,
             self._features.get,
             self.classes,
             self._code,
             self._range_over,
+            number,
         )
+
+    @cached_property
+    def _weights(self) -> Recording:
+        """The parameters of the model, as they were when somebody first asked for them."""
+        from layerscope.instruments.weights import weights
+
+        assert self.samples is not None
+        return weights(self.samples.model)
+
+    def _code_at(self, step: int | None) -> dict[str, str]:
+        """Return the lines of Python that make what is looked at, at a step of the training."""
+        of_step = {
+            "acts": f"acts = run.at({step})",
+            "weights": f"weights = run.weights.at({step})",
+        }
+        return {**self._code, **of_step}
 
     def _range_over(self, address: str) -> tuple[float, float] | None:
         """Return the range of a layer over all steps of the training; None where there are none."""

@@ -19,11 +19,11 @@ from layerscope.interfaces.page.html import page_html
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json
 from layerscope.interfaces.server.access import Access
-from layerscope.interfaces.server.computations import Computations, GoneError
+from layerscope.interfaces.server.computations import BusyError, Computations, GoneError
 from layerscope.interfaces.server.guard import Guard, page_policy, refused
 from layerscope.interfaces.server.kept import Answers
 
-_GONE = 499  #: the status of an answer that nobody reads any more
+_LEAVE = 499  #: the status of an answer that nobody reads any more
 
 
 def page_app(subject: PageSubject, access: Access, computations: Computations) -> Guard:
@@ -34,7 +34,8 @@ def page_app(subject: PageSubject, access: Access, computations: Computations) -
         *_of_subject(subject, computations),
     ]
     handlers = {
-        LayerscopeError: _refusal,
+        LayerscopeError: _about_input,
+        BusyError: _busy,
         GoneError: _nobody,
         HTTPException: _no_route,
         Exception: _fault,
@@ -111,13 +112,18 @@ def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]
     ]
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
-    """Return an error's sentence; those that are the server's own say their status."""
-    return refused(request.url.path, getattr(error, "status", 422), str(error))
+async def _about_input(request: Request, error: Exception) -> Response:
+    return refused(request.url.path, 422, str(error))
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    answer = refused(request.url.path, 503, str(error))
+    answer.headers["Retry-After"] = "1"
+    return answer
 
 
 async def _nobody(request: Request, error: Exception) -> Response:
-    return Response(status_code=_GONE)
+    return Response(status_code=_LEAVE)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

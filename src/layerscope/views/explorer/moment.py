@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from layerscope.core.wiring import Wiring
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+
+_NAME = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
+_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 @dataclass(frozen=True)
@@ -17,8 +22,9 @@ class Moment:
     ``over`` is the recording over the steps of a training, where there is one, and
     ``load_weights`` reads the parameters at this step. ``features`` returns images made for a unit
     by its address, where they were made. ``ranges`` returns the range of a layer over all steps,
-    where there are steps.
-    ``code`` are lines of Python that make ``acts``, and ``weights`` where it is needed.
+    where there are steps. ``code`` are lines of Python by the name that each makes: ``acts``,
+    ``weights``, ``run``, and what these need; ``number`` is the sample's in ``acts``, where that is
+    another than ``sample``. ``probed`` says whether the sample is one of those that ``over`` holds.
     """
 
     activations: Recording
@@ -31,12 +37,36 @@ class Moment:
     code: Mapping[str, str] = field(default_factory=dict)
     ranges: Callable[[str], tuple[float, float] | None] = lambda address: None
 
+    number: int | None = None
+    probed: bool = False
+
     @cached_property
     def weights(self) -> Recording | None:
         """The parameters at this step; read when a panel needs them."""
         return self.load_weights()
 
+    @property
+    def written(self) -> int:
+        """The number of the sample as lines of Python write it."""
+        return self.sample if self.number is None else self.number
+
+    @property
+    def wiring(self) -> Wiring:
+        """The ways between the units of the network."""
+        recording = self.activations
+        return Wiring(recording.network, {name: recording.axes(name) for name in recording.inputs})
+
     def line(self, call: str) -> str:
-        """Return the lines of Python that draw the same: ``{acts}`` stands for the activations."""
-        needed = [line for name, line in self.code.items() if f"{name}" in call]
-        return "\n".join([*needed, call])
+        """Return lines of Python that end with ``call``, after those that make what it names."""
+        needed: dict[str, str] = {}
+        _need(call, self.code, needed)
+        return "\n".join([*needed.values(), call])
+
+
+def _need(text: str, code: Mapping[str, str], needed: dict[str, str]) -> None:
+    """Put in the lines that make what a piece of Python names, each after what it needs itself."""
+    for name in dict.fromkeys(_NAME.findall(_TEXT.sub("''", text))):
+        if name in code and name not in needed:
+            rest = {other: line for other, line in code.items() if other != name}
+            _need(code[name], rest, needed)
+            needed.setdefault(name, code[name])

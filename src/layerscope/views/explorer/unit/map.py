@@ -1,11 +1,15 @@
-"""The unit's map, large, with its values as they are."""
+"""The unit's map, large, and over the input that it is a map of."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from layerscope.core.addresses import Place
+from layerscope.views.explorer.inputs import input_of, under
 from layerscope.views.explorer.moment import Moment
+from layerscope.views.explorer.pictures import unit_values
+from layerscope.views.render.colour_scale import number
+from layerscope.views.render.overlay import overlay_panel
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.stack import Stack, stack_of, stack_panel
 
@@ -14,16 +18,42 @@ ORDER = 10
 
 
 def panel(moment: Moment, place: Place) -> Panel | None:
-    """Return the unit's map with its exact values; None for a layer of single values."""
-    stack = stack_of(moment.activations, place.layer, moment.sample)
-    if stack.form in ("vector", "colour") or place.unit is None:
+    """Return the unit's map with its exact values; the input alone for a unit of single values."""
+    if place.unit is None:
         return None
-    one = _of_unit(stack, place.unit)
-    call = f"ls.sheet(acts, {str(place)!r}, sample={moment.sample})"
-    extra = {"code": moment.line(call), "over": "input", "over_steps": moment.ranges(place.layer)}
-    return stack_panel(
-        one, extra=extra, exact=True, provenance=lambda: moment.activations.provenance
+    code = moment.line(f"ls.sheet(acts, {str(place)!r}, sample={moment.written})")
+    stack = _of_unit(stack_of(moment.activations, place.layer, moment.sample), place.unit)
+    if stack.form == "colour" or not len(stack.maps):
+        return None
+    if stack.form in ("volume", "attention"):
+        return stack_panel(
+            stack,
+            extra={"code": code, "over_steps": moment.ranges(place.layer)},
+            exact=True,
+            provenance=lambda: moment.activations.provenance,
+        )
+    name = input_of(moment.activations, moment.wiring, place.layer)
+    below = None if name is None else under(moment.activations, name, moment.sample)
+    alone = stack.form == "vector"
+    if alone and below is None:
+        return None
+    return overlay_panel(
+        str(place),
+        None if alone else stack.maps[0],
+        below,
+        address=str(place),
+        series=stack.form == "series",
+        text=_value(moment, place) if alone else "",
+        extra={"code": code, "over_steps": moment.ranges(place.layer)},
+        provenance=lambda: moment.activations.provenance,
     )
+
+
+def _value(moment: Moment, place: Place) -> str:
+    values = unit_values(moment.activations, place.layer, moment.sample)
+    if values is None or place.unit is None or place.unit >= len(values):
+        return ""
+    return f"{place} = {number(float(values[place.unit].reshape(-1)[0]))}, on this input"
 
 
 def _of_unit(stack: Stack, unit: int) -> Stack:
