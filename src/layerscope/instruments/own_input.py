@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,11 @@ from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
 from layerscope.core.table import shape_text
 from layerscope.inputs import InputSettings
-from layerscope.inputs.images import image_shape
+from layerscope.inputs.images import image_of, image_shape
 from layerscope.instruments.features.image.canvas import range_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Array = npt.NDArray[Any]
 
@@ -42,6 +45,20 @@ class InputForm:
     def grey(self) -> bool:
         """Whether images have one channel."""
         return self.form == "image" and self.shape[2] == 1
+
+    def image(self, data: bytes, name: str) -> Image.Image:
+        """Return the image that the bytes of a file hold, which is called ``name``.
+
+        Raises
+        ------
+        InputError
+            When the model takes no images, or Pillow can't read it, or refuses to.
+        """
+        if self.form == "vector":
+            raise InputError(f"The model takes {self.shape[0]} numbers: type them.")
+        if self.form == "none":
+            raise InputError(self.reason)
+        return image_of(data, name)
 
     def array(self, numbers: Any) -> Array:
         """Return numbers as the model takes them, a batch of one.

@@ -10,19 +10,22 @@ import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 from layerscope._version import __version__
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.errors import InputError, ViewError
-from layerscope.core.text import shown_name
+from layerscope.core.text import printable, shown_name
+from layerscope.instruments.features.ascent.watching import Watch
+from layerscope.instruments.features.unit_images import UnitImages
 from layerscope.instruments.samples import SampleRecordings
 from layerscope.recordings.findings import moment_text
 from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
@@ -35,6 +38,7 @@ from layerscope.views.render.panel import Panel
 
 _KEPT_STEPS = 6  #: whose layers stay in memory once they were read,
 _KEPT_BYTES = 500_000_000  #: while one step takes no more than this
+_LONGEST_NAME = 120
 PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
 
 #: What makes the names that panels' lines of Python use, where nobody says it otherwise.
@@ -87,6 +91,7 @@ class PageSubject:
         *,
         classes: Sequence[str] = (),
         code: Mapping[str, str] | None = None,
+        features: Sequence[FeatureVisualization] = (),
     ) -> None:
         self.samples = samples
         self.growing = None if run is None else GrowingRun(run)
@@ -94,7 +99,8 @@ class PageSubject:
         self.lock = threading.RLock()
         self._code = {**_CODE, **(code or {})}
         self.layouts = PassageLayouts()
-        self._features: dict[str, Recording] = {}
+        self.images = _unit_images(samples, features)
+        self._changes = 0  # other samples, other images of units
         self._steps: OrderedDict[int, Recording] = OrderedDict()
         self._ranges = None if run is None else StepRanges(run)
 
@@ -106,7 +112,7 @@ class PageSubject:
     @property
     def generation(self) -> int:
         """A number that changes whenever panels that were made may be out of date."""
-        return 0 if self.growing is None else self.growing.generation
+        return self._changes + (0 if self.growing is None else self.growing.generation)
 
     @property
     def recorded(self) -> int:
@@ -141,7 +147,7 @@ class PageSubject:
                 query.step,
                 run,
                 lambda: run.weights.at(query.step) if len(run.weights) else None,
-                self._features.get,
+                self.images.get,
                 self.classes,
                 self._code_at(query.step),
                 self._range_over,
@@ -157,7 +163,7 @@ class PageSubject:
             None,
             self.run,
             lambda: self._weights,
-            self._features.get,
+            self.images.get,
             self.classes,
             self._code,
             self._range_over,
@@ -209,6 +215,41 @@ class PageSubject:
             missing = self.growing.missing
             return {"generation": self.generation, "missing": missing, **_steps(self.run)}
 
+    def add(self, given: bytes | Any, name: str, into: int | None = None) -> dict[str, Any]:
+        """Take an image file's bytes, or numbers, as a sample; return what there is to know of it.
+
+        It takes the place of the sample ``into``, where that was given by hand before.
+
+        Raises
+        ------
+        LayerscopeError
+            When there is no model, or it can't be read, or does not fit.
+        """
+        if self.samples is None:
+            raise InputError(self.images.reason)
+        name = printable(name)[:_LONGEST_NAME].strip() or "input"
+        form = self.samples.form()
+        x = form.image(given, name) if isinstance(given, bytes) else form.array(given)
+        with self.lock:
+            number = self.samples.put(x, name, None if into is None else into - self.recorded)
+            self._changes += 1
+            edition = self.samples.editions[number]
+            known = {"name": shown_name(name), "edition": edition, "generation": self.generation}
+            return {"sample": self.recorded + number, **known}
+
+    def visualize(self, address: str, watch: Watch | None = None) -> int:
+        """Make an image of a unit and keep it, while panels go on; return which of it this is.
+
+        Raises
+        ------
+        LayerscopeError
+            When there is no such unit, or no image can be made.
+        """
+        self.images.make(address, watch)
+        with self.lock:
+            self._changes += 1
+            return self.images.editions[address]
+
     def panel(self, name: str, words: Mapping[str, str]) -> Panel | None:
         """Return a panel of the page by its name; None where there is nothing to show.
 
@@ -249,7 +290,7 @@ class PageSubject:
                 "framework": network.framework,
                 "about": f"{len(network)} layers, {network.total:,} parameters",
                 "notes": [*first.activations.notes],
-                "samples": [{"name": shown_name(name)} for name in self.names],
+                "samples": self._samples(),
                 "recorded": self.recorded,
                 "generation": self.generation,
                 **_steps(run),
@@ -259,7 +300,33 @@ class PageSubject:
                 "palettes": {name: _palette(name) for name in PALETTES},
                 "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
                 "can": {"run": self.samples is not None},
+                "inputs": self._inputs(),
+                "images": {"reason": self.images.reason, "editions": dict(self.images.editions)},
             }
+
+    def _inputs(self) -> dict[str, Any]:
+        """Return what can be given by hand."""
+        if self.samples is None:
+            return {"form": "none", "reason": self.images.reason}
+        form = self.samples.form()
+        return {**asdict(form), "grey": form.grey, "names": [shown_name(n) for n in form.names]}
+
+    def _samples(self) -> list[dict[str, Any]]:
+        """Return the names of all samples, and how often those given by hand were replaced."""
+        result: list[dict[str, Any]] = [{"name": shown_name(name)} for name in self.names]
+        if self.samples is not None:
+            recorded = self.recorded
+            for number, edition in self.samples.editions.items():
+                result[recorded + number]["edition"] = edition
+        return result
+
+
+def _unit_images(
+    samples: SampleRecordings | None, given: Sequence[FeatureVisualization]
+) -> UnitImages:
+    if samples is None:
+        return UnitImages(given=given)
+    return UnitImages(samples.model, given, form=samples.form, examples=samples.examples)
 
 
 def _steps(run: Run | None) -> dict[str, Any]:

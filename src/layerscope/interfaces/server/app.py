@@ -21,21 +21,30 @@ from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json
 from layerscope.interfaces.server.access import Access
 from layerscope.interfaces.server.computations import BusyError, Computations, GoneError
 from layerscope.interfaces.server.guard import Guard, page_policy, refused
+from layerscope.interfaces.server.jobs import Jobs, TooManyError
 from layerscope.interfaces.server.kept import Answers
+from layerscope.interfaces.server.own_input import Computed, TooLargeError, input_routes
+from layerscope.interfaces.server.unit_images import image_routes
 
 _LEAVE = 499  #: the status of an answer that nobody reads any more
 
 
-def page_app(subject: PageSubject, access: Access, computations: Computations) -> Guard:
+def page_app(
+    subject: PageSubject, access: Access, computations: Computations, jobs: Jobs | None = None
+) -> Guard:
     """Return the application that serves the page of a subject to whoever has access."""
     routes = [
         Route("/", _start),
         Route("/web/{name:path}", _file),
         *_of_subject(subject, computations),
+        *input_routes(subject, _apart(computations)),
+        *image_routes(subject, jobs or Jobs()),
     ]
     handlers = {
         LayerscopeError: _about_input,
         BusyError: _busy,
+        TooLargeError: _too_large,
+        TooManyError: _busy,
         GoneError: _nobody,
         HTTPException: _no_route,
         Exception: _fault,
@@ -43,6 +52,15 @@ def page_app(subject: PageSubject, access: Access, computations: Computations) -
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return Guard(app, access)
+
+
+def _apart(computations: Computations) -> Computed:
+    """Return what computes for one request alone."""
+
+    async def computed(request: Request, make: Callable[[], bytes]) -> bytes:
+        return await computations.result(object(), make, request.receive)
+
+    return computed
 
 
 async def _start(request: Request) -> Response:
@@ -114,6 +132,10 @@ def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]
 
 async def _about_input(request: Request, error: Exception) -> Response:
     return refused(request.url.path, 422, str(error))
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return refused(request.url.path, 413, str(error))
 
 
 async def _busy(request: Request, error: Exception) -> Response:

@@ -15,9 +15,11 @@ from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.server.access import Access, is_loopback, reachable, written
 from layerscope.interfaces.server.app import page_app
 from layerscope.interfaces.server.computations import Computations
+from layerscope.interfaces.server.jobs import Jobs
 
 _MOST_CONNECTIONS = 1_000
 _HEADER_BYTES = 64_000
+_LONGEST_END = 5.0  #: seconds that the end waits for an image that is being made
 
 
 class Server:
@@ -38,7 +40,9 @@ class Server:
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self._access = Access(host)
         self._computations = Computations()
-        self._server = uvicorn.Server(_config(page_app(subject, self._access, self._computations)))
+        self._jobs = Jobs()
+        app = page_app(subject, self._access, self._computations, self._jobs)
+        self._server = uvicorn.Server(_config(app))
         self._thread = threading.Thread(target=self._run, name="layerscope page", daemon=True)
         self._stopping = threading.Lock()
         self._thread.start()
@@ -63,8 +67,10 @@ class Server:
         with self._stopping:
             self._server.should_exit = True
             self._computations.end()
+            self._jobs.end()
             self._thread.join()
             self._computations.wait()
+            self._jobs.join(_LONGEST_END)
             atexit.unregister(self.stop)
 
     def wait(self) -> None:

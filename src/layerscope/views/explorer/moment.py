@@ -10,6 +10,7 @@ from functools import cached_property
 from layerscope.core.wiring import Wiring
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import FeatureVisualization
 
 _NAME = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
@@ -32,7 +33,7 @@ class Moment:
     step: int | None = None
     over: Run | None = None
     load_weights: Callable[[], Recording | None] = lambda: None
-    features: Callable[[str], Recording | None] = lambda address: None
+    features: Callable[[str], FeatureVisualization | None] = lambda address: None
     classes: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict)
     ranges: Callable[[str], tuple[float, float] | None] = lambda address: None

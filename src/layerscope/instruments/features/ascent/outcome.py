@@ -81,12 +81,13 @@ class _Steps:
         self.bar.advance(f"{value:.4g}")
         if self.watch is None:
             return False
-        values = self.task.ascent.canvas.values
+        canvas = self.task.ascent.canvas
 
         def images() -> Array:
-            return values(progress.images())
+            return canvas.values(progress.images())
 
-        return bool(self.watch(StepReport(self.made, self.total, self.attempt, value, images)))
+        report = StepReport(self.made, self.total, self.attempt, value, canvas.input_range, images)
+        return bool(self.watch(report))
 
 
 def _of_batch(task: Task, images: Sequence[int], every: int | None, steps: _Steps) -> Outcome:

@@ -21,6 +21,7 @@ class StepReport:
     steps: int
     attempt: int
     value: float  #: what the objective was before this step, the mean over the batch
+    input_range: tuple[float, float]  #: what the images are to be drawn on
     images: Callable[[], npt.NDArray[Any]]  #: as the network receives them, ``(image, …)``
 
 
