@@ -165,6 +165,7 @@ def test_half_the_limits(maps: np.ndarray, diverging: bool) -> None:
     diverging=st.booleans(),
     half=st.booleans(),
 )
+@example(maps=np.array([[[8.98846567e307]]]), diverging=False, half=True)
 def test_no_number_is_too_large_or_too_small(
     maps: np.ndarray, scale: Any, diverging: bool, half: bool
 ) -> None:

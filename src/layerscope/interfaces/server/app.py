@@ -19,14 +19,14 @@ from layerscope.interfaces.page.html import page_html
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json
 from layerscope.interfaces.server.access import Access
-from layerscope.interfaces.server.computations import BusyError, Computations, GoneError
+from layerscope.interfaces.server.computations import Computations, GoneError
 from layerscope.interfaces.server.guard import Guard, page_policy, refused
-from layerscope.interfaces.server.jobs import Jobs, TooManyError
+from layerscope.interfaces.server.jobs import Jobs
 from layerscope.interfaces.server.kept import Answers
-from layerscope.interfaces.server.own_input import Computed, TooLargeError, input_routes
+from layerscope.interfaces.server.own_input import Computed, input_routes
 from layerscope.interfaces.server.unit_images import image_routes
 
-_LEAVE = 499  #: the status of an answer that nobody reads any more
+_GONE = 499  #: the status of an answer that nobody reads any more
 
 
 def page_app(
@@ -41,10 +41,7 @@ def page_app(
         *image_routes(subject, jobs or Jobs()),
     ]
     handlers = {
-        LayerscopeError: _about_input,
-        BusyError: _busy,
-        TooLargeError: _too_large,
-        TooManyError: _busy,
+        LayerscopeError: _refusal,
         GoneError: _nobody,
         HTTPException: _no_route,
         Exception: _fault,
@@ -130,22 +127,13 @@ def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]
     ]
 
 
-async def _about_input(request: Request, error: Exception) -> Response:
-    return refused(request.url.path, 422, str(error))
-
-
-async def _too_large(request: Request, error: Exception) -> Response:
-    return refused(request.url.path, 413, str(error))
-
-
-async def _busy(request: Request, error: Exception) -> Response:
-    answer = refused(request.url.path, 503, str(error))
-    answer.headers["Retry-After"] = "1"
-    return answer
+async def _refusal(request: Request, error: Exception) -> Response:
+    """Return an error's sentence; those that are the server's own say their status."""
+    return refused(request.url.path, getattr(error, "status", 422), str(error))
 
 
 async def _nobody(request: Request, error: Exception) -> Response:
-    return Response(status_code=_LEAVE)
+    return Response(status_code=_GONE)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

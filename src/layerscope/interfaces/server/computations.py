@@ -8,11 +8,13 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import Receive
 
 from layerscope.core.errors import InputError, LayerscopeError
+
+Value = TypeVar("Value")
 
 _MOST_WAITING = 64  #: different answers
 _LONGEST_END = 5.0  #: seconds that the end of a server waits for what is being computed
@@ -20,6 +22,8 @@ _LONGEST_END = 5.0  #: seconds that the end of a server waits for what is being 
 
 class BusyError(LayerscopeError):
     """More is asked for than can be computed in good time."""
+
+    status = 503
 
 
 class GoneError(Exception):
@@ -30,7 +34,7 @@ class GoneError(Exception):
 class Computed:
     """What a computation returned, or raised."""
 
-    value: bytes = b""
+    value: Any = None
     error: Exception | None = None
 
 
@@ -38,7 +42,7 @@ class Computed:
 class _Waiting:
     """A computation, and how many clients wait for it."""
 
-    make: Callable[[], bytes]
+    make: Callable[[], Any]
     outcome: asyncio.Future[Computed]
     clients: int = 0
     dropped: bool = False
@@ -59,7 +63,7 @@ class Computations:
         self._thread = threading.Thread(target=self._work, name="layerscope answers", daemon=True)
         self._thread.start()
 
-    async def result(self, key: Hashable, make: Callable[[], bytes], receive: Receive) -> bytes:
+    async def result(self, key: Hashable, make: Callable[[], Value], receive: Receive) -> Value:
         """Return what ``make`` returns, computed once for all who ask for the key meanwhile.
 
         Raises
@@ -86,7 +90,8 @@ class Computations:
         outcome = waiting.outcome.result()
         if outcome.error is not None:
             raise outcome.error
-        return outcome.value
+        value: Value = outcome.value
+        return value
 
     def end(self) -> None:
         """Tell those who wait that nothing will come, and end the thread; from any thread."""
@@ -99,7 +104,7 @@ class Computations:
         """Return when the thread has ended; sooner where what it computes takes long."""
         self._thread.join(_LONGEST_END)
 
-    def _begun(self, key: Hashable, make: Callable[[], bytes]) -> _Waiting:
+    def _begun(self, key: Hashable, make: Callable[[], Any]) -> _Waiting:
         if self._ended:
             raise BusyError("The page is being closed.")
         if len(self._waiting) >= self._most:
@@ -128,7 +133,7 @@ class Computations:
             del self._waiting[key]
 
 
-def _outcome_of(make: Callable[[], bytes]) -> Computed:
+def _outcome_of(make: Callable[[], Any]) -> Computed:
     try:
         return Computed(make())
     # It is raised where somebody waits for it; here it would end the thread, and all would wait.

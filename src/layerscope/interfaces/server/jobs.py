@@ -24,6 +24,8 @@ Work = Callable[[Callable[[Report], bool]], Report]
 class TooManyError(LayerscopeError):
     """More work waits than will be done in good time."""
 
+    status = 503
+
 
 @dataclass
 class Job:

@@ -24,6 +24,8 @@ Computed = Callable[[Request, Callable[[], bytes]], Awaitable[bytes]]
 class TooLargeError(LayerscopeError):
     """What was sent is larger than is read."""
 
+    status = 413
+
 
 def input_routes(subject: PageSubject, computed: Computed) -> list[Route]:
     """Return the route of a person's own input."""

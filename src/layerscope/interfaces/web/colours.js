@@ -50,12 +50,12 @@ export class Colours {
 /**
  * The range that a map is drawn on.
  * @param {{ scale: string, low: number, high: number, mean?: number, std?: number,
- *   layer: number[], network: number[] | null, diverging: boolean }} given
+ *   layer: number[], network: number[] | null, steps?: number[] | null, diverging: boolean }} given
  * @returns {[number, number]}
  */
-export function rangeOf({ scale, low, high, mean = 0, std = 0, layer, network, diverging }) {
+export function rangeOf({ scale, low, high, mean = 0, std = 0, layer, network, steps = null, diverging }) {
   if (scale === "zscore") return [mean - 2 * std, mean + std * (127 / 64)];
-  let range = scale === "unit" ? [low, high] : scale === "network" && network ? network : layer;
+  let range = scale === "unit" ? [low, high] : scale === "network" && network ? network : scale === "steps" && steps ? steps : layer;
   if (diverging) {
     const reach = Math.max(Math.abs(range[0]), Math.abs(range[1]));
     range = [-reach, reach];

@@ -5,6 +5,7 @@ import { choice, h } from "./dom.js";
 import { LayerPage } from "./pages/layer.js";
 import { Passage } from "./pages/passage.js";
 import { StartPage } from "./pages/start.js";
+import { TimeBar } from "./pages/time.js";
 import { UnitPage } from "./pages/unit.js";
 import { Page } from "./page.js";
 import { hints, openHelp } from "./parts/help.js";
@@ -27,7 +28,7 @@ export async function startPage(host, root) {
     root.replaceChildren(h("p", { class: "state error", role: "alert" }, /** @type {Error} */ (error).message));
     return;
   }
-  const page = new Page({ host, outline, state: new State(), colours: new Colours(outline), root });
+  const page = new Page({ host, outline, state: new State(outline.steps.length ? { scale: "steps" } : {}), colours: new Colours(outline), root });
   root.replaceChildren(new Shell(page).el);
   document.title = `${outline.title} – layerscope`;
   performance.mark("layerscope.ready");
@@ -42,7 +43,8 @@ class Shell {
     this.right = h("main", { class: "right" });
     this.status = h("div", { class: "status" }, "\u00a0");
     this.live = h("div", { class: "unseen", "aria-live": "polite" });
-    const bottom = h("footer", { class: "bottom" }, this.status, this.live);
+    this.time = new TimeBar(page);
+    const bottom = h("footer", { class: "bottom" }, this.time.el, this.status, this.live);
     this.el = h("div", { class: "shell" }, this._top(), this.passage.el, this.right, bottom);
     page.addEventListener("announce", (event) => this._say(/** @type {CustomEvent} */ (event).detail));
     page.state.addEventListener("change", (event) => this._changed(/** @type {CustomEvent} */ (event).detail));
@@ -55,9 +57,8 @@ class Shell {
   _top() {
     const { outline, state } = this.page;
     const view = state.view;
-    const scales = /** @type {[string, string][]} */ ([["layer", "each layer"], ["unit", "each map"], ["network", "network"], ["zscore", "z-score"]]);
     const palettes = /** @type {[string, string][]} */ (this.page.colours.names.map((name) => [name, name]));
-    this.scales = choice("Scaling", scales, view.scale, (scale) => state.go({ scale }));
+    this.scales = choice("Scaling", this.page.scales, view.scale, (scale) => state.go({ scale }));
     this.palettes = choice("Palette", palettes, view.palette, (palette) => state.go({ palette }));
     const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
       h("button", { type: "button", "aria-label": label, title: label, on: { click: act } }, text);

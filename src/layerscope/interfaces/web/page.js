@@ -17,7 +17,18 @@ export class Page extends EventTarget {
     this.network = null;
     /** @type {string[][]} which layers share a box of the graph */
     this.boxes = [];
+    /** How often the subject has changed since the page was opened. */
+    this.generation = outline.generation || 0;
+    /** @type {Set<import("./slot.js").Slot>} the places of panels that are there now */
+    this.slots = new Set();
     this.layers = new Map(outline.layers.map((layer) => [layer.address, layer]));
+  }
+
+  /** The scalings that there are, and how they are called.
+   * @returns {[string, string][]} */
+  get scales() {
+    const steps = /** @type {[string, string][]} */ (this.outline.steps.length ? [["steps", "each layer, over all steps"]] : []);
+    return [...steps, ["layer", "each layer"], ["unit", "each map"], ["network", "network"], ["zscore", "z-score"]];
   }
 
   get ground() {
@@ -26,8 +37,56 @@ export class Page extends EventTarget {
 
   /** What every query holds: which sample, at which step. */
   get moment() {
-    const { sample, step } = this.state.view;
-    return { sample, step: sample < this.outline.recorded ? step : null };
+    const { sample } = this.state.view;
+    return { sample, step: sample < this.outline.recorded ? this.step : null };
+  }
+
+  /** The step of the training that is looked at, the last where none is named; null without any. */
+  get step() {
+    return this.state.view.step ?? this.outline.steps.at(-1) ?? null;
+  }
+
+  /**
+   * Where a step is among those recorded; of one that was not recorded, where the nearest is.
+   * @param {number | null} step
+   */
+  placeOf(step) {
+    const { steps } = this.outline;
+    const known = step === null ? steps.length - 1 : steps.indexOf(step);
+    if (known >= 0 || step === null) return known;
+    return steps.reduce((best, other, i) => (Math.abs(other - step) < Math.abs(steps[best] - step) ? i : best), 0);
+  }
+
+  /**
+   * Look at a step by its place; at the nearest end where there is none.
+   * @param {number} place
+   */
+  goToStep(place) {
+    const { steps, moments } = this.outline;
+    const at = Math.max(0, Math.min(steps.length - 1, place));
+    if (!steps.length || steps[at] === this.step) return;
+    this.state.go({ step: steps[at] });
+    this.announce(moments[at]);
+  }
+
+  /**
+   * Take in that the subject has changed: panels are asked for anew, and whoever stood at the last
+   * step stands at the last one again.
+   * @param {import("./types.d.ts").Changes} changes
+   */
+  grow({ generation, steps, epochs, moments }) {
+    const last = this.outline.steps.at(-1);
+    if (steps) Object.assign(this.outline, { steps, epochs, moments });
+    this.generation = generation;
+    this.host.forget?.();
+    this.dispatchEvent(new Event("grown"));
+    const { step } = this.state.view;
+    this.state.go(step !== null && step === last ? { step: this.outline.steps.at(-1) ?? null } : {});
+  }
+
+  /** Everything that is being asked for has come, or failed. */
+  async settled() {
+    await Promise.all([...this.slots].map((slot) => slot.settled));
   }
 
   /**

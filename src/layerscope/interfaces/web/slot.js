@@ -46,6 +46,14 @@ export class Slot {
     this.rendered = undefined;
     this.kind = "";
     this.asked = "";
+    /** @type {import("./types.d.ts").Words | null} */
+    this.words = null;
+    /** @type {Promise<void>} resolved when what was asked for last is shown */
+    this.settled = Promise.resolve();
+    /** What else there is to do with each panel that is shown.
+     * @type {(panel: import("./types.d.ts").Panel) => void} */
+    this.shown = () => {};
+    page.slots.add(this);
     /** @type {AbortController | null} */
     this.request = null;
     this.body = h("div", { class: "body" });
@@ -66,35 +74,55 @@ export class Slot {
   }
 
   /**
-   * Ask for the panel with these words; the last one stays until the new one is there.
+   * Ask for the panel with these words; the last one stays until the new one is there. While only
+   * the step changes, what is under way is let come and shown, and then the newest is asked for.
    * @param {import("./types.d.ts").Words} words
+   * @returns {Promise<void>}
    */
-  async show(words) {
-    const asked = JSON.stringify(words);
+  show(words) {
+    const asked = `${this.page.generation} ${JSON.stringify(words)}`;
     if (asked === this.asked) {
       this.model?.changed();
-      return;
+      return this.settled;
     }
+    const scrubs = this.request && this.words && JSON.stringify({ ...this.words, step: words.step }) === JSON.stringify(words);
     this.asked = asked;
+    this.words = words;
+    if (!scrubs) this.settled = this._ask();
+    return this.settled;
+  }
+
+  /** Ask until what is shown is what was asked for last. */
+  async _ask() {
     this.request?.abort();
     const request = new AbortController();
     this.request = request;
     this.el.classList.add("loading");
     this.el.setAttribute("aria-busy", "true");
-    try {
-      const panel = await this.page.host.panel(this.how.name, words, request.signal);
-      if (request.signal.aborted) return;
-      await this._put(panel);
-    } catch (error) {
-      if (request.signal.aborted) return;
-      this._clear();
-      this._say(/** @type {Error} */ (error).message, "error");
-    } finally {
-      if (this.request === request) {
-        this.el.classList.remove("loading");
-        this.el.removeAttribute("aria-busy");
+    for (let asked = ""; asked !== this.asked;) {
+      asked = this.asked;
+      try {
+        const panel = await this.page.host.panel(this.how.name, /** @type {import("./types.d.ts").Words} */ (this.words), request.signal);
+        if (request.signal.aborted) return;
+        await this._put(panel);
+      } catch (error) {
+        if (request.signal.aborted) return;
+        this._clear();
+        this._say(/** @type {Error} */ (error).message, "error");
       }
+      if (request.signal.aborted) return;
     }
+    this.request = null;
+    this.el.classList.remove("loading");
+    this.el.removeAttribute("aria-busy");
+  }
+
+  /**
+   * Have the host fetch what another step would show, if this place shows steps at all.
+   * @param {number} step
+   */
+  async prefetch(step) {
+    if (this.words && this.words.step !== null && this.words.step !== undefined) await this.page.host.panel(this.how.name, { ...this.words, step });
   }
 
   /** @param {import("./types.d.ts").Panel | null} panel */
@@ -107,6 +135,7 @@ export class Slot {
     }
     if (this.model && this.kind === panel.header.kind) {
       this.model.changed(panel);
+      this.shown(panel);
       return;
     }
     const renderer = await this.page.host.renderer(panel.header.kind);
@@ -114,6 +143,7 @@ export class Slot {
     this.kind = panel.header.kind;
     this.model = new PanelModel(this.page, panel);
     this.rendered = renderer.render({ model: this.model, el: this.body });
+    this.shown(panel);
   }
 
   _clear() {
@@ -145,6 +175,7 @@ export class Slot {
   /** Leave nothing behind. */
   stop() {
     this.request?.abort();
+    this.page.slots.delete(this);
     this._clear();
     this.el.remove();
   }

@@ -6,16 +6,19 @@ const START = {
   silent: "show", open: "", zoom: 0, against: "",
 };
 
+const PAUSE = 200; // milliseconds between two addresses that replace each other
+
 /**
  * Read a view from the part of a URL after "#".
  * @param {string} hash
+ * @param {import("./types.d.ts").View} [usual]
  * @returns {import("./types.d.ts").View}
  */
-export function viewOf(hash) {
+export function viewOf(hash, usual = START) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const words = new URLSearchParams(query || "");
   /** @type {any} */
-  const view = { ...START, address: decodeURIComponent(path || "") };
+  const view = { ...usual, address: decodeURIComponent(path || "") };
   for (const name of ["scale", "palette", "order", "silent", "open", "against"]) {
     const word = words.get(name);
     if (word !== null) view[name] = word;
@@ -30,12 +33,12 @@ export function viewOf(hash) {
 /**
  * Write a view as it stands in a URL; what is as usual is left out.
  * @param {import("./types.d.ts").View} view
+ * @param {import("./types.d.ts").View} [usual]
  */
-export function hashOf(view) {
+export function hashOf(view, usual = START) {
   const words = new URLSearchParams();
   for (const [name, value] of Object.entries(view)) {
-    const usual = /** @type {any} */ (START)[name];
-    if (name !== "address" && value !== usual && value !== null && value !== "") words.set(name, String(value));
+    if (name !== "address" && value !== /** @type {any} */ (usual)[name] && value !== null && value !== "") words.set(name, String(value));
   }
   const query = words.toString();
   return `#/${encodeURIComponent(view.address).replaceAll("%2F", "/").replaceAll("%3A", ":")}${query ? `?${query}` : ""}`;
@@ -43,12 +46,18 @@ export function hashOf(view) {
 
 /** The view as it is now; it tells when it changes. */
 export class State extends EventTarget {
-  constructor() {
+  /** @param {Partial<import("./types.d.ts").View>} [usual] what is as usual on this page, where the URL says nothing */
+  constructor(usual = {}) {
     super();
-    this.view = viewOf(location.hash);
+    this.usual = { ...START, ...usual };
+    this.view = viewOf(location.hash, this.usual);
+    this._written = 0;
+    this._later = 0;
     window.addEventListener("hashchange", () => {
-      if (hashOf(this.view) === location.hash) return;
-      this._become(viewOf(location.hash));
+      if (hashOf(this.view, this.usual) === location.hash) return;
+      window.clearTimeout(this._later);
+      this._later = 0;
+      this._become(viewOf(location.hash, this.usual));
     });
   }
 
@@ -59,12 +68,28 @@ export class State extends EventTarget {
   go(changes) {
     const view = { ...this.view, ...changes };
     const moves = view.address !== this.view.address;
-    try {
-      history[moves ? "pushState" : "replaceState"](null, "", hashOf(view));
-    } catch {
-      // A document without an address of its own, as in a notebook's cell: nothing to keep it in.
+    if (moves) {
+      this._write();
+      keepIn("pushState", hashOf(view, this.usual));
     }
     this._become(view);
+    if (!moves) this._writeSoon();
+  }
+
+  /** Browsers refuse addresses that change with every frame: the last of many is written. */
+  _writeSoon() {
+    if (this._later) return;
+    const wait = Math.max(0, this._written + PAUSE - performance.now());
+    if (wait) this._later = window.setTimeout(() => this._write(), wait);
+    else this._write();
+  }
+
+  _write() {
+    window.clearTimeout(this._later);
+    this._later = 0;
+    this._written = performance.now();
+    const hash = hashOf(this.view, this.usual);
+    if (hash !== location.hash) keepIn("replaceState", hash);
   }
 
   /** @param {import("./types.d.ts").View} view */
@@ -72,5 +97,17 @@ export class State extends EventTarget {
     const before = this.view;
     this.view = view;
     this.dispatchEvent(new CustomEvent("change", { detail: { before, view } }));
+  }
+}
+
+/**
+ * @param {"pushState" | "replaceState"} how
+ * @param {string} hash
+ */
+function keepIn(how, hash) {
+  try {
+    history[how](null, "", hash);
+  } catch {
+    // A document without an address of its own, as in a notebook's cell: nothing to keep it in.
   }
 }

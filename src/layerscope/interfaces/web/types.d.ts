@@ -13,8 +13,14 @@ export interface LayerInfo {
 export interface Outline {
   version: string; title: string; framework: string; about: string; notes: string[];
   samples: { name: string }[]; recorded: number; steps: number[]; epochs: (number | null)[];
+  moments: string[]; generation: number;
   layers: LayerInfo[]; unit_panels: { name: string; title: string }[]; levels: number;
   palettes: Record<string, string>; grounds: Record<string, any>; can: Record<string, boolean>;
+}
+
+/** How far a recording that is still being written has come. */
+export interface Changes {
+  generation: number; missing: string; steps?: number[]; epochs?: (number | null)[]; moments?: string[];
 }
 
 /** Where one is, and how one looks: all of it stands in the URL. */
@@ -30,6 +36,10 @@ export interface Host {
   outline(): Promise<Outline>;
   panel(name: string, words: Words, signal?: AbortSignal): Promise<Panel | null>;
   renderer(kind: string): Promise<Renderer>;
+  /** What has changed since; only of hosts whose subject may change. */
+  changes?(): Promise<Changes>;
+  /** Let go of panels that were sent before it changed. */
+  forget?(): void;
 }
 
 export interface Picture { width: number; height: number; paint(context: CanvasRenderingContext2D): void; svg?: SVGElement }

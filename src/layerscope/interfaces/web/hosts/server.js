@@ -43,6 +43,11 @@ export class ServerHost {
     return panel;
   }
 
+  /** @returns {Promise<import("../types.d.ts").Changes>} */
+  async changes() {
+    return (await asked("/api/changes")).json();
+  }
+
   /** Forget what was sent: the subject has changed. */
   forget() {
     this._kept.clear();
@@ -85,7 +90,7 @@ async function asked(path, init) {
     if (/** @type {Error} */ (error).name === "AbortError") throw error;
     throw new Error("The server does not answer: was it stopped?");
   }
-  if (response.status === 422) throw new Error((await response.json()).error);
-  if (!response.ok) throw new Error(`The server answers ${response.status}: open the whole address that it printed.`);
-  return response;
+  if (response.ok) return response;
+  const explained = (response.headers.get("Content-Type") || "").startsWith("application/json");
+  throw new Error(explained ? (await response.json()).error : `The server answers ${response.status}: try again in a moment.`);
 }

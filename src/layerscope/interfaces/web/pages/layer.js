@@ -18,6 +18,7 @@ export class LayerPage {
     const info = page.layers.get(address);
     const view = page.state.view;
     this.slot = new Slot(page, { name: "layer", title: address, bare: true });
+    this.slot.shown = (panel) => this._tell(panel);
     const shape = info ? info.shape.map((n, i) => `${n} ${info.axes[i]}`).join(" × ") : "";
     this.scale = new ScaleBar(page);
     this.counted = h("span", { class: "counted" });
@@ -41,7 +42,14 @@ export class LayerPage {
 
   async show() {
     await this.slot.show({ ...this.page.moment, address: this.address });
-    const panel = this.slot.model?.panel;
+    this._tell(this.slot.model?.panel || null);
+  }
+
+  /**
+   * Say what the colours of a panel stand for, and what is in it.
+   * @param {import("../types.d.ts").Panel | null} panel
+   */
+  _tell(panel) {
     this.scale.el.hidden = !panel;
     this.counted.textContent = panel ? counted(panel, this.page.colours.levels) : "";
     if (panel) this.scale.show(panel.header);

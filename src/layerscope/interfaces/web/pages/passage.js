@@ -11,6 +11,11 @@ export class Passage {
     this.page = page;
     this.slot = new Slot(page, { name: "passage", title: "The passage through the network", bare: true });
     this.slot.body.classList.add("passage");
+    this.slot.shown = ({ header }) => {
+      this.page.network = header.network;
+      this.page.boxes = header.boxes.map((/** @type {any} */ box) => box.addresses);
+      this._answer(header.answers);
+    };
     this.strip = h("div", { class: "samples", role: "group", "aria-label": "Samples" });
     this.answers = h("div", { class: "answers", "aria-label": "What the network answered", role: "region" });
     this.el = h("aside", { class: "left", "aria-label": "The passage" }, this.strip, this.slot.el, this.answers);
@@ -23,12 +28,7 @@ export class Passage {
     for (const button of this.strip.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.sample) === this.page.state.view.sample));
     }
-    await this.slot.show({ ...this.page.moment, scale: scale === "unit" || scale === "zscore" || scale === "network" ? scale : "layer", open: open.replace(/^\n/, ""), depth: open ? 0 : null });
-    const header = this.slot.model?.panel.header;
-    if (!header) return;
-    this.page.network = header.network;
-    this.page.boxes = header.boxes.map((/** @type {any} */ box) => box.addresses);
-    this._answer(header.answers);
+    await this.slot.show({ ...this.page.moment, scale: ["unit", "zscore", "network", "steps"].includes(scale) ? scale : "layer", open: open.replace(/^\n/, ""), depth: open ? 0 : null });
   }
 
   /** A thumbnail for each sample, drawn as it comes into view. */

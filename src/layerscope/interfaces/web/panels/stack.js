@@ -2,6 +2,7 @@
 
 import { beforeNextFrame, h, shortNumber } from "../dom.js";
 import { rangeOf, recoloured } from "../colours.js";
+import { Activity } from "../parts/activity.js";
 import { Stack } from "../stack.js";
 
 const GAP = 6, LABEL = 13, LEAST = 8;
@@ -68,6 +69,7 @@ class StackDrawing {
       this.panel = panel;
       this.stack = new Stack(panel, this.page.colours.levels);
     }
+    this.activity = panel.header.activity ? new Activity(panel, this.page.placeOf(this.page.step)) : null;
     const { order, silent } = this.model.view;
     const stack = this.stack;
     const single = this.free;
@@ -165,7 +167,11 @@ class StackDrawing {
       const [x, y] = this._box(place);
       const silent = stack.silent(order[place]);
       context.fillStyle = place === this.chosen ? "#ffffff" : silent ? "#6e717e" : "#b4b6c0";
-      context.fillText(stack.label(order[place]), x, y - 3);
+      const label = stack.label(order[place]);
+      context.fillText(label, x, y - 3);
+      if (!this.activity) continue;
+      const from = context.measureText(label).width + 5;
+      this.activity.draw(context, stack.unit(order[place]), x + from, y - 6.5, this.cell[0] - from);
     }
     if (this.chosen >= first && this.chosen < last) {
       const [x, y, width, height] = this._box(this.chosen);
@@ -271,7 +277,7 @@ class StackDrawing {
     const { mean, std } = scale === "zscore" ? stack.moments : { mean: [], std: [] };
     return rangeOf({
       scale: alone ? "layer" : scale, low: stack.low[map], high: stack.high[map], mean: mean[map], std: std[map],
-      layer: stack.header.layer, network: this.page.network, diverging: this.page.colours.isDiverging(palette),
+      layer: stack.header.layer, network: this.page.network, steps: stack.header.over_steps, diverging: this.page.colours.isDiverging(palette),
     });
   }
 

@@ -3,7 +3,6 @@
 import { openHelp } from "./help.js";
 import { openSearch } from "./search.js";
 
-const SCALES = ["layer", "unit", "network", "zscore"];
 
 /**
  * Listen to the keyboard.
@@ -37,10 +36,12 @@ function actionOf(key, page, shell) {
     "/": () => openSearch(page),
     "?": () => openHelp(),
     d: () => shell.turn(),
-    s: () => page.state.go({ scale: next(SCALES, view.scale) }),
+    s: () => page.state.go({ scale: next(page.scales.map(([scale]) => scale), view.scale) }),
     c: () => page.state.go({ palette: next(page.colours.names, view.palette) }),
     n: () => page.state.go({ sample: Math.min(page.outline.samples.length - 1, view.sample + 1) }),
     p: () => page.state.go({ sample: Math.max(0, view.sample - 1) }),
+    "[": () => page.goToStep(page.placeOf(page.step) - 1),
+    "]": () => page.goToStep(page.placeOf(page.step) + 1),
     ArrowDown: () => page.state.go({ address: neighbour(page, layer, 1) }),
     ArrowUp: () => page.state.go({ address: neighbour(page, layer, -1) }),
   };

@@ -21,8 +21,9 @@ export class ScaleBar {
   show(header) {
     const { scale, palette } = this.page.state.view;
     const own = header.form !== "vector" && header.form !== "colour";
-    const shared = !own || scale === "layer" || scale === "network";
-    let range = scale === "network" && this.page.network ? this.page.network : header.layer;
+    const shared = !own || scale === "layer" || scale === "network" || scale === "steps";
+    const over = scale === "steps" && header.over_steps;
+    let range = scale === "network" && this.page.network ? this.page.network : over || header.layer;
     if (this.page.colours.isDiverging(palette)) {
       const reach = Math.max(Math.abs(range[0]), Math.abs(range[1]));
       range = [-reach, reach];
@@ -30,7 +31,7 @@ export class ScaleBar {
     const ends = shared ? [shortNumber(range[0]), shortNumber(range[1])] : scale === "zscore" ? ["−2 std", "+2 std"] : ["min", "max"];
     this.low.textContent = ends[0];
     this.high.textContent = ends[1];
-    this.words.textContent = shared ? "" : scale === "zscore" ? "about each map's mean" : "of each map";
+    this.words.textContent = over ? "over all steps" : shared ? "" : scale === "zscore" ? "about each map's mean" : "of each map";
     this.el.setAttribute("aria-label", `scale: ${ends[0]} to ${ends[1]} ${this.words.textContent}`);
     this._gradient(header.form === "colour" ? "gray" : palette);
   }

@@ -1,0 +1,25 @@
+/** A recording that is still being written: the page asks how far it has come. */
+
+const PAUSE = 1500; // milliseconds
+
+/**
+ * Ask again and again, as long as the page is seen; tell the page when there is more.
+ * @param {import("../page.js").Page} page
+ * @param {(missing: string) => void} say what is to be said of the recording, empty where all is well
+ */
+export function watchChanges(page, say) {
+  const { host } = page;
+  const ask = async () => {
+    if (!document.hidden && host.changes) {
+      try {
+        const changes = await host.changes();
+        say(changes.missing);
+        if (changes.generation !== page.generation) page.grow(changes);
+      } catch (error) {
+        say(/** @type {Error} */ (error).message);
+      }
+    }
+    window.setTimeout(ask, PAUSE);
+  };
+  window.setTimeout(ask, PAUSE);
+}
