@@ -21,14 +21,19 @@ def packed(panel: Panel) -> bytes:
     Four bytes hold the length of the JSON text that follows, ``{"header": …, "buffers": {name:
     [offset, length]}}``, little-endian; offsets count from the next multiple of 8 bytes.
     """
+    return packed_parts(panel.header, panel.buffers)
+
+
+def packed_parts(header: Mapping[str, Any], buffers: Mapping[str, bytes]) -> bytes:
+    """Return the wire form of a header and its buffers."""
     places: dict[str, list[int]] = {}
     parts: list[bytes] = []
     offset = 0
-    for name, buffer in panel.buffers.items():
+    for name, buffer in buffers.items():
         places[name] = [offset, len(buffer)]
         parts.append(_filled(buffer))
         offset += len(parts[-1])
-    text = plain_json({"header": panel.header, "buffers": places}).encode("utf-8")
+    text = plain_json({"header": header, "buffers": places}).encode("utf-8")
     head = struct.pack("<I", len(text)) + text
     return b"".join([_filled(head), *parts])
 

@@ -40,6 +40,7 @@ class _Picture:
     caption: str
     range: tuple[float, float]
     blank: bool
+    layer: tuple[float, float] | None = None  #: the range of all its layer's values
 
 
 @dataclass
@@ -131,6 +132,7 @@ class Thumbnails:
             "format": "rgb" if coloured else "index",
             "label": item.id,
             "range": picture.range,
+            "layer": picture.layer,
             "blank": picture.blank,
             "texts": (),
         })  # fmt: skip
@@ -210,7 +212,8 @@ class Thumbnails:
         pixels = result.indexes[0]
         if chosen.attention:
             pixels = np.where(masked(one[0]), np.uint8(palettes.MASKED), pixels)
-        return _Picture(pixels, _fitted(pixels), caption, span, silent)
+        layer = self.recording.extent(self.sample, address)
+        return _Picture(pixels, _fitted(pixels), caption, span, silent, layer)
 
     def _vector(self, chosen: Chosen, address: str) -> _Picture:
         result = self._scaled(chosen.maps, address)
@@ -225,7 +228,8 @@ class Thumbnails:
         if 1 < len(values) <= 1000 and np.isfinite(chosen.maps).all():
             caption += f", largest {int(chosen.maps[0, 0].argmax())}"
         span = float(result.low[0]), float(result.high[0])
-        return _Picture(pixels.reshape(rows, columns), size, caption, span, False)
+        layer = self.recording.extent(self.sample, address)
+        return _Picture(pixels.reshape(rows, columns), size, caption, span, False, layer)
 
     def _scaled(self, maps: npt.NDArray[Any], address: str) -> colour_scale.Scaled:
         scale, extent = self.scale, None

@@ -8,14 +8,18 @@ from layerscope.core.text import shown_name
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.steps import activity
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.stack import stack_of, stack_panel
+from layerscope.views.render.stack import stack_of, stack_panel, strongest
 
 
-def layer_panel(moment: Moment, address: str) -> Panel:
+def layer_panel(
+    moment: Moment, address: str, *, side: int | None = None, most: int | None = None
+) -> Panel:
     """Return all channels of a layer, or of ``"input"``, as a stack.
 
     ``header["over_steps"]`` is its range over all steps; the buffer ``activity``, of the shape
     that stands under this name, says how far each channel went at each step.
+    Where there is little room, maps of more rows or columns than ``side`` are averaged, and no more
+    than ``most`` are kept, the strongest.
 
     Raises
     ------
@@ -23,6 +27,8 @@ def layer_panel(moment: Moment, address: str) -> Panel:
         When there is no such layer, or its values can't be drawn.
     """
     stack = stack_of(moment.activations, address, moment.sample)
+    if most is not None:
+        stack = strongest(stack, most)
     network = moment.activations.network
     known = address in network
     extra = {
@@ -33,6 +39,7 @@ def layer_panel(moment: Moment, address: str) -> Panel:
     panel = stack_panel(
         stack,
         extra={**extra, "over_steps": moment.ranges(address)},
+        side=side,
         provenance=lambda: moment.activations.provenance,
     )
     levels = activity(moment.over, address) if moment.over and stack.form == "maps" else None

@@ -8,14 +8,15 @@
 from the buffers of that name, float32; what is no number, or masked, has the palette's own index.
 ``labels`` name the maps where they are not simply numbered, ``counts`` is what is numbered;
 ``layer`` is the range of them all; ``silences`` says whether a map that is 0 throughout is a unit
-that does not fire. ``thinned`` says how many rows and columns were averaged into one.
+that does not fire. ``thinned`` says how many rows and columns were averaged into one, and
+``left_out`` how many maps are not among these.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class Stack:
     silences: bool = False
     masked: npt.NDArray[np.bool_] | None = None
     note: str = ""
+    left_out: int = 0  #: maps that are not among these
 
 
 def stack_of(recording: Recording, address: str, sample: int = 0) -> Stack:
@@ -106,6 +108,25 @@ def _formed(chosen: Chosen, axes: tuple[str, ...]) -> tuple[str, Array, list[str
     return ("volume" if "z" in axes else "maps"), values, chosen.labels
 
 
+def strongest(stack: Stack, most: int) -> Stack:
+    """Return the ``most`` maps with the largest means, in the order of their numbers."""
+    count = len(stack.maps)
+    if count <= most or stack.form == "colour":
+        return stack
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = stack.maps.reshape(count, -1).mean(axis=1, dtype=np.float64)
+    means = np.where(np.isnan(means), -np.inf, means)
+    rows = np.sort(np.argsort(-means, kind="stable")[:most])
+    labels = list(stack.labels) or [str(i) for i in range(count)]
+    return replace(
+        stack,
+        maps=stack.maps[rows],
+        labels=[labels[row] for row in rows],
+        masked=None if stack.masked is None else stack.masked[rows],
+        left_out=count - most,
+    )
+
+
 def stack_panel(
     stack: Stack,
     *,
@@ -113,10 +134,14 @@ def stack_panel(
     ground: str = "dark",
     extra: Mapping[str, Any] | None = None,
     exact: bool = False,
+    side: int | None = None,
     provenance: Callable[[], Mapping[str, str]] = dict,
 ) -> Panel:
-    """Return maps as a panel; ``exact`` adds the buffer ``values``, float32, as they are."""
-    values, thinned = _thinned(stack)
+    """Return maps as a panel; ``exact`` adds the buffer ``values``, float32, as they are.
+
+    Maps of more rows or columns than ``side`` are averaged.
+    """
+    values, thinned = _thinned(stack, side)
     count, height, width = values.shape[:3]
     header: dict[str, Any] = {
         "version": VERSION,
@@ -134,6 +159,7 @@ def stack_panel(
         "counts": stack.counts,
         "silences": stack.silences,
         "thinned": thinned,
+        "left_out": stack.left_out,
         **(extra or {}),
     }
     if stack.form == "colour":
@@ -165,10 +191,12 @@ def _extent(values: Array) -> list[float]:
     return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 0.0]
 
 
-def _thinned(stack: Stack) -> tuple[Array, int]:
+def _thinned(stack: Stack, side: int | None) -> tuple[Array, int]:
     """Return maps that fit what is sent, each value the mean of those it stands for."""
     values = stack.maps
     times = math.ceil(math.sqrt(values.size / MOST_BYTES)) if values.size > MOST_BYTES else 1
+    if side is not None:
+        times = max(times, math.ceil(max(values.shape[1:3]) / side))
     if times == 1:
         return values, 1
     rows, columns = (max(1, n // min(times, n)) for n in values.shape[1:3])

@@ -1,0 +1,67 @@
+"""One file with everything in it: the page, its style, its script, and blocks of data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from layerscope.interfaces.page import assets
+from layerscope.interfaces.page.wire import plain_json
+
+_PANELS = "panels/"
+
+
+def file_html(title: str, data: Mapping[str, Any], blocks: Sequence[str], start: str) -> str:
+    """Return the document: nothing of it comes from anywhere else, and nothing else may run in it.
+
+    ``data`` is what the module ``start`` finds as JSON in the element ``data``; ``blocks`` are
+    base64, in elements ``block-0``, ``block-1`` and so on.
+    """
+    script, style = page_script(start), assets.text("style.css")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    elements = "\n".join(
+        f'<script type="application/octet-stream" id="block-{number}">{block}</script>'
+        for number, block in enumerate(blocks)
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+<div id="layerscope"><noscript>This page is drawn by a script: allow it to run.</noscript></div>
+<script type="application/json" id="data">{_json(data)}</script>
+{elements}
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def page_script(start: str) -> str:
+    """Return the script of a page in one file, with a module for each kind of panel."""
+    panels = tuple(name for name in assets.names() if name.startswith(_PANELS))
+    script = assets.joined(start, tuple(name for name in panels if name.endswith(".js")))
+    if "</script" in script.lower() or "<!--" in script:
+        raise ValueError("The page's script ends the element that it stands in.")
+    return script
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}"
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Return JSON that can't end the element that it stands in."""
+    return plain_json(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
