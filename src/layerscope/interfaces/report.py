@@ -4,59 +4,116 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from layerscope.core.errors import ViewError
+from layerscope.core.errors import InputError, ViewError
 from layerscope.core.files import check_free, whole
 from layerscope.core.progress import Bar
-from layerscope.core.table import size_text
-from layerscope.interfaces.page import bundle as bundles
-from layerscope.interfaces.page.bundle import Bundle, Layouts, Watch
-from layerscope.interfaces.page.document import file_html
-from layerscope.interfaces.page.extract import Extract, Measure, left_out, thinner
+from layerscope.core.table import a_kind, size_text
+from layerscope.interfaces.page.page_file import MAX_SIZE, Limits, PageFile
+from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
-
-if TYPE_CHECKING:
-    from layerscope.recordings.recording import Recording
-    from layerscope.recordings.run import Run
-
-MAX_SIZE = 25_000_000
-START = "start_file.js"
-_FIRST_GUESS = 0.8  #: how far maps are packed, before it is known
-_FOR_UNITS = 0.1  #: of a file's size, where not all of the layers fits
+from layerscope.recordings.recording import Recording
+from layerscope.recordings.run import Run
 
 
-@dataclass
-class Report:
-    """The page of a subject in one file of at most ``max_size`` bytes, settled, then made."""
+def report(
+    model: Any,
+    x: Any = None,
+    path: str | os.PathLike[str] = "report.html",
+    *,
+    max_size: int = MAX_SIZE,
+    classes: Sequence[str] = (),
+    overwrite: bool = False,
+    input_range: tuple[float, float] | str = (0, 1),
+    resize: str = "stretch",
+    size: tuple[int, int] | None = None,
+    preprocess: Callable[[Any], Any] | str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Path:
+    """Write the page of a model, or of a recording, as one file that opens without a network.
 
-    subject: PageSubject
-    max_size: int = MAX_SIZE
-    depths: int = 4  #: how many layouts of the passage are in it, at most
-    unit_panels: int = 3_000  #: how many panels of units, at most
-    outline: dict[str, Any] = field(init=False)
-    whole: Extract = field(init=False)
-    extract: Extract = field(init=False)
-    expected: int = field(init=False)  #: bytes
+    It holds the passage of each sample, every layer, and what is known of units, for each step of a
+    training. What would make it larger than ``max_size`` is left out in this order, and the page
+    says so: steps, evenly; samples but the first ones; the detail of large maps, which are
+    averaged; all but the strongest maps of a layer.
 
-    def __post_init__(self) -> None:
-        if isinstance(self.max_size, bool) or not isinstance(self.max_size, int):
-            raise ViewError(f"max_size={self.max_size!r}: pass a number of bytes.")
-        self.outline = self.subject.outline()
-        steps = tuple(self.outline["steps"]) if self.outline["recorded"] else ()
-        self.whole = Extract(len(self.outline["samples"]), steps)
-        self._measure = Measure.of(self.outline["layers"])
-        self._moments = lambda extract: extract.moments(self.outline["recorded"])
-        self._layouts = Layouts.of(self._first(self.whole), self.depths)
-        self._settle()
+    Parameters
+    ----------
+    model
+        A model; what ``open_recording`` returned; or activations.
+    x
+        Input for a model, as ``activations`` takes it; recordings have their own.
+    path
+        The file to write, ``.html``.
+    max_size
+        Bytes.
+    classes
+        Names for the values of the network's output, in their order.
+    overwrite
+        Replace the file where there is one already.
+    input_range, resize, size, preprocess
+        How images become input, as in ``activations``.
+    progress
+        Called with how much is done, and of how much.
 
-    def _first(self, extract: Extract) -> Any:
-        from layerscope.interfaces.page.subject import Query
+    Raises
+    ------
+    InputError
+        When the model gets no input, or a recording gets one; or it does not fit.
+    ViewError
+        When the page does not get as small as ``max_size``.
+    OutputError
+        When there is a file already, or it can't be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ViewError(f"{path.name!r} does not end in .html: name a file that does.")
+    check_free(path, overwrite=overwrite)
+    reading = {
+        "input_range": input_range, "resize": resize, "size": size, "preprocess": preprocess
+    }  # fmt: skip
+    with whole(path, overwrite=overwrite) as part, Bar("Packing the page") as bar:
+        file = PageFile(subject_of(model, x, classes=classes, **reading), Limits(max_size))
+        about = f"about {size_text(file.expected)}"
 
-        return self.subject.moment(Query(0, extract.steps[-1] if extract.steps else None))
+        def watch(done: int, total: int) -> None:
+            bar.show(done, total, about)
+            if progress is not None:
+                progress(done, total)
 
-    @property
-    def _addresses(self) -> list[str]:
-        return [layer["address"] for layer in self.outline["layers"]]
+        part.write_text(file.html(watch), encoding="utf-8", newline="")
+    return path
+
+
+def subject_of(model: Any, x: Any, *, classes: Sequence[str] = (), **reading: Any) -> PageSubject:
+    """Return what a page of a model on some input is about, or of a recording.
+
+    Raises
+    ------
+    InputError
+        When the model gets no input, a recording gets one, or it does not fit.
+    """
+    if isinstance(model, Recording):
+        if x is not None:
+            raise InputError(
+                f"This is a recording, which has its own input, and x is {a_kind(x)}: leave it out."
+            )
+        if isinstance(model, Run):
+            return PageSubject(run=model.activations, classes=classes)
+        if model.kind != "activations" or model.has_steps:
+            raise InputError(
+                f"A page shows a model, activations or a run, and this is {a_kind(model)} of "
+                f"{model.kind}: pass activations(model, x) or open_recording(path)."
+            )
+        return RecordingSubject(model, classes=classes)
+    if x is None:
+        raise InputError(
+            "A page shows a model at work: pass input, too, as in report(model, x), or "
+            "report(model, 'noise')."
+        )
+    from layerscope.instruments.samples import SampleRecordings
+
+    code = {"acts": "acts = ls.activations(model, x)", "weights": "weights = ls.weights(model)"}
+    return PageSubject(SampleRecordings(model, x, **reading), classes=classes, code=code)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from layerscope._version import __version__
-from layerscope.core.console import report
+from layerscope.core import console
 from layerscope.core.errors import LayerscopeError
 from layerscope.interfaces.cli import (
     demo,
@@ -24,6 +24,7 @@ from layerscope.interfaces.cli import (
     film,
     look,
     record,
+    report,
     timeline,
     weights,
 )
@@ -51,11 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.command(args)
         sys.stdout.flush()
     except LayerscopeError as error:
-        report(f"layerscope: error: {error}")
+        console.report(f"layerscope: error: {error}")
         return _FAILED
     except KeyboardInterrupt as stopped:
         # A command that knows how to go on says so in the exception.
-        report(f"layerscope: {str(stopped) or 'stopped; the files written so far are complete.'}")
+        console.report(
+            f"layerscope: {str(stopped) or 'stopped; the files written so far are complete.'}"
+        )
         return _STOPPED
     except BrokenPipeError:
         # Python would complain as it flushes stdout at its end.
@@ -84,7 +87,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments") and " -" not in message:
             message += " (inputs stand together, before the options)"
-        report(f"{self.prog}: error: {message}")
+        console.report(f"{self.prog}: error: {message}")
         self.exit(_FAILED)
 
 
@@ -107,6 +110,7 @@ def command_parser() -> argparse.ArgumentParser:
         timeline,
         film,
         export,
+        report,
         demo,
     ):
         module.add(commands)

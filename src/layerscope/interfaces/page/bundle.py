@@ -2,8 +2,9 @@
 
 ``index`` says which block holds what. Its keys are ``layer/3/SAMPLE/STEP`` with the number of the
 layer in the outline, or ``input``; ``passage/1/SAMPLE/STEP`` with the number of the layout, whose
-block ``layout/1`` holds what the passages of all moments share; and ``units/NAME/3/SAMPLE/STEP``,
-the panels NAME of several units of a layer. What can't be drawn is a block of the kind ``error``.
+block ``layout/1`` holds what the passages of all moments share; ``units/NAME/3/SAMPLE/STEP``, the
+panels NAME of several units of a layer; and ``steps``, what is over time. What can't be drawn is a
+block of the kind ``error``.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from layerscope.core.errors import LayerscopeError
 from layerscope.interfaces.page.extract import INPUT_SIDES, Extract
-from layerscope.interfaces.page.subject import PageSubject, Query
 from layerscope.interfaces.page.wire import packed, packed_parts
+from layerscope.recordings.run import Run
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
-from layerscope.views.explorer.passage import passage_panel
+from layerscope.views.explorer.passage import PassageLayouts, passage_panel
+from layerscope.views.explorer.steps import steps_panel
 from layerscope.views.explorer.unit import UnitPanel, unit_panels
-from layerscope.views.render.panel import Panel
 from layerscope.views.render.stack import stack_of, strongest
 
 DERIVED = ("map", "histogram")  #: panels of a unit that the page makes of its layer
@@ -31,6 +34,7 @@ _MOST_BOXES = 260  #: of a passage that is drawn with its blocks open
 _GZIP = 31  #: zlib's number for a stream with a header that browsers know
 
 Watch = Callable[[int, int], object]
+Where = tuple[int, int | None]  #: a sample, and a step, None where there are none
 
 
 @dataclass
@@ -46,8 +50,12 @@ class Bundle:
         """What the blocks take, with the elements that hold them."""
         return sum(len(block) + 70 for block in self.blocks)
 
+    def copy(self) -> Bundle:
+        """Return another with the same blocks."""
+        return Bundle(list(self.blocks), dict(self.index), dict(self._known))
+
     def add(self, key: str, data: bytes, squeezed: str = "") -> None:
-        """Put a block in; ``squeezed`` is what :func:`squeezed_text` makes of it, where that is known."""
+        """Put a block in; ``squeezed`` is its text, where that is known."""
         digest = hashlib.sha256(data).digest()
         if digest not in self._known:
             self._known[digest] = len(self.blocks)
@@ -61,79 +69,121 @@ def squeezed_text(data: bytes) -> str:
     return base64.b64encode(squeezer.compress(data) + squeezer.flush()).decode("ascii")
 
 
-@dataclass
-class Layouts:
-    """The passage at each depth that is worth one: what all moments share is kept once."""
-
-    depths: tuple[int | None, ...] = ()
-    headers: list[Mapping[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, moment: Moment, most: int) -> Layouts:
-        """Find up to ``most`` depths at which the network looks different, the usual one first."""
-        layouts = cls()
-        layouts._take(moment, None)
-        for depth in range(most + 1):
-            panel = passage_panel(moment, depth=depth, scale="unit")
-            if len(layouts.depths) >= most or len(panel.header["boxes"]) > _MOST_BOXES:
-                break
-            if all(panel.header["boxes"] != header["boxes"] for header in layouts.headers):
-                layouts._take(moment, depth, panel)
-            elif len(panel.header["frames"]) == 0 and depth > 0:
-                break
-        return layouts
-
-    def _take(self, moment: Moment, depth: int | None, panel: Panel | None = None) -> None:
-        panel = panel or passage_panel(moment, depth=depth, scale="unit")
-        self.depths = (*self.depths, depth)
-        self.headers.append(panel.header)
-
-    def packed(self, moment: Moment) -> Iterator[bytes]:
-        """Yield the passage of a moment at each depth: its pixels, and what is not as usual."""
-        for depth, usual in zip(self.depths, self.headers, strict=True):
-            panel = passage_panel(moment, depth=depth, scale="unit")
-            changed = {key: panel.header[key] for key in ("kind", "tiles") if key in panel.header}
-            for key, value in panel.header.items():
-                if key not in usual or usual[key] != value:
-                    changed[key] = value
-            yield packed_parts(changed, panel.buffers)
-
-
 def key(*parts: object) -> str:
     """Return a key of the index; a step that is none is empty."""
     return "/".join("" if part is None else str(part) for part in parts)
 
 
-def add_layouts(bundle: Bundle, layouts: Layouts) -> None:
-    """Put in what the passages of all moments share."""
-    for number, header in enumerate(layouts.headers):
-        bundle.add(key("layout", number), packed_parts(header, {}))
+@dataclass(frozen=True)
+class Layouts:
+    """The passage at each depth that looks different: what all moments share is kept once."""
+
+    kept: PassageLayouts
+    depths: tuple[int | None, ...]
+    headers: tuple[Mapping[str, Any], ...]
+    over_steps: tuple[Mapping[str, Any], ...] = ()  #: the ranges of thumbnails over all steps
+    error: LayerscopeError | None = None  #: why there is none
+
+    @classmethod
+    def of(cls, moment: Moment, kept: PassageLayouts, most: int) -> Layouts:
+        """Find up to ``most`` depths at which the network looks different, the usual one first."""
+        try:
+            headers = cls._different(moment, kept, most)
+        except LayerscopeError as error:
+            return cls(kept, (), (), (), error)
+        ranges = [cls._over_steps(moment, kept, depth) for depth in headers]
+        return cls(kept, tuple(headers), tuple(headers.values()), tuple(ranges))
+
+    @staticmethod
+    def _over_steps(
+        moment: Moment, kept: PassageLayouts, depth: int | None
+    ) -> Mapping[str, Any]:
+        if moment.over is None:
+            return {}
+        header = passage_panel(moment, kept, depth=depth, scale="steps").header
+        return {tile["label"]: tile["range"] for tile in header["tiles"]}
+
+    @staticmethod
+    def _different(
+        moment: Moment, kept: PassageLayouts, most: int
+    ) -> dict[int | None, Mapping[str, Any]]:
+        headers: dict[int | None, Mapping[str, Any]] = {}
+        before: Any = None
+        for depth in (None, *range(most + 1)):
+            header = passage_panel(moment, kept, depth=depth, scale="unit").header
+            deepest = depth is not None and header["boxes"] == before
+            large = depth is not None and len(header["boxes"]) > _MOST_BOXES
+            if len(headers) == most or deepest or large:
+                break
+            if all(header["boxes"] != known["boxes"] for known in headers.values()):
+                headers[depth] = header
+            before = None if depth is None else header["boxes"]
+        return headers
+
+    @property
+    def opened(self) -> list[list[str]]:
+        """The blocks that are open in each."""
+        return [
+            [frame["block"] for frame in header["frames"] if frame["block"]]
+            for header in self.headers
+        ] or [[]]
+
+    def add(self, bundle: Bundle) -> None:
+        """Put in what the passages of all moments share."""
+        for number, header in enumerate(self.headers):
+            shared = {**header, "over_steps": self.over_steps[number]}
+            bundle.add(key("layout", number), packed_parts(shared, {}))
+        if self.error is not None:
+            bundle.add(key("layout", 0), _error(self.error))
+
+    def add_moment(self, bundle: Bundle, moment: Moment, where: Where) -> None:
+        """Put in the passage of a moment at each depth: its pixels, and what is not as usual."""
+        for number, (depth, usual) in enumerate(zip(self.depths, self.headers, strict=True)):
+            panel = passage_panel(moment, self.kept, depth=depth, scale="unit")
+            changed = {
+                name: value
+                for name, value in panel.header.items()
+                if name == "kind" or usual.get(name) != value
+            }
+            bundle.add(key("passage", number, *where), packed_parts(changed, panel.buffers))
 
 
-def add_moment(
+def add_layers(
     bundle: Bundle,
-    subject: PageSubject,
-    where: tuple[int, int | None],
+    moment: Moment,
+    where: Where,
     addresses: Sequence[str],
-    layouts: Layouts,
     extract: Extract,
+    kept: Sequence[int],
 ) -> None:
-    """Put in the passage of a sample at a step, and all layers."""
-    moment = subject.moment(Query(*where))
-    for number, data in enumerate(layouts.packed(moment)):
-        bundle.add(key("passage", number, *where), data)
-    side = extract.side
+    """Put in the input of a sample, and all layers at a step; ``kept`` are the places of steps."""
+    side, maps = extract.side, extract.maps
     wide = None if side is None else INPUT_SIDES * side
-    bundle.add(key("layer", "input", *where), _layer(moment, "input", wide, None))
+    bundle.add(key("layer", "input", *where), _layer(moment, "input", wide, None, kept))
     for number, address in enumerate(addresses):
-        bundle.add(
-            key("layer", number, *where), _layer(moment, address, side, extract.maps)
-        )
+        bundle.add(key("layer", number, *where), _layer(moment, address, side, maps, kept))
 
 
-def _layer(moment: Moment, address: str, side: int | None, maps: int | None) -> bytes:
+def add_steps(bundle: Bundle, run: Run, kept: Sequence[int]) -> None:
+    """Put in what was measured over the steps, of those at the places that are kept."""
+    panel = steps_panel(run)
+    if panel is not None:
+        lists = {name: panel.header[name] for name in ("steps", "at", "moments")}
+        some = {name: [values[at] for at in kept] for name, values in lists.items()}
+        bundle.add("steps", packed_parts({**panel.header, **some}, panel.buffers))
+
+
+def _layer(
+    moment: Moment, address: str, side: int | None, maps: int | None, kept: Sequence[int]
+) -> bytes:
     try:
-        return packed(layer_panel(moment, address, side=side, most=maps))
+        panel = layer_panel(moment, address, side=side, most=maps)
+        shape = panel.header.get("activity")
+        if shape is None:
+            return packed(panel)
+        levels = np.frombuffer(panel.buffers["activity"], np.uint8).reshape(shape)[list(kept)]
+        header = {**panel.header, "activity": list(levels.shape)}
+        return packed_parts(header, {**panel.buffers, "activity": levels.tobytes()})
     except LayerscopeError as error:
         return _error(error)
 
@@ -149,15 +199,14 @@ def embedded_panels() -> list[UnitPanel]:
 
 def add_units(
     bundle: Bundle,
-    subject: PageSubject,
-    where: tuple[int, int | None],
+    moment: Moment,
+    where: Where,
     layers: Sequence[Mapping[str, Any]],
     most: int,
     room: int,
     watch: Watch,
 ) -> int:
     """Put in the panels of up to ``most`` units of each layer; return how many layers fit."""
-    moment = subject.moment(Query(*where))
     for number, layer in enumerate(layers):
         units = _strongest_units(moment, layer, most)
         made = []

@@ -47,3 +47,8 @@ export interface Picture { width: number; height: number; paint(context: CanvasR
 export interface Rendered { picture?(): Picture; stop?(): void }
 
 export interface Renderer { render(given: { model: any; el: HTMLElement }): Rendered | void }
+
+declare global {
+  /** In one file: the modules that are joined to its script, by their paths. */
+  const modules: Record<string, any>;
+}

@@ -1,0 +1,96 @@
+"""``layerscope report``: the page of a model or a recording as one file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.core.console import say
+from layerscope.core.errors import InputError
+from layerscope.core.files import whole
+from layerscope.core.progress import Bar
+from layerscope.core.table import size_text
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.model import Reading, opened, passes_of
+from layerscope.interfaces.cli.output import claim_file
+from layerscope.interfaces.cli.recorded import is_run, opened_run
+
+if TYPE_CHECKING:
+    from layerscope.interfaces.page.subject import PageSubject
+
+_MB = 1_000_000
+
+
+def add(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = options.add_command(
+        commands, "report", _run, "Write the page of a model as one file, to keep and to send."
+    )
+    options.add_model(parser)
+    parser.add_argument(
+        "input",
+        nargs="*",
+        metavar="INPUT",
+        help=options.INPUT + "; a recording in the place of MODEL has its own",
+    )
+    parser.add_argument(
+        "--out",
+        "-o",
+        metavar="FILE",
+        default="report.html",
+        help="the .html file to write (default: report.html)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file where there is one already"
+    )
+    parser.add_argument(
+        "--max-size",
+        type=options.number,
+        default=25.0,
+        metavar="MB",
+        help="how large the file may become, in megabytes (default: 25); what is left out for it, "
+        "the page says",
+    )
+    options.add_input(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    path = claim_file(args.out, (".html", ".htm"), force=args.force)
+    subject = _subject(args)
+    from layerscope.interfaces.page.page_file import Limits, PageFile
+
+    with Bar("Seeing how large it gets"):
+        file = PageFile(subject, Limits(round(args.max_size * _MB)))
+    say(f"{_counted(file.extract.samples, 'sample')}, about {size_text(file.expected)}")
+    with whole(path, overwrite=args.force) as part:
+        with Bar("Packing") as bar:
+            document = file.html(bar.show)
+        part.write_text(document, encoding="utf-8", newline="")
+    say(
+        *(f"Left out: {sentence}" for sentence in file.left_out),
+        f"Written to {path}: {size_text(Path(path).stat().st_size)}",
+    )
+
+
+def _subject(args: argparse.Namespace) -> PageSubject:
+    from layerscope.interfaces.report import subject_of
+
+    if is_run(args.model):
+        if args.input:
+            raise InputError(
+                f"{args.model!r} is a recording and has its own input: leave out {args.input[0]!r}."
+            )
+        return subject_of(opened_run(args.model), None)
+    if not args.input:
+        raise InputError(
+            f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
+            "noise."
+        )
+    model, reading = opened(args), Reading.of(args)
+    x = passes_of(model, args.input, reading=reading).x
+    return subject_of(model, x, **reading.options())
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"

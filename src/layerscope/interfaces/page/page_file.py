@@ -1,0 +1,261 @@
+"""The page of a subject as one file: what is in it is settled first, then it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.errors import ViewError
+from layerscope.core.table import size_text
+from layerscope.interfaces.page.bundle import (
+    Bundle,
+    Layouts,
+    Watch,
+    Where,
+    add_layers,
+    add_steps,
+    add_units,
+    embedded_panels,
+)
+from layerscope.interfaces.page.document import file_html
+from layerscope.interfaces.page.extract import Extract, Measure, left_out, thinner
+from layerscope.interfaces.page.subject import PageSubject, Query
+
+MAX_SIZE = 25_000_000
+START = "start_file.js"
+
+_GUESS = 1.1  #: letters that a byte of a map takes, before it is known
+_TRIES = 6
+_KEY = 40  #: letters of a block's place in the index
+_UNIT = 700  #: letters of a panel of a unit, before it is known
+_FOR_UNITS = 0.1  #: of the file, where not all of the layers fits
+_AT_LEAST = 16  #: units of a layer that have panels at every moment, else they have at one
+_NOTHING_RUNS = (
+    "This is a file: nothing is computed in it. For another input, and for images made for units, "
+    "open the model itself: layerscope open."
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a file may become."""
+
+    size: int = MAX_SIZE  #: bytes
+    layouts: int = 4  #: of the passage, with more or fewer blocks open
+    unit_panels: int = 3_000
+    slack: float = 0.93  #: how well the guess of its size must fit before all of it is made
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ViewError(f"max_size={self.size!r}: pass a number of bytes.")
+
+
+class PageFile:
+    """The page of a subject as one file: what is in it is settled first, then it is made."""
+
+    def __init__(self, subject: PageSubject, limits: Limits | None = None) -> None:
+        self.subject = subject
+        self.limits = limits or Limits()
+        self.outline = subject.outline()
+        steps = tuple(self.outline["steps"]) if self.outline["recorded"] else ()
+        self.whole = self.extract = Extract(len(self.outline["samples"]), steps)
+        self._first: Where = (0, steps[-1] if steps else None)
+        moment = subject.moment(Query(*self._first))
+        self._layouts = Layouts.of(moment, subject.layouts, self.limits.layouts)
+        self._measure = Measure.of(self.outline["layers"])
+        self._rest = self._rest_bytes()
+        self._letters = _GUESS  # that a byte of a map takes
+        self._begun = Bundle()  # what is the same for all moments, and the first of them
+        self._passage = 0  # letters of the passage of one moment
+        self._settle()
+
+    @property
+    def expected(self) -> int:
+        """About how many bytes it will have."""
+        each = min(self._unit_room, self._unit_panels(self.extract)[0] * _UNIT)
+        return self._estimate(self.extract) + each
+
+    @property
+    def least(self) -> int:
+        """What the page takes without any layer."""
+        return self._rest + self._passage
+
+    @property
+    def left_out(self) -> list[str]:
+        """Sentences about what is not in it."""
+        return left_out(self.extract, self.whole)
+
+    def html(self, watch: Watch = lambda done, total: None) -> str:
+        """Return the document.
+
+        Raises
+        ------
+        ViewError
+            When it can't be made as small as it is to be.
+        """
+        for _ in range(_TRIES):
+            document = self._made(watch)
+            excess = len(document.encode("utf-8")) / self.limits.size
+            if excess <= 1:
+                return document
+            self._letters *= 1.03 * excess
+            self._settle()
+        raise self._too_small()
+
+    def _rest_bytes(self) -> int:
+        """Return what all takes that is not of a moment: script, style, outline, layouts."""
+        bundle = Bundle()
+        self._add_shared(bundle)
+        empty = file_html(self.outline["title"], self._data(bundle, []), (), START)
+        return len(empty.encode("utf-8")) + bundle.nbytes + 2_000  # and sentences
+
+    def _add_shared(self, bundle: Bundle) -> None:
+        """Put in what is of no single moment."""
+        self._layouts.add(bundle)
+        if self.subject.run is not None:
+            add_steps(bundle, self.subject.run, self._kept)
+
+    def _settle(self) -> None:
+        """Choose what fits, by the size of the first moment as it is packed."""
+        moment = self.subject.moment(Query(*self._first))
+        for _ in range(_TRIES):
+            self.extract = self._fitting()
+            bundle = Bundle()
+            self._add_shared(bundle)
+            before = bundle.nbytes
+            self._layouts.add_moment(bundle, moment, self._first)
+            self._passage = bundle.nbytes - before
+            before = bundle.nbytes
+            add_layers(
+                bundle, moment, self._first, self._addresses, self.extract, self._kept
+            )
+            self._begun = bundle
+            letters = (bundle.nbytes - before) / self._bytes(self.extract)
+            exact = self.extract == self.whole or letters >= self.limits.slack * self._letters
+            if letters <= self._letters and exact:
+                return
+            self._letters = 1.02 * letters
+
+    def _fitting(self) -> Extract:
+        for extract in thinner(self.whole, self._measure):
+            if self._estimate(extract) <= self._room(extract):
+                return extract
+        raise self._too_small()
+
+    def _room(self, extract: Extract) -> float:
+        share = _FOR_UNITS if extract != self.whole and self._unit_panels(extract)[0] else 0.0
+        return self.limits.size * (1 - share)
+
+    def _too_small(self) -> ViewError:
+        return ViewError(
+            f"The page alone, without layers, takes {size_text(self.least)}, more "
+            f"than the {size_text(self.limits.size)} that it may take: allow it a larger max_size."
+        )
+
+    def _bytes(self, extract: Extract) -> int:
+        return self._measure.nbytes(extract.side, extract.maps)
+
+    def _estimate(self, extract: Extract) -> int:
+        blocks = len(self._addresses) + 1
+        each = self._passage + self._letters * self._bytes(extract) + blocks * _KEY
+        return round(self._rest + len(self._moments(extract)) * each)
+
+    def _moments(self, extract: Extract) -> list[Where]:
+        """Return samples and steps, those of one step together: a step is read once."""
+        moments = extract.moments(self.outline["recorded"])
+        return sorted(moments, key=lambda where: (where[1] is None, where[1] or 0, where[0]))
+
+    @property
+    def _addresses(self) -> list[str]:
+        return [layer["address"] for layer in self.outline["layers"]]
+
+    def _made(self, watch: Watch) -> str:
+        bundle = self._begun.copy()
+        moments = self._moments(self.extract)
+        for number, where in enumerate(moments):
+            if where != self._first:
+                moment = self.subject.moment(Query(*where))
+                self._layouts.add_moment(bundle, moment, where)
+                add_layers(bundle, moment, where, self._addresses, self.extract, self._kept)
+            watch(number + 1, len(moments))
+        notes = [*self.left_out, *self._add_units(bundle, watch), _NOTHING_RUNS]
+        data = self._data(bundle, notes)
+        return file_html(self.outline["title"], data, bundle.blocks, START)
+
+    @property
+    def _unit_room(self) -> int:
+        return max(0, self.limits.size - self._estimate(self.extract))
+
+    def _unit_panels(self, extract: Extract) -> tuple[int, int, bool]:
+        """Return how many panels of units there are to be: of so many units, at every moment."""
+        layers = [layer["units"] for layer in self.outline["layers"] if layer["units"]]
+        kinds = len(embedded_panels())
+        if not layers or not kinds:
+            return 0, 0, True
+        moments = len(self._moments(extract))
+        largest = max(layers)
+        units = min(largest, self.limits.unit_panels // (len(layers) * kinds * moments))
+        if units >= min(largest, _AT_LEAST):
+            return sum(min(units, n) for n in layers) * kinds * moments, units, True
+        units = min(largest, self.limits.unit_panels // (len(layers) * kinds))
+        return sum(min(units, n) for n in layers) * kinds, units, False
+
+    def _add_units(self, bundle: Bundle, watch: Watch) -> list[str]:
+        """Put in the panels of units; return a sentence about those left out."""
+        count, units, everywhere = self._unit_panels(self.extract)
+        if not embedded_panels():
+            return []
+        layers = self.outline["layers"]
+        room = self.limits.size - self._rest - bundle.nbytes - _KEY * len(bundle.index)
+        fitted = len(layers) if count else 0
+        for where in self._moments(self.extract) if everywhere else [self._first]:
+            if not fitted:
+                break
+            moment = self.subject.moment(Query(*where))
+            before = bundle.nbytes
+            fitted = min(fitted, add_units(bundle, moment, where, layers, units, room, watch))
+            room -= bundle.nbytes - before + _KEY * len(layers)
+        largest = max((layer["units"] for layer in layers), default=0)
+        if units >= largest and everywhere and fitted == len(layers):
+            return []
+        titles = " · ".join(panel.title for panel in embedded_panels())
+        if not fitted:
+            return [f"Without panels of units: {titles}."]
+        some = [] if units >= largest else [f"of the {units} strongest units of a layer"]
+        some += [] if everywhere else [f"on sample 0{self._at_step()}"]
+        some += [] if fitted == len(layers) else [f"of the first {fitted} layers"]
+        return [f"Panels of units ({titles}): {', '.join(some)}."]
+
+    def _at_step(self) -> str:
+        return "" if self._first[1] is None else f" at step {self._first[1]}"
+
+    def _data(self, bundle: Bundle, notes: Sequence[str]) -> dict[str, Any]:
+        outline = {
+            **self.outline,
+            **self._kept_steps(),
+            "samples": self.outline["samples"][: self.extract.samples],
+            "recorded": min(self.outline["recorded"], self.extract.samples),
+            "notes": [*self.outline["notes"], *notes],
+            "can": {},
+        }
+        sample, step = self._first
+        return {
+            "outline": outline,
+            "index": bundle.index,
+            "opened": self._layouts.opened,
+            "first": {"sample": sample, "step": step},
+        }
+
+    @property
+    def _kept(self) -> list[int]:
+        """The places of the steps that are kept among all of them."""
+        steps = self.outline["steps"]
+        return [steps.index(step) for step in self.extract.steps]
+
+    def _kept_steps(self) -> Mapping[str, Any]:
+        """Return what the outline has a list of for each step, of those that are kept."""
+        return {
+            name: [self.outline[name][place] for place in self._kept]
+            for name in ("steps", "epochs", "moments")
+        }
