@@ -95,9 +95,7 @@ class Layouts:
         return cls(kept, tuple(headers), tuple(headers.values()), tuple(ranges))
 
     @staticmethod
-    def _over_steps(
-        moment: Moment, kept: PassageLayouts, depth: int | None
-    ) -> Mapping[str, Any]:
+    def _over_steps(moment: Moment, kept: PassageLayouts, depth: int | None) -> Mapping[str, Any]:
         if moment.over is None:
             return {}
         header = passage_panel(moment, kept, depth=depth, scale="steps").header

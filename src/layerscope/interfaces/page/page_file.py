@@ -127,9 +127,7 @@ class PageFile:
             self._layouts.add_moment(bundle, moment, self._first)
             self._passage = bundle.nbytes - before
             before = bundle.nbytes
-            add_layers(
-                bundle, moment, self._first, self._addresses, self.extract, self._kept
-            )
+            add_layers(bundle, moment, self._first, self._addresses, self.extract, self._kept)
             self._begun = bundle
             letters = (bundle.nbytes - before) / self._bytes(self.extract)
             exact = self.extract == self.whole or letters >= self.limits.slack * self._letters
