@@ -91,7 +91,10 @@ class GraphDrawing {
     this.size = [width, height];
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
-    if (!this.at.times) this._fit(false);
+    if (!this.at.times) {
+      this._fit(false);
+      this._reveal();
+    }
     this.draw();
   }
 
@@ -144,7 +147,7 @@ class GraphDrawing {
     if (!before) {
       const found = this._under(event);
       this.canvas.style.cursor = found ? "pointer" : "grab";
-      if (found) this.page.announce(found.box ? found.box.about : `close ${found.frame.title}`);
+      if (found) this.page.announce(found.box ? spoken(found.box) : `close ${found.frame.title}`);
       return;
     }
     const now = [event.clientX, event.clientY];
@@ -218,7 +221,7 @@ class GraphDrawing {
     else if (event.key.startsWith("Arrow") && !event.altKey) {
       const by = event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : -1;
       this.chosen = Math.min(boxes.length - 1, Math.max(0, this.chosen + by));
-      this.page.announce(boxes[this.chosen].about);
+      this.page.announce(spoken(boxes[this.chosen]));
       this._reveal();
     } else if (event.key === "Enter" && boxes[this.chosen]) this._open(boxes[this.chosen]);
     else return;
@@ -377,6 +380,14 @@ class GraphDrawing {
       },
     };
   }
+}
+
+/**
+ * What is said of a box: what a layer is, or that a block can be opened.
+ * @param {any} box
+ */
+function spoken(box) {
+  return box.block ? `open ${box.block}; ${box.about}` : box.about;
 }
 
 /** @param {[string, number[][]][]} path */
