@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import numpy as np
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Request
@@ -22,14 +26,40 @@ _SETTLED = """async () => {
   } while (busy());
 }"""
 
-#: What the status line says while the pointer is at places of a canvas, and the colour there.
-_PROBED = """(canvas, step) => {
-  const box = canvas.getBoundingClientRect(), context = canvas.getContext("2d");
-  const ratio = canvas.width / box.width, status = document.querySelector(".status");
+#: Read from a copy, since a canvas that is read is then drawn in another way.
+_COPIED = """
+  const copy = document.createElement("canvas");
+  copy.width = canvas.width;
+  copy.height = canvas.height;
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
   const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+"""
+
+_PIXELS = (
+    f"""(canvas) => {{{_COPIED}"""
+    """
+  let text = "";
+  for (let i = 0; i < data.length; i += 8192) {
+    text += String.fromCharCode(...data.subarray(i, i + 8192));
+  }
+  return btoa(text);
+}"""
+)
+
+_HEARD = (
+    f"""(canvas, [step, xs, ys]) => {{{_COPIED}"""
+    """
+  const box = canvas.getBoundingClientRect();
+  const ratio = canvas.width / box.width, status = document.querySelector(".status");
+  const bottom = status.parentElement, kept = bottom.style.cssText;
+  // What is written there moves nothing else: a layout for each place would take minutes.
+  bottom.style.cssText = `contain: strict; height: ${bottom.offsetHeight}px`;
   const result = [];
-  for (let y = 0.5; y < box.height; y += step) {
-    for (let x = 0.5; x < box.width; x += step) {
+  const along = (length) => Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step);
+  for (const top of ys || along(box.height)) {
+    for (const left of xs || along(box.width)) {
+      const x = left + 0.5, y = top + 0.5;
       status.textContent = "";
       const clientX = box.left + x, clientY = box.top + y;
       canvas.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
@@ -38,8 +68,10 @@ _PROBED = """(canvas, step) => {
       if (text) result.push([text, x, y, data[at], data[at + 1], data[at + 2]]);
     }
   }
+  bottom.style.cssText = kept;
   return result;
 }"""
+)
 
 _PLACE = re.compile(r"^(?P<layer>.*?)(?::(?P<unit>\d+))?(?: @ (?P<y>\d+),(?P<x>\d+))?"
                     r"(?: = (?P<value>.*))?$", re.DOTALL)  # fmt: skip
@@ -59,16 +91,28 @@ class Probe:
     at: tuple[float, float]  #: on the canvas
 
 
-class Visit:
-    """One window in which the page is open."""
+@dataclass(frozen=True)
+class Heard:
+    """What the status line says while the pointer is at a place, and the colour there."""
 
-    def __init__(self, browser: Browser, url: str, **context: Any) -> None:
+    text: str
+    x: float
+    y: float
+    colour: tuple[int, int, int]
+
+
+class Visit:
+    """One window in which the page is open; ``hints`` as on the first visit of all."""
+
+    def __init__(self, browser: Browser, url: str, hints: bool = False, **context: Any) -> None:
         self.url = url
         self.origin = url.partition("?")[0].rstrip("/")
         self.allowed: list[str] = []  #: patterns of complaints that a test provokes
         self.complaints: list[str] = []
         options = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light", **context}
         self.context = browser.new_context(**options)
+        if not hints:
+            self.context.add_init_script("localStorage.setItem('layerscope-hints-seen', 'yes')")
         self.page = self.context.new_page()
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(f"thrown: {error}"))
@@ -129,39 +173,53 @@ class Visit:
         """The canvas of the region, or panel, of this name."""
         return self.page.get_by_role("region", name=region, exact=True).locator("canvas").first
 
-    def pixels(self, canvas: Locator) -> bytes:
-        """All that a canvas shows, RGBA."""
-        read = """(canvas) => {
-          const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-          let text = "";
-          for (let i = 0; i < data.length; i += 8192) {
-            text += String.fromCharCode(...data.subarray(i, i + 8192));
-          }
-          return btoa(text);
-        }"""
-        import base64
+    def pixels(self, canvas: Locator) -> np.ndarray:
+        """All that a canvas shows, ``(height, width, 4)``."""
+        height, width = canvas.evaluate("(canvas) => [canvas.height, canvas.width]")
+        data = base64.b64decode(canvas.evaluate(_PIXELS))
+        return np.frombuffer(data, np.uint8).reshape(height, width, 4)
 
-        return base64.b64decode(canvas.evaluate(read))
+    def heard(
+        self,
+        canvas: Locator,
+        step: int = 5,
+        *,
+        xs: Sequence[int] | None = None,
+        ys: Sequence[int] | None = None,
+    ) -> list[Heard]:
+        """What is said of places ``step`` pixels apart; where nothing is, nothing is said.
+
+        ``xs`` and ``ys`` are columns and rows to look at, where it need not be all.
+        """
+        rows = canvas.evaluate(_HEARD, [step, xs, ys])
+        return [Heard(text, x, y, (red, green, blue)) for text, x, y, red, green, blue in rows]
 
     def probed(self, canvas: Locator, step: int = 5) -> list[Probe]:
-        """What the page says of places ``step`` pixels apart, with the colours that it has there.
+        """What is said of the values at places ``step`` pixels apart, with the colours there."""
+        return [_probe(heard) for heard in self.heard(canvas, step)]
 
-        Where nothing is, nothing is said.
-        """
-        return [_probe(*row) for row in canvas.evaluate(_PROBED, step)]
+    def answer(self, path: str, **words: str | int) -> bytes:
+        """What the server answers to this window."""
+        query = "&".join(f"{name}={quote(str(value))}" for name, value in words.items())
+        response = self.context.request.get(f"{self.origin}{path}?{query}")
+        assert response.ok, response.status
+        return response.body()
 
 
-def _probe(text: str, x: float, y: float, *colour: int) -> Probe:
-    match = _PLACE.match(text)
-    assert match, text
+def _probe(heard: Heard) -> Probe:
+    match = _PLACE.match(heard.text)
+    assert match, heard.text
     value = match["value"]
+    unit, y, x = (None if match[name] is None else int(match[name]) for name in ("unit", "y", "x"))
     return Probe(
         match["layer"],
-        *(None if match[name] is None else int(match[name]) for name in ("unit", "y", "x")),
+        unit,
+        y,
+        x,
         None if value is None else _number(value.removeprefix("≈ ")),
         value is not None and not value.startswith("≈"),
-        (colour[0], colour[1], colour[2]),
-        (x, y),
+        heard.colour,
+        (heard.x, heard.y),
     )
 
 
