@@ -46,6 +46,23 @@ def test_the_table_and_the_file_hold_the_figures(shell, tiny, image):
     assert line.split() == ["first", "Conv2D", "(18,", "18,", "4)", "0", *line.split()[6:8], "25%"]
 
 
+def test_the_answer_is_printed_by_name(shell, tiny, image):
+    _, out, _ = shell("look", tiny, image)
+    values = ls.activations(load_model(tiny), image)["out"].values[0]
+    (line,) = [line for line in out.splitlines() if line.startswith("Answer: ")]
+    best = int(values.argmax())
+    assert f"{best} (" in line or f"{best} = {values[best]:.4g}" in line
+    Path("names.txt").write_text("\n".join(f"kind {i}" for i in range(len(values))))
+    _, out, _ = shell("look", tiny, image, image, "--classes", "names.txt", "--out", "named")
+    lines = [line for line in out.splitlines() if line.startswith("Answer to ")]
+    assert len(lines) == 2
+    assert all(f": kind {best} " in line for line in lines)
+    code, out, err = shell("look", tiny, image, "--classes", "none.txt", "--out", "third")
+    assert (code, out) == (2, "")
+    assert "'none.txt' can't be read" in err
+    assert not Path("third").exists()
+
+
 def test_only_the_layers_asked_for(shell, tiny, image):
     assert shell("look", tiny, image, "--layers", "fi*", "--layers", "out")[0] == 0
     assert names("layerscope-tiny")[:3] == ["00-input.png", "01-first.png", "02-out.png"]

@@ -16,6 +16,7 @@ from layerscope.interfaces.cli.output import claim_folder, safe
 from layerscope.interfaces.cli.pictures import (
     LookOptions,
     input_advice,
+    names_of_classes,
     sample_index,
     write_look,
 )
@@ -79,15 +80,18 @@ def add(commands: Any) -> None:
         help="which input of a batch, counted from 0, or the name of its file (default: the first "
         "in pictures, all of them in the table; of a folder the table is always of all)",
     )
+    options.add_classes(parser)
     options.add_pictures(parser)
     options.add_output(parser, "layerscope-NAME")
 
 
 def _run(args: argparse.Namespace) -> None:
+    from layerscope.inputs.classes import read_classes
     from layerscope.instruments.describe import outline
     from layerscope.views.render.palette import known
 
     known(args.palette)  # before anything is run
+    classes = None if args.classes is None else read_classes(args.classes)
     how = LookOptions(
         layers=tuple(args.layers),
         reading=Reading.of(args),
@@ -99,6 +103,7 @@ def _run(args: argparse.Namespace) -> None:
         sample=args.sample,
         reshape=args.reshape,
         ground=args.ground,
+        classes=classes,
     )
     if is_run(args.model):
         output = _look_at_run(args, how)
@@ -138,6 +143,7 @@ def _look_at_run(args: argparse.Namespace, how: LookOptions) -> OutputFolder:
 def look(model: Any, x: Any, output: OutputFolder, how: LookOptions) -> Recording:
     """Write the pictures of the input's way through the model, and print the summary."""
     passes = passes_of(model, x, how.layers, how.reading)
+    how = replace(how, classes=names_of_classes(model) if how.classes is None else how.classes)
     if passes.batches is not None:
         return look_at_files(passes, passes.batches, output, how)
     prepared, acts = ran(passes)

@@ -11,7 +11,12 @@ from layerscope.core.errors import InputError
 from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import each_in_one_sentence
 from layerscope.core.progress import Bar
-from layerscope.interfaces.cli.pictures import LookOptions, input_advice, write_pictures
+from layerscope.interfaces.cli.pictures import (
+    LookOptions,
+    answer_lines,
+    input_advice,
+    write_pictures,
+)
 from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
@@ -38,6 +43,7 @@ def look_at_files(
     summary.check_sample(wanted)
     advice: list[str] = []
     left_out: list[str] = []
+    answered: list[str] = []
     drawn: Recording | None = None
     try:
         with Bar("Running the model", summary.count) as bar:
@@ -51,19 +57,20 @@ def look_at_files(
                     with bar.hidden():
                         left_out += write_pictures(acts, output, replace(how, sample=position))
                     drawn = acts
+                    answered += answer_lines(acts, replace(how, sample=position))
                 bar.show(summary.opened)
     except KeyboardInterrupt:
         if summary.samples:
-            _write(summary, output, advice, left_out)
+            _write(summary, output, advice, [*answered, *left_out])
         raise
     if drawn is None:
         raise InputError(f"There is no sample {wanted!r}: there are {summary.samples}.")
-    _write(summary, output, advice, left_out)
+    _write(summary, output, advice, [*answered, *left_out])
     return drawn
 
 
 def _write(
-    summary: FilesSummary, output: OutputFolder, advice: Sequence[str], left_out: Sequence[str]
+    summary: FilesSummary, output: OutputFolder, advice: Sequence[str], below: Sequence[str]
 ) -> None:
     """Write and print the summary as it stands."""
     output.write_text("summary.csv", summary_csv(summary.rows))
@@ -73,5 +80,5 @@ def _write(
         *(f"Note: {note}" for note in summary.notes),
         *summary_table(summary.rows),
         f"Minimum, mean, maximum and blank channels are {summary.scope}.",
-        *left_out,
+        *below,
     )

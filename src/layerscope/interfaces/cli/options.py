@@ -111,6 +111,16 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Add what the classes of the answer are called."""
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="the names of the classes: one on each line, or JSON (default: those that the model "
+        "has)",
+    )
+
+
 def add_pictures(
     parser: argparse.ArgumentParser,
     palette: str | None = "viridis",

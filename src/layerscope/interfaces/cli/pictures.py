@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from layerscope.recordings.recording import Recording
     from layerscope.views.render.panel import Panel
 
+_ANSWERED = 10  #: samples whose answers are printed
+
 
 @dataclass(frozen=True, slots=True)
 class LookOptions:
@@ -38,6 +40,34 @@ class LookOptions:
     sample: int | str | None = None
     reshape: tuple[int, int] | None = None
     ground: str = "dark"
+    classes: tuple[str, ...] | None = None  #: the names of the answer's classes
+
+
+def names_of_classes(model: Any) -> tuple[str, ...]:
+    """Return what the model says its classes are called."""
+    from layerscope.backends.class_names import class_names
+
+    return class_names(model)
+
+
+def answer_lines(acts: Recording, how: LookOptions, first: int = 0) -> list[str]:
+    """Return what the network answered to each sample, or to the one looked at, in words.
+
+    ``first`` is the number of the recording's first sample.
+    """
+    from layerscope.recordings.answers import answer_text, answers
+
+    count = max((acts.axes(address).get("sample", 1) for address in acts), default=0)
+    samples = [how.sample] if isinstance(how.sample, int) else range(min(count, _ANSWERED))
+    lines = []
+    for sample in samples:
+        words = answer_text(answers(acts, sample, how.classes or ()))
+        name = acts.samples[sample] if sample < len(acts.samples) else f"sample {first + sample}"
+        if words:
+            lines.append(f"Answer to {name}: {words}" if count > 1 else f"Answer: {words}")
+    if lines and not isinstance(how.sample, int) and count > _ANSWERED:
+        lines.append(f"… and to {count - _ANSWERED} more samples: name one with --sample.")
+    return lines
 
 
 def write_look(
@@ -55,6 +85,7 @@ def write_look(
         *(f"Advice: {line}" for line in advice()),
         *summary_table(rows),
         f"Minimum, mean, maximum and blank channels are {scope(acts, sample)}.",
+        *answer_lines(acts, how),
         *left_out,
     )
 

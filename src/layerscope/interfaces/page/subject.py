@@ -95,7 +95,7 @@ class PageSubject:
     ) -> None:
         self.samples = samples
         self.growing = None if run is None else GrowingRun(run)
-        self.classes = tuple(classes)
+        self.classes = tuple(classes) or self._own_classes()
         self.lock = threading.RLock()
         self._code = {**_CODE, **(code or {})}
         self.layouts = PassageLayouts()
@@ -103,6 +103,12 @@ class PageSubject:
         self._changes = 0  # other samples, other images of units
         self._steps: OrderedDict[int, Recording] = OrderedDict()
         self._ranges = None if run is None else StepRanges(run)
+
+    def _own_classes(self) -> tuple[str, ...]:
+        """Return what the model says its classes are called."""
+        from layerscope.backends.class_names import class_names
+
+        return () if self.samples is None else class_names(self.samples.model)
 
     @property
     def run(self) -> Run | None:

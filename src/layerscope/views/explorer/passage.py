@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from layerscope.core.network import Network, Shape, computing
+from layerscope.recordings.answers import answers
 from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import Structure, drawn_structure, structure_of
 from layerscope.views.diagram.thumbnails import Thumbnails
-from layerscope.views.explorer.answers import answers
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.render.panel import Panel
 

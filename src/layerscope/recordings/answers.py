@@ -11,6 +11,7 @@ from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
 
 _SHOWN = 5
+_LEAST = 0.0005  #: share of 1 that is written
 _NUMBERS = 12  #: so many values of an output that is no choice among classes are shown
 
 
@@ -26,13 +27,12 @@ class Answer:
 
 
 def outputs_of(recording: Recording) -> list[str]:
-    """Return the addresses whose values nothing in the network reads: its outputs."""
+    """Return the addresses whose values nothing in the network reads, as far as recorded."""
     read = {source for layer in recording.network for source in layer.inputs}
     layers = [layer for layer in recording.network if layer.role not in ("container", "input")]
     last = [layer.address for layer in layers if layer.address not in read]
     recorded = set(recording)
-    known = [address for address in last if address in recorded]
-    return known or list(recording)[-1:]
+    return [address for address in last if address in recorded]
 
 
 def answers(recording: Recording, sample: int, classes: Sequence[str] = ()) -> list[Answer]:
@@ -60,3 +60,22 @@ def _of_output(
         Answer(address, int(i), shown_name(names[i]) if names else "", float(values[i]), share)
         for i in order
     ]
+
+
+def answer_text(answers: Sequence[Answer]) -> str:
+    """Return answers in words: ``seven (93.1 %), nine (4 %)``, or ``0 = 1.25, 1 = -3``.
+
+    Of several outputs each is named; shares that round to nothing are left out.
+    """
+    by_output: dict[str, list[str]] = {}
+    for answer in answers:
+        written = by_output.setdefault(answer.output, [])
+        name = answer.name or str(answer.unit)
+        if not answer.probability:
+            written.append(f"{name} = {answer.value:.4g}")
+        elif answer.value >= _LEAST or not written:
+            written.append(f"{name} ({100 * answer.value:.3g} %)")
+    parts = [", ".join(written) for written in by_output.values()]
+    if len(parts) > 1:
+        parts = [f"{shown_name(name)}: {part}" for name, part in zip(by_output, parts, strict=True)]
+    return "; ".join(parts)
