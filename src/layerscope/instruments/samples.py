@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.backends import backend_for
+from layerscope.core.architecture import counterparts
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
@@ -180,6 +181,20 @@ class SampleRecordings:
             self._kept.move_to_end(part)
             return self._kept[part], row
 
+    def prepared(self, sample: int) -> tuple[int, int, Passes, Prepared]:
+        """Return in which part a sample is, which row of it, and how the part is run.
+
+        Raises
+        ------
+        InputError
+            When there is no such sample.
+        """
+        with self._lock:
+            if not 0 <= sample < len(self):
+                raise InputError(f"There is no sample {sample}: there are {len(self)}.")
+            part, row = self._places[sample]
+            return part, row, *self._parts[part]
+
     def input(self, sample: int) -> tuple[Recording, int]:
         """Return a recording of a sample's input alone, for which nothing is run where it can be.
 
@@ -204,6 +219,37 @@ class SampleRecordings:
         while total > _KEPT_BYTES and len(self._kept) > 1:
             _, gone = self._kept.popitem(last=False)
             total -= gone.nbytes
+
+
+class SameSamples:
+    """The samples that one model is looked at on, on another model of the same architecture.
+
+    Raises
+    ------
+    ModelError
+        When the architectures differ; the message says which layer differs first.
+    """
+
+    def __init__(self, samples: SampleRecordings, model: Any) -> None:
+        self.model = model
+        self._samples = samples
+        self._backend = backend_for(model)
+        self._kept: dict[int, tuple[Prepared, Recording]] = {}
+        counterparts(backend_for(samples.model).describe(), self._backend.describe())
+
+    def recording(self, sample: int) -> tuple[Recording, int]:
+        """Return a recording that holds the sample, and which of its samples it is.
+
+        Raises as :meth:`SampleRecordings.recording` does.
+        """
+        part, row, passes, prepared = self._samples.prepared(sample)
+        if part not in self._kept or self._kept[part][0] is not prepared:
+            with in_one_sentence():
+                beside = replace(passes, model=self.model, backend=self._backend)
+                self._kept[part] = prepared, beside.record(prepared)
+            if sum(recording.nbytes for _, recording in self._kept.values()) > _KEPT_BYTES:
+                self._kept = {part: self._kept[part]}
+        return self._kept[part][1], row
 
 
 def _arrays(value: Any) -> Iterator[Any]:

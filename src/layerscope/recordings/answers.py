@@ -24,6 +24,7 @@ class Answer:
     name: str  #: of the class, empty where nothing tells
     value: float
     probability: bool  #: whether the output's values are shares of 1
+    other: float | None = None  #: the value at the moment that this one is compared with
 
 
 def outputs_of(recording: Recording) -> list[str]:

@@ -20,7 +20,8 @@ from layerscope.interfaces.page.bundle import (
 )
 from layerscope.interfaces.page.document import file_html
 from layerscope.interfaces.page.extract import Extract, Measure, left_out, thinner
-from layerscope.interfaces.page.subject import PageSubject, Query
+from layerscope.interfaces.page.query import Query
+from layerscope.interfaces.page.subject import PageSubject
 
 MAX_SIZE = 25_000_000
 START = "start_file.js"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layerscope.core.errors import InputError
-from layerscope.interfaces.page.subject import PageSubject, Query
+from layerscope.interfaces.page.query import Query
+from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
 from layerscope.views.explorer.moment import Moment
 

@@ -10,7 +10,7 @@ import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,8 @@ from layerscope.core.errors import InputError, ViewError
 from layerscope.core.text import printable, shown_name
 from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.unit_images import UnitImages
-from layerscope.instruments.samples import SampleRecordings
+from layerscope.instruments.samples import SameSamples, SampleRecordings
+from layerscope.interfaces.page.query import Query, against_of, whole
 from layerscope.recordings.findings import moment_text
 from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
@@ -49,39 +50,12 @@ _CODE = {
 }
 
 
-@dataclass(frozen=True)
-class Query:
-    """Which moment of which model is looked at, and what else a panel is told."""
-
-    sample: int = 0
-    step: int | None = None
-    words: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, words: Mapping[str, str]) -> Query:
-        """Read a query as a page sends it.
-
-        Raises
-        ------
-        InputError
-            When a number is none.
-        """
-        step = words.get("step", "")
-        sample = _whole("sample", words.get("sample") or "0")
-        return cls(sample, _whole("step", step) if step else None, words)
-
-
-def _whole(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise InputError(f"{name}={text[:40]!r} is no number: pass a whole one, 0 or more.")
-    return int(text)
-
-
 class PageSubject:
     """A network with samples, and a training where it was recorded; it answers the page.
 
     ``samples`` are recordings made when they are asked for; ``run`` is of a training, whose probe
-    comes before them. One of them may be missing.
+    comes before them. One of them may be missing. ``against`` is another model on the same samples,
+    to be compared with.
     """
 
     def __init__(
@@ -89,11 +63,13 @@ class PageSubject:
         samples: SampleRecordings | None = None,
         run: Run | None = None,
         *,
+        against: SameSamples | None = None,
         classes: Sequence[str] = (),
         code: Mapping[str, str] | None = None,
         features: Sequence[FeatureVisualization] = (),
     ) -> None:
         self.samples = samples
+        self.against = against
         self.growing = None if run is None else GrowingRun(run)
         self.classes = tuple(classes) or self._own_classes()
         self.lock = threading.RLock()
@@ -138,13 +114,19 @@ class PageSubject:
         return of_run + (self.samples.names if self.samples is not None else [])
 
     def moment(self, query: Query) -> Moment:
-        """Return what a query looks at.
+        """Return what a query looks at, with what it is compared with.
 
         Raises
         ------
         LayerscopeError
             When there is no such sample or step, or the model can't be run.
         """
+        moment = self.plain_moment(query)
+        against = against_of(self, query, moment)
+        return moment if against is None else replace(moment, against=against)
+
+    def plain_moment(self, query: Query) -> Moment:
+        """Return what a query looks at, alone."""
         if query.sample < self.recorded and self.run is not None:
             run = self.run
             return Moment(
@@ -305,7 +287,10 @@ class PageSubject:
                 "levels": LEVELS,
                 "palettes": {name: _palette(name) for name in PALETTES},
                 "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
-                "can": {"run": self.samples is not None},
+                "can": {
+                    "run": self.samples is not None,
+                    "compare_models": self.against is not None,
+                },
                 "inputs": self._inputs(),
                 "images": {"reason": self.images.reason, "editions": dict(self.images.editions)},
             }
@@ -377,7 +362,7 @@ def _passage(subject: PageSubject, moment: Moment, query: Query) -> Panel:
     return passage_panel(
         moment,
         subject.layouts,
-        depth=_whole("depth", depth) if depth else None,
+        depth=whole("depth", depth) if depth else None,
         opened=opened,
         scale=query.words.get("scale") or "layer",
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from layerscope.core.text import shown_name
+from layerscope.views.explorer.difference import compared_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.steps import activity
 from layerscope.views.render.panel import Panel
@@ -17,7 +19,8 @@ def layer_panel(
     """Return all channels of a layer, or of ``"input"``, as a stack.
 
     ``header["over_steps"]`` is its range over all steps; the buffer ``activity``, of the shape
-    that stands under this name, says how far each channel went at each step.
+    that stands under this name, says how far each channel went at each step. Where the moment is
+    compared with another, each channel stands beside the other's, with the difference.
     Where there is little room, maps of more rows or columns than ``side`` are averaged, and no more
     than ``most`` are kept, the strongest.
 
@@ -31,14 +34,19 @@ def layer_panel(
         stack = strongest(stack, most)
     network = moment.activations.network
     known = address in network
-    extra = {
+    extra: dict[str, Any] = {
         "code": moment.line(f"ls.sheet(acts, {address!r}, sample={moment.sample})"),
         "type": shown_name(network[address].type) if known else "",
         "of_kind": network[address].kind if known else "input",
     }
+    extra["over_steps"] = moment.ranges(address)
+    if moment.against is not None:
+        there = moment.against.moment
+        other = stack_of(there.activations, moment.against.address(address), there.sample)
+        return compared_panel(moment, stack, other, extra=extra)
     panel = stack_panel(
         stack,
-        extra={**extra, "over_steps": moment.ranges(address)},
+        extra=extra,
         side=side,
         provenance=lambda: moment.activations.provenance,
     )

@@ -17,6 +17,23 @@ _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 @dataclass(frozen=True)
+class Against:
+    """What a moment is compared with: another sample, another step, or another model.
+
+    ``names`` are what the two are called; ``addresses`` those of layers that are called otherwise
+    there.
+    """
+
+    moment: Moment
+    names: tuple[str, str]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, layer: str) -> str:
+        """Return what a layer is called there."""
+        return self.addresses.get(layer, layer)
+
+
+@dataclass(frozen=True)
 class Moment:
     """One sample at one step: what the panels of the page are made of.
 
@@ -37,9 +54,9 @@ class Moment:
     classes: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict)
     ranges: Callable[[str], tuple[float, float] | None] = lambda address: None
-
     number: int | None = None
     probed: bool = False
+    against: Against | None = None
 
     @cached_property
     def weights(self) -> Recording | None:

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from layerscope.core.network import Network, Shape, computing
-from layerscope.recordings.answers import answers
 from layerscope.recordings.recording import Recording
 from layerscope.views.diagram import Structure, drawn_structure, structure_of
 from layerscope.views.diagram.thumbnails import Thumbnails
+from layerscope.views.explorer.answers import answers_beside
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.render.panel import Panel
 
@@ -65,7 +65,8 @@ def passage_panel(
     thumbnails = Thumbnails(recording, None, moment.sample, scaled, "viridis")
     panel = drawn_structure(structure, thumbnails, heading=False)
     extra: dict[str, Any] = {
-        "answers": [asdict(answer) for answer in answers(recording, moment.sample, moment.classes)],
+        "answers": [asdict(answer) for answer in answers_beside(moment)],
+        "against": list(moment.against.names) if moment.against else [],
         "network": list(recording.extent(moment.sample)),
         "code": moment.line(f"ls.diagram(model, acts, sample={moment.sample})"),
     }

@@ -9,7 +9,9 @@ from the buffers of that name, float32; what is no number, or masked, has the pa
 ``labels`` name the maps where they are not simply numbered, ``counts`` is what is numbered;
 ``layer`` is the range of them all; ``silences`` says whether a map that is 0 throughout is a unit
 that does not fire. ``thinned`` says how many rows and columns were averaged into one, and
-``left_out`` how many maps are not among these.
+``left_out`` how many maps are not among these. Where two stacks are compared, ``parts`` says what
+stands for each label, three maps after one another: the one, the other, and the difference, which
+is drawn on a diverging palette from minus to plus ``difference``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
 from layerscope.views.render import colour_scale, maps
 from layerscope.views.render.grid import Heading, Tile, arrange, magnification, without_pattern
-from layerscope.views.render.palette import MASKED
+from layerscope.views.render.palette import LEVELS, MASKED, table
 from layerscope.views.render.panel import VERSION, Panel
 from layerscope.views.render.select_maps import Chosen, choose
 from layerscope.views.render.tiles import colour_tiles
@@ -241,18 +243,32 @@ def _tiles(panel: Panel, count: int, height: int, width: int) -> list[Tile]:
     pixels = np.frombuffer(panel.buffers["pixels"], np.uint8).reshape(count, height, width)
     low = np.frombuffer(panel.buffers["low"], "<f4")
     high = np.frombuffer(panel.buffers["high"], "<f4")
-    labels = header["labels"] or [str(i) for i in range(count)]
-    times = magnification((height, width), 320 if count == 1 else 64)
+    parts = header.get("parts") or [""]
+    units = header["labels"] or [str(i) for i in range(count // len(parts))]
+    labels = [f"{unit} {part}".rstrip() for unit in units for part in parts]
+    times = magnification((height, width), 320 if count == len(parts) else 64)
     if header["form"] == "vector":
         pixels, low, high = _on_one_range(low.astype(np.float64))
     flat = low == high
     silent = flat & (low == 0) & header["silences"]
     each = zip(pixels, labels, low.tolist(), high.tolist(), silent, flat & ~silent, strict=True)
     several = height * width > 1
-    return [
+    tiles = [
         Tile(map_, label, least, most, bool(quiet), times, (), bool(same) and several)
         for map_, label, least, most, quiet, same in each
     ]
+    if len(parts) > 1:
+        tiles[2::3] = [_diverging(tile, header) for tile in tiles[2::3]]
+    return tiles
+
+
+def _diverging(tile: Tile, header: Mapping[str, Any]) -> Tile:
+    """Return a map of differences in the colours of a diverging palette, zero in the middle."""
+    colours = table("diverging", header["ground"]).copy()
+    reach = header["difference"] or 1.0
+    values = tile.low + np.arange(LEVELS) / (LEVELS - 1) * (tile.high - tile.low)
+    colours[:LEVELS] = colours[np.rint((values / reach + 1) / 2 * (LEVELS - 1)).astype(int)]
+    return tile._replace(pixels=colours[tile.pixels], blank=False, constant=False)
 
 
 def _on_one_range(values: npt.NDArray[np.float64]) -> tuple[Array, Array, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from layerscope.core.addresses import Place
+from layerscope.views.explorer.difference import compared_panel
 from layerscope.views.explorer.inputs import input_of, under
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.pictures import unit_values
@@ -25,10 +26,16 @@ def panel(moment: Moment, place: Place) -> Panel | None:
     stack = _of_unit(stack_of(moment.activations, place.layer, moment.sample), place.unit)
     if stack.form == "colour" or not len(stack.maps):
         return None
+    extra = {"code": code, "over_steps": moment.ranges(place.layer)}
+    if moment.against is not None:
+        there = moment.against.moment
+        layer = moment.against.address(place.layer)
+        other = _of_unit(stack_of(there.activations, layer, there.sample), place.unit)
+        return compared_panel(moment, stack, other, extra=extra, exact=True)
     if stack.form in ("volume", "attention"):
         return stack_panel(
             stack,
-            extra={"code": code, "over_steps": moment.ranges(place.layer)},
+            extra=extra,
             exact=True,
             provenance=lambda: moment.activations.provenance,
         )
@@ -44,7 +51,7 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         address=str(place),
         series=stack.form == "series",
         text=_value(moment, place) if alone else "",
-        extra={"code": code, "over_steps": moment.ranges(place.layer)},
+        extra=extra,
         provenance=lambda: moment.activations.provenance,
     )
 

@@ -1,0 +1,102 @@
+"""What a page asks with: which sample, which step, and what it is to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from layerscope.core.architecture import counterparts
+from layerscope.core.errors import InputError
+from layerscope.instruments.weights import weights
+from layerscope.recordings.findings import moment_text
+from layerscope.views.explorer.moment import Against, Moment
+
+if TYPE_CHECKING:
+    from layerscope.interfaces.page.subject import PageSubject
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which moment of which model is looked at, and what else a panel is told."""
+
+    sample: int = 0
+    step: int | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, words: Mapping[str, str]) -> Query:
+        """Read a query as a page sends it.
+
+        Raises
+        ------
+        InputError
+            When a number is none.
+        """
+        step = words.get("step", "")
+        sample = whole("sample", words.get("sample") or "0")
+        return cls(sample, whole("step", step) if step else None, words)
+
+
+def whole(name: str, text: str) -> int:
+    """Return the number that a query gives for a name.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise InputError(f"{name}={text[:40]!r} is no number: pass a whole one, 0 or more.")
+    return int(text)
+
+
+def against_of(subject: PageSubject, query: Query, moment: Moment) -> Against | None:
+    """Return what a query compares its moment with: ``sample:3``, ``step:5`` or ``model:1``.
+
+    Raises
+    ------
+    InputError
+        When it is none of these, or there is no such thing.
+    """
+    word = query.words.get("against", "")
+    if not word:
+        return None
+    kind, _, text = word.partition(":")
+    if kind not in ("sample", "step", "model"):
+        raise InputError(f"against={word[:40]!r}: pass sample:3, step:5 or model:1.")
+    number = whole(kind, text)
+    if kind == "sample":
+        there = subject.plain_moment(replace(query, sample=number))
+        return Against(there, (f"sample {query.sample}", f"sample {number}"))
+    if kind == "step":
+        return _other_step(subject, query, number)
+    return _other_model(subject, query, moment)
+
+
+def _other_step(subject: PageSubject, query: Query, step: int) -> Against:
+    run = subject.run
+    if run is None or query.sample >= subject.recorded:
+        raise InputError(
+            f"Sample {query.sample} was not recorded over steps: compare it with another sample."
+        )
+    there = subject.plain_moment(replace(query, step=step))
+    first, second = (moment_text(run, run.position(number)) for number in (query.step, step))
+    return Against(there, (first, second))
+
+
+def _other_model(subject: PageSubject, query: Query, moment: Moment) -> Against:
+    other = subject.against
+    if other is None:
+        raise InputError("There is no other model here: open the page with one to compare.")
+    if query.sample < subject.recorded:
+        raise InputError(
+            f"Sample {query.sample} was recorded, and the other model was not run on it: choose "
+            "a sample that was not."
+        )
+    recording, row = other.recording(query.sample - subject.recorded)
+    there = replace(
+        moment, activations=recording, sample=row, load_weights=lambda: weights(other.model)
+    )
+    addresses = counterparts(moment.activations.network, recording.network)
+    return Against(there, ("model 0", "model 1"), addresses)
