@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 VERSION = 1
 _KEYWORD = 79  #: characters of a keyword in a PNG file
 
-#: Where a header, or an entry of one of its lists, holds what is to be read; all else are numbers,
-#: or names as the model has them.
-_WORDS = frozenset({"title", "note", "notes", "labels", "label", "text", "about", "reference"})
+#: Where a header, or an entry of one of its lists, holds what is compared and looked up, as the
+#: model has it, and not what is drawn.
+_NAMES = frozenset({
+    "address", "addresses", "anchor", "block", "code", "colour", "edge", "fill", "form", "format",
+    "ground", "id", "kind", "mode", "name", "output", "palette", "path", "side", "source", "style",
+    "version",
+})  # fmt: skip
+#: Words with lines of their own.
+_LINES = frozenset({"about", "label", "labels", "note", "notes", "reference", "text", "title"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +44,9 @@ class Panel:
     ``header["kind"]`` is one of ``maps``, ``lines``, ``bars``, ``table`` and ``graph``, or one that
     an installed package brings; the module of the kind says what else its headers hold. All have
     ``version``, ``title``, ``note``, ``address``, ``size`` (of the picture, in pixels) and
-    ``scale``. Words that are drawn stand under ``title``, ``note``, ``notes``, ``label``,
-    ``labels``, ``text``, ``about`` or ``reference``: these are made harmless. A host needs no more
-    than this to draw it: it makes no decisions.
+    ``scale``. All words are made harmless but those that are looked up as the model has them:
+    ``address``, ``id``, ``block``, ``source``, ``name``, ``code`` and the like. A host needs no
+    more than this to draw it: it makes no decisions.
     """
 
     header: Mapping[str, Any]
@@ -155,12 +161,10 @@ def _keyword(text: str) -> str:
 
 def harmless(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header with escapes for what can't be seen in the words that hosts draw."""
-    words = {
-        key: printable(value)
-        for key, value in header.items()
-        if key in _WORDS and isinstance(value, str)
+    one_line = {
+        key: printable(header[key]) for key in ("title", "note") if isinstance(header.get(key), str)
     }
-    return {**_harmless_entry(dict(header)), **words}
+    return {**_harmless_entry(dict(header)), **one_line}
 
 
 def _harmless_entry(entry: dict[str, Any]) -> dict[str, Any]:
@@ -171,25 +175,36 @@ def _harmless_entry(entry: dict[str, Any]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for key, value in entry.items():
         kind = type(value)
+        if key in _NAMES or kind is int or kind is float or kind is bool:
+            continue
         shown = value
         if kind is str:
-            if key in _WORDS:
-                shown = printable_lines(value)
+            shown = printable_lines(value) if key in _LINES else printable(value)
         elif kind is dict:
             shown = _harmless_entry(value)
-        elif (kind is list or kind is tuple) and value and type(value[0]) in (dict, str):
-            shown = _harmless_list(value, key)
+        elif (kind is list or kind is tuple) and value and type(value[0]) in (dict, str, list):
+            shown = _harmless_list(value)
         if shown is not value:
             changed[key] = shown
     return {**entry, **changed} if changed else entry
 
 
-def _harmless_list(values: Sequence[Any], name: str) -> Sequence[Any]:
-    """Return a list of entries, or of words, with harmless words."""
-    if type(values[0]) is str:
-        return [printable_lines(value) for value in values] if name in _WORDS else values
-    shown = [_harmless_entry(value) for value in values]
+def _harmless_list(values: Sequence[Any]) -> Sequence[Any]:
+    """Return a list of entries, of words, or of lists of them, with harmless words."""
+    shown = [_HARMLESS.get(type(value), _itself)(value) for value in values]
     return shown if any(map(operator.is_not, shown, values)) else values
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+_HARMLESS: dict[type, Callable[[Any], Any]] = {
+    str: printable_lines,
+    dict: _harmless_entry,
+    list: _harmless_list,
+    tuple: _harmless_list,
+}
 
 
 class Pages(list[Panel]):
