@@ -103,7 +103,7 @@ def scaled(
         high = np.maximum(np.abs(low), np.abs(high))
         low = -high
     if half:
-        middle, reach = (low + high) / 2, (high - low) / 4
+        middle, reach = low / 2 + high / 2, high / 4 - low / 4
         low, high = middle - reach, middle + reach
     covered = given is None and scale != "zscore" and not half
     indexes = _indexes(values, low, high, diverging, clip=not covered)
