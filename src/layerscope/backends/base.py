@@ -2,7 +2,7 @@
 
 Requirements
 - ``Backend`` is small, and all of it is required; what only some frameworks can do is a protocol
-  of its own: ``Differentiable``.
+  of its own: ``Differentiable``, ``Portable``.
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from layerscope.core.axes import NamedArray
 from layerscope.core.network import InputSpec, Layer, Network
+from layerscope.core.operations import OperationGraph
 from layerscope.core.selection import Selection
 
 
@@ -131,6 +132,19 @@ class Differentiable(Protocol):
 
     def optimizer(self, which: Any, params: Any) -> Update:
         """Return ``"adam"`` or one of Keras' own optimizers, for parameters of that shape."""
+        ...
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A model that can be written down as operations, which need no framework to be computed."""
+
+    def operations(self, x: Any) -> OperationGraph:
+        """Return what a pass on x computes: every layer's value, from those before it.
+
+        The operations are those of any input of this shape, whatever the number of samples. Raises
+        ModelError where a layer is none of them; the message names it and says what it is.
+        """
         ...
 
 

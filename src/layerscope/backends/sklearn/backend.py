@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from layerscope.backends.availability import require_keras
 from layerscope.backends.base import ForwardPass, Tap, Update
 from layerscope.backends.sklearn.kinds import subject_of_step
+from layerscope.backends.sklearn.operations import operations_of
 from layerscope.backends.sklearn.training import SklearnTraining
 from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.turns import in_turn
@@ -27,6 +28,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ModelError
 from layerscope.core.layer_kinds import activation_name
 from layerscope.core.network import InputSpec, Layer, Network, Parameter
+from layerscope.core.operations import OperationGraph
 from layerscope.core.selection import Selection, select
 
 Array = npt.NDArray[Any]
@@ -151,6 +153,12 @@ class SklearnBackend:
             digest.update(np.ascontiguousarray(array.values).data)
         digest.update(self._preprocessing())
         return digest.hexdigest()
+
+    @in_turn
+    def operations(self, x: Any) -> OperationGraph:
+        """Return what a pass computes, as operations, whatever x is."""
+        layers = [(subject, kernel, bias) for subject, kernel, bias, _ in self._layers()]
+        return operations_of(self._features(), self._before, layers)
 
     @property
     def ops(self) -> Any:
