@@ -26,6 +26,7 @@ from layerscope.backends.torch.gradients import ValuePass
 from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.plan import PassPlan, choose
+from layerscope.backends.torch.portable import operations_of
 from layerscope.backends.torch.replay import Diverged, Replay
 from layerscope.backends.torch.tensors import (
     read,
@@ -40,6 +41,7 @@ from layerscope.backends.trace import PassComplete
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ModelError
 from layerscope.core.network import InputSpec, Layer, Network
+from layerscope.core.operations import OperationGraph
 from layerscope.core.selection import Selection, select
 
 #: What is known of passes through a model. It goes with the model, and does not hold on to it.
@@ -223,6 +225,12 @@ class TorchBackend:
         kinds = [type(module).__qualname__ for module in modules]
         functions = [type(module).forward for module in modules]
         return structure_digest(network, [repr(self._model), kinds], functions)
+
+    @looking
+    def operations(self, x: Any) -> OperationGraph:
+        """Return what a pass on this input computes, as operations."""
+        given = Given.of(x, self._known.like).copied()
+        return operations_of(self._model, self._watching, given)
 
     @property
     def ops(self) -> Any:

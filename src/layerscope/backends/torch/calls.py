@@ -99,24 +99,28 @@ class CallLog(Protocol):
     ) -> None:
         """Note that a module has returned."""
 
-    def function_ended(self, func: Any, args: Any, result: Any, seen: CallOutcome) -> None:
+    def function_ended(
+        self, func: Any, args: Any, kwargs: Any, result: Any, seen: CallOutcome
+    ) -> None:
         """Note the end of a function that is a step of the network, or may be one another time."""
 
 
 class CallOutcome:
     """What became of a call: the values that it returned, and the weights of its attention."""
 
-    __slots__ = ("attention", "marks", "returned")
+    __slots__ = ("attention", "is_sealed", "marks", "returned")
 
     def __init__(
         self,
         returned: tuple[Returned, ...] = (),
         attention: str | None = None,
         marks: bool = False,
+        is_sealed: bool = False,
     ) -> None:
         self.returned = returned
         self.attention = attention  #: the address of weights that are computed within the call
         self.marks = marks  #: whether it returns attention weights
+        self.is_sealed = is_sealed  #: whether the log was not told of the functions in it
 
 
 @contextmanager
@@ -176,7 +180,12 @@ def intercepted(
                         args,
                         kwargs,
                         result,
-                        CallOutcome(trace.returned, weights, bool(marks)),
+                        CallOutcome(
+                            trace.returned,
+                            weights,
+                            bool(marks),
+                            subjects[module].address in sealed,
+                        ),
                     )
 
     addresses = {subject.address for subject in subjects.values()}
@@ -256,7 +265,7 @@ class _Functions(Pass):
         self._follow_scores(func, [args, kwargs], result)
         sealed = inside is not None and inside.address in self._sealed
         if self._log is not None and not sealed:
-            self._log.function_ended(func, [*args, *kwargs.values()], result, seen)
+            self._log.function_ended(func, args, kwargs, result, seen)
         return result
 
     def _step(
@@ -289,7 +298,7 @@ class _Functions(Pass):
         except PassComplete:
             if self._log is not None:
                 seen.returned = self._trace.returned
-                self._log.function_ended(func, [*args, *kwargs.values()], result, seen)
+                self._log.function_ended(func, args, kwargs, result, seen)
             raise
         finally:
             seen.returned = self._trace.returned

@@ -88,9 +88,11 @@ class Log:
             self.with_kwargs.add(id(module))
         self._note(weakref.ref(module), True, [*args, *kwargs.values()], unpacked(result), seen)
 
-    def function_ended(self, func: Any, args: Any, result: Any, seen: CallOutcome) -> None:
+    def function_ended(
+        self, func: Any, args: Any, kwargs: Any, result: Any, seen: CallOutcome
+    ) -> None:
         """Note that a function has returned."""
-        self._note(func, False, args, result, seen)
+        self._note(func, False, [*args, *kwargs.values()], result, seen)
 
     def _note(self, what: Any, is_module: bool, args: Any, result: Any, seen: CallOutcome) -> None:
         parts = [value for _, value in named_parts(result)] if seen.returned else []

@@ -16,7 +16,7 @@ from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.torch import tree
 from layerscope.backends.torch.arguments import Given
 from layerscope.backends.torch.arrays import named_array, named_arrays, output_arrays
-from layerscope.backends.torch.calls import intercepted
+from layerscope.backends.torch.calls import CallLog, intercepted
 from layerscope.backends.torch.exported import type_name
 from layerscope.backends.torch.memory import Memory, planned
 from layerscope.backends.torch.misfits import explain
@@ -92,17 +92,7 @@ class Watching:
                 unchanged(state_of(self._model, given.objects), originals) as writes,
                 inference(self._model),
             ):
-                trace = Trace(
-                    selection,
-                    batch=given.batch,
-                    is_value=is_value,
-                    default_layout="channels_first",
-                    values=values,
-                    keep=functools.partial(originals.watch, values),
-                    may_stop=tree.may_stop(known.values()),
-                    version_of=originals.version_of,
-                    sees_everything=originals.sees_everything,
-                )
+                trace = self._trace(selection, given, known, originals, values)
                 log.received(given.received.values())
                 for name, tensor in given.received.items():
                     trace.receive(name, tensor, listed=None)
@@ -114,6 +104,24 @@ class Watching:
         if given.objects:
             return run, writes, None
         return run, writes, planned(self._model, trace, log, run, writes, copied, complete)
+
+    @torch.inference_mode(False)
+    def logged(self, given: Given, log: CallLog) -> ForwardPass:
+        """Watch a pass that runs to its end on exactly these tensors; tell the log of each call."""
+        refuse_pass(self._model)
+        with random_state_kept(), torch.no_grad():
+            self.materialize(given)
+            known = tree.subjects(self._model)
+            with (
+                Originals() as originals,
+                unchanged(state_of(self._model, given.objects), originals),
+                inference(self._model),
+            ):
+                trace = self._trace(Selection(everything=True), given, known, originals, {})
+                for name, tensor in given.received.items():
+                    trace.receive(name, tensor, listed=None)
+                output, complete = self.call(trace, known, originals, given.args, given.kwargs, log)
+        return self._result(trace, given, output, complete)
 
     def materialize(self, given: Given) -> None:
         """Let modules that are made ready by their first call have it: lazy and sharded ones."""
@@ -134,6 +142,26 @@ class Watching:
                 explain(self._model, given.args, given.kwargs, error)
                 raise
 
+    def _trace(
+        self,
+        selection: Selection,
+        given: Given,
+        known: dict[nn.Module, Subject],
+        originals: Originals,
+        values: dict[str, Any],
+    ) -> Trace:
+        return Trace(
+            selection,
+            batch=given.batch,
+            is_value=is_value,
+            default_layout="channels_first",
+            values=values,
+            keep=functools.partial(originals.watch, values),
+            may_stop=tree.may_stop(known.values()),
+            version_of=originals.version_of,
+            sees_everything=originals.sees_everything,
+        )
+
     def call(
         self,
         trace: Trace,
@@ -141,7 +169,7 @@ class Watching:
         originals: Originals,
         args: Any,
         kwargs: Any,
-        log: Log | None = None,
+        log: CallLog | None = None,
     ) -> tuple[Any, bool]:
         """Call the model, and report to the trace; whether it ran to its end."""
         root = known[self._model]
