@@ -25,6 +25,7 @@ from layerscope.backends.keras.inputs import (
     input_specs,
     inputs_by_name,
 )
+from layerscope.backends.keras.portable import operations_of
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.keras.training import KerasTraining
@@ -37,6 +38,7 @@ from layerscope.backends.turns import in_turn
 from layerscope.core.axes import NamedArray, named_axes
 from layerscope.core.errors import InputError, ModelError
 from layerscope.core.network import InputSpec, Layer, Network
+from layerscope.core.operations import OperationGraph
 from layerscope.core.selection import Selection, select
 
 _SHAPES_REMEMBERED = 4
@@ -168,6 +170,15 @@ class KerasBackend:
         details = [config for layer in layers if layer not in users for config in _plain(layer)]
         kinds = [type(layer).__qualname__ for layer in layers]
         return structure_digest(self.describe(), [kinds, details], functions)
+
+    @in_turn
+    def operations(self, x: Any) -> OperationGraph:
+        """Return what a pass on this input computes, as operations."""
+        check_call(self._model)
+        x = keras.tree.map_structure(self._tensor, x)
+        with random_state_kept():
+            self._build(x)
+            return operations_of(self._model, x, self._engine)
 
     @property
     def ops(self) -> Any:
