@@ -17,7 +17,7 @@ INSTRUMENTS = {
     "open_recording", "weights",
 }  # fmt: skip
 VIEWS = {"across", "curves", "diagram", "film", "histogram", "pages", "sheet", "timeline"}
-HOSTS = {"export", "report"}
+HOSTS = {"export", "report", "serve"}
 PUBLIC = INSTRUMENTS | VIEWS | HOSTS
 #: The vocabulary of `features`, and what is raised, in modules of their own.
 OBJECTIVES = {

@@ -5,9 +5,9 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
     input     load_model          Network       sheet   across             notebook, file
               describe  weights                 pages   diagram            the shell: layerscope
-              activations Recorder              timeline  film             export
-              features  every_unit              curves                     report
-              open_recording                    histogram
+              activations Recorder              timeline  film       export
+              features  every_unit              curves               report
+              open_recording                    histogram            serve
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.weights import weights as weights
     from layerscope.interfaces.api import diagram as diagram
     from layerscope.interfaces.report import report as report
+    from layerscope.interfaces.serve import serve as serve
     from layerscope.recordings.export import export as export
     from layerscope.recordings.run import open_recording as open_recording
     from layerscope.views.across import across as across
@@ -73,12 +74,13 @@ _HOME = {
     # Hosts: where numbers and pictures go.
     "export": "layerscope.recordings.export",
     "report": "layerscope.interfaces.report",
+    "serve": "layerscope.interfaces.serve",
 }
 
 __all__ = [
     "Recorder", "across", "activations", "curves", "describe", "diagram", "every_unit", "export",
-    "features", "film", "histogram", "load_model", "open_recording", "pages", "report", "sheet",
-    "timeline", "weights",
+    "features", "film", "histogram", "load_model", "open_recording", "pages", "report", "serve",
+    "sheet", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

@@ -28,6 +28,7 @@ from layerscope.interfaces.cli import (
     timeline,
     weights,
 )
+from layerscope.interfaces.cli import open as open_page
 
 _FAILED, _STOPPED, _PIPE_CLOSED = 2, 130, 141
 
@@ -111,6 +112,7 @@ def command_parser() -> argparse.ArgumentParser:
         film,
         export,
         report,
+        open_page,
         demo,
     ):
         module.add(commands)
