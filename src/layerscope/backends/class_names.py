@@ -41,8 +41,8 @@ def _of_fit(model: Any) -> tuple[str, ...]:
 
     if not isinstance(model, BaseEstimator):
         return ()
-    classes = getattr(model, "classes_", None)
-    if classes is None or getattr(classes, "ndim", 0) != 1:
+    classes: Any = getattr(model, "classes_", None)
+    if getattr(classes, "ndim", 0) != 1:
         return ()
     names = tuple(str(name) for name in classes)
     return _of_binary(model, names)

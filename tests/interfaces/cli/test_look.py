@@ -49,7 +49,7 @@ def test_the_table_and_the_file_hold_the_figures(shell, tiny, image):
 def test_the_answer_is_printed_by_name(shell, tiny, image):
     _, out, _ = shell("look", tiny, image)
     values = ls.activations(load_model(tiny), image)["out"].values[0]
-    (line,) = [line for line in out.splitlines() if line.startswith("Answer: ")]
+    (line,) = [line for line in out.splitlines() if line.startswith("Answer to ")]
     best = int(values.argmax())
     assert f"{best} (" in line or f"{best} = {values[best]:.4g}" in line
     Path("names.txt").write_text("\n".join(f"kind {i}" for i in range(len(values))))

@@ -57,7 +57,10 @@ def look_at_files(
                     with bar.hidden():
                         left_out += write_pictures(acts, output, replace(how, sample=position))
                     drawn = acts
-                    answered += answer_lines(acts, replace(how, sample=position))
+                    if how.sample is not None:
+                        answered += answer_lines(acts, replace(how, sample=position))
+                if how.sample is None:
+                    answered += answer_lines(acts, how, chunk.begin)
                 bar.show(summary.opened)
     except KeyboardInterrupt:
         if summary.samples:

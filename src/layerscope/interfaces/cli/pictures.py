@@ -50,23 +50,23 @@ def names_of_classes(model: Any) -> tuple[str, ...]:
     return class_names(model)
 
 
-def answer_lines(acts: Recording, how: LookOptions, first: int = 0) -> list[str]:
+def answer_lines(acts: Recording, how: LookOptions, begin: int = 0) -> list[str]:
     """Return what the network answered to each sample, or to the one looked at, in words.
 
-    ``first`` is the number of the recording's first sample.
+    ``begin`` is how many samples there were before; no more than ten are answered in all.
     """
     from layerscope.recordings.answers import answer_text, answers
 
     count = max((acts.axes(address).get("sample", 1) for address in acts), default=0)
-    samples = [how.sample] if isinstance(how.sample, int) else range(min(count, _ANSWERED))
+    samples = range(min(count, max(0, _ANSWERED - begin)))
     lines = []
-    for sample in samples:
+    for sample in [how.sample] if isinstance(how.sample, int) else samples:
         words = answer_text(answers(acts, sample, how.classes or ()))
-        name = acts.samples[sample] if sample < len(acts.samples) else f"sample {first + sample}"
+        name = acts.samples[sample] if sample < len(acts.samples) else f"sample {begin + sample}"
         if words:
-            lines.append(f"Answer to {name}: {words}" if count > 1 else f"Answer: {words}")
-    if lines and not isinstance(how.sample, int) and count > _ANSWERED:
-        lines.append(f"… and to {count - _ANSWERED} more samples: name one with --sample.")
+            lines.append(f"Answer to {name}: {words}")
+    if lines and not isinstance(how.sample, int) and begin + count > _ANSWERED:
+        lines.append(f"Answers are shown to the first {_ANSWERED} samples; --sample names another.")
     return lines
 
 
