@@ -28,7 +28,7 @@ VERBS = {
     "Name", "Normalize", "Note", "Open", "Order", "Pack", "Pad", "Parse", "Pick", "Place",
     "Prepare", "Print", "Put", "Raise", "Read", "Receive", "Record", "Reduce", "Refuse",
     "Register", "Release", "Remember", "Remove", "Rename", "Render", "Repair", "Replace",
-    "Report", "Resample", "Reset", "Resolve", "Restore", "Return", "Run", "Save", "Say",
+    "Report", "Resample", "Reset", "Resolve", "Restore", "Return", "Run", "Save", "Say", "Serve",
     "Scale", "Search", "See", "Send", "Set", "Settle", "Share", "Show", "Skip", "Sort", "Spend",
     "Split", "Stack", "Start", "Step", "Stop", "Store", "Switch", "Take", "Tell", "Test",
     "Trace", "Track", "Train", "Translate", "Try", "Turn", "Undo", "Unpack", "Update", "Use",

@@ -5,9 +5,9 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
     input     load_model          Network       sheet   across             notebook, file
               describe  weights                 pages   diagram            the shell: layerscope
-              activations Recorder              timeline  film       export
-              features  every_unit              curves               report
-              open_recording                    histogram            serve
+              activations Recorder              timeline  film             export
+              features  every_unit              curves                     report
+              open_recording                    histogram                  serve
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
