@@ -24,8 +24,8 @@ class RecordingSubject(PageSubject):
         known = self.recording.samples
         return [known[i] if i < len(known) else f"sample {i}" for i in range(self._count())]
 
-    def moment(self, query: Query) -> Moment:
-        """Return what a query looks at.
+    def plain_moment(self, query: Query) -> Moment:
+        """Return what a query looks at, alone.
 
         Raises
         ------

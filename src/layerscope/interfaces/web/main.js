@@ -8,6 +8,7 @@ import { StartPage } from "./pages/start.js";
 import { TimeBar } from "./pages/time.js";
 import { UnitPage } from "./pages/unit.js";
 import { Page } from "./page.js";
+import { Compare } from "./parts/compare.js";
 import { hints, openHelp } from "./parts/help.js";
 import { listenToKeys } from "./parts/keys.js";
 import { openSearch } from "./parts/search.js";
@@ -58,6 +59,7 @@ class Shell {
     const { outline, state } = this.page;
     const view = state.view;
     const palettes = /** @type {[string, string][]} */ (this.page.colours.names.map((name) => [name, name]));
+    this.compare = new Compare(this.page);
     this.scales = choice("Scaling", this.page.scales, view.scale, (scale) => state.go({ scale }));
     this.palettes = choice("Palette", palettes, view.palette, (palette) => state.go({ palette }));
     const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
@@ -65,7 +67,7 @@ class Shell {
     return h("header", { class: "top" },
       h("h1", { class: "name" }, outline.title), h("span", { class: "about" }, `${outline.framework} · ${outline.about}`),
       h("span", { class: "room" }),
-      h("label", { class: "named" }, "scale", this.scales), h("label", { class: "named" }, "colours", this.palettes),
+      this.compare.el, h("label", { class: "named" }, "scale", this.scales), h("label", { class: "named" }, "colours", this.palettes),
       button("Find /", "Find a layer or a unit (key: /)", () => openSearch(this.page)),
       button("◐", "Dark or light (key: d)", () => this.turn()), button("?", "Keys (key: ?)", () => openHelp()));
   }

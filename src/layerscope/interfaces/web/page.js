@@ -35,10 +35,10 @@ export class Page extends EventTarget {
     return document.documentElement.dataset.ground === "dark" ? "dark" : "light";
   }
 
-  /** What every query holds: which sample, at which step. */
+  /** What every query holds: which sample, at which step, compared with what. */
   get moment() {
-    const { sample } = this.state.view;
-    return { sample, step: sample < this.outline.recorded ? this.step : null };
+    const { sample, against } = this.state.view;
+    return { sample, step: sample < this.outline.recorded ? this.step : null, against: against || null };
   }
 
   /** The step of the training that is looked at, the last where none is named; null without any. */

@@ -17,6 +17,8 @@ export class Stack {
     this.form = header.form;
     this.levels = levels;
     this.size = height * width;
+    /** @type {string[]} what stands for each label, one map after the other: two that are compared, and their difference */
+    this.parts = header.parts || [""];
     this.pixels = new Uint8Array(panel.buffers.pixels);
     this.colour = this.form === "colour";
     this.low = this.colour ? new Float32Array([header.layer[0]]) : new Float32Array(panel.buffers.low);
@@ -28,7 +30,20 @@ export class Stack {
 
   /** @param {number} map */
   label(map) {
-    return this.header.labels.length ? this.header.labels[map] : String(map);
+    const at = Math.floor(map / this.parts.length);
+    return this.header.labels.length ? this.header.labels[at] : String(at);
+  }
+
+  /** What a map is of those that stand for its label; empty where it stands alone.
+   * @param {number} map */
+  part(map) {
+    return this.parts[map % this.parts.length];
+  }
+
+  /** Whether a map is the difference of the two before it.
+   * @param {number} map */
+  isDifference(map) {
+    return this.parts.length > 1 && map % this.parts.length === this.parts.length - 1;
   }
 
   /** The number of the unit that a map belongs to.
@@ -40,7 +55,7 @@ export class Stack {
   /** Whether a map is a unit that does not fire.
    * @param {number} map */
   silent(map) {
-    return this.header.silences && this.low[map] === 0 && this.high[map] === 0;
+    return this.header.silences && !this.isDifference(map) && this.low[map] === 0 && this.high[map] === 0;
   }
 
   /** The value at a place of a map; as it was sent, or as its colour tells.
@@ -74,22 +89,31 @@ export class Stack {
     return this._moments;
   }
 
-  /** The maps in an order: by number, by how strongly they answer, or by how they differ from another's.
+  /**
+   * The maps in an order: by number, by how strongly they answer, or by how far they are from what
+   * they are compared with. Those that belong together stay so.
    * @param {string} by
-   * @param {Stack | null} other */
-  order(by, other = null) {
-    const order = Array.from({ length: this.count }, (_, i) => i);
+   * @param {boolean} [fire] leave out those that do not fire
+   */
+  order(by, fire = false) {
+    const each = this.parts.length;
+    let order = Array.from({ length: Math.floor(this.count / each) }, (_, i) => i * each);
+    if (fire) order = order.filter((map) => !this.silent(map) || (each > 1 && !this.silent(map + 1)));
     if (by === "strength") {
       const { mean } = this.moments;
       order.sort((a, b) => mean[b] - mean[a] || a - b);
-    } else if (by === "difference" && other && other.count === this.count && other.size === this.size) {
-      const distance = order.map((map) => {
-        let sum = 0;
-        for (let at = 0; at < this.size; at++) sum += Math.abs(this.value(map, at) - other.value(map, at)) || 0;
-        return sum;
-      });
-      order.sort((a, b) => distance[b] - distance[a] || a - b);
+    } else if (by === "difference" && each > 1) {
+      const distance = new Map(order.map((map) => [map, this._distance(map + each - 1)]));
+      order.sort((a, b) => (distance.get(b) || 0) - (distance.get(a) || 0) || a - b);
     }
-    return order;
+    return each === 1 ? order : order.flatMap((map) => Array.from({ length: each }, (_, i) => map + i));
+  }
+
+  /** How far a map's values are from 0, together.
+   * @param {number} map */
+  _distance(map) {
+    let sum = 0;
+    for (let at = 0; at < this.size; at++) sum += Math.abs(this.value(map, at)) || 0;
+    return sum;
   }
 }

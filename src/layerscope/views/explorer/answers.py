@@ -6,6 +6,8 @@ from layerscope.recordings.answers import Answer, answers, outputs_of
 from layerscope.recordings.recording import Recording
 from layerscope.views.explorer.moment import Moment
 
+_TOGETHER = 3  #: of each of two
+
 
 def answers_beside(moment: Moment) -> list[Answer]:
     """Return the answers of a moment; beside those of the one that it is compared with, if any.
@@ -17,6 +19,8 @@ def answers_beside(moment: Moment) -> list[Answer]:
         return here
     there = moment.against.moment
     others = answers(there.activations, there.sample, moment.classes)
+    if all(answer.probability for answer in [*here, *others]):
+        here, others = here[:_TOGETHER], others[:_TOGETHER]
     names = {moment.against.address(output): output for output in outputs_of(moment.activations)}
     units = dict.fromkeys([
         *((answer.output, answer.unit, answer.name) for answer in here),

@@ -1,6 +1,7 @@
 /** One file: panels are unpacked from its blocks when they are first shown. See page/bundle.py. */
 
 import { rangeOf, recoloured } from "../colours.js";
+import { answersBeside, comparedPanel } from "../difference.js";
 import { histogramOf } from "../histogram.js";
 import { fromBase64, unpacked } from "../wire.js";
 
@@ -62,6 +63,11 @@ export class FileHost {
     const usual = await this._block(`layout/${layout}`), moment = await this._block(`passage/${layout}/${this._moment(words)}`);
     this._layout = layout;
     const panel = { header: { ...usual.header, ...moment.header }, buffers: moment.buffers };
+    if (words.against) {
+      const there = await this._block(`passage/${layout}/${this._moment(this._there(words))}`);
+      panel.header.answers = answersBeside(panel.header.answers, there.header.answers);
+      panel.header.against = this._names(words);
+    }
     return rescaled(panel, String(words.scale || "layer"), this._data.outline.levels);
   }
 
@@ -84,11 +90,41 @@ export class FileHost {
     return (closes ? fitting.at(-1) || layouts[0] : fitting[0] || layouts.at(-1)).at;
   }
 
+  /** What a moment is compared with: the same but for its sample, or its step.
+   * @param {import("../types.d.ts").Words} words */
+  _there(words) {
+    const [kind, number] = String(words.against).split(":"), { samples } = this._data.outline;
+    if (kind === "sample" && Number(number) < samples.length) return { ...words, sample: number };
+    if (kind === "step" && Number(words.sample || 0) < this._data.outline.recorded) return { ...words, step: Number(number) };
+    throw new Error("This file holds nothing of the kind to compare with.");
+  }
+
+  /** What the two are called that are compared.
+   * @param {import("../types.d.ts").Words} words
+   * @returns {[string, string]} */
+  _names(words) {
+    const { steps, moments } = this._data.outline, there = this._there(words);
+    const named = (/** @type {import("../types.d.ts").Words} */ of) => (String(words.against).startsWith("sample") ? `sample ${of.sample || 0}`
+      : moments[steps.indexOf(Number(of.step ?? steps.at(-1)))] || `step ${of.step}`);
+    return [named(words), named(there)];
+  }
+
   /**
    * @param {string} address
    * @param {import("../types.d.ts").Words} words
    */
-  _layer(address, words) {
+  async _layer(address, words) {
+    const one = await this._alone(address, words);
+    if (!words.against) return one;
+    return comparedPanel(one, await this._alone(address, this._there(words)), this._names(words), this._data.outline.levels);
+  }
+
+  /**
+   * A layer at one moment.
+   * @param {string} address
+   * @param {import("../types.d.ts").Words} words
+   */
+  _alone(address, words) {
     const number = address === "input" ? "input" : this._number(address);
     return this._block(`layer/${number}/${this._moment(words)}`);
   }
@@ -107,7 +143,11 @@ export class FileHost {
   async _unit(name, address, words) {
     const at = address.lastIndexOf(":"), layer = address.slice(0, at), unit = address.slice(at + 1);
     if (name === "map" || name === "histogram") {
-      const one = mapOf(await this._layer(layer, words), address, unit);
+      const one = mapOf(await this._alone(layer, words), address, unit);
+      if (one && name === "map" && words.against) {
+        const other = mapOf(await this._alone(layer, this._there(words)), address, unit);
+        return other && comparedPanel(one, other, this._names(words), this._data.outline.levels);
+      }
       return name === "map" ? one : one && histogramOf(one, this._data.outline.levels);
     }
     const { first } = this._data, number = this._number(layer);

@@ -23,7 +23,7 @@ export class LayerPage {
     this.scale = new ScaleBar(page);
     this.counted = h("span", { class: "counted" });
     this.tools = h("div", { class: "tools", role: "toolbar", "aria-label": "How the channels are shown" },
-      h("label", {}, "order", choice("Order", [["index", "by number"], ["strength", "strongest first"]], view.order, (order) => page.state.go({ order }))),
+      h("label", {}, "order", this.orders = choice("Order", [["index", "by number"], ["strength", "strongest first"], ["difference", "largest difference first"]], view.order, (order) => page.state.go({ order }))),
       h("label", {}, "silent", choice("Silent channels", [["show", "shown"], ["dim", "dimmed"], ["hide", "hidden"]], view.silent, (silent) => page.state.go({ silent }))),
       h("label", {}, "size", this._size()),
       this.scale.el, this.counted);
@@ -41,6 +41,7 @@ export class LayerPage {
   }
 
   async show() {
+    this.orders.querySelector('[value="difference"]').hidden = !this.page.state.view.against;
     await this.slot.show({ ...this.page.moment, address: this.address });
     this._tell(this.slot.model?.panel || null);
   }
@@ -79,9 +80,9 @@ export class LayerPage {
 function counted(panel, levels) {
   const stack = new Stack(panel, levels);
   let silent = 0;
-  for (let map = 0; map < stack.count && !stack.colour; map++) silent += Number(stack.silent(map));
+  for (let map = 0; map < stack.count && !stack.colour; map += stack.parts.length) silent += Number(stack.silent(map));
   const words = [];
-  if (panel.header.silences) words.push(`${silent} of ${stack.count} silent`);
+  if (panel.header.silences) words.push(`${silent} of ${stack.count / stack.parts.length} silent`);
   if (panel.header.not_finite) words.push(`${panel.header.not_finite} NaN or infinite`);
   if (panel.header.thinned > 1) words.push(`each pixel the mean of ${panel.header.thinned}×${panel.header.thinned}`);
   return words.join(" · ");

@@ -14,7 +14,7 @@ export class Passage {
     this.slot.shown = ({ header }) => {
       this.page.network = header.network;
       this.page.boxes = header.boxes.map((/** @type {any} */ box) => box.addresses);
-      this._answer(header.answers);
+      this._answer(header.answers, header.against || []);
     };
     this.strip = h("div", { class: "samples", role: "group", "aria-label": "Samples" });
     this.answers = h("div", { class: "answers", "aria-label": "What the network answered", role: "region" });
@@ -26,6 +26,7 @@ export class Passage {
   async show() {
     const { scale, open } = this.page.state.view;
     for (const button of this.strip.querySelectorAll("button")) {
+      button.classList.toggle("against", this.page.state.view.against === `sample:${button.dataset.sample}`);
       button.setAttribute("aria-pressed", String(Number(button.dataset.sample) === this.page.state.view.sample));
     }
     await this.slot.show({ ...this.page.moment, scale: ["unit", "zscore", "network", "steps"].includes(scale) ? scale : "layer", open: open.replace(/^\n/, ""), depth: open ? 0 : null });
@@ -42,7 +43,7 @@ export class Passage {
     });
     this.page.outline.samples.forEach((sample, i) => {
       const button = h("button", { type: "button", "data-sample": i, title: sample.name, "aria-label": `sample ${i}: ${sample.name}`,
-        on: { click: () => this.page.state.go({ sample: i }) } }, h("canvas", { width: 40, height: 40 }));
+        on: { click: (/** @type {MouseEvent} */ event) => this.page.state.go(event.shiftKey ? { against: `sample:${i}` } : { sample: i }) } }, h("canvas", { width: 40, height: 40 }));
       this.strip.append(button);
       watch.observe(button);
     });
@@ -59,18 +60,25 @@ export class Passage {
     }
   }
 
-  /** @param {{ output: string, unit: number, name: string, value: number, probability: boolean }[]} answers */
-  _answer(answers) {
-    const most = Math.max(...answers.map((answer) => Math.abs(answer.value)), 1e-30);
+  /**
+   * @param {{ output: string, unit: number, name: string, value: number | null, probability: boolean, other: number | null }[]} answers
+   * @param {string[]} against what the answers are compared with: what they are of, and what the others are of
+   */
+  _answer(answers, against) {
+    const most = Math.max(...answers.flatMap((answer) => [Math.abs(answer.value || 0), Math.abs(answer.other || 0)]), 1e-30);
     const rows = answers.map((answer) => {
       const address = `${answer.output}:${answer.unit}`;
-      const width = (100 * Math.abs(answer.value)) / (answer.probability ? 1 : most);
+      const values = against.length ? [answer.value, answer.other] : [answer.value];
+      const high = 8 / values.length;
+      const bars = values.map((value, i) => s("rect", { width: (100 * Math.abs(value || 0)) / (answer.probability ? 1 : most), y: i * high, height: high - 0.5 * i, rx: 1, class: i ? "other" : "own" }));
+      const words = (/** @type {number | null} */ value) => (value === null ? "–" : answer.probability ? `${(100 * value).toFixed(1)} %` : shortNumber(value));
       return h("tr", {},
         h("td", {}, h("a", { href: "#", on: { click: (/** @type {Event} */ event) => { event.preventDefault(); this.page.state.go({ address }); } } }, answer.name || address)),
-        h("td", { class: "bar" }, s("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, s("rect", { width, height: 8, rx: 1, fill: "var(--accent)" }))),
-        h("td", { class: "number" }, answer.probability ? `${(100 * answer.value).toFixed(1)} %` : shortNumber(answer.value)));
+        h("td", { class: "bar" }, s("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, ...bars)),
+        ...values.map((value) => h("td", { class: "number" }, words(value))));
     });
-    this.answers.replaceChildren(rows.length ? h("table", {}, h("caption", { class: "unseen" }, "What the network answered"), h("tbody", {}, ...rows)) : "");
+    const heads = against.length ? [h("thead", {}, h("tr", {}, h("td"), h("td"), ...against.map((name, i) => h("th", { scope: "col", class: i ? "number other" : "number" }, name))))] : [];
+    this.answers.replaceChildren(rows.length ? h("table", {}, h("caption", { class: "unseen" }, "What the network answered"), ...heads, h("tbody", {}, ...rows)) : "");
   }
 }
 

@@ -48,11 +48,12 @@ export class TimeBar {
     this.values = h("span", { class: "values" });
     this.words = h("span", { class: "words" });
     this.cursor = h("div", { class: "cursor" });
+    this.other = h("div", { class: "cursor other", hidden: true });
     this.curve = h("div", { class: "curves" });
     this.marks = h("div", { class: "marks", role: "group", "aria-label": "What came about" });
     this.track = h("div", { class: "track", role: "slider", tabindex: 0, "aria-label": "Step of the training", "aria-valuemin": 0,
       on: { keydown: (/** @type {KeyboardEvent} */ event) => this._key(event), pointerdown: (/** @type {PointerEvent} */ event) => this._down(event),
-        pointermove: (/** @type {PointerEvent} */ event) => this._drag(event) } }, this.curve, this.cursor);
+        pointermove: (/** @type {PointerEvent} */ event) => this._drag(event) } }, this.curve, this.other, this.cursor);
     this.el = h("section", { class: "time", "aria-label": "Time", hidden: true },
       h("div", { class: "controls" }, this.button, this.speeds, this.happenings),
       h("div", { class: "figures" }, this.moment, this.counted, this.values, this.words),
@@ -149,6 +150,9 @@ export class TimeBar {
     this.track.setAttribute("aria-valuenow", String(place));
     this.track.setAttribute("aria-valuetext", `${outline.moments[place]}, step ${place + 1} of ${this.count}`);
     this.cursor.style.transform = `translateX(${this._across(place)}px)`;
+    const [kind, against] = this.page.state.view.against.split(":");
+    this.other.hidden = kind !== "step";
+    if (kind === "step") this.other.style.transform = `translateX(${this._across(this.page.placeOf(Number(against)))}px)`;
     this.moment.textContent = outline.moments[place] || "";
     this.counted.textContent = `${place + 1} of ${this.count}`;
     this.values.replaceChildren(...this.lines.map((line) => {
@@ -215,7 +219,8 @@ export class TimeBar {
     const left = event.clientX - this.track.getBoundingClientRect().left;
     const share = (left - EDGE) / Math.max(1, this.track.clientWidth - 2 * EDGE);
     this.pointed = Math.max(0, Math.min(this.count - 1, Math.round(share * (this.count - 1))));
-    this.follow?.();
+    if (event.shiftKey) this.page.state.go({ against: `step:${this.page.outline.steps[this.pointed]}` });
+    else this.follow?.();
   }
 
   /** @param {KeyboardEvent} event */

@@ -5,7 +5,7 @@ import { rangeOf, recoloured } from "../colours.js";
 import { Activity } from "../parts/activity.js";
 import { Stack } from "../stack.js";
 
-const GAP = 6, LABEL = 13, LEAST = 8;
+const GAP = 6, APART = 10, LABEL = 13, LEAST = 8;
 const USUAL = 64, LARGEST = 224; // pixels of a map's longer side, where nobody says how large
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
@@ -32,8 +32,6 @@ class StackDrawing {
     this.chosen = -1;
     this.panel = model.panel;
     this.stack = new Stack(model.panel, this.page.colours.levels);
-    /** @type {Stack | null} another, whose values the order is by difference to */
-    this.other = null;
     /** @type {number[]} the maps that are shown, in order */
     this.order = [];
     this.columns = 1;
@@ -73,8 +71,7 @@ class StackDrawing {
     const { order, silent } = this.model.view;
     const stack = this.stack;
     const single = this.free;
-    this.order = single ? stack.order("index") : stack.order(order, this.other);
-    if (!single && silent === "hide") this.order = this.order.filter((map) => !stack.silent(map));
+    this.order = single ? stack.order("index") : stack.order(order, silent === "hide");
     this.canvas.setAttribute("aria-label", this._about());
     this._layout();
   }
@@ -82,7 +79,8 @@ class StackDrawing {
   _about() {
     const stack = this.stack;
     const silent = Array.from({ length: stack.count }, (_, map) => map).filter((map) => stack.silent(map)).length;
-    const what = stack.count === 1 ? "one map" : `${stack.count} ${stack.header.counts}s`;
+    const count = stack.count / stack.parts.length;
+    const what = count === 1 ? "one map" : `${count} ${stack.header.counts}s`;
     return `${stack.header.title}: ${what} of ${stack.height} by ${stack.width}${silent ? `, ${silent} silent` : ""}`;
   }
 
@@ -91,7 +89,8 @@ class StackDrawing {
     const stack = this.stack;
     const width = Math.max(80, this.scroller.clientWidth);
     this.labelled = stack.count > 1;
-    let target = this.free ? Math.min(width - 2 * GAP, 340) / Math.min(stack.count, Math.max(1, Math.floor(width / 110))) : this.model.view.zoom;
+    const between = stack.parts.length > 1 ? 3 * GAP + APART : 0;
+    let target = this.free ? (Math.min(width - 2 * GAP, 340) - between) / Math.min(stack.count, Math.max(1, Math.floor(width / 110))) : this.model.view.zoom;
     if (stack.form === "vector") target = 26;
     if (stack.form === "series") target = Math.min(width - 2 * GAP, Math.max(240, stack.width));
     if (target) this._place(target, width);
@@ -122,7 +121,8 @@ class StackDrawing {
     const times = long <= target ? Math.max(1, Math.floor(target / long)) : target / long;
     this.cell = [Math.max(LEAST, stack.width * times), stack.form === "series" ? 30 : Math.max(LEAST, stack.height * times)];
     const across = Math.max(this.cell[0], this.labelled ? 22 : 0) + GAP;
-    this.columns = Math.max(1, Math.min(order.length || 1, Math.floor((width - GAP) / across)));
+    const each = this.stack.parts.length, most = Math.floor((width - GAP + (each > 1 ? APART : 0)) / (across + (each > 1 ? APART / each : 0)));
+    this.columns = Math.max(1, Math.min(order.length || 1, each > 1 && most > each ? most - (most % each) : most));
     this.pitch = [across, this.cell[1] + GAP + (this.labelled ? LABEL : 0)];
     this.height = Math.ceil(order.length / this.columns) * this.pitch[1] + GAP;
   }
@@ -131,7 +131,14 @@ class StackDrawing {
    * @param {number} place */
   _box(place) {
     const row = Math.floor(place / this.columns), column = place % this.columns;
-    return [GAP + column * this.pitch[0], GAP + row * this.pitch[1] + (this.labelled ? LABEL : 0), this.cell[0], this.cell[1]];
+    return [this._left(column), GAP + row * this.pitch[1] + (this.labelled ? LABEL : 0), this.cell[0], this.cell[1]];
+  }
+
+  /** Where a column begins: those that belong together stand closer.
+   * @param {number} column */
+  _left(column) {
+    const each = this.stack.parts.length;
+    return GAP + column * this.pitch[0] + (each > 1 ? Math.floor(column / each) * APART : 0);
   }
 
   _draw() {
@@ -167,7 +174,7 @@ class StackDrawing {
       const [x, y] = this._box(place);
       const silent = stack.silent(order[place]);
       context.fillStyle = place === this.chosen ? "#ffffff" : silent ? "#6e717e" : "#b4b6c0";
-      const label = stack.label(order[place]);
+      const label = this._label(context, order[place], place < this.columns);
       context.fillText(label, x, y - 3);
       if (!this.activity) continue;
       const from = context.measureText(label).width + 5;
@@ -178,6 +185,18 @@ class StackDrawing {
       context.strokeStyle = "#ffffff";
       context.strokeRect(x - 1.5, y - 1.5, width + 3, height + 3);
     }
+  }
+
+  /**
+   * What stands above a map: its number, and in the first row what it is where two are compared.
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} map
+   * @param {boolean} head
+   */
+  _label(context, map, head) {
+    const stack = this.stack, first = map % stack.parts.length === 0;
+    const short = first ? stack.label(map) : "", long = head ? `${short} ${stack.part(map)}`.trim() : short;
+    return context.measureText(long).width <= this.cell[0] + GAP ? long : short;
   }
 
   /**
@@ -262,16 +281,24 @@ class StackDrawing {
    * @param {number} map */
   _colours(map) {
     const stack = this.stack;
-    const { palette } = this.model.view;
+    const palette = stack.isDifference(map) ? this._apart() : this.model.view.palette;
     const diverging = this.page.colours.isDiverging(palette);
     const range = this.range(map);
     recoloured(this.colour, this.page.colours.table(palette, this.page.ground), stack.levels, stack.low[map], stack.high[map], range, diverging);
   }
 
+  /** The palette of differences: the one that is chosen where that has a middle. */
+  _apart() {
+    const { palette } = this.model.view;
+    return this.page.colours.isDiverging(palette) ? palette : "diverging";
+  }
+
   /** The range that a map is drawn on.
-   * @param {number} map */
+   * @param {number} map
+   * @returns {[number, number]} */
   range(map) {
     const stack = this.stack;
+    if (stack.isDifference(map)) return [-stack.header.difference, stack.header.difference];
     const { scale, palette } = this.model.view;
     const alone = stack.form === "vector" && (scale === "unit" || scale === "zscore");
     const { mean, std } = scale === "zscore" ? stack.moments : { mean: [], std: [] };
@@ -310,7 +337,9 @@ class StackDrawing {
   _at(event) {
     const box = this.canvas.getBoundingClientRect();
     const x = event.clientX - box.left, y = event.clientY - box.top + (this.free ? 0 : this.scroller.scrollTop);
-    const column = Math.floor((x - GAP) / this.pitch[0]), row = Math.floor((y - GAP) / this.pitch[1]);
+    const row = Math.floor((y - GAP) / this.pitch[1]);
+    let column = Math.floor((x - GAP) / this.pitch[0]);
+    while (column > 0 && this._left(column) > x) column--;
     const place = row * this.columns + column;
     if (column < 0 || column >= this.columns || place < 0 || place >= this.order.length) return null;
     const [left, top, width, height] = this._box(place), stack = this.stack;
@@ -329,8 +358,9 @@ class StackDrawing {
     const name = stack.form === "colour" ? layer : `${layer}:${stack.label(at.map)}`;
     const where = stack.form === "vector" ? "" : stack.form === "attention" ? ` @ query ${at.py}, key ${at.px}`
       : stack.form === "series" ? ` @ ${at.px}` : ` @ ${at.py},${at.px}`;
+    const part = stack.part(at.map) && ` (${stack.part(at.map)})`;
     const value = stack.colour ? "" : ` = ${stack.exact ? "" : "≈ "}${shortNumber(stack.value(at.map, at.py * stack.width + at.px))}`;
-    this.page.announce(`${name}${where}${value}`);
+    this.page.announce(`${name}${where}${part}${value}`);
     this.page.point(stack.form === "maps" ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width } : null);
   }
 

@@ -32,6 +32,7 @@ export class ScaleBar {
     this.low.textContent = ends[0];
     this.high.textContent = ends[1];
     this.words.textContent = over ? "over all steps" : shared ? "" : scale === "zscore" ? "about each map's mean" : "of each map";
+    if (header.parts) this.words.textContent += `, differences −${shortNumber(header.difference)} … ${shortNumber(header.difference)}`;
     this.el.setAttribute("aria-label", `scale: ${ends[0]} to ${ends[1]} ${this.words.textContent}`);
     this._gradient(header.form === "colour" ? "gray" : palette);
   }
