@@ -20,6 +20,7 @@ from layerscope.core.errors import InputError, ViewError
 from layerscope.core.text import printable, shown_name
 from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.unit_images import UnitImages
+from layerscope.instruments.own_input import InputForm
 from layerscope.instruments.samples import SameSamples, SampleRecordings
 from layerscope.interfaces.page.query import Query, against_of, whole
 from layerscope.recordings.findings import moment_text
@@ -225,8 +226,8 @@ class PageSubject:
             known = {"name": shown_name(name), "edition": edition, "generation": self.generation}
             return {"sample": self.recorded + number, **known}
 
-    def visualize(self, address: str, watch: Watch | None = None) -> int:
-        """Make an image of a unit and keep it, while panels go on; return which of it this is.
+    def visualize(self, address: str, watch: Watch | None = None) -> dict[str, int]:
+        """Make an image of a unit and keep it, while panels go on; return how often that was done.
 
         Raises
         ------
@@ -236,7 +237,7 @@ class PageSubject:
         self.images.make(address, watch)
         with self.lock:
             self._changes += 1
-            return self.images.editions[address]
+            return {"edition": self.images.editions[address], "generation": self.generation}
 
     def panel(self, name: str, words: Mapping[str, str]) -> Panel | None:
         """Return a panel of the page by its name; None where there is nothing to show.
@@ -297,9 +298,8 @@ class PageSubject:
 
     def _inputs(self) -> dict[str, Any]:
         """Return what can be given by hand."""
-        if self.samples is None:
-            return {"form": "none", "reason": self.images.reason}
-        form = self.samples.form()
+        nothing = InputForm("none", reason=self.images.reason)
+        form = nothing if self.samples is None else self.samples.form()
         return {**asdict(form), "grey": form.grey, "names": [shown_name(n) for n in form.names]}
 
     def _samples(self) -> list[dict[str, Any]]:

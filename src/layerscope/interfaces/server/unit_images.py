@@ -71,8 +71,8 @@ def _made(
             drawn = clock()
         return report(progress)
 
-    edition = subject.visualize(address, watch)
-    return {name: progress[name] for name in _LASTING if name in progress} | {"edition": edition}
+    made = subject.visualize(address, watch)
+    return {name: progress[name] for name in _LASTING if name in progress} | made
 
 
 def _answer(job: Job) -> Response:

@@ -38,7 +38,8 @@ export class Page extends EventTarget {
   /** What every query holds: which sample, at which step, compared with what. */
   get moment() {
     const { sample, against } = this.state.view;
-    return { sample, step: sample < this.outline.recorded ? this.step : null, against: against || null };
+    const step = sample < this.outline.recorded ? this.step : null;
+    return { sample, step, against: against || null, edition: this.outline.samples[sample]?.edition ?? null };
   }
 
   /** The step of the training that is looked at, the last where none is named; null without any. */
@@ -82,6 +83,18 @@ export class Page extends EventTarget {
     this.dispatchEvent(new Event("grown"));
     const { step } = this.state.view;
     this.state.go(step !== null && step === last ? { step: this.outline.steps.at(-1) ?? null } : {});
+  }
+
+  /**
+   * Take in a sample that was given by hand, and look at it.
+   * @param {import("./types.d.ts").OwnSample} given
+   */
+  take({ sample, name, edition, generation }) {
+    this.outline.samples[sample] = { name, edition };
+    this.generation = generation;
+    this.host.forget?.();
+    this.dispatchEvent(new CustomEvent("sample", { detail: sample }));
+    this.state.go({ sample });
   }
 
   /** Everything that is being asked for has come, or failed. */

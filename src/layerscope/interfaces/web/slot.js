@@ -125,6 +125,19 @@ export class Slot {
     if (this.words && this.words.step !== null && this.words.step !== undefined) await this.page.host.panel(this.how.name, { ...this.words, step });
   }
 
+  /**
+   * Show a panel that was not asked for here, until another is.
+   * @param {import("./types.d.ts").Panel} panel
+   */
+  put(panel) {
+    this.request?.abort();
+    this.request = null;
+    this.asked = "";
+    this.el.classList.remove("loading");
+    this.el.removeAttribute("aria-busy");
+    return this._put(panel);
+  }
+
   /** @param {import("./types.d.ts").Panel | null} panel */
   async _put(panel) {
     this.el.hidden = panel === null && !this.how.empty;

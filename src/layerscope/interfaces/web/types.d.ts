@@ -12,10 +12,39 @@ export interface LayerInfo {
 
 export interface Outline {
   version: string; title: string; framework: string; about: string; notes: string[];
-  samples: { name: string }[]; recorded: number; steps: number[]; epochs: (number | null)[];
+  samples: { name: string; edition?: number }[]; recorded: number; steps: number[]; epochs: (number | null)[];
   moments: string[]; generation: number;
   layers: LayerInfo[]; unit_panels: { name: string; title: string }[]; levels: number;
   palettes: Record<string, string>; grounds: Record<string, any>; can: Record<string, boolean>;
+  inputs: InputForm;
+  images: { reason: string; editions: Record<string, number> };
+}
+
+/** What can be given by hand: an image of so many rows, columns and channels, or so many numbers. */
+export interface InputForm {
+  form: "image" | "vector" | "none"; shape: number[]; grey: boolean; range: number[]; dark: boolean;
+  whole: boolean; names: string[]; lows: number[]; highs: number[]; reason: string;
+}
+
+/** A sample that was given by hand, and the how manieth it is in its place. */
+export interface OwnSample { sample: number; name: string; edition: number; generation: number }
+
+/** Takes an image or numbers; where `into` is a sample that was given so, it is replaced. */
+export type TakesInput = (given: Blob | number[], how: { name: string; into: number | null }) => Promise<OwnSample>;
+
+/** The making of one unit's image: `images` counts those that were made of it so far. */
+export interface ImageJob {
+  job: number; address: string; error: string; state: "waiting" | "running" | "done" | "cancelled" | "failed";
+  step?: number; steps?: number; attempt?: number; value?: number; images?: number; edition?: number;
+  generation?: number; image?: Panel | null;
+}
+
+/** Makes images of units, one at a time. */
+export interface MakesImages {
+  start(address: string): Promise<ImageJob>;
+  look(job: number): Promise<ImageJob>;
+  cancel(job: number): Promise<ImageJob>;
+  soFar(job: number): Promise<Panel | null>;
 }
 
 /** How far a recording that is still being written has come. */
@@ -38,6 +67,10 @@ export interface Host {
   renderer(kind: string): Promise<Renderer>;
   /** What has changed since; only of hosts whose subject may change. */
   changes?(): Promise<Changes>;
+  /** Makes a sample of what a person gives; only of hosts that run a network. */
+  input?: TakesInput;
+  /** Makes images of units; only of hosts that can. */
+  images?: MakesImages;
   /** Let go of panels that were sent before it changed. */
   forget?(): void;
 }

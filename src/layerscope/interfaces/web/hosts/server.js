@@ -48,6 +48,33 @@ export class ServerHost {
     return (await asked("/api/changes")).json();
   }
 
+  /**
+   * Take a person's own input.
+   * @param {Blob | number[]} given
+   * @param {{ name: string, into: number | null }} how
+   * @returns {Promise<import("../types.d.ts").OwnSample>}
+   */
+  async input(given, { name, into }) {
+    const words = new URLSearchParams({ name, ...(into === null ? {} : { into: String(into) }) });
+    const body = given instanceof Blob ? given : new Blob([JSON.stringify({ numbers: given })], { type: "application/json" });
+    return (await asked(`/api/input?${words}`, { method: "POST", body })).json();
+  }
+
+  /** Images of units, made while one watches.
+   * @returns {import("../types.d.ts").MakesImages} */
+  get images() {
+    const post = async (/** @type {string} */ path) => (await asked(path, { method: "POST" })).json();
+    return {
+      start: (address) => post(`/api/images?${new URLSearchParams({ address })}`),
+      look: async (job) => (await asked(`/api/images/${job}`)).json(),
+      cancel: (job) => post(`/api/images/${job}/cancel`),
+      soFar: async (job) => {
+        const response = await asked(`/api/images/${job}/image`);
+        return response.status === 204 ? null : unpacked(await response.arrayBuffer());
+      },
+    };
+  }
+
   /** Forget what was sent: the subject has changed. */
   forget() {
     this._kept.clear();

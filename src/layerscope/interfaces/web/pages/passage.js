@@ -1,6 +1,7 @@
 /** The left side: samples, the graph with the pattern passing through, and what the network answered. */
 
 import { h, s, shortNumber } from "../dom.js";
+import { OwnInput } from "./own_input.js";
 import { Slot } from "../slot.js";
 import { Stack } from "../stack.js";
 
@@ -18,7 +19,7 @@ export class Passage {
     };
     this.strip = h("div", { class: "samples", role: "group", "aria-label": "Samples" });
     this.answers = h("div", { class: "answers", "aria-label": "What the network answered", role: "region" });
-    this.el = h("aside", { class: "left", "aria-label": "The passage" }, this.strip, this.slot.el, this.answers);
+    this.el = h("aside", { class: "left", "aria-label": "The passage" }, h("div", { class: "sample-bar" }, this.strip, new OwnInput(page).button), this.slot.el, this.answers);
     this._samples();
     this.show();
   }
@@ -34,26 +35,41 @@ export class Passage {
 
   /** A thumbnail for each sample, drawn as it comes into view. */
   _samples() {
-    const watch = new IntersectionObserver((entries) => {
+    this.seen = new IntersectionObserver((entries) => {
       for (const entry of entries) {
         if (!entry.isIntersecting) continue;
-        watch.unobserve(entry.target);
+        this.seen?.unobserve(entry.target);
         this._thumbnail(/** @type {HTMLElement} */ (entry.target));
       }
     });
-    this.page.outline.samples.forEach((sample, i) => {
-      const button = h("button", { type: "button", "data-sample": i, title: sample.name, "aria-label": `sample ${i}: ${sample.name}`,
+    this.page.outline.samples.forEach((_, i) => this._sample(i));
+    this.strip.scrollLeft = 0;
+    this.page.addEventListener("sample", (event) => this._sample(/** @type {CustomEvent} */ (event).detail));
+  }
+
+  /** Put the button of a sample there, or renew it: it was given by hand once more.
+   * @param {number} i */
+  _sample(i) {
+    const { name } = this.page.outline.samples[i];
+    /** @type {HTMLElement | null} */
+    let button = this.strip.querySelector(`[data-sample="${i}"]`);
+    if (!button) {
+      button = h("button", { type: "button", "data-sample": i, 
         on: { click: (/** @type {MouseEvent} */ event) => this.page.state.go(event.shiftKey ? { against: `sample:${i}` } : { sample: i }) } }, h("canvas", { width: 40, height: 40 }));
-      this.strip.append(button);
-      watch.observe(button);
-    });
+      this.strip.append(/** @type {HTMLElement} */ (button));
+      /** @type {HTMLElement} */ (button).scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+    const known = /** @type {HTMLElement} */ (button);
+    known.title = name;
+    known.setAttribute("aria-label", `sample ${i}: ${name}`);
+    this.seen?.observe(known);
   }
 
   /** @param {HTMLElement} button */
   async _thumbnail(button) {
     const canvas = /** @type {HTMLCanvasElement} */ (button.querySelector("canvas"));
     try {
-      const panel = await this.page.host.panel("layer", { address: "input", sample: Number(button.dataset.sample) });
+      const panel = await this.page.host.panel("layer", { address: "input", sample: Number(button.dataset.sample), edition: this.page.outline.samples[Number(button.dataset.sample)].edition });
       if (panel) drawInput(canvas, new Stack(panel, this.page.colours.levels), this.page);
     } catch (error) {
       button.title = /** @type {Error} */ (error).message;
