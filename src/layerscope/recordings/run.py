@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from layerscope.recordings.store.schema import ArrayGroup
 
 _SHOWN = 6  #: steps that a message names
+_KEPT_STATISTICS = 24  #: that were read last
 
 
 def open_recording(url: str | os.PathLike[str]) -> Run:
@@ -99,6 +101,7 @@ class Run(Recording):
         )
         self._epochs: npt.NDArray[np.float64] | None = None
         self._metrics: Mapping[str, npt.NDArray[np.float64]] | None = None
+        self._statistics: OrderedDict[tuple[str, str], npt.NDArray[Any]] = OrderedDict()
 
     @property
     def weights(self) -> Run:
@@ -170,7 +173,15 @@ class Run(Recording):
         """
         if name not in self._group(address).variables:
             return None
-        return self._reader.read(self.kind, address, name, slice(None))
+        key = (address, name)
+        if key not in self._statistics:
+            values = self._reader.read(self.kind, address, name, slice(None))
+            values.flags.writeable = False  # it is handed out again
+            self._statistics[key] = values
+            if len(self._statistics) > _KEPT_STATISTICS:
+                self._statistics.popitem(last=False)
+        self._statistics.move_to_end(key)
+        return self._statistics[key]
 
     def axes(self, address: str) -> dict[str, int]:
         """Return the axes of a layer's values and their lengths, ``step`` first; nothing is read.
@@ -260,6 +271,7 @@ class Run(Recording):
         self._labelled.clear()
         self._extents.clear()
         self._epochs = self._metrics = None
+        self._statistics.clear()
         return self._reader.refresh()
 
     @property

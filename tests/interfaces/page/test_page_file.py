@@ -94,11 +94,10 @@ def test_the_passage_is_one_layout_and_what_differs_by_moment():
         assert "lines" not in changed
 
 
-def test_what_is_the_same_is_in_it_once():
+def test_an_input_is_in_it_once_for_all_steps():
     data, blocks = read(PageFile(trained()).html())
-    inputs = [at for name, at in data["index"].items() if name.startswith("layer/input/0/")]
-    assert len(inputs) == 9
-    assert len(set(inputs)) == 1
+    inputs = [name for name in data["index"] if name.startswith("layer/input/")]
+    assert sorted(inputs) == [f"layer/input/{sample}" for sample in (0, 1, 2)]
     assert len(set(blocks)) == len(blocks)
 
 
@@ -144,7 +143,12 @@ def test_it_gets_no_larger_than_it_may(sizes, share):
     assert len(html.encode()) <= size
     data, _ = read(html)
     assert set(file.left_out) <= set(data["outline"]["notes"])
-    assert bool(file.left_out) == (share < 1)
+    told = [
+        note
+        for note in data["outline"]["notes"]
+        if "is a file" not in note and note != "made by hand"
+    ]
+    assert bool(told) == (share < 1)
     steps = data["outline"]["steps"]
     assert steps[-1] == 8
     assert steps[0] == 0 or len(steps) == 1

@@ -1,10 +1,10 @@
 """The panels of a subject as blocks of a file, packed: each is unpacked when it is first shown.
 
 ``index`` says which block holds what. Its keys are ``layer/3/SAMPLE/STEP`` with the number of the
-layer in the outline, or ``input``; ``passage/1/SAMPLE/STEP`` with the number of the layout, whose
-block ``layout/1`` holds what the passages of all moments share; ``units/NAME/3/SAMPLE/STEP``, the
-panels NAME of several units of a layer; and ``steps``, what is over time. What can't be drawn is a
-block of the kind ``error``.
+layer in the outline; ``layer/input/SAMPLE``; ``passage/1/SAMPLE/STEP`` with the number of the
+layout, whose block ``layout/1`` holds what the passages of all moments share;
+``units/NAME/3/SAMPLE/STEP``, the panels NAME of several units of a layer; and ``steps``, what is
+over time. What can't be drawn is a block of the kind ``error``.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ def add_layers(
     """Put in the input of a sample, and all layers at a step; ``kept`` are the places of steps."""
     side, maps = extract.side, extract.maps
     wide = None if side is None else INPUT_SIDES * side
-    bundle.add(key("layer", "input", *where), _layer(moment, "input", wide, None, kept))
+    received = key("layer", "input", where[0])  # the same at all steps
+    if received not in bundle.index:
+        bundle.add(received, _layer(moment, "input", wide, None, kept))
     for number, address in enumerate(addresses):
         bundle.add(key("layer", number, *where), _layer(moment, address, side, maps, kept))
 
@@ -209,7 +211,7 @@ def add_units(
         units = _strongest_units(moment, layer, most)
         made = []
         for panel in embedded_panels():
-            data = _panels(moment, layer["address"], panel, units)
+            data = unit_block(moment, layer["address"], panel, units)
             made.append((key("units", panel.name, number, *where), data, squeezed_text(data)))
         room -= sum(len(text) for _, _, text in made)
         if room < 0:
@@ -231,7 +233,8 @@ def _strongest_units(moment: Moment, layer: Mapping[str, Any], most: int) -> lis
     return list(dict.fromkeys(int(label.partition("·")[0]) for label in labels))
 
 
-def _panels(moment: Moment, address: str, panel: UnitPanel, units: Sequence[int]) -> bytes:
+def unit_block(moment: Moment, address: str, panel: UnitPanel, units: Sequence[int]) -> bytes:
+    """Return a block with one panel of several units of a layer; nothing for those without it."""
     buffers = {}
     for unit in units:
         try:

@@ -17,6 +17,8 @@ from layerscope.interfaces.page.bundle import (
     add_steps,
     add_units,
     embedded_panels,
+    squeezed_text,
+    unit_block,
 )
 from layerscope.interfaces.page.document import file_html
 from layerscope.interfaces.page.extract import Extract, Measure, left_out, thinner
@@ -29,7 +31,7 @@ START = "start_file.js"
 _GUESS = 1.1  #: letters that a byte of a map takes, before it is known
 _TRIES = 6
 _KEY = 40  #: letters of a block's place in the index
-_UNIT = 700  #: letters of a panel of a unit, before it is known
+_TRIED = 8  #: units whose panels tell how large those of others are
 _FOR_UNITS = 0.1  #: of the file, where not all of the layers fits
 _AT_LEAST = 16  #: units of a layer that have panels at every moment, else they have at one
 _NOTHING_RUNS = (
@@ -38,13 +40,17 @@ _NOTHING_RUNS = (
 )
 
 
+def _unwatched(done: int, total: int) -> None:
+    """Nobody looks at how far it is."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """How large a file may become."""
 
     size: int = MAX_SIZE  #: bytes
     layouts: int = 4  #: of the passage, with more or fewer blocks open
-    unit_panels: int = 3_000
+    unit_panels: int = 1_500
     slack: float = 0.93  #: how well the guess of its size must fit before all of it is made
 
     def __post_init__(self) -> None:
@@ -66,6 +72,7 @@ class PageFile:
         self._layouts = Layouts.of(moment, subject.layouts, self.limits.layouts)
         self._measure = Measure.of(self.outline["layers"])
         self._rest = self._rest_bytes()
+        self._unit_letters = self._measure_units()
         self._letters = _GUESS  # that a byte of a map takes
         self._begun = Bundle()  # what is the same for all moments, and the first of them
         self._passage = 0  # letters of the passage of one moment
@@ -74,8 +81,7 @@ class PageFile:
     @property
     def expected(self) -> int:
         """About how many bytes it will have."""
-        each = min(self._unit_room, self._unit_panels(self.extract)[0] * _UNIT)
-        return self._estimate(self.extract) + each
+        return self._estimate(self.extract) + self._expected_units()
 
     @property
     def least(self) -> int:
@@ -87,7 +93,7 @@ class PageFile:
         """Sentences about what is not in it."""
         return left_out(self.extract, self.whole)
 
-    def html(self, watch: Watch = lambda done, total: None) -> str:
+    def html(self, watch: Watch = _unwatched) -> str:
         """Return the document.
 
         Raises
@@ -110,6 +116,35 @@ class PageFile:
         self._add_shared(bundle)
         empty = file_html(self.outline["title"], self._data(bundle, []), (), START)
         return len(empty.encode("utf-8")) + bundle.nbytes + 2_000  # and sentences
+
+    def _measure_units(self) -> tuple[float, float]:
+        """Return how many letters the panels of a unit take: at one moment, and at all of them.
+
+        They are those of the layer with most units. What is the same at another step, or on another
+        sample, is in a file once.
+        """
+        layer = max(self.outline["layers"], key=lambda layer: layer["units"], default=None)
+        if layer is None or not layer["units"]:
+            return 0.0, 0.0
+        address, units = layer["address"], range(min(_TRIED, layer["units"]))
+        step, extract = self._first[1], self.whole
+        corners = ((0, step), (0, next(iter(extract.steps), step)), (extract.samples - 1, step))
+        moments = [self.subject.moment(Query(*where)) for where in corners]
+        alone = together = 0.0
+        for panel in embedded_panels():
+            usual, earlier, other = (unit_block(m, address, panel, units) for m in moments)
+            letters = len(squeezed_text(usual)) / len(units)
+            times = len(extract.steps) if earlier != usual else 1
+            times *= extract.samples if other != usual else 1
+            alone, together = alone + letters, together + letters * times
+        return alone, together
+
+    def _expected_units(self) -> int:
+        """Return about how many bytes the panels of units take."""
+        _, most, everywhere = self._unit_panels(self.extract)
+        units: int = sum(min(most, layer["units"]) for layer in self.outline["layers"])
+        letters = units * self._unit_letters[1 if everywhere else 0]
+        return round(min(self._unit_room, letters))
 
     def _add_shared(self, bundle: Bundle) -> None:
         """Put in what is of no single moment."""

@@ -2,7 +2,8 @@
 
 import { rangeOf, recoloured } from "../colours.js";
 import { answersBeside, comparedPanel } from "../difference.js";
-import { histogramOf } from "../histogram.js";
+import { overlayOf, unitOf } from "./derived.js";
+import { histogramOf } from "./histogram.js";
 import { fromBase64, unpacked } from "../wire.js";
 
 const KEPT_BYTES = 64_000_000;
@@ -125,8 +126,8 @@ export class FileHost {
    * @param {import("../types.d.ts").Words} words
    */
   _alone(address, words) {
-    const number = address === "input" ? "input" : this._number(address);
-    return this._block(`layer/${number}/${this._moment(words)}`);
+    if (address === "input") return this._block(`layer/input/${Number(words.sample || 0)}`);
+    return this._block(`layer/${this._number(address)}/${this._moment(words)}`);
   }
 
   /** @param {string} address */
@@ -143,12 +144,10 @@ export class FileHost {
   async _unit(name, address, words) {
     const at = address.lastIndexOf(":"), layer = address.slice(0, at), unit = address.slice(at + 1);
     if (name === "map" || name === "histogram") {
-      const one = mapOf(await this._alone(layer, words), address, unit);
-      if (one && name === "map" && words.against) {
-        const other = mapOf(await this._alone(layer, this._there(words)), address, unit);
-        return other && comparedPanel(one, other, this._names(words), this._data.outline.levels);
-      }
-      return name === "map" ? one : one && histogramOf(one, this._data.outline.levels);
+      const { levels } = this._data.outline, one = unitOf(await this._alone(layer, words), address, unit);
+      if (name === "histogram") return histogramOf(one, levels);
+      if (words.against) return comparedPanel(one, unitOf(await this._alone(layer, this._there(words)), address, unit), this._names(words), levels);
+      return overlayOf(one, await this._alone("input", words).catch(() => null), levels);
     }
     const { first } = this._data, number = this._number(layer);
     const asked = `units/${name}/${number}/${this._moment(words)}`, other = `units/${name}/${number}/${this._moment(first)}`;
@@ -252,29 +251,4 @@ function momentsOf(indexes, low, high, levels) {
   }
   const step = (high - low) / (levels - 1), mean = count ? sum / count : 0;
   return { mean: low + mean * step, std: count ? Math.sqrt(Math.max(0, squares / count - mean * mean)) * step : 0 };
-}
-
-/**
- * One unit's map, or those of all its slices; null for a layer of single values.
- * @param {import("../types.d.ts").Panel} layer
- * @param {string} address
- * @param {string} unit
- * @returns {import("../types.d.ts").Panel | null}
- */
-function mapOf({ header, buffers }, address, unit) {
-  if (header.form === "vector" || header.form === "colour") return null;
-  const [count, height, width] = header.shape, size = height * width;
-  const labels = header.labels.length ? header.labels : Array.from({ length: count }, (_, i) => String(i));
-  const rows = labels.flatMap((/** @type {string} */ label, /** @type {number} */ row) => (label.split("·")[0] === unit ? [row] : []));
-  if (!rows.length) throw new Error("This unit is not among those that the file holds: they are the strongest of the layer.");
-  const first = rows[0], end = rows[rows.length - 1] + 1;
-  return {
-    header: {
-      ...header, title: address, address, shape: [rows.length, height, width], labels: labels.slice(first, end), over: "input",
-      code: String(header.code || "").replace(/ls\.sheet\(.*$/s, `ls.sheet(acts, ${JSON.stringify(address)})`),
-    },
-    buffers: {
-      pixels: buffers.pixels.slice(first * size, end * size), low: buffers.low.slice(4 * first, 4 * end), high: buffers.high.slice(4 * first, 4 * end),
-    },
-  };
 }

@@ -245,7 +245,7 @@ class OverlayDrawing {
     const y = this.lines ? 0 : Math.max(0, Math.min(height - 1, Math.floor(((event.clientY - box.top) / box.height) * height)));
     this.at = [y, x];
     const address = this.model.panel.header.address, place = this.lines ? `${x}` : `${y},${x}`;
-    this.page.announce(`${address}@${place} = ${shortNumber(this.values[y * width + x])}${this._where(y, x)}`);
+    this.page.announce(`${address}@${place} = ${this.map.approximate ? "≈ " : ""}${shortNumber(this.values[y * width + x])}${this._where(y, x)}`);
     this.page.point({ layer: this.page.place(address).layer, y, x, height: this.lines ? 1 : height, width });
     this.draw();
   }

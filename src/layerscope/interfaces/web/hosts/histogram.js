@@ -1,14 +1,14 @@
 /** A histogram where no Python is at hand: of a unit's map as its colours tell it. See views/histogram.py. */
 
-import { Stack } from "./stack.js";
+import { Stack } from "../stack.js";
 
 const BINS = 50;
 
 /**
  * The histogram of all values of a stack; null where there are none to count.
- * @param {import("./types.d.ts").Panel} panel
+ * @param {import("../types.d.ts").Panel} panel
  * @param {number} levels
- * @returns {import("./types.d.ts").Panel | null}
+ * @returns {import("../types.d.ts").Panel | null}
  */
 export function histogramOf(panel, levels) {
   const stack = new Stack(panel, levels), values = [];
