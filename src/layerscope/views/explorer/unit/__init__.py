@@ -28,7 +28,14 @@ class UnitPanel:
     module: ModuleType
 
     def panel(self, moment: Moment, place: Place) -> Panel | None:
-        """Return the panel of a unit; None where there is nothing to show."""
+        """Return the panel of a unit; None where there is nothing to show.
+
+        Raises
+        ------
+        AddressError
+            When there is no such unit.
+        """
+        moment.activations[str(place)]  # says what there is, alike for all panels
         made: Panel | None = self.module.panel(moment, place)
         return made
 
