@@ -7,7 +7,7 @@ import { Passage } from "./pages/passage.js";
 import { StartPage } from "./pages/start.js";
 import { TimeBar } from "./pages/time.js";
 import { UnitPage } from "./pages/unit.js";
-import { Page } from "./page.js";
+import { Page, scalesOf } from "./page.js";
 import { Compare } from "./parts/compare.js";
 import { hints, openHelp } from "./parts/help.js";
 import { listenToKeys } from "./parts/keys.js";
@@ -30,7 +30,10 @@ export async function startPage(host, root) {
     root.replaceChildren(h("p", { class: "state error", role: "alert" }, /** @type {Error} */ (error).message));
     return;
   }
-  const page = new Page({ host, outline, state: new State(outline.steps.length ? { scale: "steps" } : {}), colours: new Colours(outline), root });
+  const colours = new Colours(outline);
+  const known = { scale: scalesOf(outline).map(([name]) => name), palette: colours.names };
+  const state = new State(outline.steps.length ? { scale: "steps" } : {}, known);
+  const page = new Page({ host, outline, state, colours, root });
   root.replaceChildren(new Shell(page).el);
   document.title = `${outline.title} – layerscope`;
   performance.mark("layerscope.ready");

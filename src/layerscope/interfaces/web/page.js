@@ -24,11 +24,9 @@ export class Page extends EventTarget {
     this.layers = new Map(outline.layers.map((layer) => [layer.address, layer]));
   }
 
-  /** The scalings that there are, and how they are called.
-   * @returns {[string, string][]} */
+  /** The scalings that there are, and how they are called. */
   get scales() {
-    const steps = /** @type {[string, string][]} */ (this.outline.steps.length ? [["steps", "each layer, over all steps"]] : []);
-    return [...steps, ["layer", "each layer"], ["unit", "each map"], ["network", "network"], ["zscore", "z-score"]];
+    return scalesOf(this.outline);
   }
 
   get ground() {
@@ -128,4 +126,14 @@ export class Page extends EventTarget {
   point(where) {
     this.dispatchEvent(new CustomEvent("point", { detail: where }));
   }
+}
+
+/**
+ * The scalings that there are for a network, and how they are called.
+ * @param {import("./types.d.ts").Outline} outline
+ * @returns {[string, string][]}
+ */
+export function scalesOf(outline) {
+  const steps = /** @type {[string, string][]} */ (outline.steps.length ? [["steps", "each layer, over all steps"]] : []);
+  return [...steps, ["layer", "each layer"], ["unit", "each map"], ["network", "network"], ["zscore", "z-score"]];
 }

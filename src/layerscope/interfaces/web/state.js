@@ -8,26 +8,43 @@ const START = {
 
 const PAUSE = 200; // milliseconds between two addresses that replace each other
 
+/** @type {Record<string, string[]>} of what is chosen by a word, the words that there are */
+const WORDS = { order: ["index", "strength", "difference"], silent: ["show", "dim", "hide"] };
+
 /**
- * Read a view from the part of a URL after "#".
+ * Read a view from the part of a URL after "#". What nobody can choose is left out.
  * @param {string} hash
  * @param {import("./types.d.ts").View} [usual]
+ * @param {Record<string, string[]>} [known] further words that there are
  * @returns {import("./types.d.ts").View}
  */
-export function viewOf(hash, usual = START) {
+export function viewOf(hash, usual = START, known = {}) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const words = new URLSearchParams(query || "");
   /** @type {any} */
-  const view = { ...usual, address: decodeURIComponent(path || "") };
+  const view = { ...usual, address: decoded(path || "") };
   for (const name of ["scale", "palette", "order", "silent", "open", "against"]) {
     const word = words.get(name);
-    if (word !== null) view[name] = word;
+    const choices = known[name] || WORDS[name];
+    if (word !== null && (!choices || choices.includes(word))) view[name] = word;
   }
   for (const name of ["sample", "step", "zoom"]) {
     const word = words.get(name);
     if (word !== null && /^\d+$/.test(word)) view[name] = Number(word);
   }
   return view;
+}
+
+/**
+ * What a part of a URL stands for; itself where somebody wrote it that does not know how.
+ * @param {string} text
+ */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
@@ -41,23 +58,27 @@ export function hashOf(view, usual = START) {
     if (name !== "address" && value !== /** @type {any} */ (usual)[name] && value !== null && value !== "") words.set(name, String(value));
   }
   const query = words.toString();
-  return `#/${encodeURIComponent(view.address).replaceAll("%2F", "/").replaceAll("%3A", ":")}${query ? `?${query}` : ""}`;
+  return `#/${encodeURIComponent(view.address.replace(/\p{Cs}/gu, "\ufffd")).replaceAll("%2F", "/").replaceAll("%3A", ":")}${query ? `?${query}` : ""}`;
 }
 
 /** The view as it is now; it tells when it changes. */
 export class State extends EventTarget {
-  /** @param {Partial<import("./types.d.ts").View>} [usual] what is as usual on this page, where the URL says nothing */
-  constructor(usual = {}) {
+  /**
+   * @param {Partial<import("./types.d.ts").View>} [usual] what is as usual on this page, where the URL says nothing
+   * @param {Record<string, string[]>} [known] the words of this page that may stand in a URL
+   */
+  constructor(usual = {}, known = {}) {
     super();
+    this.known = known;
     this.usual = { ...START, ...usual };
-    this.view = viewOf(location.hash, this.usual);
+    this.view = viewOf(location.hash, this.usual, this.known);
     this._written = 0;
     this._later = 0;
     window.addEventListener("hashchange", () => {
       if (hashOf(this.view, this.usual) === location.hash) return;
       window.clearTimeout(this._later);
       this._later = 0;
-      this._become(viewOf(location.hash, this.usual));
+      this._become(viewOf(location.hash, this.usual, this.known));
     });
   }
 
