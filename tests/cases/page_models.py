@@ -13,9 +13,9 @@ import numpy as np
 
 #: What nobody should call a layer; a dot is the only thing that PyTorch refuses.
 HOSTILE = (
-    "<img src=x onerror=document.title='taken'>", "\"quoted' & <b>", "new\nline\ttab",
-    "\u202eright to left", "</script><script>document.title='taken'</script>", "a:7",
-    "%2e%2e/?x=1#y",
+    "<img src=x onerror=alert(1)>", "\"quoted' & <b>", "new\nline\ttab",
+    "\u202eright to left", "</script><script>alert(1)</script>", "a:7",
+    "%2e%2e/?x=1#y", "half a letter \ud800",
 )  # fmt: skip
 DEAD = 5  #: the channel of ``digits``' first layer that never fires
 WIDE = 2048

@@ -34,12 +34,29 @@ function filled(element, attributes, children) {
     if (name === "on") {
       for (const [event, listener] of Object.entries(value)) element.addEventListener(event, /** @type {any} */ (listener));
     } else if (value === true) element.setAttribute(name, "");
+    else if (name === "title" || name === "aria-label") element.setAttribute(name, printable(String(value ?? "")));
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, String(value));
   }
   for (const child of children) {
-    if (child !== null && child !== undefined) element.append(child instanceof Node ? child : String(child));
+    if (child !== null && child !== undefined) element.append(child instanceof Node ? child : printable(String(child)));
   }
   return element;
+}
+
+/** What is not seen, or turns the direction of what stands beside it; what joins emoji stays. */
+const UNSEEN = /(?!\u200d)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * A text with an escape in place of each character that can't be seen, as Python writes it.
+ * @param {string} text
+ */
+export function printable(text) {
+  return text.replace(UNSEEN, (character) => {
+    const short = { "\n": "\\n", "\t": "\\t", "\r": "\\r" }[character];
+    const code = character.codePointAt(0) || 0;
+    const digits = code < 0x100 ? 2 : code < 0x10000 ? 4 : 8;
+    return short || `\\${digits === 2 ? "x" : digits === 4 ? "u" : "U"}${code.toString(16).padStart(digits, "0")}`;
+  });
 }
 
 /**

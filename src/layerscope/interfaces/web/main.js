@@ -1,7 +1,7 @@
 /** The page as a whole: what stands where, and what follows from a change of the view. */
 
 import { Colours } from "./colours.js";
-import { choice, h } from "./dom.js";
+import { choice, h, printable } from "./dom.js";
 import { LayerPage } from "./pages/layer.js";
 import { Passage } from "./pages/passage.js";
 import { StartPage } from "./pages/start.js";
@@ -91,8 +91,8 @@ class Shell {
 
   /** @param {string} text */
   _say(text) {
-    this.status.textContent = text || "\u00a0";
-    this.live.textContent = text;
+    this.status.textContent = printable(text) || "\u00a0";
+    this.live.textContent = printable(text);
   }
 
   /** @param {{ before: import("./types.d.ts").View, view: import("./types.d.ts").View }} change */
