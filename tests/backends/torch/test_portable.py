@@ -129,10 +129,13 @@ def test_layers_on_vectors(module: nn.Module) -> None:
         lambda x: F.softmax(x.flatten(2), dim=-1),
         lambda x: F.dropout(x, training=False).sigmoid(),
         lambda x: (x.to(torch.float32).contiguous() * torch.linspace(0, 1, 7)).tanh(),
+        lambda x: torch.batch_norm(
+            x, torch.ones(4), None, torch.arange(4.0), 1 + torch.arange(4.0), False, 0.1, 1e-3, True
+        ),
         lambda x: (torch.arange(4.0).view(4, 1, 1) - x).tanh(),
         lambda x: (x.flatten(1) @ torch.ones(252, 3)).tanh(),
     ],
-    ids=[str(i) for i in range(32)],
+    ids=[str(i) for i in range(33)],
 )
 def test_functions_between_modules(function: Callable[[Any], Any]) -> None:
     followed(Calling(function), values(*MAPS))
@@ -145,6 +148,15 @@ def test_a_residual_network_with_in_place_functions() -> None:
     assert program.graph.output == "output"
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def test_an_exported_program() -> None:
+    x = values(2, 3, 14, 14)
+    model = normed(Residual()).eval()
+    exported = torch.export.export(model, (torch.from_numpy(x),))
+    program = followed(torch.export.unflatten(exported), x)
+    assert {"a.add", "a.relu#2", "b.down.1", "output"} <= set(program.layers)
 
 
 def test_a_module_of_somebodys_own_is_read_by_the_functions_that_it_calls() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from layerscope.backends.operations import (
     NotExpressibleError,
@@ -73,6 +75,10 @@ _PARAMETERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "batch_norm": (("input", _REQUIRED), ("running_mean", None), ("running_var", None),
                    ("weight", None), ("bias", None), ("training", False), ("momentum", 0.1),
                    ("eps", 1e-5)),
+    # The order of the operator's own parameters, which exported programs call.
+    "aten.batch_norm": (("input", _REQUIRED), ("weight", None), ("bias", None),
+                        ("running_mean", None), ("running_var", None), ("training", False),
+                        ("momentum", 0.1), ("eps", 1e-5)),
     "max_pool2d": (("input", _REQUIRED), ("kernel_size", _REQUIRED), ("stride", None),
                    ("padding", 0), ("dilation", 1), ("ceil_mode", False)),
     "avg_pool2d": (("input", _REQUIRED), ("kernel_size", _REQUIRED), ("stride", None),
@@ -100,17 +106,16 @@ _PARAMETERS: dict[str, tuple[tuple[str, Any], ...]] = {
 }  # fmt: skip
 
 
-for _alias, _name in {
-    "cudnn_batch_norm": "batch_norm", "_native_batch_norm_legit_no_training": "batch_norm",
-    "dropout1d": "dropout", "dropout2d": "dropout", "dropout3d": "dropout",
-    "alpha_dropout": "dropout", "feature_alpha_dropout": "dropout",
-}.items():  # fmt: skip
-    _PARAMETERS.setdefault(_alias, _PARAMETERS[_name])
+for _name in ("dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"):
+    _PARAMETERS[_name] = _PARAMETERS["dropout"]
+_PARAMETERS["upsample_nearest2d"] = _PARAMETERS["interpolate"]
 
 
 def bound(call: FunctionCall) -> FunctionCall:
     """Return the call with its arguments by the names of the function's parameters."""
-    names = _PARAMETERS.get(call.name, ())
+    is_operator = call.func is not F.batch_norm and not isinstance(call.func, nn.Module)
+    name = "aten.batch_norm" if call.name == "batch_norm" and is_operator else call.name
+    names = _PARAMETERS.get(name, ())
     known = {name: default for name, default in names if default is not _REQUIRED}
     given = dict(zip((name for name, _ in names), call.args, strict=False))
     return replace(call, parameters={**known, **given, **call.kwargs})

@@ -205,6 +205,7 @@ _FUNCTIONS: dict[str, Callable[[FunctionCall], Symbol]] = {
     "pad": spatial.pad,
     "cat": _concat,
     "interpolate": spatial.upsample,
+    "upsample_nearest2d": spatial.upsample,
     **dict.fromkeys(
         ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel", "view_as",
          "reshape_as"), _reshape,
