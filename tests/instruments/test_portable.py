@@ -12,6 +12,7 @@ keras = pytest.importorskip("keras")
 import layerscope as ls
 from cases import keras_networks
 from cases.followed import values
+from layerscope.backends.keras import digits_network
 from layerscope.errors import InputError, ModelError
 from layerscope.instruments.portable import TOLERANCE, portable
 from layerscope.interfaces.page.wire import packed
@@ -55,6 +56,12 @@ def test_more_weights_where_they_are_asked_for() -> None:
     with pytest.raises(ModelError, match="157 weights, and a page computes with 100 at most"):
         portable(model, values(1, 12), max_weights=100)
     assert portable(model, values(1, 12), max_weights=157).weights == 157
+
+
+def test_samples_have_names_and_are_more_than_a_check_needs() -> None:
+    pytest.importorskip("sklearn")
+    program = portable(keras_networks.drawn(digits_network.build()), "digits")
+    assert program.weights == 34_826
 
 
 def test_an_input_that_does_not_fit_is_a_plain_error() -> None:

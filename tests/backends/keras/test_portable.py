@@ -61,9 +61,13 @@ def kinds(program: Any) -> list[str]:
         lambda: L.Rescaling([1.0, 2, 3, 4], offset=[0.5, 0, 0, 1]),
         lambda: L.Normalization(mean=[0.0, 1, 2, 100], variance=[1.0, 2, 3, 4]),
         lambda: L.Normalization(mean=3.0, variance=2.0, invert=True),
+        lambda: L.RandomFlip(),
+        lambda: L.RandomRotation(0.1),
+        lambda: L.RandomZoom(0.1),
+        lambda: L.RandomContrast(0.1),
         lambda: L.Normalization(axis=2, mean=[0.0] * 7, variance=[2.0] * 7),
     ],
-    ids=[str(i) for i in range(32)],
+    ids=[str(i) for i in range(36)],
 )
 def test_layers_on_maps(make: Callable[[], Any]) -> None:
     followed(of(make()), values(2, *MAPS))
