@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,7 @@ MOST_WEIGHTS_LIVE = 2_000_000
 #: How far a value may be from the framework's, as a part of its layer's range, zero included.
 TOLERANCE = 1e-4
 VERSION = 1
+_SAMPLES = 4  #: are enough to compare with the framework
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +134,10 @@ def portable(
         )
     _check_size(backend.describe().total, max_weights)
     passes = Passes.on(model, x, **options)
-    prepared = next(passes.inputs())
+    prepared = _first_samples(next(passes.inputs()))
     recording = passes.record(prepared)
     graph = _layers_of(backend.operations(prepared.value), recording)
-    _check_size(sum(a.size for op in graph.operations for a in op.arrays.values()), max_weights)
+    _check_size(PortableProgram(graph).weights, max_weights)
     deviations = _deviations(graph, recording)
     shuffled = passes.record(Prepared(_in_another_order(prepared.value)))
     for address, deviation in _deviations(graph, shuffled).items():
@@ -172,6 +173,13 @@ def _layers_of(graph: OperationGraph, recording: Recording) -> OperationGraph:
             "is computed in a way that can't be seen."
         )
     return OperationGraph(graph.input, graph.input_shape, graph.output, operations)
+
+
+def _first_samples(prepared: Prepared) -> Prepared:
+    """Return the input without the samples that a check does not need."""
+    value = prepared.value
+    few = value[:_SAMPLES] if isinstance(value, np.ndarray) else value
+    return replace(prepared, value=few, samples=prepared.samples[:_SAMPLES])
 
 
 def _in_another_order(value: Any) -> Any:
