@@ -54,6 +54,11 @@ class SampleRecordings:
     def __len__(self) -> int:
         return len(self._places)
 
+    @property
+    def resize(self) -> str:
+        """How an image gets the model's size: ``stretch``, ``crop`` or ``pad``."""
+        return str(self._options.get("resize", "stretch"))
+
     def add(self, x: Any, name: str | None = None) -> list[int]:
         """Read further input, as ``activations`` takes it; return the numbers of its samples.
 

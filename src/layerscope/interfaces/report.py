@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.errors import InputError, ViewError
 from layerscope.core.files import check_free, whole
@@ -17,6 +17,9 @@ from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 
+if TYPE_CHECKING:
+    from layerscope.instruments.portable import PortableProgram
+
 
 def report(
     model: Any,
@@ -24,6 +27,7 @@ def report(
     path: str | os.PathLike[str] = "report.html",
     *,
     max_size: int = MAX_SIZE,
+    live: bool = False,
     classes: Sequence[str] = (),
     overwrite: bool = False,
     input_range: tuple[float, float] | str = (0, 1),
@@ -49,6 +53,9 @@ def report(
         The file to write, ``.html``.
     max_size
         Bytes.
+    live
+        Put the network itself into the file, for models of up to 2 million weights: whoever opens
+        it draws a digit, or drops an image, and every layer follows, without Python.
     classes
         Names for the values of the network's output, in their order.
     overwrite
@@ -62,6 +69,8 @@ def report(
     ------
     InputError
         When the model gets no input, or a recording gets one; or it does not fit.
+    ModelError
+        When it is to be live, and a layer can't be computed in a page: the message names it.
     ViewError
         When the page does not get as small as ``max_size``.
     OutputError
@@ -75,7 +84,9 @@ def report(
         "input_range": input_range, "resize": resize, "size": size, "preprocess": preprocess
     }  # fmt: skip
     with whole(path, overwrite=overwrite) as part, Bar("Packing the page") as bar:
-        file = PageFile(subject_of(model, x, classes=classes, **reading), Limits(max_size))
+        subject = subject_of(model, x, classes=classes, **reading)
+        program = program_of(subject, model, x, **reading) if live else None
+        file = PageFile(subject, Limits(max_size), program)
         about = f"about {size_text(file.expected)}"
 
         def watch(done: int, total: int) -> None:
@@ -85,6 +96,28 @@ def report(
 
         part.write_text(file.html(watch), encoding="utf-8", newline="")
     return path
+
+
+def program_of(subject: PageSubject, model: Any, x: Any, **reading: Any) -> PortableProgram:
+    """Return the network of a page's subject as a program, checked against the framework.
+
+    Raises
+    ------
+    InputError
+        When there is no model, only a recording of one; or images are read by Python's own code.
+    ModelError
+        When it has too many weights, or a layer is in the way: the message names it.
+    """
+    from layerscope.instruments.portable import portable
+
+    if subject.samples is None:
+        raise InputError("live= is for a model, and this is a recording: pass the model itself.")
+    if reading.get("preprocess") is not None:
+        raise InputError(
+            "live= can't take preprocess= along, which is Python: pass input_range=, or let the "
+            "model scale its input itself."
+        )
+    return portable(model, x, **reading)
 
 
 def subject_of(model: Any, x: Any, *, classes: Sequence[str] = (), **reading: Any) -> PageSubject:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.files import whole
+from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
 from layerscope.core.table import size_text
 from layerscope.interfaces.cli import options
@@ -17,6 +18,7 @@ from layerscope.interfaces.cli.output import claim_file
 from layerscope.interfaces.cli.recorded import is_run, opened_run
 
 if TYPE_CHECKING:
+    from layerscope.instruments.portable import PortableProgram
     from layerscope.interfaces.page.subject import PageSubject
 
 _MB = 1_000_000
@@ -52,16 +54,22 @@ def add(commands: Any) -> None:
         help="how large the file may become, in megabytes (default: 25); what is left out for it, "
         "the page says",
     )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="put the network itself into the file: what one draws passes through it, without "
+        "Python (up to 2 million weights)",
+    )
     options.add_input(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
     path = claim_file(args.out, (".html", ".htm"), force=args.force)
-    subject = _subject(args)
+    subject, program = _subject(args)
     from layerscope.interfaces.page.page_file import Limits, PageFile
 
     with Bar("Seeing how large it gets"):
-        file = PageFile(subject, Limits(round(args.max_size * _MB)))
+        file = PageFile(subject, Limits(round(args.max_size * _MB)), program)
     say(f"{_counted(file.extract.samples, 'sample')}, about {size_text(file.expected)}")
     with whole(path, overwrite=args.force) as part:
         with Bar("Packing") as bar:
@@ -73,15 +81,19 @@ def _run(args: argparse.Namespace) -> None:
     )
 
 
-def _subject(args: argparse.Namespace) -> PageSubject:
-    from layerscope.interfaces.report import subject_of
+def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | None]:
+    from layerscope.interfaces.report import program_of, subject_of
 
     if is_run(args.model):
         if args.input:
             raise InputError(
                 f"{args.model!r} is a recording and has its own input: leave out {args.input[0]!r}."
             )
-        return subject_of(opened_run(args.model), None)
+        if args.live:
+            raise InputError(
+                f"--live is for a model, and {args.model!r} is a recording: name the model itself."
+            )
+        return subject_of(opened_run(args.model), None), None
     if not args.input:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
@@ -89,7 +101,11 @@ def _subject(args: argparse.Namespace) -> PageSubject:
         )
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x
-    return subject_of(model, x, **reading.options())
+    subject = subject_of(model, x, **reading.options())
+    if not args.live:
+        return subject, None
+    with in_one_sentence(), Bar("Checking that the page computes the same"):
+        return subject, program_of(subject, model, x, **reading.options())
 
 
 def _counted(count: int, name: str) -> str:

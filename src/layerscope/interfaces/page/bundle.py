@@ -19,7 +19,11 @@ from typing import Any
 import numpy as np
 
 from layerscope.core.errors import LayerscopeError
+from layerscope.core.silence import rectified
+from layerscope.instruments.portable import PortableProgram
 from layerscope.interfaces.page.extract import INPUT_SIDES, Extract
+from layerscope.interfaces.page.query import Query
+from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.page.wire import packed, packed_parts
 from layerscope.recordings.run import Run
 from layerscope.views.explorer.layer import layer_panel
@@ -171,6 +175,19 @@ def add_steps(bundle: Bundle, run: Run, kept: Sequence[int]) -> None:
         lists = {name: panel.header[name] for name in ("steps", "at", "moments")}
         some = {name: [values[at] for at in kept] for name, values in lists.items()}
         bundle.add("steps", packed_parts({**panel.header, **some}, panel.buffers))
+
+
+def add_program(bundle: Bundle, program: PortableProgram, subject: PageSubject) -> None:
+    """Put in the network itself, with what the page must know of it besides."""
+    network = subject.moment(Query()).activations.network
+    silences = [address for address in program.layers if rectified(network, address) is not False]
+    header = {
+        **program.header,
+        "silences": silences,
+        "classes": list(subject.classes),
+        "resize": "stretch" if subject.samples is None else subject.samples.resize,
+    }
+    bundle.add("program", packed_parts(header, program.buffers))
 
 
 def _layer(

@@ -8,12 +8,14 @@ from typing import Any
 
 from layerscope.core.errors import ViewError
 from layerscope.core.table import size_text
+from layerscope.instruments.portable import PortableProgram
 from layerscope.interfaces.page.bundle import (
     Bundle,
     Layouts,
     Watch,
     Where,
     add_layers,
+    add_program,
     add_steps,
     add_units,
     embedded_panels,
@@ -26,7 +28,7 @@ from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
 
 MAX_SIZE = 25_000_000
-START = "start_file.js"
+START, START_LIVE = "start_file.js", "start_live.js"
 
 _GUESS = 1.1  #: letters that a byte of a map takes, before it is known
 _TRIES = 6
@@ -42,6 +44,12 @@ _NOTHING_RUNS = (
 
 def _unwatched(done: int, total: int) -> None:
     """Nobody looks at how far it is."""
+
+
+_NETWORK_RUNS = (
+    "The network is in this file: what you draw or drop passes through it here. For images made "
+    "for units, open the model itself: layerscope open."
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,14 @@ class Limits:
 class PageFile:
     """The page of a subject as one file: what is in it is settled first, then it is made."""
 
-    def __init__(self, subject: PageSubject, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        subject: PageSubject,
+        limits: Limits | None = None,
+        program: PortableProgram | None = None,
+    ) -> None:
         self.subject = subject
+        self.program = program
         self.limits = limits or Limits()
         self.outline = subject.outline()
         steps = tuple(self.outline["steps"]) if self.outline["recorded"] else ()
@@ -114,7 +128,7 @@ class PageFile:
         """Return what all takes that is not of a moment: script, style, outline, layouts."""
         bundle = Bundle()
         self._add_shared(bundle)
-        empty = file_html(self.outline["title"], self._data(bundle, []), (), START)
+        empty = file_html(self.outline["title"], self._data(bundle, []), (), self._start)
         return len(empty.encode("utf-8")) + bundle.nbytes + 2_000  # and sentences
 
     def _measure_units(self) -> tuple[float, float]:
@@ -149,6 +163,8 @@ class PageFile:
     def _add_shared(self, bundle: Bundle) -> None:
         """Put in what is of no single moment."""
         self._layouts.add(bundle)
+        if self.program is not None:
+            add_program(bundle, self.program, self.subject)
         if self.subject.run is not None:
             add_steps(bundle, self.subject.run, self._kept)
 
@@ -213,9 +229,15 @@ class PageFile:
                 self._layouts.add_moment(bundle, moment, where)
                 add_layers(bundle, moment, where, self._addresses, self.extract, self._kept)
             watch(number + 1, len(moments))
-        notes = [*self.left_out, *self._add_units(bundle, watch), _NOTHING_RUNS]
+        runs = _NOTHING_RUNS if self.program is None else _NETWORK_RUNS
+        notes = [*self.left_out, *self._add_units(bundle, watch), runs]
         data = self._data(bundle, notes)
-        return file_html(self.outline["title"], data, bundle.blocks, START)
+        return file_html(self.outline["title"], data, bundle.blocks, self._start)
+
+    @property
+    def _start(self) -> str:
+        """The module that starts the page: the network is in it, or is not."""
+        return START if self.program is None else START_LIVE
 
     @property
     def _unit_room(self) -> int:

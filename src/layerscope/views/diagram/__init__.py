@@ -278,7 +278,7 @@ def _picture(
         texts += [text._replace(x=text.x + x, y=text.y + y) for text in card_of_item.texts]
         if thumbnails is not None and card_of_item.thumbnail is not None:
             left, top, w, h = card_of_item.thumbnail
-            texts += thumbnails.add(item, (x + left, y + top, w, h))
+            texts += thumbnails.add(item, (x + left, y + top, w, h), len(texts))
     frames = []
     depth_of = _depths(root)
     for block, box in placed.frames:

@@ -41,6 +41,8 @@ class _Picture:
     range: tuple[float, float]
     blank: bool
     layer: tuple[float, float] | None = None  #: the range of all its layer's values
+    address: str = ""  #: whose it is
+    form: str = "image"  #: or ``map``, ``vector``
 
 
 @dataclass
@@ -119,8 +121,8 @@ class Thumbnails:
         picture = self._picture(item)
         return None if picture is None else picture.size
 
-    def add(self, item: Item, box: Rectangle) -> list[Text]:
-        """Put a box's picture in its place; returns its caption."""
+    def add(self, item: Item, box: Rectangle, caption: int) -> list[Text]:
+        """Put a box's picture in its place; return its caption, the text of this number."""
         picture = self._picture(item)
         if picture is None:
             return []
@@ -134,6 +136,9 @@ class Thumbnails:
             "range": picture.range,
             "layer": picture.layer,
             "blank": picture.blank,
+            "address": picture.address,
+            "form": picture.form,
+            "caption": caption,
             "texts": (),
         })  # fmt: skip
         self._bytes += np.ascontiguousarray(picture.pixels).tobytes()
@@ -178,7 +183,8 @@ class Thumbnails:
             return self._image(chosen)
         if chosen.colour:
             tile = colour_tiles(chosen)[0][0]
-            return _Picture(tile.pixels, _fitted(tile.pixels), "", (tile.low, tile.high), False)
+            ends = (tile.low, tile.high)
+            return _Picture(tile.pixels, _fitted(tile.pixels), "", ends, False, None, address)
         if chosen.maps.shape[1:] == (1, 1) and len(chosen.maps) > 1:
             # What squeezes each channel to one value: all of them tell more than one of them.
             chosen = replace(chosen, maps=chosen.maps.reshape(1, 1, -1), vector=True)
@@ -213,7 +219,7 @@ class Thumbnails:
         if chosen.attention:
             pixels = np.where(masked(one[0]), np.uint8(palettes.MASKED), pixels)
         layer = self.recording.extent(self.sample, address)
-        return _Picture(pixels, _fitted(pixels), caption, span, silent, layer)
+        return _Picture(pixels, _fitted(pixels), caption, span, silent, layer, address, "map")
 
     def _vector(self, chosen: Chosen, address: str) -> _Picture:
         result = self._scaled(chosen.maps, address)
@@ -229,7 +235,8 @@ class Thumbnails:
             caption += f", largest {int(chosen.maps[0, 0].argmax())}"
         span = float(result.low[0]), float(result.high[0])
         layer = self.recording.extent(self.sample, address)
-        return _Picture(pixels.reshape(rows, columns), size, caption, span, False, layer)
+        whole = pixels.reshape(rows, columns)
+        return _Picture(whole, size, caption, span, False, layer, address, "vector")
 
     def _scaled(self, maps: npt.NDArray[Any], address: str) -> colour_scale.Scaled:
         scale, extent = self.scale, None
