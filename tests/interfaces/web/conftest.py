@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,49 +53,59 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Serves the page of a network of :mod:`cases.page_models`; returns the whole address.
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Runs ``layerscope open`` as a person does; returns the whole address that it prints.
 
-    A server is started when a test first asks for it, and serves all tests that do.
+    It is given the name of a network of :mod:`cases.page_models`, or what stands behind ``open``.
+    What was started stays for all tests that ask for the same.
     """
-    started: dict[str, subprocess.Popen[str]] = {}
-    urls: dict[str, str] = {}
+    started: dict[tuple[str, ...], subprocess.Popen[str]] = {}
+    urls: dict[tuple[str, ...], str] = {}
 
-    def serve(name: str) -> str:
-        if name not in started:
-            path = tmp_path_factory.mktemp(name) / "input.npy"
-            np.save(path, page_models.INPUTS[name]())
-            started[name] = _started([name, str(path)])
-            assert started[name].stdout is not None
-            urls[name] = started[name].stdout.readline().strip()
-            assert urls[name].startswith("http://127.0.0.1:"), urls[name]
-        return urls[name]
+    def serve(*words: str) -> str:
+        if words not in urls:
+            argv = words
+            if words[0] in page_models.INPUTS:
+                path = tmp_path_factory.mktemp(words[0]) / "input.npy"
+                np.save(path, page_models.INPUTS[words[0]]())
+                argv = (f"cases.page_models:{words[0]}", str(path), *words[1:])
+            started[words] = process = _started(argv)
+            assert process.stdout is not None
+            urls[words] = process.stdout.readline().strip()
+            assert urls[words].startswith("http://127.0.0.1:"), urls[words]
+        return urls[words]
 
     yield serve
     for process in started.values():
         process.terminate()
-        process.wait(20)
-        assert process.stdout is not None
-        process.stdout.close()
+        process.communicate(timeout=60)
 
 
-def _started(words: list[str]) -> subprocess.Popen[str]:
-    env = {**os.environ, "KERAS_BACKEND": "torch", "PYTHONUNBUFFERED": "1"}
+def _started(argv: Sequence[str]) -> subprocess.Popen[str]:
+    env = {**os.environ, "KERAS_BACKEND": "torch"}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), env.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "cases.page_server", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    # The command itself, where this Python has it.
+    command = [sys.executable, "-c", "from layerscope.interfaces.cli import run; run()", "open"]
+    return subprocess.Popen(
+        [*command, *argv, "--no-browser"], stdout=subprocess.PIPE, text=True, env=env
+    )
 
 
 @pytest.fixture
-def visit(chromium: Browser, served: Callable[[str], str]) -> Iterator[Callable[..., Visit]]:
+def visit(chromium: Browser, served: Callable[..., str]) -> Iterator[Callable[..., Visit]]:
     """Opens the page of a network in a window of its own, at a view; ``digits`` unless told.
+
+    ``network`` is what ``served`` is given, several words as a tuple.
 
     At the end of the test it is looked at what each window complained about.
     """
     visits: list[Visit] = []
 
-    def open_page(network: str = "digits", view: str = "", **context: Any) -> Visit:
-        made = Visit(chromium, served(network), **context)
+    def open_page(
+        network: str | tuple[str, ...] = "digits", view: str = "", **context: Any
+    ) -> Visit:
+        words = (network,) if isinstance(network, str) else network
+        made = Visit(chromium, served(*words), **context)
         visits.append(made)
         made.open(view)
         return made
