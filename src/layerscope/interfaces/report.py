@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from layerscope.core.errors import InputError, ViewError
+from layerscope.core.errors import ViewError
 from layerscope.core.files import check_free, whole
 from layerscope.core.progress import Bar
-from layerscope.core.table import a_kind, size_text
+from layerscope.core.table import size_text
+from layerscope.interfaces.page.opening import page_subject, program_of
 from layerscope.interfaces.page.page_file import MAX_SIZE, Limits, PageFile
-from layerscope.interfaces.page.recording_subject import RecordingSubject
-from layerscope.interfaces.page.subject import PageSubject
-from layerscope.recordings.recording import Recording
-from layerscope.recordings.run import Run
-
-if TYPE_CHECKING:
-    from layerscope.instruments.portable import PortableProgram
 
 
 def report(
@@ -80,11 +74,11 @@ def report(
     if path.suffix.lower() not in (".html", ".htm"):
         raise ViewError(f"{path.name!r} does not end in .html: name a file that does.")
     check_free(path, overwrite=overwrite)
-    reading = {
+    reading: dict[str, Any] = {
         "input_range": input_range, "resize": resize, "size": size, "preprocess": preprocess
     }  # fmt: skip
     with whole(path, overwrite=overwrite) as part, Bar("Packing the page") as bar:
-        subject = subject_of(model, x, classes=classes, **reading)
+        subject = page_subject(model, x, classes=classes, **reading)
         program = program_of(subject, model, x, **reading) if live else None
         file = PageFile(subject, Limits(max_size), program)
         about = f"about {size_text(file.expected)}"
@@ -96,57 +90,3 @@ def report(
 
         part.write_text(file.html(watch), encoding="utf-8", newline="")
     return path
-
-
-def program_of(subject: PageSubject, model: Any, x: Any, **reading: Any) -> PortableProgram:
-    """Return the network of a page's subject as a program, checked against the framework.
-
-    Raises
-    ------
-    InputError
-        When there is no model, only a recording of one; or images are read by Python's own code.
-    ModelError
-        When it has too many weights, or a layer is in the way: the message names it.
-    """
-    from layerscope.instruments.portable import portable
-
-    if subject.samples is None:
-        raise InputError("live= is for a model, and this is a recording: pass the model itself.")
-    if reading.get("preprocess") is not None:
-        raise InputError(
-            "live= can't take preprocess= along, which is Python: pass input_range=, or let the "
-            "model scale its input itself."
-        )
-    return portable(model, x, **reading)
-
-
-def subject_of(model: Any, x: Any, *, classes: Sequence[str] = (), **reading: Any) -> PageSubject:
-    """Return what a page of a model on some input is about, or of a recording.
-
-    Raises
-    ------
-    InputError
-        When the model gets no input, a recording gets one, or it does not fit.
-    """
-    if isinstance(model, Recording):
-        if x is not None:
-            raise InputError(
-                f"This is a recording, which has its own input, and x is {a_kind(x)}: leave it out."
-            )
-        if isinstance(model, Run):
-            return PageSubject(run=model.activations, classes=classes)
-        if model.kind != "activations" or model.has_steps:
-            raise InputError(
-                f"A page shows a model, activations or a run, and this is {a_kind(model)} of "
-                f"{model.kind}: pass activations(model, x) or open_recording(path)."
-            )
-        return RecordingSubject(model, classes=classes)
-    if x is None:
-        raise InputError(
-            "A page shows a model at work: pass input, too, as in report(model, x), or "
-            "report(model, 'noise')."
-        )
-    from layerscope.instruments.samples import SampleRecordings
-
-    code = {"acts": "acts = ls.activations(model, x)", "weights": "weights = ls.weights(model)"}
-    return PageSubject(SampleRecordings(model, x, **reading), classes=classes, code=code)

@@ -16,6 +16,7 @@ def serve(
     x: Any = None,
     *,
     run: Run | None = None,
+    against: Any = None,
     classes: Sequence[str] = (),
     host: str = "127.0.0.1",
     port: int = 0,
@@ -32,11 +33,13 @@ def serve(
     Parameters
     ----------
     model
-        A model, or a run: what ``open_recording`` returned.
+        A model, a run (what ``open_recording`` returned), or activations.
     x
-        What to run the model on, as ``activations`` takes it; a run has its own input.
+        What to run the model on, as ``activations`` takes it; recordings have their own.
     run
         A run of the model's training, to see both.
+    against
+        Another model of the same architecture, to see how they differ.
     classes
         Names for the values of the network's output, in their order.
     host, port
@@ -64,13 +67,12 @@ def serve(
     """
     from layerscope.interfaces.page.opening import page_subject
 
-    code = {"acts": "acts = ls.activations(model, x)", "weights": "weights = ls.weights(model)"}
     subject = page_subject(
         model,
         x,
-        run,
+        run=run,
+        against=against,
         classes=classes,
-        code=code,
         input_range=input_range,
         resize=resize,
         size=size,

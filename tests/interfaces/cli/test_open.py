@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
+import layerscope
 from cases.stored_runs import recorded
 from layerscope.interfaces.cli import open as open_command
 from layerscope.interfaces.server import browser
@@ -126,6 +127,26 @@ def test_a_recording_has_its_own_page(shell, tmp_path, served):
     assert shell("open", run, "--no-browser")[0] == 130
 
 
+def test_a_model_has_its_training_another_model_and_names_beside_it(
+    shell, tiny, image, tmp_path, served, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(
+        "layerscope.interfaces.serve.server_of",
+        lambda subject, **where: seen.append(subject) or Server(subject, **where),
+    )
+    recorded(tmp_path / "run.zarr", 2).close()
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\nd\ne\n")
+    beside = ("--run", tmp_path / "run.zarr", "--against", tiny, "--classes", names)
+    assert shell("open", tiny, image, *beside)[0] == 130
+    (subject,) = seen
+    assert subject.classes == tuple("abcde")
+    assert subject.against is not None
+    assert len(subject.outline()["steps"]) == 2
+    assert subject.names[-1] == "photo.png"
+
+
 def test_a_port_and_a_host_are_those_named(shell, tiny, image, served):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -226,11 +247,10 @@ def test_a_browser_is_opened_where_there_is_one_with_a_window(
 def test_the_lines_of_python_are_those_of_the_command(tiny, image):
     from layerscope.interfaces.cli import command_parser
 
-    argv = ["open", tiny, image, "--input-range=-1,1", "--trust", "--no-browser"]
-    code = open_command._code(command_parser().parse_args(argv))
-    names = {}
-    exec(code["acts"], names)
-    assert f"ls.load_model({tiny!r}, trust=True)" in code["acts"]
+    argv = ["open", tiny, image, "--input-range=-1,1", "--trust", "--run", "run.zarr"]
+    code = open_command._code(command_parser().parse_args(argv), "run.zarr")
+    assert code["model"] == f"model = ls.load_model({tiny!r}, trust=True)"
+    assert code["run"] == "run = ls.open_recording('run.zarr')"
+    names = {"ls": layerscope}
+    exec("\n".join([code["model"], code["acts"]]), names)
     assert names["acts"].input.values.min() < 0
-    exec(code["weights"], names)
-    assert "first/kernel" in names["weights"]

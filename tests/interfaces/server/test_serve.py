@@ -219,13 +219,13 @@ def _has_ipv6():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (lambda model: (model,), InputError, "no input to run the model on: pass x"),
+        (lambda model: (model,), InputError, "A page shows a model at work: pass input"),
         (lambda model: (3, images()), ModelError, "int"),
-        (lambda model: (learner(2), images()), InputError, "A run has its own input"),
-        (lambda model: (ls.activations(model, images()),), InputError, "this is a Recording"),
+        (lambda model: (learner(2), images()), InputError, "has its own input, and x is a"),
+        (lambda model: (ls.weights(model),), InputError, "this is a Recording of weights"),
         (lambda model: (model, np.zeros((1, 5, 5, 1))), InputError, "5, 5, 1"),
     ],
-    ids=["no input", "no model", "run and input", "recording", "another shape"],
+    ids=["no input", "no model", "run and input", "weights", "another shape"],
 )
 def test_what_is_no_page_is_one_sentence(model, arguments, error, message):
     before = pages()

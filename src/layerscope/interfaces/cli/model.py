@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from layerscope.recordings.recording import Recording
 
 
-def opened(args: argparse.Namespace) -> Any:
-    """Return the model that MODEL and the options about opening it say."""
+def opened(args: argparse.Namespace, name: str | None = None) -> Any:
+    """Return the model that MODEL, or another name, and the options about opening it say."""
     from layerscope.backends.opening import load_model
 
     with Bar("Opening the model"):
         return load_model(
-            args.model,
+            args.model if name is None else name,
             architecture=args.architecture,
             imports=args.imports,
             backend=args.backend,

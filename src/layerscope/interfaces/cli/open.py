@@ -30,6 +30,12 @@ def add(commands: Any) -> None:
         help=options.INPUT + "; a recording in the place of MODEL has its own",
     )
     parser.add_argument("--run", metavar="RUN", help=f"of the model's training, {RUN}")
+    parser.add_argument(
+        "--against",
+        metavar="MODEL",
+        help="another model of the same architecture, to see how they differ",
+    )
+    options.add_classes(parser)
     options.add_input(parser)
     parser.add_argument(
         "--port",
@@ -75,15 +81,18 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _subject(args: argparse.Namespace) -> PageSubject:
+    from layerscope.inputs.classes import read_classes
     from layerscope.interfaces.page.opening import page_subject
 
+    classes = () if args.classes is None else read_classes(args.classes)
     if is_run(args.model):
-        if args.input or args.run:
+        others = [*args.input, *filter(None, (args.run, args.against))]
+        if others:
             raise InputError(
-                f"{args.model!r} is a recording and has its own input: leave out "
-                f"{(args.input or [args.run])[0]!r}, or name the model first and this with --run."
+                f"{args.model!r} is a recording and has its own input: leave out {others[0]!r}, or "
+                "name the model first and this with --run."
             )
-        return page_subject(opened_run(args.model))
+        return page_subject(opened_run(args.model), classes=classes, code=_code(args, args.model))
     if not args.input and not args.run:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
@@ -92,30 +101,39 @@ def _subject(args: argparse.Namespace) -> PageSubject:
     run = opened_run(args.run) if args.run else None
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x if args.input else None
+    against = opened(args, args.against) if args.against else None
     with Bar("Running the model"):
-        subject = page_subject(model, x, run, code=_code(args), **reading.options())
+        subject = page_subject(
+            model,
+            x,
+            run=run,
+            against=against,
+            classes=classes,
+            code=_code(args, args.run),
+            **reading.options(),
+        )
         subject.outline()  # what is wrong with the model or its input is said here
     return subject
 
 
-def _code(args: argparse.Namespace) -> dict[str, str]:
-    """Return the lines of Python that do the same."""
-    how = {
+def _code(args: argparse.Namespace, run: str | None) -> dict[str, str]:
+    """Return the lines of Python that make the model, its activations and the run."""
+    opening = {
         "architecture": args.architecture,
         "imports": args.imports or None,
         "backend": args.backend,
         "trust": args.trust or None,
     }
-    reading = Reading.of(args).options()
-    usual = Reading().options()
-    x: Any = args.input[0] if len(args.input) == 1 else args.input
-    model = _call("ls.load_model", args.model, {k: v for k, v in how.items() if v is not None})
+    reading, usual = Reading.of(args).options(), Reading().options()
     changed = {name: value for name, value in reading.items() if value != usual[name]}
-    acts = f"acts = {_call('ls.activations', x, changed, 'model, ')}"
-    opening = f"import layerscope as ls\nmodel = {model}\n"
-    return {"acts": opening + acts, "weights": f"{opening}weights = ls.weights(model)"}
+    x: Any = args.input[0] if len(args.input) == 1 else args.input
+    code = {
+        "model": f"model = ls.load_model({_arguments(args.model, opening)})",
+        "acts": f"acts = ls.activations(model, {_arguments(x, changed)})",
+    }
+    return code if run is None else {**code, "run": f"run = ls.open_recording({run!r})"}
 
 
-def _call(function: str, argument: Any, options: dict[str, Any], before: str = "") -> str:
-    words = "".join(f", {name}={value!r}" for name, value in options.items())
-    return f"{function}({before}{argument!r}{words})"
+def _arguments(first: Any, named: dict[str, Any]) -> str:
+    stated = [f"{name}={value!r}" for name, value in named.items() if value is not None]
+    return ", ".join([repr(first), *stated])

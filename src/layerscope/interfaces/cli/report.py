@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | None]:
-    from layerscope.interfaces.report import program_of, subject_of
+    from layerscope.interfaces.page.opening import page_subject, program_of
 
     if is_run(args.model):
         if args.input:
@@ -93,7 +93,7 @@ def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | N
             raise InputError(
                 f"--live is for a model, and {args.model!r} is a recording: name the model itself."
             )
-        return subject_of(opened_run(args.model), None), None
+        return page_subject(opened_run(args.model)), None
     if not args.input:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
@@ -101,7 +101,7 @@ def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | N
         )
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x
-    subject = subject_of(model, x, **reading.options())
+    subject = page_subject(model, x, **reading.options())
     if not args.live:
         return subject, None
     with in_one_sentence(), Bar("Checking that the page computes the same"):

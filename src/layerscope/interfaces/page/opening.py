@@ -1,4 +1,4 @@
-"""What a page is to be about: a model on some input, a training, or both."""
+"""What a page is about: a model on some input, a training, both, or activations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from layerscope.core.errors import InputError
 from layerscope.core.table import a_kind
-from layerscope.instruments.samples import SampleRecordings
+from layerscope.instruments.portable import PortableProgram, portable
+from layerscope.instruments.samples import SameSamples, SampleRecordings
+from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
@@ -16,36 +18,75 @@ from layerscope.recordings.run import Run
 def page_subject(
     model: Any,
     x: Any = None,
-    run: Any = None,
     *,
+    run: Any = None,
+    against: Any = None,
     classes: Sequence[str] = (),
     code: Mapping[str, str] | None = None,
     **reading: Any,
 ) -> PageSubject:
-    """Return what a page of a model on an input is about, of a run, or of a model with its run.
+    """Return what a page of a model on an input is about, or of a recording.
 
-    ``reading`` says how images become input, as in ``activations``.
+    A model may have a ``run`` of its training beside it, and another model of the same architecture
+    that it is compared with; ``reading`` says how images become input, as in ``activations``.
 
     Raises
     ------
     InputError
-        When there is nothing to run the model on, or it does not fit.
+        When a model gets no input, a recording gets one, or it does not fit.
     ModelError
-        When it is no model that layerscope knows.
+        When it is no model that layerscope knows, or the other one is not like it.
     """
-    if isinstance(model, Run) and run is None:
-        if x is not None:
-            raise InputError(
-                "A run has its own input: leave out x, or pass the model to run it on, as in "
-                "serve(model, x, run=run)."
-            )
-        return PageSubject(run=model.activations, classes=classes, code=code)
     if isinstance(model, Recording):
-        raise InputError(f"A page is of a model and x, or of a run, and this is {a_kind(model)}.")
+        for name, value in (("x", x), ("run", run), ("against", against)):
+            if value is not None:
+                raise InputError(
+                    f"This is a recording, which has its own input, and {name} is {a_kind(value)}: "
+                    "leave it out, or pass the model before it."
+                )
+        return _of_recording(model, classes, code)
     if run is not None and not isinstance(run, Run):
         raise InputError(f"run is {a_kind(run)}: pass what open_recording returned.")
     if x is None and run is None:
-        raise InputError("There is no input to run the model on: pass x, such as 'noise'.")
+        raise InputError("A page shows a model at work: pass input, too, such as 'noise'.")
     samples = SampleRecordings(model, x, **reading)
-    recorded = None if run is None else run.activations
-    return PageSubject(samples, recorded, classes=classes, code=code)
+    return PageSubject(
+        samples,
+        None if run is None else run.activations,
+        against=None if against is None else SameSamples(samples, against),
+        classes=classes,
+        code=code,
+    )
+
+
+def _of_recording(
+    recording: Recording, classes: Sequence[str], code: Mapping[str, str] | None
+) -> PageSubject:
+    if isinstance(recording, Run):
+        return PageSubject(run=recording.activations, classes=classes, code=code)
+    if recording.kind != "activations" or recording.has_steps:
+        raise InputError(
+            f"A page shows a model, activations or a run, and this is {a_kind(recording)} of "
+            f"{recording.kind}: pass activations(model, x) or open_recording(path)."
+        )
+    return RecordingSubject(recording, classes=classes)
+
+
+def program_of(subject: PageSubject, model: Any, x: Any, **reading: Any) -> PortableProgram:
+    """Return the network of a page's subject as a program, checked against the framework.
+
+    Raises
+    ------
+    InputError
+        When there is no model, only a recording of one; or images are read by Python's own code.
+    ModelError
+        When it has too many weights, or a layer is in the way: the message names it.
+    """
+    if subject.samples is None:
+        raise InputError("live= is for a model, and this is a recording: pass the model itself.")
+    if reading.get("preprocess") is not None:
+        raise InputError(
+            "live= can't take preprocess= along, which is Python: pass input_range=, or let the "
+            "model scale its input itself."
+        )
+    return portable(model, x, **reading)
