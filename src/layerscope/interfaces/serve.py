@@ -61,7 +61,8 @@ def serve(
     InputError
         When there is nothing to run the model on, or it does not fit; or when the port is taken.
     ModelError
-        When it is no model that layerscope knows.
+        When it is no model that layerscope knows, or ``against`` is of another architecture; the
+        message says which layer differs first.
     MissingDependencyError
         When Starlette and uvicorn are not installed.
     """

@@ -9,6 +9,7 @@ import layerscope
 from layerscope.backends.keras import digits_network
 from layerscope.core.errors import InputError
 from layerscope.interfaces import cli
+from layerscope.interfaces.cli import demo
 from layerscope.interfaces.cli import describe as describe_command
 from layerscope.interfaces.cli.output import claim_folder, file_name, safe
 from layerscope.interfaces.cli.whole_layers import _names
@@ -116,10 +117,42 @@ def test_the_demo_trains_and_looks(shell):
     }
     assert "of the digits held out are recognised" in out
     assert "Written to demo/. Open first:" in out
-    for line in out.partition("Open first:")[2].strip().splitlines():
+    files, _, page = out.partition("Open first:")[2].partition("All of it on one page")
+    for line in files.strip().splitlines():
         assert line.split()[0] in written
+    assert page.strip().endswith("layerscope open demo/digits.keras --run demo/training.zarr")
     assert shell("describe", "demo/digits.keras")[1].count("34,826") >= 1
     assert shell("demo", "--out", "demo")[0] == 2
+
+
+def test_the_demo_says_before_it_trains_that_no_page_can_be_opened(shell, monkeypatch):
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    code, _, err = shell("demo", "--open")
+    assert code == 2
+    assert "starlette is not installed: pip install 'layerscope[page]'" in err
+    assert not Path("layerscope-demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "opens"), [("", True), ("y", True), ("n", False), (None, False)]
+)
+def test_the_demo_asks_only_somebody_at_a_terminal(monkeypatch, answer, opens):
+    pytest.importorskip("starlette")
+    asked = []
+
+    def reply(prompt):
+        asked.append(prompt)
+        if answer is None:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr("builtins.input", reply)
+    assert not demo._asked()
+    assert asked == []
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert demo._asked() is opens
+    assert len(asked) == 1
 
 
 def test_the_demo_says_what_is_missing(shell, monkeypatch):

@@ -147,6 +147,22 @@ def test_a_model_has_its_training_another_model_and_names_beside_it(
     assert subject.names[-1] == "photo.png"
 
 
+def test_two_models_of_one_architecture_are_compared(shell, tiny, image, served):
+    assert shell("open", tiny, image, "--against", tiny, "--no-browser")[0] == 130
+
+
+def test_models_that_differ_are_one_sentence_and_no_page(shell, tiny, image, served):
+    keras = pytest.importorskip("keras")
+    other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(name="flat")])
+    other.save("other.keras")
+    code, out, err = shell("open", tiny, image, "--against", "other.keras")
+    assert (code, out) == (2, "")
+    assert "The models can't be compared: layer" in err
+    assert "'flat', Flatten" in err
+    assert len(err.splitlines()) == 1
+    assert served == ([], [])
+
+
 def test_a_port_and_a_host_are_those_named(shell, tiny, image, served):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -169,6 +185,8 @@ def test_a_port_and_a_host_are_those_named(shell, tiny, image, served):
         (["run.zarr", "--run", "other.zarr"], "leave out 'other.zarr', or name the model first"),
         (["run.zarr"], "run.zarr"),
         (["{tiny}", "--run", "{tiny}"], "tiny.keras"),
+        (["run.zarr", "--against", "other.keras"], "leave out 'other.keras'"),
+        (["{tiny}", "noise", "--against", "other.keras"], "There is no file 'other.keras'"),
         (["{tiny}", "noise", "--host", "0.0.0.0"], "others on the network reach this page"),
         (["{tiny}", "noise", "--port", "70000"], "port=70000: pass a whole number to 65535"),
         (["{tiny}", "noise", "--port", "-1"], "--port"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from layerscope.core.files import OutputFolder
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.look import look
+from layerscope.interfaces.cli.open import show_page
 from layerscope.interfaces.cli.output import claim_folder
 from layerscope.interfaces.cli.pictures import LookOptions
 
@@ -36,11 +38,20 @@ def add(commands: Any) -> None:
         help="digits come with scikit-learn (default); mnist is fetched by Keras",
     )
     parser.add_argument("--epochs", type=options.whole, metavar="N", help="passes over the data")
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="at the end, open the page of the network and its training",
+    )
     options.add_backend(parser)
     options.add_output(parser, f"./{_FOLDER}")
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.open:
+        from layerscope.interfaces.serve import check_installed
+
+        check_installed()  # before a minute of training
     output = claim_folder(args.out or _FOLDER, force=args.force)
     from layerscope.backends.availability import choose_keras_backend
     from layerscope.backends.keras import digits_network
@@ -78,6 +89,13 @@ def _run(args: argparse.Namespace) -> None:
     _write_extras(model, acts, output)
     _write_learning(recording, output)
     _say_what_to_open(output.path)
+    say(
+        "",
+        "All of it on one page, the training step by step:",
+        f"  layerscope open {saved} --run {recording}",
+    )
+    if args.open or _asked():
+        _open_page(model, recording)
 
 
 def _save_digit(digit: npt.NDArray[np.float32], path: Path) -> None:
@@ -115,6 +133,28 @@ def _write_learning(recording: Path, output: OutputFolder) -> None:
         )
     output.write("learning-channel-5.png", timeline(run, "conv2d_1:5", sample=three).save)
     output.write("learning-curves.png", curves(run).save)
+
+
+def _asked() -> bool:
+    """Return whether somebody at a terminal wants to see the page now."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    from layerscope.backends.availability import installed
+
+    if not all(map(installed, ("starlette", "uvicorn"))):
+        return False
+    try:
+        return input("Open it now? [Y/n] ").strip().lower() in ("", "y", "yes")
+    except EOFError:
+        return False
+
+
+def _open_page(model: Any, recording: Path) -> None:
+    """Show the page of the network and its training until somebody stops it."""
+    from layerscope.interfaces.page.opening import page_subject
+    from layerscope.recordings.run import open_recording
+
+    show_page(page_subject(model, run=open_recording(recording)))
 
 
 def _say_what_to_open(folder: Path) -> None:

@@ -62,16 +62,22 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.interfaces.serve import check_installed, server_of
+    from layerscope.interfaces.serve import check_installed
 
     check_installed()  # before a model is opened
-    subject = _subject(args)
     where = {"host": args.host, "port": args.port, "allow_remote": args.allow_remote}
+    show_page(_subject(args), browser=not args.no_browser, **where)
+
+
+def show_page(subject: PageSubject, *, browser: bool = True, **where: Any) -> None:
+    """Show a page until somebody stops it; its address is printed, and opened in a browser."""
+    from layerscope.interfaces.serve import server_of
+
     with server_of(subject, **where) as server:
         try:
             say(server.url)
             sys.stdout.flush()  # whoever reads it by a pipe does not wait for the end
-            if not args.no_browser:
+            if browser:
                 from layerscope.interfaces.server.browser import open_browser
 
                 open_browser(server.url_for_once())
@@ -99,6 +105,8 @@ def _subject(args: argparse.Namespace) -> PageSubject:
             "noise."
         )
     run = opened_run(args.run) if args.run else None
+    if args.against and not args.input:
+        raise InputError("There is no INPUT to compare two models on: name an image or noise.")
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x if args.input else None
     against = opened(args, args.against) if args.against else None

@@ -45,6 +45,8 @@ def page_subject(
                     "leave it out, or pass the model before it."
                 )
         return _of_recording(model, classes, code)
+    if against is not None and x is None:
+        raise InputError("There is no input to compare two models on: pass x, such as 'noise'.")
     if run is not None and not isinstance(run, Run):
         raise InputError(f"run is {a_kind(run)}: pass what open_recording returned.")
     if x is None and run is None:

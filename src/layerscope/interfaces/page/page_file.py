@@ -41,15 +41,14 @@ _NOTHING_RUNS = (
     "open the model itself: layerscope open."
 )
 
-
-def _unwatched(done: int, total: int) -> None:
-    """Nobody looks at how far it is."""
-
-
 _NETWORK_RUNS = (
     "The network is in this file: what you draw or drop passes through it here. For images made "
     "for units, open the model itself: layerscope open."
 )
+
+
+def _unwatched(done: int, total: int) -> None:
+    """Do nothing: no one watches."""
 
 
 @dataclass(frozen=True)
