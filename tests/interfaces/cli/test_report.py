@@ -8,7 +8,7 @@ def test_the_page_is_one_file_whose_size_is_told_before(shell, tiny, image):
     code, out, err = shell("report", tiny, image)
     assert (code, err) == (0, "")
     assert re.fullmatch(
-        r"1 sample, about 1\d\d\.\d kB\nWritten to report\.html: 1\d\d\.\d kB\n", out
+        r"1 sample, about \d\d\d\.\d kB\nWritten to report\.html: \d\d\d\.\d kB\n", out
     )
     assert [path.name for path in Path().iterdir()] == ["report.html"]
     assert "<title>tiny</title>" in Path("report.html").read_text(encoding="utf-8")
