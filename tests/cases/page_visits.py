@@ -123,7 +123,8 @@ class Visit:
 
     def _asked(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+        itself = parts.scheme == "file" and request.url.partition("#")[0] == self.url
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1" and not itself:
             self.complaints.append(f"asked for {request.url}")
 
     def allow(self, pattern: str) -> None:
