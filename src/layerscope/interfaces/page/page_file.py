@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,8 +99,9 @@ class PageFile:
 
     @property
     def least(self) -> int:
-        """What the page takes without any layer."""
-        return self._rest + self._passage
+        """What the page takes with as little of the layers as it may hold."""
+        *_, thinnest = thinner(self.whole, self._measure)
+        return math.ceil(self._estimate(thinnest) * self.limits.size / self._room(thinnest))
 
     @property
     def left_out(self) -> list[str]:
@@ -198,7 +200,7 @@ class PageFile:
 
     def _too_small(self) -> ViewError:
         return ViewError(
-            f"The page alone, without layers, takes {size_text(self.least)}, more "
+            f"The page takes {size_text(self.least)} with as little as it may hold, more "
             f"than the {size_text(self.limits.size)} that it may take: allow it a larger max_size."
         )
 
