@@ -369,7 +369,8 @@ def _passage(subject: PageSubject, moment: Moment, query: Query) -> Panel:
 
 
 def _layer(subject: PageSubject, moment: Moment, query: Query) -> Panel:
-    return layer_panel(moment, query.words.get("address", "input"))
+    address = query.words.get("address", "input")
+    return layer_panel(moment, address, heads=query.words.get("heads", ""))
 
 
 def _measured(subject: PageSubject, moment: Moment, query: Query) -> Panel | None:

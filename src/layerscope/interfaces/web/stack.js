@@ -46,6 +46,16 @@ export class Stack {
     return this.parts.length > 1 && map % this.parts.length === this.parts.length - 1;
   }
 
+  /** How many slices the volume of a channel has; 1 for what is no volume. */
+  get slices() {
+    /** @type {string[]} */
+    const labels = this.header.labels;
+    if (this.form !== "volume" || !labels.length) return 1;
+    const channel = labels[0].split("·")[0];
+    const count = labels.filter((label) => label.split("·")[0] === channel).length;
+    return labels.length % count === 0 ? count : 1;
+  }
+
   /** The number of the unit that a map belongs to.
    * @param {number} map */
   unit(map) {
@@ -96,17 +106,23 @@ export class Stack {
    * @param {boolean} [fire] leave out those that do not fire
    */
   order(by, fire = false) {
-    const each = this.parts.length;
+    const parts = this.parts.length, each = parts * this.slices;
     let order = Array.from({ length: Math.floor(this.count / each) }, (_, i) => i * each);
-    if (fire) order = order.filter((map) => !this.silent(map) || (each > 1 && !this.silent(map + 1)));
+    const members = (/** @type {number} */ map) => Array.from({ length: each }, (_, i) => map + i);
+    if (fire) order = order.filter((map) => members(map).some((one) => !this.isDifference(one) && !this.silent(one)));
+    /** @type {((map: number) => number) | null} */
+    let strength = null;
     if (by === "strength") {
       const { mean } = this.moments;
-      order.sort((a, b) => mean[b] - mean[a] || a - b);
-    } else if (by === "difference" && each > 1) {
-      const distance = new Map(order.map((map) => [map, this._distance(map + each - 1)]));
-      order.sort((a, b) => (distance.get(b) || 0) - (distance.get(a) || 0) || a - b);
+      strength = (map) => members(map).reduce((sum, one) => sum + (one % parts === 0 ? mean[one] : 0), 0);
+    } else if (by === "difference" && parts > 1) {
+      strength = (map) => members(map).reduce((sum, one) => sum + (this.isDifference(one) ? this._distance(one) : 0), 0);
     }
-    return each === 1 ? order : order.flatMap((map) => Array.from({ length: each }, (_, i) => map + i));
+    if (strength) {
+      const known = new Map(order.map((map) => [map, strength(map)]));
+      order.sort((a, b) => (known.get(b) || 0) - (known.get(a) || 0) || a - b);
+    }
+    return each === 1 ? order : order.flatMap(members);
   }
 
   /** How far a map's values are from 0, together.

@@ -3,13 +3,13 @@
 /** @type {import("./types.d.ts").View} */
 const START = {
   address: "", sample: 0, step: null, scale: "layer", palette: "viridis", order: "index",
-  silent: "show", open: "", zoom: 0, against: "",
+  silent: "show", open: "", zoom: 0, against: "", as: "",
 };
 
 const PAUSE = 200; // milliseconds between two addresses that replace each other
 
 /** @type {Record<string, string[]>} of what is chosen by a word, the words that there are */
-const WORDS = { order: ["index", "strength", "difference"], silent: ["show", "dim", "hide"] };
+const WORDS = { order: ["index", "strength", "difference"], silent: ["show", "dim", "hide"], as: ["", "strips", "mean", "rollout"] };
 
 /**
  * Read a view from the part of a URL after "#". What nobody can choose is left out.
@@ -23,7 +23,7 @@ export function viewOf(hash, usual = START, known = {}) {
   const words = new URLSearchParams(query || "");
   /** @type {any} */
   const view = { ...usual, address: decoded(path || "") };
-  for (const name of ["scale", "palette", "order", "silent", "open", "against"]) {
+  for (const name of ["scale", "palette", "order", "silent", "open", "against", "as"]) {
     const word = words.get(name);
     const choices = known[name] || WORDS[name];
     if (word !== null && (!choices || choices.includes(word))) view[name] = word;

@@ -55,7 +55,7 @@ export interface Changes {
 /** Where one is, and how one looks: all of it stands in the URL. */
 export interface View {
   address: string; sample: number; step: number | null; scale: string; palette: string;
-  order: string; silent: string; open: string; zoom: number; against: string;
+  order: string; silent: string; open: string; zoom: number; against: string; as: string;
 }
 
 export type Words = Record<string, string | number | null | undefined>;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.wiring import Wiring
 from layerscope.recordings.recording import Recording
 from layerscope.views.render.overlay import Under
+from layerscope.views.render.thinning import extremes, means
 
 _MOST_PIXELS = 1_000_000  #: of an input that is sent; of more, means of several
 _MOST_POSITIONS = 8192  #: of a series; of more, the least and the largest of several
@@ -70,25 +72,5 @@ def _image(values: Array, axes: list[str]) -> Array:
 
 
 def _thinned(image: Array) -> Array:
-    times = int(np.ceil(np.sqrt(image.shape[0] * image.shape[1] / _MOST_PIXELS)))
-    if times <= 1:
-        return image
-    rows, columns = image.shape[0] // times, image.shape[1] // times
-    cut = image[: rows * times, : columns * times]
-    shape = (rows, times, columns, times, *image.shape[2:])
-    return np.asarray(cut.reshape(shape).mean(axis=(1, 3)))
-
-
-def extremes(rows: Array, most: int) -> Array:
-    """Return rows ``(n, length)`` made no longer than ``most``: least and largest take turns.
-
-    A mean would hide what a sound is made of; a line through these looks as one through all.
-    """
-    length = rows.shape[1]
-    if length <= most:
-        return rows
-    parts = np.array_split(np.arange(length), most // 2)
-    starts = np.array([part[0] for part in parts])
-    least = np.minimum.reduceat(rows, starts, axis=1)
-    largest = np.maximum.reduceat(rows, starts, axis=1)
-    return np.stack([least, largest], axis=2).reshape(len(rows), -1)
+    times = math.ceil(math.sqrt(image.shape[0] * image.shape[1] / _MOST_PIXELS))
+    return image if times <= 1 else means(image[None], times)[0]

@@ -7,11 +7,13 @@
 ``i`` of a map stands for ``low + i / (LEVELS - 1) * (high - low)``, with its ``low`` and ``high``
 from the buffers of that name, float32; what is no number, or masked, has the palette's own index.
 ``labels`` name the maps where they are not simply numbered, ``counts`` is what is numbered;
-``layer`` is the range of them all; ``silences`` says whether a map that is 0 throughout is a unit
-that does not fire. ``thinned`` says how many rows and columns were averaged into one, and
-``left_out`` how many maps are not among these. Where two stacks are compared, ``parts`` says what
-stands for each label, three maps after one another: the one, the other, and the difference, which
-is drawn on a diverging palette from minus to plus ``difference``.
+``layer`` is the range of them all; ``whole`` says whether values are whole numbers, such as the
+indexes of words, and ``silences`` whether a map that is 0 throughout is a unit that does not fire.
+``thinned`` says how many rows and columns were averaged into one (of a series, how many values
+became one: the least and the largest take turns), and ``left_out`` how many maps are not among
+these. Where two stacks are compared, ``parts`` says what stands for each label, three maps after
+one another: the one, the other, and the difference, which is drawn on a diverging palette from
+minus to plus ``difference``.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from layerscope.views.render.grid import Heading, Tile, arrange, magnification, 
 from layerscope.views.render.palette import LEVELS, MASKED, table
 from layerscope.views.render.panel import VERSION, Panel
 from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.thinning import extremes, means
 from layerscope.views.render.tiles import colour_tiles
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 VECTOR = False
 MOST_BYTES = 32_000_000  #: of the values of a stack, before they are averaged
+_LONG = 1024  #: an input of more single values than this is a signal, and drawn as one
 
 Array = npt.NDArray[Any]
 
@@ -99,6 +103,8 @@ def _formed(chosen: Chosen, axes: tuple[str, ...]) -> tuple[str, Array, list[str
         return "colour", values, chosen.labels
     if chosen.attention:
         return "attention", values, chosen.labels
+    if chosen.vector and chosen.is_input and values.size > _LONG:
+        return "series", values.reshape(1, 1, -1), [""]
     if chosen.vector:
         units = values.reshape(-1, 1, 1)
         return "vector", units, [str(i) for i in range(len(units))]
@@ -160,6 +166,7 @@ def stack_panel(
         "labels": list(stack.labels),
         "counts": stack.counts,
         "silences": stack.silences,
+        "whole": stack.maps.dtype.kind in "iub",
         "thinned": thinned,
         "left_out": stack.left_out,
         **(extra or {}),
@@ -194,18 +201,20 @@ def _extent(values: Array) -> list[float]:
 
 
 def _thinned(stack: Stack, side: int | None) -> tuple[Array, int]:
-    """Return maps that fit what is sent, each value the mean of those it stands for."""
+    """Return maps that fit what is sent, and how many values one stands for along each side.
+
+    That one is their mean; of a series the least and the largest take turns.
+    """
     values = stack.maps
+    if stack.form == "series":
+        length = values.shape[2]
+        most = min(length, max(2, MOST_BYTES // max(1, len(values))), 2 * (side or length))
+        thin = extremes(values[:, 0], most)[:, None]
+        return thin, math.ceil(length / thin.shape[2])
     times = math.ceil(math.sqrt(values.size / MOST_BYTES)) if values.size > MOST_BYTES else 1
     if side is not None:
         times = max(times, math.ceil(max(values.shape[1:3]) / side))
-    if times == 1:
-        return values, 1
-    rows, columns = (max(1, n // min(times, n)) for n in values.shape[1:3])
-    high, wide = min(times, values.shape[1]), min(times, values.shape[2])
-    cut = values[:, : rows * high, : columns * wide]
-    shape = (len(values), rows, high, columns, wide, *values.shape[3:])
-    return cut.reshape(shape).mean(axis=(2, 4), dtype=np.float32), times
+    return (values, 1) if times == 1 else (means(values, times), times)
 
 
 def as_maps(panel: Panel) -> Panel:

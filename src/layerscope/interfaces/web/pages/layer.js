@@ -24,8 +24,9 @@ export class LayerPage {
     this.counted = h("span", { class: "counted" });
     this.tools = h("div", { class: "tools", role: "toolbar", "aria-label": "How the channels are shown" },
       h("label", {}, "order", this.orders = choice("Order", [["index", "by number"], ["strength", "strongest first"], ["difference", "largest difference first"]], view.order, (order) => page.state.go({ order }))),
-      h("label", {}, "silent", choice("Silent channels", [["show", "shown"], ["dim", "dimmed"], ["hide", "hidden"]], view.silent, (silent) => page.state.go({ silent }))),
-      h("label", {}, "size", this._size()),
+      this.silent = h("label", {}, "silent", choice("Silent channels", [["show", "shown"], ["dim", "dimmed"], ["hide", "hidden"]], view.silent, (silent) => page.state.go({ silent }))),
+      this.size = h("label", {}, "size", this._size()),
+      this.as = h("label", { hidden: true }, "as"),
       this.scale.el, this.counted);
     this.beside = h("nav", { class: "beside", "aria-label": "Layers in the same box" });
     this.el = h("div", { class: "page fixed" },
@@ -42,7 +43,8 @@ export class LayerPage {
 
   async show() {
     this.orders.querySelector('[value="difference"]').hidden = !this.page.state.view.against;
-    await this.slot.show({ ...this.page.moment, address: this.address });
+    const { as } = this.page.state.view;
+    await this.slot.show({ ...this.page.moment, address: this.address, heads: as === "mean" || as === "rollout" ? as : null });
     this._tell(this.slot.model?.panel || null);
   }
 
@@ -53,8 +55,28 @@ export class LayerPage {
   _tell(panel) {
     this.scale.el.hidden = !panel;
     this.counted.textContent = panel ? counted(panel, this.page.colours.levels) : "";
-    if (panel) this.scale.show(panel.header);
+    if (panel) {
+      this.scale.show(panel.header);
+      this._forms(panel.header);
+    }
     this._beside();
+  }
+
+  /**
+   * Offer the ways in which what this layer returns can be shown.
+   * @param {Record<string, any>} header
+   */
+  _forms(header) {
+    const form = header.form;
+    this.silent.hidden = !header.silences;
+    this.size.hidden = form === "vector" || form === "series";
+    /** @type {[string, string][]} */
+    const ways = form === "attention" ? [["", "each head"], ["mean", "mean of heads"], ["rollout", "rollout from the input"]]
+      : form === "series" ? [["", "lines"], ["strips", "strips"]] : [];
+    this.as.hidden = !ways.length;
+    if (this.as.dataset.form === form) return;
+    this.as.dataset.form = form;
+    this.as.replaceChildren("as", choice("How it is shown", ways, this.page.state.view.as, (as) => this.page.state.go({ as })));
   }
 
   /** Links to the layers that share its box in the graph, such as the function after a kernel. */

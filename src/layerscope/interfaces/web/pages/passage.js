@@ -2,6 +2,7 @@
 
 import { h, s, shortNumber } from "../dom.js";
 import { OwnInput } from "./own_input.js";
+import { drawSeries } from "../draw/series.js";
 import { Slot } from "../slot.js";
 import { Stack } from "../stack.js";
 
@@ -105,8 +106,9 @@ export class Passage {
  * @param {import("../page.js").Page} page
  */
 export function drawInput(canvas, stack, page) {
-  const vector = stack.form === "vector" || stack.form === "series";
-  const [height, width] = vector ? [stack.form === "series" ? stack.count : 1, stack.form === "series" ? stack.width : stack.count] : [stack.height, stack.width];
+  if (stack.form === "series") return drawLines(canvas, stack);
+  const vector = stack.form === "vector";
+  const [height, width] = vector ? [1, stack.count] : [stack.height, stack.width];
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
@@ -115,9 +117,23 @@ export function drawInput(canvas, stack, page) {
   for (let i = 0; i < words.length; i++) {
     if (stack.colour) words[i] = 0xff000000 | (stack.pixels[3 * i + 2] << 16) | (stack.pixels[3 * i + 1] << 8) | stack.pixels[3 * i];
     else {
-      const value = vector ? stack.value(Math.floor(i / stack.size), i % stack.size) : stack.value(0, i);
+      const value = vector ? stack.value(i, 0) : stack.value(0, i);
       words[i] = table[Math.max(0, Math.min(stack.levels - 1, Math.round(((value - low) / (high - low || 1)) * (stack.levels - 1)) || 0))];
     }
   }
   /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+}
+
+/**
+ * Draw an input that goes along positions: a few of its channels as lines.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Stack} stack
+ */
+function drawLines(canvas, stack) {
+  canvas.width = canvas.height = 80;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  for (let map = 0; map < Math.min(3, stack.count); map++) {
+    const values = Float32Array.from({ length: stack.width }, (_, i) => stack.value(map, i));
+    drawSeries(context, values, [0, 8, 80, 64], [stack.header.layer[0], stack.header.layer[1]], ["#dedee4", "#9a9ca8", "#6e717e"][map]);
+  }
 }

@@ -2,11 +2,15 @@
 
 import { beforeNextFrame, h, shortNumber } from "../dom.js";
 import { rangeOf, recoloured } from "../colours.js";
+import { GAP, Grid } from "../draw/grid.js";
+import { paintMaps } from "../draw/maps.js";
+import { paintSeries, placeSeries } from "../draw/series.js";
+import { paintVector, placeVector } from "../draw/vector.js";
 import { Activity } from "../parts/activity.js";
 import { Stack } from "../stack.js";
 
-const GAP = 6, APART = 10, LABEL = 13, LEAST = 8;
-const USUAL = 64, LARGEST = 224; // pixels of a map's longer side, where nobody says how large
+const LABEL = 13, LEAST = 8;
+const USUAL = 64, LARGEST = 224, SLICE = 40; // pixels of a map's longer side, where nobody says how large
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
@@ -15,7 +19,7 @@ export function render({ model, el }) {
 }
 
 /** A grid of maps on a canvas as large as what is seen of it. */
-class StackDrawing {
+export class StackDrawing {
   /**
    * @param {import("../slot.js").PanelModel} model
    * @param {HTMLElement} el
@@ -34,10 +38,8 @@ class StackDrawing {
     this.stack = new Stack(model.panel, this.page.colours.levels);
     /** @type {number[]} the maps that are shown, in order */
     this.order = [];
-    this.columns = 1;
+    this.grid = new Grid({ count: 0, width: 1, cell: [1, 1] });
     this.height = 0;
-    this.cell = [0, 0];
-    this.pitch = [1, 1];
     this.seen = [0, 0];
     this.labelled = false;
     this.colour = new Uint32Array(256);
@@ -88,17 +90,19 @@ class StackDrawing {
   _layout() {
     const stack = this.stack;
     const width = Math.max(80, this.scroller.clientWidth);
-    this.labelled = stack.count > 1;
-    const between = stack.parts.length > 1 ? 3 * GAP + APART : 0;
-    let target = this.free ? (Math.min(width - 2 * GAP, 340) - between) / Math.min(stack.count, Math.max(1, Math.floor(width / 110))) : this.model.view.zoom;
-    if (stack.form === "vector") target = 26;
-    if (stack.form === "series") target = Math.min(width - 2 * GAP, Math.max(240, stack.width));
-    if (target) this._place(target, width);
+    this.labelled = stack.count > 1 && stack.form !== "vector" && stack.form !== "series";
+    const between = stack.parts.length > 1 ? 5 * GAP : 0;
+    const row = stack.slices > 1 ? Math.max(SLICE, (width - 4 * GAP) / (stack.slices * stack.parts.length) - GAP) : LARGEST;
+    const target = this.free ? (Math.min(width - 2 * GAP, 340) - between) / Math.min(stack.count, Math.max(1, Math.floor(width / 110))) : this.model.view.zoom;
+    if (stack.form === "vector") this.grid = placeVector(this, width);
+    else if (stack.form === "series") this.grid = placeSeries(this, width);
+    else if (target) this.grid = this._placed(target, width);
     else {
       // As large as all of them can be seen at once, within what is worth it.
-      let each = LARGEST;
-      do this._place(each, width); while (this.height > this.scroller.clientHeight && (each -= 8) >= USUAL);
+      let each = Math.min(row, LARGEST);
+      do this.grid = this._placed(each, width); while (this.grid.height > this.scroller.clientHeight && (each -= 8) >= Math.min(row, USUAL));
     }
+    this.height = this.grid.height;
     this.sized.style.height = `${this.height}px`;
     const seen = this.free ? this.height : this.scroller.clientHeight;
     const ratio = window.devicePixelRatio || 1;
@@ -111,34 +115,20 @@ class StackDrawing {
   }
 
   /**
-   * Place the maps, the longer side of each about as long as the target.
+   * Place the maps, the longer side of each about as long as the target. Slices of a volume stay together, and so does
+   * what is compared.
    * @param {number} target
    * @param {number} width of what they are placed in
    */
-  _place(target, width) {
-    const stack = this.stack, order = this.order;
+  _placed(target, width) {
+    const stack = this.stack;
     const long = Math.max(stack.height, stack.width);
     const times = long <= target ? Math.max(1, Math.floor(target / long)) : target / long;
-    this.cell = [Math.max(LEAST, stack.width * times), stack.form === "series" ? 30 : Math.max(LEAST, stack.height * times)];
-    const across = Math.max(this.cell[0], this.labelled ? 22 : 0) + GAP;
-    const each = this.stack.parts.length, most = Math.floor((width - GAP + (each > 1 ? APART : 0)) / (across + (each > 1 ? APART / each : 0)));
-    this.columns = Math.max(1, Math.min(order.length || 1, each > 1 && most > each ? most - (most % each) : most));
-    this.pitch = [across, this.cell[1] + GAP + (this.labelled ? LABEL : 0)];
-    this.height = Math.ceil(order.length / this.columns) * this.pitch[1] + GAP;
-  }
-
-  /** Where a map of the order stands, before scrolling.
-   * @param {number} place */
-  _box(place) {
-    const row = Math.floor(place / this.columns), column = place % this.columns;
-    return [this._left(column), GAP + row * this.pitch[1] + (this.labelled ? LABEL : 0), this.cell[0], this.cell[1]];
-  }
-
-  /** Where a column begins: those that belong together stand closer.
-   * @param {number} column */
-  _left(column) {
-    const each = this.stack.parts.length;
-    return GAP + column * this.pitch[0] + (each > 1 ? Math.floor(column / each) * APART : 0);
+    return new Grid({
+      count: this.order.length, width, cell: [Math.max(LEAST, stack.width * times), Math.max(LEAST, stack.height * times)],
+      label: this.labelled ? LABEL : 0, least: this.labelled ? 22 : 0, per: stack.slices * stack.parts.length,
+      left: stack.form === "attention" ? LABEL : 0,
+    });
   }
 
   _draw() {
@@ -151,8 +141,7 @@ class StackDrawing {
     context.fillRect(0, 0, this.seen[0], this.seen[1]);
     const top = this.free ? 0 : this.scroller.scrollTop;
     context.translate(0, -top);
-    const first = Math.max(0, Math.floor((top - GAP) / this.pitch[1])) * this.columns;
-    const last = Math.min(this.order.length, (Math.floor((top + this.seen[1]) / this.pitch[1]) + 1) * this.columns);
+    const [first, last] = this.grid.seen(top, this.seen[1]);
     this._paint(context, first, last);
     performance.mark("stack-draw-end");
     performance.measure("layerscope.stack", "stack-draw-start", "stack-draw-end");
@@ -164,27 +153,36 @@ class StackDrawing {
    * @param {number} last
    */
   _paint(context, first, last) {
-    const { stack, order } = this;
+    const { stack } = this;
     if (last <= first) return;
-    if (stack.form === "series") this._lines(context, first, last);
-    else this._maps(context, first, last);
+    if (stack.form === "series") paintSeries(context, this, first, last);
+    else if (stack.form === "vector") paintVector(context, this, first, last);
+    else paintMaps(context, this, first, last);
     context.font = "10px system-ui, 'DejaVu Sans', sans-serif";
     context.textBaseline = "alphabetic";
-    for (let place = first; place < last && this.labelled; place++) {
-      const [x, y] = this._box(place);
-      const silent = stack.silent(order[place]);
-      context.fillStyle = place === this.chosen ? "#ffffff" : silent ? "#6e717e" : "#b4b6c0";
-      const label = this._label(context, order[place], place < this.columns);
-      context.fillText(label, x, y - 3);
-      if (!this.activity) continue;
-      const from = context.measureText(label).width + 5;
-      this.activity.draw(context, stack.unit(order[place]), x + from, y - 6.5, this.cell[0] - from);
-    }
+    for (let place = first; place < last && this.labelled; place++) this._name(context, place);
+    for (let place = first; place < last && stack.form === "attention"; place++) this._axes(context, place);
     if (this.chosen >= first && this.chosen < last) {
-      const [x, y, width, height] = this._box(this.chosen);
+      const [x, y, width, height] = this.grid.box(this.chosen);
       context.strokeStyle = "#ffffff";
       context.strokeRect(x - 1.5, y - 1.5, width + 3, height + 3);
     }
+  }
+
+  /**
+   * Write what a map is called, with the steps at which it answered.
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} place
+   */
+  _name(context, place) {
+    const { stack, order } = this, map = order[place];
+    const [x, y] = this.grid.box(place);
+    context.fillStyle = place === this.chosen ? "#ffffff" : stack.silent(map) ? "#6e717e" : "#b4b6c0";
+    const label = this._label(context, map, place < this.grid.columns);
+    context.fillText(label, x, y - 3);
+    if (!this.activity) return;
+    const from = context.measureText(label).width + 5;
+    this.activity.draw(context, stack.unit(map), x + from, y - 6.5, this.grid.cell[0] - from);
   }
 
   /**
@@ -195,96 +193,39 @@ class StackDrawing {
    */
   _label(context, map, head) {
     const stack = this.stack, first = map % stack.parts.length === 0;
-    const short = first ? stack.label(map) : "", long = head ? `${short} ${stack.part(map)}`.trim() : short;
-    return context.measureText(long).width <= this.cell[0] + GAP ? long : short;
+    const number = stack.form === "attention" ? `head ${stack.label(map)}` : stack.label(map);
+    const short = first ? number : "", long = head ? `${short} ${stack.part(map)}`.trim() : short;
+    return context.measureText(long).width <= this.grid.cell[0] + GAP ? long : short;
   }
 
   /**
-   * Colour the maps seen, side by side at their own resolution, and put each in its place.
+   * Name the axes of attention: queries downwards, keys to the right.
    * @param {CanvasRenderingContext2D} context
-   * @param {number} first
-   * @param {number} last
+   * @param {number} place
    */
-  _maps(context, first, last) {
-    const { stack, order } = this;
-    const count = last - first;
-    const across = Math.max(1, Math.min(count, Math.floor(4096 / stack.width)));
-    const rows = Math.ceil(count / across);
-    const width = across * stack.width, height = rows * stack.height;
-    if (this.buffer.width !== width || this.buffer.height !== height) {
-      this.buffer.width = width;
-      this.buffer.height = height;
-    }
-    const buffer = /** @type {CanvasRenderingContext2D} */ (this.buffer.getContext("2d"));
-    const image = new ImageData(width, height);
-    const words = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < count; i++) {
-      const start = Math.floor(i / across) * stack.height * width + (i % across) * stack.width;
-      this._fill(words, start, width, order[first + i]);
-    }
-    buffer.putImageData(image, 0, 0);
-    const smooth = this.cell[0] < stack.width;
-    context.imageSmoothingEnabled = smooth;
-    const dims = this.model.view.silent === "dim" && !this.free;
-    for (let i = 0; i < count; i++) {
-      const [x, y, w, hgt] = this._box(first + i);
-      const map = order[first + i];
-      context.globalAlpha = dims && stack.silent(map) ? 0.25 : 1;
-      context.drawImage(this.buffer, (i % across) * stack.width, Math.floor(i / across) * stack.height, stack.width, stack.height, x, y, w, hgt);
-      if (stack.silent(map) && stack.size > 1) this._mark(context, x, y, w, hgt);
-    }
-    context.globalAlpha = 1;
+  _axes(context, place) {
+    const [x, y, width] = this.grid.box(place);
+    if (width < 90) return;
+    context.fillStyle = "#8a8d99";
+    context.textAlign = "right";
+    if (this.labelled) context.fillText("key →", x + width, y - 3);
+    context.save();
+    context.translate(x - 4, y);
+    context.rotate(-Math.PI / 2);
+    context.fillText("← query", 0, 0);
+    context.restore();
+    context.textAlign = "left";
   }
 
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {number} x
-   * @param {number} y
-   * @param {number} w
-   * @param {number} hgt
-   */
-  _mark(context, x, y, w, hgt) {
-    context.strokeStyle = "#5c5c68";
-    context.beginPath();
-    context.moveTo(x, y + hgt);
-    context.lineTo(x + w, y);
-    context.stroke();
-  }
-
-  /**
-   * @param {Uint32Array} words
-   * @param {number} start
-   * @param {number} stride
-   * @param {number} map
-   */
-  _fill(words, start, stride, map) {
-    const stack = this.stack;
-    const { pixels, height, width, size } = stack;
-    if (stack.colour) {
-      for (let y = 0; y < height; y++) {
-        for (let x = 0; x < width; x++) {
-          const at = 3 * (y * width + x);
-          words[start + y * stride + x] = 0xff000000 | (pixels[at + 2] << 16) | (pixels[at + 1] << 8) | pixels[at];
-        }
-      }
-      return;
-    }
-    this._colours(map);
-    let at = map * size;
-    for (let y = 0; y < height; y++) {
-      let to = start + y * stride;
-      for (let x = 0; x < width; x++) words[to++] = this.colour[pixels[at++]];
-    }
-  }
-
-  /** Make the colours of a map's indexes, on the range that it is drawn on.
+  /** The colours of a map's indexes, on the range that it is drawn on.
    * @param {number} map */
-  _colours(map) {
+  colours(map) {
     const stack = this.stack;
     const palette = stack.isDifference(map) ? this._apart() : this.model.view.palette;
     const diverging = this.page.colours.isDiverging(palette);
     const range = this.range(map);
     recoloured(this.colour, this.page.colours.table(palette, this.page.ground), stack.levels, stack.low[map], stack.high[map], range, diverging);
+    return this.colour;
   }
 
   /** The palette of differences: the one that is chosen where that has a middle. */
@@ -308,41 +249,13 @@ class StackDrawing {
     });
   }
 
-  /**
-   * Draw each map of one row as a line over its positions.
-   * @param {CanvasRenderingContext2D} context
-   * @param {number} first
-   * @param {number} last
-   */
-  _lines(context, first, last) {
-    const { stack, order } = this;
-    for (let place = first; place < last; place++) {
-      const [x, y, width, height] = this._box(place), map = order[place];
-      const [low, high] = this.range(map);
-      context.fillStyle = "#1b1c22";
-      context.fillRect(x, y, width, height);
-      context.strokeStyle = "#6aa6f5";
-      context.beginPath();
-      for (let i = 0; i < stack.width; i++) {
-        const share = high > low ? (stack.value(map, i) - low) / (high - low) : 0.5;
-        const px = x + ((i + 0.5) / stack.width) * width, py = y + height - 2 - Math.min(1, Math.max(0, share)) * (height - 4);
-        if (i) context.lineTo(px, py);
-        else context.moveTo(px, py);
-      }
-      context.stroke();
-    }
-  }
-
   /** @param {MouseEvent} event */
   _at(event) {
     const box = this.canvas.getBoundingClientRect();
     const x = event.clientX - box.left, y = event.clientY - box.top + (this.free ? 0 : this.scroller.scrollTop);
-    const row = Math.floor((y - GAP) / this.pitch[1]);
-    let column = Math.floor((x - GAP) / this.pitch[0]);
-    while (column > 0 && this._left(column) > x) column--;
-    const place = row * this.columns + column;
-    if (column < 0 || column >= this.columns || place < 0 || place >= this.order.length) return null;
-    const [left, top, width, height] = this._box(place), stack = this.stack;
+    const place = this.grid.at(x, y);
+    if (place < 0) return null;
+    const [left, top, width, height] = this.grid.box(place), stack = this.stack;
     const px = Math.floor(((x - left) / width) * stack.width), py = Math.floor(((y - top) / height) * stack.height);
     const inside = px >= 0 && py >= 0 && px < stack.width && py < stack.height;
     return { place, map: this.order[place], px, py, inside };
@@ -356,12 +269,11 @@ class StackDrawing {
     const stack = this.stack;
     const layer = this.page.place(stack.header.address).layer;
     const name = stack.form === "colour" ? layer : `${layer}:${stack.label(at.map)}`;
-    const where = stack.form === "vector" ? "" : stack.form === "attention" ? ` @ query ${at.py}, key ${at.px}`
-      : stack.form === "series" ? ` @ ${at.px}` : ` @ ${at.py},${at.px}`;
     const part = stack.part(at.map) && ` (${stack.part(at.map)})`;
-    const value = stack.colour ? "" : ` = ${stack.exact ? "" : "≈ "}${shortNumber(stack.value(at.map, at.py * stack.width + at.px))}`;
-    this.page.announce(`${name}${where}${part}${value}`);
-    this.page.point(stack.form === "maps" ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width } : null);
+    const value = stack.colour ? "" : ` = ${stack.exact || stack.size === 1 ? "" : "≈ "}${shortNumber(stack.value(at.map, at.py * stack.width + at.px))}`;
+    this.page.announce(`${name}${whereIn(stack, at.py, at.px)}${part}${value}`);
+    const placed = stack.form === "maps" || stack.form === "volume" || stack.form === "series" || stack.colour;
+    this.page.point(placed ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width } : null);
   }
 
   _leave() {
@@ -386,7 +298,7 @@ class StackDrawing {
   /** @param {KeyboardEvent} event */
   _key(event) {
     /** @type {Record<string, number>} */
-    const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns };
+    const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.grid.columns, ArrowUp: -this.grid.columns };
     if (event.key in moves && !event.altKey) {
       this.chosen = Math.max(0, Math.min(this.order.length - 1, this.chosen + (this.chosen < 0 ? 1 : moves[event.key])));
       this._reveal();
@@ -403,7 +315,7 @@ class StackDrawing {
 
   _reveal() {
     if (this.free) return;
-    const [, top, , height] = this._box(this.chosen);
+    const [, top, , height] = this.grid.box(this.chosen);
     if (top - LABEL < this.scroller.scrollTop) this.scroller.scrollTop = top - LABEL - GAP;
     else if (top + height > this.scroller.scrollTop + this.seen[1]) this.scroller.scrollTop = top + height + GAP - this.seen[1];
   }
@@ -415,9 +327,22 @@ class StackDrawing {
       paint: (/** @type {CanvasRenderingContext2D} */ context) => {
         context.fillStyle = getComputedStyle(this.scroller).backgroundColor;
         context.fillRect(0, 0, this.seen[0], this.height);
-        const each = Math.max(1, Math.floor(2048 / this.pitch[1])) * this.columns;
+        const each = Math.max(1, Math.floor(2048 / this.grid.group[1])) * this.grid.across * this.grid.per;
         for (let first = 0; first < this.order.length; first += each) this._paint(context, first, Math.min(this.order.length, first + each));
       },
     };
   }
+}
+
+/**
+ * A place in a map, in words.
+ * @param {Stack} stack
+ * @param {number} y
+ * @param {number} x
+ */
+function whereIn(stack, y, x) {
+  if (stack.form === "vector") return "";
+  if (stack.form === "attention") return ` @ query ${y}, key ${x}`;
+  const times = stack.header.thinned || 1;
+  return stack.form === "series" ? ` @ ${x * times}` : ` @ ${y * times},${x * times}`;
 }
