@@ -35,7 +35,7 @@ _GUESS = 1.1  #: letters that a byte of a map takes, before it is known
 _TRIES = 6
 _KEY = 40  #: letters of a block's place in the index
 _TRIED = 8  #: units whose panels tell how large those of others are
-_FOR_UNITS = 0.1  #: of the file, where not all of the layers fits
+_FOR_UNITS = 0.1  #: of the room for layers, where not all of them fit
 _AT_LEAST = 16  #: units of a layer that have panels at every moment, else they have at one
 _NOTHING_RUNS = (
     "This is a file: nothing is computed in it. For another input, and for images made for units, "
@@ -196,7 +196,7 @@ class PageFile:
 
     def _room(self, extract: Extract) -> float:
         share = _FOR_UNITS if extract != self.whole and self._unit_panels(extract)[0] else 0.0
-        return self.limits.size * (1 - share)
+        return self.limits.size - share * max(0, self.limits.size - self._rest)
 
     def _too_small(self) -> ViewError:
         return ViewError(
