@@ -302,6 +302,7 @@ class PageFile:
             "index": bundle.index,
             "opened": self._layouts.opened,
             "first": {"sample": sample, "step": step},
+            "model": self.subject.provenance(Query(*self._first)).get("model", ""),
         }
 
     @property

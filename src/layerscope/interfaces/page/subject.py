@@ -267,6 +267,11 @@ class PageSubject:
         recording, row = self.samples.input(further)
         return layer_panel(Moment(recording, row, code=self._code), "input")
 
+    def provenance(self, query: Query) -> Mapping[str, str]:
+        """Return what identifies the model and the input that a query looks at."""
+        with self.lock:
+            return self.plain_moment(query).activations.provenance
+
     def outline(self) -> dict[str, Any]:
         """Return what the page must know before it asks for panels."""
         with self.lock:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from layerscope.core.errors import LayerscopeError
 from layerscope.interfaces.page import assets
 from layerscope.interfaces.page.html import page_html
+from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json
 from layerscope.interfaces.server.access import Access
@@ -111,6 +112,14 @@ def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]
         )
         return Response(data, media_type="application/json")
 
+    async def provenance(request: Request) -> Response:
+        words = dict(request.query_params)
+        return await answer(
+            request,
+            lambda: plain_json(subject.provenance(Query.of(words))).encode("ascii"),
+            "application/json",
+        )
+
     async def panel(request: Request) -> Response:
         name, words = request.path_params["name"], dict(request.query_params)
 
@@ -123,6 +132,7 @@ def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]
     return [
         Route("/api/outline", outline),
         Route("/api/changes", changes),
+        Route("/api/provenance", provenance),
         Route("/api/panel/{name}", panel),
     ]
 

@@ -112,6 +112,25 @@ export class Page extends EventTarget {
   }
 
   /**
+   * Where a picture of a panel comes from: what is written into its file.
+   * @param {Record<string, any>} header
+   * @returns {Promise<Record<string, string>>}
+   */
+  async provenance(header) {
+    const { view } = this.state, { outline } = this, { step } = this.moment;
+    /** @type {Record<string, string>} */
+    const fields = {
+      Title: header.title, Software: `layerscope ${outline.version}`, "layerscope:address": header.address,
+      "layerscope:scale": `${view.scale}, ${view.palette}`, "layerscope:network": outline.title,
+      "layerscope:sample": `${view.sample}: ${outline.samples[view.sample]?.name || ""}`,
+    };
+    if (step !== null) fields["layerscope:step"] = String(step);
+    const digests = await this.host.provenance?.(this.moment).catch(() => ({}));
+    for (const [name, text] of Object.entries(digests || {})) fields[`layerscope:${name}`] = text;
+    return fields;
+  }
+
+  /**
    * Say something to people who can't see it, and in the status line.
    * @param {string} text
    */

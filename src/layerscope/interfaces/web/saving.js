@@ -1,14 +1,16 @@
 /** Panels as files, and the Python that draws them. */
 
 import { h } from "./dom.js";
+import { described, pngWith } from "./metadata.js";
 
 /**
  * Save a picture under its title.
  * @param {import("./types.d.ts").Picture} picture
  * @param {"png" | "svg"} format
  * @param {Record<string, any>} header
+ * @param {Record<string, string>} fields where it comes from, to be written into the file
  */
-export async function savePicture(picture, format, header) {
+export async function savePicture(picture, format, header, fields) {
   const name = `${String(header.address || header.title || header.kind).replace(/[^\w.-]+/g, "_").slice(0, 80)}.${format}`;
   const canvas = document.createElement("canvas");
   const times = format === "png" ? 2 : 1;
@@ -18,14 +20,16 @@ export async function savePicture(picture, format, header) {
   context.scale(times, times);
   if (format === "svg") {
     if (!picture.svg) picture.paint(context);
-    const text = picture.svg ? serialized(picture.svg) : wrapped(canvas, picture, header);
+    const text = picture.svg ? serialized(picture.svg, fields) : wrapped(canvas, picture, header, fields);
     download(new Blob([text], { type: "image/svg+xml" }), name);
     return;
   }
   if (picture.svg) await paintSvg(context, picture);
   else picture.paint(context);
+  /** @type {Blob | null} */
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-  download(/** @type {Blob} */ (blob), name);
+  if (!blob) throw new Error("The picture is larger than this browser can save.");
+  download(pngWith(await blob.arrayBuffer(), fields), name);
 }
 
 /** @param {string} code */
@@ -43,8 +47,11 @@ export async function copyCode(code) {
   }
 }
 
-/** @param {SVGElement} svg */
-function serialized(svg) {
+/**
+ * @param {SVGElement} svg
+ * @param {Record<string, string>} [fields]
+ */
+function serialized(svg, fields) {
   const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   const from = [svg, ...svg.querySelectorAll("*")];
@@ -55,7 +62,15 @@ function serialized(svg) {
       if (value && value !== "none") element.setAttribute(name, value);
     }
   });
+  if (fields) copy.prepend(description(fields));
   return new XMLSerializer().serializeToString(copy);
+}
+
+/** @param {Record<string, string>} fields */
+function description(fields) {
+  const desc = document.createElementNS("http://www.w3.org/2000/svg", "desc");
+  desc.textContent = described(fields);
+  return desc;
 }
 
 /**
@@ -75,8 +90,9 @@ async function paintSvg(context, picture) {
  * @param {HTMLCanvasElement} canvas
  * @param {import("./types.d.ts").Picture} picture
  * @param {Record<string, any>} header
+ * @param {Record<string, string>} fields
  */
-function wrapped(canvas, picture, header) {
+function wrapped(canvas, picture, header, fields) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   svg.setAttribute("width", String(picture.width));
@@ -87,7 +103,7 @@ function wrapped(canvas, picture, header) {
   image.setAttribute("width", String(picture.width));
   image.setAttribute("height", String(picture.height));
   image.setAttribute("href", canvas.toDataURL("image/png"));
-  svg.append(title, image);
+  svg.append(title, description(fields), image);
   return new XMLSerializer().serializeToString(svg);
 }
 

@@ -1,6 +1,7 @@
 /** A place for a panel: it asks for it, waits, shows it, or says what went wrong in its place. */
 
 import { h } from "./dom.js";
+import { pictureOf } from "./painting.js";
 import { copyCode, savePicture } from "./saving.js";
 
 /** What a renderer is given: the panel and how one looks at it; it tells when either changes. */
@@ -176,9 +177,14 @@ export class Slot {
   }
 
   /** @param {"png" | "svg"} format */
-  save(format) {
-    const picture = this.rendered?.picture?.();
-    if (picture && this.model) savePicture(picture, format, this.model.panel.header);
+  async save(format) {
+    if (!this.model) return;
+    const { header } = this.model.panel, picture = this.rendered?.picture?.() || pictureOf(this.body);
+    try {
+      await savePicture(picture, format, header, await this.page.provenance(header));
+    } catch (error) {
+      this.page.announce(/** @type {Error} */ (error).message);
+    }
   }
 
   copy() {

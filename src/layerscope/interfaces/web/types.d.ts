@@ -71,6 +71,8 @@ export interface Host {
   input?: TakesInput;
   /** Makes images of units; only of hosts that can. */
   images?: MakesImages;
+  /** What identifies the model and the input that are looked at. */
+  provenance?(words: Words): Promise<Record<string, string>>;
   /** Let go of panels that were sent before it changed. */
   forget?(): void;
 }

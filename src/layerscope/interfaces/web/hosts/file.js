@@ -41,6 +41,11 @@ export class FileHost {
     throw new Error(`There is no ${name} in a file: open the model itself, by layerscope open.`);
   }
 
+  /** @returns {Promise<Record<string, string>>} */
+  async provenance() {
+    return { model: this._data.model };
+  }
+
   /**
    * @param {string} kind
    * @returns {Promise<import("../types.d.ts").Renderer>}

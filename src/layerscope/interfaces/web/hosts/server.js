@@ -24,12 +24,7 @@ export class ServerHost {
    * @returns {Promise<import("../types.d.ts").Panel | null>}
    */
   async panel(name, words, signal) {
-    const query = new URLSearchParams();
-    for (const [key, value] of Object.entries(words)) {
-      if (value !== null && value !== undefined && value !== "") query.set(key, String(value));
-    }
-    query.sort();
-    const path = `/api/panel/${encodeURIComponent(name)}?${query}`;
+    const path = `/api/panel/${encodeURIComponent(name)}?${queryOf(words)}`;
     const kept = this._kept.get(path);
     if (kept) {
       this._kept.delete(path);
@@ -41,6 +36,14 @@ export class ServerHost {
     const panel = data && unpacked(data);
     this._keep(path, panel, data ? data.byteLength : 0);
     return panel;
+  }
+
+  /**
+   * @param {import("../types.d.ts").Words} words
+   * @returns {Promise<Record<string, string>>}
+   */
+  async provenance(words) {
+    return (await asked(`/api/provenance?${queryOf(words)}`)).json();
   }
 
   /** @returns {Promise<import("../types.d.ts").Changes>} */
@@ -103,6 +106,19 @@ export class ServerHost {
       this._bytes -= entry.size;
     }
   }
+}
+
+/**
+ * Words as a query, the same for the same words.
+ * @param {import("../types.d.ts").Words} words
+ */
+function queryOf(words) {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(words)) {
+    if (value !== null && value !== undefined && value !== "") query.set(key, String(value));
+  }
+  query.sort();
+  return query;
 }
 
 /**

@@ -1,0 +1,47 @@
+/** A panel that is made of elements, as a picture: its canvases, its shapes and its text, where they stand. */
+
+/**
+ * @param {HTMLElement} el
+ * @returns {import("./types.d.ts").Picture}
+ */
+export function pictureOf(el) {
+  const box = el.getBoundingClientRect();
+  return {
+    width: Math.ceil(box.width), height: Math.ceil(box.height),
+    paint(context) {
+      context.fillStyle = getComputedStyle(document.body).backgroundColor;
+      context.fillRect(0, 0, box.width, box.height);
+      for (const canvas of el.querySelectorAll("canvas")) {
+        const at = canvas.getBoundingClientRect();
+        context.imageSmoothingEnabled = canvas.width > at.width;
+        if (canvas.width && at.width) context.drawImage(canvas, at.left - box.left, at.top - box.top, at.width, at.height);
+      }
+      for (const shape of el.querySelectorAll("svg rect")) {
+        const at = shape.getBoundingClientRect();
+        context.fillStyle = getComputedStyle(shape).fill;
+        context.fillRect(at.left - box.left, at.top - box.top, at.width, at.height);
+      }
+      paintText(context, el, box);
+    },
+  };
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLElement} el
+ * @param {DOMRect} box
+ */
+function paintText(context, el, box) {
+  const walker = document.createTreeWalker(el, 4), range = document.createRange(); // 4: its texts
+  context.textBaseline = "middle";
+  while (walker.nextNode()) {
+    const node = walker.currentNode, parent = node.parentElement;
+    if (!parent || parent.closest(".unseen, button, select, svg") || !node.textContent?.trim()) continue;
+    range.selectNodeContents(node);
+    const style = getComputedStyle(parent), at = range.getBoundingClientRect();
+    context.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    context.fillStyle = style.color;
+    context.textAlign = "left";
+    context.fillText(node.textContent.trim(), at.left - box.left, at.top - box.top + at.height / 2, at.width || undefined);
+  }
+}
