@@ -27,6 +27,7 @@ export class OwnInput {
     this.form = page.outline.inputs;
     /** @type {Map<string, number>} the samples that drawings and numbers go into */
     this.into = new Map();
+    this.kept = 0;
     /** @type {HTMLDialogElement | null} */
     this.dialog = null;
     /** @type {Latest<Given>} */
@@ -87,7 +88,7 @@ export class OwnInput {
     if (this.form.grey && Math.max(height, width) <= BOARD) {
       const board = new DrawingBoard({
         height, width, dark: this.form.dark, say: (text) => this.page.announce(text),
-        changed: () => this.give({ make: () => board.blob(), name: "drawing", kind: "drawing" }),
+        changed: () => this.give({ make: () => board.blob(), name: "drawing", kind: `drawing ${this.kept}` }),
       });
       this.board = board;
       const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ act) =>
@@ -109,8 +110,7 @@ export class OwnInput {
   }
 
   _keep() {
-    this.into.delete("drawing");
-    this.board?.ink.fill(0);
+    this.kept += 1;
     this.board?.clear();
   }
 
@@ -128,8 +128,10 @@ export class OwnInput {
    * Show the passage of what is given, as soon as that of what was given before is shown.
    * @param {Omit<Given, "since">} given
    */
-  give(given) {
-    return this.latest.ask({ ...given, since: performance.now() });
+  async give(given) {
+    this.dialog?.setAttribute("aria-busy", "true");
+    await this.latest.ask({ ...given, since: performance.now() });
+    if (!this.latest.acting) this.dialog?.removeAttribute("aria-busy");
   }
 
   /** @param {Given} given */
@@ -166,9 +168,7 @@ export class OwnInput {
   /** @param {FileList | File[] | null | undefined} files */
   async takeFiles(files) {
     if (this.form.form === "vector") return this._say(`The model takes ${this.form.shape[0]} numbers: type them.`, true);
-    for (const file of [...(files || [])].slice(0, MOST_FILES)) {
-      await this._send({ make: () => file, name: file.name || "pasted", kind: "", since: performance.now() });
-    }
+    for (const file of [...(files || [])].slice(0, MOST_FILES)) await this.give({ make: () => file, name: file.name || "pasted", kind: "" });
   }
 
   /** Images are taken wherever they are dropped, or pasted. */

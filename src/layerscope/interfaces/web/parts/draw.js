@@ -91,7 +91,7 @@ export class DrawingBoard {
   }
 
   _paint() {
-    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
     context.putImageData(this._image(), 0, 0);
   }
 

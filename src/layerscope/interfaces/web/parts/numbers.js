@@ -37,7 +37,7 @@ export class NumberFields {
     const input = h("input", { type: "number", step: whole ? 1 : "any", value: 0, "aria-label": name, on: { input: () => typed() } });
     const low = lows[i], high = highs[i];
     const slider = low < high && this.form.shape[0] <= SLIDERS
-      ? h("input", { type: "range", min: low, max: high, step: whole ? 1 : (high - low) / 100, "aria-label": `${name}, between ${shortNumber(low)} and ${shortNumber(high)}`, on: { input: () => slid() } })
+      ? h("input", { type: "range", min: low, max: high, step: whole ? 1 : "any", "aria-label": `${name}, between ${shortNumber(low)} and ${shortNumber(high)}`, on: { input: () => slid() } })
       : null;
     const typed = () => {
       const valid = Number.isFinite(input.valueAsNumber);
