@@ -11,8 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from cases.amounts import examples
 from cases.followed import followed, values
 from cases.torch_networks import Calling, Residual, normed
 from layerscope.errors import ModelError
@@ -26,7 +29,7 @@ def kinds(program: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "shape"),
+    ("options", "shape"),
     [
         ({"kernel_size": 3}, MAPS),
         ({"kernel_size": (2, 5), "stride": (3, 1), "padding": (1, 2)}, MAPS),
@@ -40,10 +43,42 @@ def kinds(program: Any) -> list[str]:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
-def test_convolutions(settings: dict[str, Any], shape: tuple[int, ...]) -> None:
-    program = followed(nn.Conv2d(4, 8, **settings), values(*shape))
-    depthwise = settings.get("groups") == 4
+def test_convolutions(options: dict[str, Any], shape: tuple[int, ...]) -> None:
+    program = followed(nn.Conv2d(4, 8, **options), values(*shape))
+    depthwise = options.get("groups") == 4
     assert kinds(program) == ["depthwise_conv2d" if depthwise else "conv2d"]
+
+
+pairs = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
+
+
+@given(
+    kernel=pairs(1, 4), stride=pairs(1, 3), padding=pairs(0, 3), dilation=pairs(1, 2),
+    groups=st.sampled_from([1, 2, 4]), size=pairs(7, 9),
+)  # fmt: skip
+@settings(max_examples=examples(25))
+def test_any_convolution(
+    kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int, size: Any
+) -> None:
+    conv = nn.Conv2d(4, 8, kernel, stride, padding, dilation, groups)
+    followed(nn.Sequential(conv), values(2, 4, *size))
+
+
+@given(
+    kernel=pairs(1, 4), stride=pairs(1, 3), padding=pairs(0, 2), size=pairs(4, 9),
+    ceil_mode=st.booleans(), largest=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=examples(25))
+def test_any_pool(
+    kernel: Any, stride: Any, padding: Any, size: Any, ceil_mode: bool, largest: bool
+) -> None:
+    # PyTorch takes no more padding than half of the window.
+    around = tuple(min(n, width // 2) for n, width in zip(padding, kernel, strict=True))
+    if largest:
+        pool: nn.Module = nn.MaxPool2d(kernel, stride, around, ceil_mode=ceil_mode)
+    else:
+        pool = nn.AvgPool2d(kernel, stride, around, ceil_mode, count_include_pad=False)
+    followed(nn.Sequential(pool), values(2, 3, *size))
 
 
 @pytest.mark.parametrize(
