@@ -152,6 +152,7 @@ class TorchBackend:
         if choice is None:
             return None
         modules = model.modules(self._model)
+        places = model.hook_places(plan, self._model)
         while True:
             use = given.copied()
             replay = Replay(plan, choice, model.tensors, use.received)
@@ -162,7 +163,7 @@ class TorchBackend:
                     restored(model.state, model.tensors, model.generators, plan.written),
                     inference(self._model, modules),
                 ):
-                    with replay.watching(modules), suppress(PassComplete):
+                    with replay.watching(places), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)
                         complete = not replay.stopped  # the model may catch what ends a pass
                     overwritten = replay.overwritten()

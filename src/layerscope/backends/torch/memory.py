@@ -14,7 +14,7 @@ from torch import nn
 from layerscope.backends.base import ForwardPass
 from layerscope.backends.torch import tree
 from layerscope.backends.torch.object_state import DictSnapshot, ObjectState
-from layerscope.backends.torch.plan import Log, PassPlan
+from layerscope.backends.torch.plan import HookPlaces, Log, PassPlan
 from layerscope.backends.torch.sharded import awaits_first_call
 from layerscope.backends.torch.untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
@@ -50,6 +50,8 @@ class Known:
         # Without the model itself, which goes when nobody else holds on to it.
         self._modules = [module for module in model.modules() if module is not model]
 
+        self._places: tuple[PassPlan, HookPlaces] | None = None
+
     def is_current(self) -> bool:
         """Return whether the model is still as it was found."""
         types = map(operator.attrgetter("dtype", "requires_grad", "shape"), self.tensors)
@@ -58,6 +60,12 @@ class Known:
     def expects_the_same(self) -> bool:
         """Return whether what tells which inputs the model takes is as it was found."""
         return self._telling.is_current()
+
+    def hook_places(self, plan: PassPlan, model: nn.Module) -> HookPlaces:
+        """Return where a pass that follows this plan puts its hooks."""
+        if self._places is None or self._places[0] is not plan:
+            self._places = plan, HookPlaces(plan, self.modules(model))
+        return self._places[1]
 
     def modules(self, model: nn.Module) -> list[nn.Module]:
         """Return the model and the modules in it."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -145,6 +148,8 @@ class Producers:
         self.calls: dict[int, int] = {}  #: by the identities of tensors
         self.held: list[torch.Tensor] | None = [] if holding else None
         self._references: dict[int, weakref.ref[torch.Tensor]] = {}
+        #: Returns the call that has returned the tensor of an identity, or the default.
+        self.number_of: Callable[[int, int], int] = self.calls.get if holding else self._living
 
     def receive(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note the network's inputs, which come from no call."""
@@ -161,19 +166,28 @@ class Producers:
 
     def of(self, args: Sequence[Any]) -> tuple[int, ...]:
         """Return the calls that arguments come from, also those in lists, one deep."""
+        number_of, tensor_type = self.number_of, torch.Tensor
         sources = []
         for arg in args:
-            if isinstance(arg, torch.Tensor):
-                sources.append(self._call(arg))
+            if isinstance(arg, tensor_type):
+                sources.append(number_of(id(arg), -1))
             elif type(arg) is list or type(arg) is tuple:
-                sources += [self._call(v) for v in arg if isinstance(v, torch.Tensor)]
+                sources += [number_of(id(v), -1) for v in arg if isinstance(v, tensor_type)]
         return tuple(sources)
 
-    def _call(self, tensor: torch.Tensor) -> int:
-        number = self.calls.get(id(tensor), -1)
-        if number != -1 and self.held is None and self._references[id(tensor)]() is not tensor:
-            return -1
-        return number
+    def reference(self, tensor: torch.Tensor) -> Any:
+        """Return what tells whether another tensor is this one, without holding on to more."""
+        return tensor if self.held is not None else weakref.ref(tensor)
+
+    def is_same(self, reference: Any, tensor: torch.Tensor) -> bool:
+        """Return whether this is the tensor that a reference was made of; None is of none."""
+        if self.held is None and reference is not None:
+            reference = reference()
+        return reference is tensor
+
+    def _living(self, identity: int, default: int) -> int:
+        reference = self._references.get(identity)
+        return default if reference is None or reference() is None else self.calls[identity]
 
 
 class Step:
@@ -181,7 +195,7 @@ class Step:
 
     __slots__ = (
         "address", "call", "handed_on", "is_module", "is_origin", "is_simple", "keeps", "kept",
-        "number", "shape", "sources", "weights", "what",
+        "number", "shape", "source", "sources", "weights", "what",
     )  # fmt: skip
 
     def __init__(self, plan: PassPlan, call: Call, number: int) -> None:
@@ -190,6 +204,7 @@ class Step:
         self.what = call.what
         self.is_module = call.is_module
         self.sources = call.sources
+        self.source = call.sources[0] if len(call.sources) == 1 else None
         self.kept: list[tuple[int, str]] = []  #: which of the values, and their addresses
         self.weights: str | None = None  #: the address of attention weights to compute
         # Most calls return one tensor; for others there is no shape here.
@@ -216,6 +231,56 @@ class Choice:
     addresses: tuple[str, ...]  #: all that is kept, in the order of the plan
     everything: bool
     last: int | None = None  #: the call after which everything is there; None to run to the end
+
+
+class HookPlaces:
+    """The dicts that modules keep their hooks in, by what a replay puts into them.
+
+    Hooks are put there as ``register_forward_hook`` does it, but without an object for each of
+    hundreds, and without code of Python's own that runs for each: that would take longer than what
+    they do.
+    """
+
+    def __init__(self, plan: PassPlan, modules: Iterable[nn.Module]) -> None:
+        self._before: list[dict[int, Any]] = []
+        self._after: list[dict[int, Any]] = []
+        self._sealed: list[dict[int, Any]] = []
+        self._with_kwargs: list[dict[int, Any]] = []
+        self._flags: list[dict[int, Any]] = []
+        for module in modules:
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # takes no hooks
+            self._flags.append(module._forward_hooks_always_called)
+            if id(module) in plan.with_kwargs or isinstance(module, nn.MultiheadAttention):
+                self._flags.append(module._forward_hooks_with_kwargs)
+                self._with_kwargs.append(module._forward_hooks)
+            elif id(module) in plan.sealed:
+                self._before.append(module._forward_pre_hooks)
+                self._sealed.append(module._forward_hooks)
+            else:
+                self._after.append(module._forward_hooks)
+        self._all = [
+            *self._flags, *self._before, *self._after, *self._sealed, *self._with_kwargs,
+        ]  # fmt: skip
+
+    def put(self, key: int, before: Any, after: Any, sealed: Any, with_kwargs: Any) -> None:
+        """Put hooks there: before sealed modules, after others, them, those given tensors by name.
+
+        They are called also where a module raises.
+        """
+        _put(self._flags, key, True)
+        _put(self._before, key, before)
+        _put(self._after, key, after)
+        _put(self._sealed, key, sealed)
+        _put(self._with_kwargs, key, with_kwargs)
+
+    def remove(self, key: int) -> None:
+        """Take them away again, those that are there."""
+        deque(map(operator.methodcaller("pop", key, None), self._all), maxlen=0)
+
+
+def _put(places: Sequence[dict[int, Any]], key: int, value: Any) -> None:
+    deque(map(operator.setitem, places, repeat(key), repeat(value)), maxlen=0)
 
 
 def choose(plan: PassPlan, selection: Selection) -> Choice | None:

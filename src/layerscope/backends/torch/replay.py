@@ -15,8 +15,8 @@ its version; it is copied at once from then on, and the pass is made once more.
 from __future__ import annotations
 
 import functools
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any, NoReturn
@@ -27,7 +27,7 @@ from torch import nn
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention, functions
 from layerscope.backends.torch.calls import Pass, running, unpacked
-from layerscope.backends.torch.plan import Choice, PassPlan, Producers, Step
+from layerscope.backends.torch.plan import Choice, HookPlaces, PassPlan, Producers, Step
 from layerscope.backends.trace import PassComplete
 
 
@@ -63,65 +63,55 @@ class Replay(Pass):
         #: The values kept; of attention weights, what they can be computed from.
         self.values: dict[str, torch.Tensor | attention.FusedCall] = {}
         self._plan = plan
-        self._steps = choice.steps
         self._choice = choice
-        self._last = choice.last
         self._kinds, self._copied = plan.kinds, plan.copied
+        self._pending = choice.steps[::-1]  #: the calls that are still to come, the next one last
         self._lasting = frozenset(map(id, held))
-        written = frozenset(plan.written)
-        self._guarded = [tensor for i, tensor in enumerate(held) if i not in written]
+        self._tensors = held
         self._versions: list[tuple[str, torch.Tensor, int]] = []
-        self._handed: dict[str, tuple[Any, int]] = {
-            name: (weakref.ref(value), value._version) for name, value in received.items()
-        }
         self._producers = Producers(holding=choice.everything)
         self._producers.receive(received.values())
-        self._calls, self._held = self._producers.calls, self._producers.held
-        #: Values that nobody else writes to, or what they are views of; they are kept, so that no
-        #: other tensors take their identities.
+        self._handed: dict[str, tuple[Any, int]] = {}
+        for name, value in received.items():
+            self._handed[name] = (self._producers.reference(value), value._version)
         self._own_memory: set[int] = set()
-        self._unsealed: list[nn.Module] = []
-        self._cursor = 0
+        self._searched = 0  #: how many of the versions were looked at for these
+        self._closed: nn.Module | None = None  #: what runs with functions being no affair of ours
+        self._follow = self._follower()
         self.stopped = False  #: whether everything that was asked for was there before the end
+        self._has_diverged = False
         self._owner = get_ident()
 
     def overwritten(self) -> set[str]:
-        """Return the addresses whose values were written to since they were kept."""
+        """Return the addresses whose values were written to since they were kept.
+
+        Called when the pass has ended, and the model's tensors are as it has left them: values in
+        their memory are copied now.
+        """
+        kept = [value for _, value, _ in self._versions]
+        if not (
+            self._lasting.isdisjoint(map(id, kept))
+            and self._lasting.isdisjoint(map(id, map(_base_of, kept)))
+        ):
+            for address, value, _ in self._versions:
+                if self.values[address] is value and self._is_lasting(value):
+                    self.values[address] = value.clone()
         return {address for address, value, was in self._versions if value._version != was}
 
     @contextmanager
-    def watching(self, modules: Sequence[nn.Module]) -> Iterator[None]:
+    def watching(self, places: HookPlaces) -> Iterator[None]:
         """See the calls of these modules, and of functions, for as long as this lasts."""
-        # As ``register_forward_hook`` does it, without an object for each of thousands of hooks,
-        # whose making and removing takes longer than what they do.
-        plan, key = self._plan, -id(self)
-        entries: list[dict[int, Any]] = []  #: the dicts that hold something of ours
-
-        def put(held: dict[int, Any], value: Any) -> None:
-            entries.append(held)
-            held[key] = value
-
+        key = -id(self)
         try:
-            for module in modules:
-                if isinstance(module, torch.jit.ScriptModule):
-                    continue  # takes no hooks
-                hook: Any = self._ended
-                if id(module) in plan.with_kwargs or isinstance(module, nn.MultiheadAttention):
-                    put(module._forward_hooks_with_kwargs, True)
-                    hook = self._ended_with_kwargs
-                elif id(module) in plan.sealed:
-                    put(module._forward_pre_hooks, self._seal)
-                    hook = self._sealed_ended
-                put(module._forward_hooks, hook)
-                put(module._forward_hooks_always_called, True)
+            places.put(key, self._close, self._ended, self._sealed_ended, self._ended_with_kwargs)
             with running(self), self:
                 try:
                     yield
                 finally:
-                    self._unseal()
+                    self._open()
         finally:
-            for held in entries:
-                held.pop(key, None)
+            places.remove(key)
+            del self._follow  # refers to what refers to it
 
     def __deepcopy__(self, memo: Any) -> Replay:
         # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
@@ -133,36 +123,36 @@ class Replay(Pass):
 
     def finish(self) -> None:
         """Raise Diverged where not every call of the plan was made."""
-        if self._cursor != len(self._steps):
+        if self._pending or self._has_diverged:
             self._diverge()
 
     def _diverge(self) -> NoReturn:
-        self._cursor = -1  # for good: the model's own code may catch what is raised here
+        self._has_diverged = True  # for good: the model's own code may catch what is raised here
+        self._pending.clear()
         raise Diverged
 
-    def _seal(self, module: nn.Module, args: Any) -> None:
+    def _close(self, module: nn.Module, args: Any) -> None:
         # What PyTorch's own layers call is their affair, and need not pass by here.
         # Not where one is in training mode, and may write to its statistics.
-        mine = self.is_active and get_ident() == self._owner
-        if mine and not module.training and _is_innermost(self):
+        if self._closed is not None or not self.is_active or get_ident() != self._owner:
+            return
+        if not module.training and _is_innermost(self):
             torch._C._pop_torch_function_stack()
-            self._unsealed.append(module)
+            self._closed = module
 
-    def _unseal(self) -> None:
-        if self._unsealed:
-            self._unsealed.clear()
+    def _open(self) -> None:
+        if self._closed is not None:
+            self._closed = None
             torch._C._push_on_torch_function_stack(self)
 
     def _sealed_ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        if not self.is_active or get_ident() != self._owner:
-            return
-        if self._unsealed and self._unsealed[-1] is module:
-            try:
-                self._module_ended(module, args, result)  # while functions are no affair of ours
-            finally:
-                self._unseal()
-        else:
+        if self._closed is not module or get_ident() != self._owner:
             self._ended(module, args, result)
+            return
+        try:  # while functions are no affair of ours
+            self._follow(self._next(module), args, result)
+        finally:
+            self._open()
 
     # What other threads call is no call of this pass: none that was planned calls modules in other
     # threads, so it is somebody else who uses the model meanwhile. They may call it while hooks
@@ -173,35 +163,39 @@ class Replay(Pass):
             return
         kwargs, result = rest
         with torch._C.DisableTorchFunction():
-            step = self._steps[self._cursor] if 0 <= self._cursor < len(self._steps) else None
-            weights = None if step is None or result is None else step.weights
-            if weights is not None and isinstance(module, nn.MultiheadAttention):
-                self.values[weights] = attention.module_weights(module, args, kwargs)
-            self._module_ended(module, [*args, *kwargs.values()], result)
+            step = self._next(module)
+            if (
+                step.weights is not None
+                and result is not None
+                and isinstance(module, nn.MultiheadAttention)
+            ):
+                self.values[step.weights] = attention.module_weights(module, args, kwargs)
+            self._follow(step, [*args, *kwargs.values()], result)
 
     def _ended(self, module: nn.Module, args: Any, result: Any) -> None:
         if not self.is_active or get_ident() != self._owner:
             return
         with torch._C.DisableTorchFunction():
-            self._module_ended(module, args, result)
+            self._follow(self._next(module), args, result)
 
-    def _module_ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        number = self._cursor
-        step = self._steps[number] if 0 <= number < len(self._steps) else None
+    def _next(self, module: nn.Module) -> Step:
+        """Return the call that was to come next, where it is this module's."""
+        step = self._pending.pop() if self._pending else None
         if step is None or not step.is_module or step.what() is not module:
             self._diverge()
-        self._follow(step, args, result)
+        return step
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kind = self._kinds.get(func)
-        if kind == "plain" and not kwargs:  # as most are
-            return func(*args)
+        if not kwargs:
+            if kind == "plain":  # as most are
+                return func(*args)
+            kwargs = {}
         if kind is None:
             kind = functions.kind(func, self._plan.functions, self._plan.met)
             self._kinds[func] = kind
-        kwargs = kwargs or {}
         in_place = "out" in kwargs or kwargs.get("inplace")
         if kind == "plain" and not in_place:
             return func(*args, **kwargs)
@@ -212,9 +206,8 @@ class Replay(Pass):
             if kind not in ("writing step", "step"):
                 return func(*args, **kwargs)
         result = func(*args, **kwargs)
-        number = self._cursor
-        step = self._steps[number] if 0 <= number < len(self._steps) else None
-        if step is None or step.is_module or step.what != func:
+        step = self._pending.pop() if self._pending else None
+        if step is None or step.is_module or (step.what is not func and step.what != func):
             self._diverge()
         if step.weights is not None:
             self._attend(step.weights, attention.FusedCall(args, kwargs))
@@ -234,76 +227,66 @@ class Replay(Pass):
 
     @functools.cached_property
     def _guarded_storages(self) -> frozenset[int]:
-        return frozenset(map(functions.storage_of, self._guarded))
+        written = frozenset(self._plan.written)
+        guarded = (tensor for i, tensor in enumerate(self._tensors) if i not in written)
+        return frozenset(map(functions.storage_of, guarded))
 
-    def _follow(self, step: Step, args: Sequence[Any], result: Any) -> None:
-        """Hold what a call was given and has returned against the plan; keep what is chosen."""
-        self._check_sources(args, step.sources)
-        self._cursor = step.number + 1
-        if type(result) is tuple and len(result) == 2 and result[1] is None:
-            result = result[0]  # as attention returns it without its weights
-        if not step.is_simple or type(result) is not torch.Tensor:
-            self._follow_any(step, args, result)
-        else:
-            # The way that most calls go, without a further call for any of this.
-            if result.shape != step.shape:
-                self._diverge()
-            try:
-                version = result._version
-            except RuntimeError:  # made in inference mode, where none are counted
-                self._diverge()
-            if step.handed_on is not None:
-                reference, was = self._handed.get(step.handed_on, (None, -1))
-                if reference is None or reference() is not result or version != was:
+    def _follower(self) -> Callable[[Step, Sequence[Any], Any], None]:
+        """Return what holds a call's arguments and result against the plan, and keeps the latter.
+
+        A pass has hundreds of calls, most of which return one tensor: what has to be done for these
+        is done here, without a further call for any of it.
+        """
+        producers, copied, handed, values = self._producers, self._copied, self._handed, self.values
+        number_of, note, last = producers.number_of, producers.note, self._choice.last
+        calls, held = producers.calls, producers.held
+        versions, tensor_type = self._versions, torch.Tensor
+
+        def follow(step: Step, args: Sequence[Any], result: Any) -> None:
+            if step.source is not None and len(args) == 1 and type(args[0]) is tensor_type:
+                if number_of(id(args[0]), -1) != step.source:
                     self._diverge()
-            elif step.is_origin:
-                self._handed[step.address] = (weakref.ref(result), version)
-            address = step.keeps
-            if self._held is None:
-                self._producers.note(result, step.number)
+            elif producers.of(args) != step.sources:
+                self._diverge()
+            if not step.is_simple or type(result) is not tensor_type:
+                self._follow_any(step, args, result)
             else:
-                self._calls[id(result)] = step.number
-                self._held.append(result)
-            if address is not None:
-                base = result._base
-                if (
-                    address in self._copied
-                    or id(result) in self._lasting
-                    or (base is not None and id(base) in self._lasting)
-                ):
-                    result = result.clone()
+                try:
+                    version = result._version
+                except RuntimeError:  # made in inference mode, where none are counted
+                    self._diverge()
+                if result.shape != step.shape:
+                    self._diverge()
+                if step.handed_on is not None:
+                    self._check_handed_on(result, step.handed_on)
+                elif step.is_origin:
+                    handed[step.address] = (producers.reference(result), version)
+                if held is None:
+                    note(result, step.number)
                 else:
-                    self._versions.append((address, result, version))
-                    self._own_memory.add(id(result if base is None else base))
-                self.values[address] = result
-        if step.number == self._last:
-            self.stopped = True
-            raise PassComplete
+                    calls[id(result)] = step.number
+                    held.append(result)
+                address = step.keeps
+                if address is not None:
+                    if address in copied:
+                        result = result.clone()
+                    else:
+                        versions.append((address, result, version))
+                    values[address] = result
+            if step.number == last:
+                self.stopped = True
+                raise PassComplete
 
-    def _check_sources(self, args: Sequence[Any], expected: tuple[int, ...]) -> None:
-        """Raise Diverged where arguments do not come from these calls."""
-        if self._held is None:
-            if self._producers.of(args) != expected:
-                self._diverge()
-            return
-        known, count, index = self._calls.get, len(expected), 0
-        for arg in args:
-            if isinstance(arg, torch.Tensor):
-                if index == count or known(id(arg), -1) != expected[index]:
-                    self._diverge()
-                index += 1
-            elif type(arg) is list or type(arg) is tuple:
-                if self._producers.of(args) != expected:
-                    self._diverge()
-                return
-        if index != count:
-            self._diverge()
+        return follow
 
     def _follow_any(self, step: Step, args: Sequence[Any], result: Any) -> None:
         """Keep what is chosen of a call that attends, hands on, or returns something else."""
         number = step.number
+        if type(result) is tuple and len(result) == 2 and result[1] is None:
+            result = result[0]  # as attention returns it without its weights
         if step.is_module and step.call.marks:  # a softmax that makes attention weights
-            self._handed[str(step.call.attention)] = (weakref.ref(result), result._version)
+            reference = self._producers.reference(result)
+            self._handed[str(step.call.attention)] = (reference, result._version)
             if step.weights is not None:
                 self.values[step.weights] = attention.marking(args[0])(result)
         if step.call.returned:
@@ -321,13 +304,14 @@ class Replay(Pass):
             if returned.handed_on is not None:
                 self._check_handed_on(part, returned.handed_on)
             elif returned.address in self._plan.handed_on:
-                self._handed[returned.address] = (weakref.ref(part), part._version)
+                reference = self._producers.reference(part)
+                self._handed[returned.address] = (reference, part._version)
         for index, address in step.kept:
             self._keep(address, parts[index], args[0] if call.marks else None)
 
     def _check_handed_on(self, value: torch.Tensor, address: str) -> None:
         reference, version = self._handed.get(address, (None, -1))
-        if reference is None or reference() is not value or version != value._version:
+        if version != value._version or not self._producers.is_same(reference, value):
             self._diverge()
 
     def _attend(self, address: str, call: attention.FusedCall) -> None:
@@ -344,8 +328,12 @@ class Replay(Pass):
 
     def _are_of_this_pass(self, tensors: Sequence[torch.Tensor]) -> bool:
         """Return whether these are values of this pass, or views of such, and nobody else's."""
-        if self._held is None or self._gives_memory:
+        if self._producers.held is None or self._gives_memory:
             return False
+        for _, value, _ in self._versions[self._searched :]:
+            if not self._is_lasting(value):
+                self._own_memory.add(id(value if value._base is None else value._base))
+        self._searched = len(self._versions)
         bases = (tensor if tensor._base is None else tensor._base for tensor in tensors)
         return all(id(base) in self._own_memory for base in bases)
 
@@ -357,11 +345,14 @@ class Replay(Pass):
     def _keep(self, address: str, value: torch.Tensor, scores: torch.Tensor | None) -> None:
         if scores is not None:
             value = attention.marking(scores)(value)
-        elif address in self._copied or self._is_lasting(value):
+        elif address in self._copied:
             value = value.clone()
         else:
             self._versions.append((address, value, value._version))
         self.values[address] = value
+
+
+_base_of = operator.attrgetter("_base")
 
 
 def _is_innermost(mode: Pass) -> bool:
