@@ -109,6 +109,7 @@ export function drawInput(canvas, stack, page) {
   if (stack.form === "series") return drawLines(canvas, stack);
   const vector = stack.form === "vector";
   const [height, width] = vector ? [1, stack.count] : [stack.height, stack.width];
+  canvas.classList.toggle("stretched", Math.max(height, width) > 4 * Math.min(height, width));
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
