@@ -64,8 +64,12 @@ class Asker:
         headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
         gone: asyncio.Event | None = None,
         body: bytes = b"",
+        leaves: bool = False,
     ) -> Reply:
-        """Send a request in this event loop; the client goes away when ``gone`` is set."""
+        """Send a request in this event loop; the client goes away when ``gone`` is set.
+
+        One that ``leaves`` has not sent all that it was to send.
+        """
         fields = list(headers.items() if isinstance(headers, Mapping) else headers)
         names = {name for name, _ in fields}
         if "host" not in names:
@@ -90,8 +94,10 @@ class Asker:
             "client": ("127.0.0.1", 40_000),
         }
         sent: list[dict[str, Any]] = []
-        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+        waiting = [{"type": "http.request", "body": body, "more_body": leaves}]
         leaving = gone or asyncio.Event()
+        if leaves:
+            leaving.set()
 
         async def receive() -> dict[str, Any]:
             if waiting:

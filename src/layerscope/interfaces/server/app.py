@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -44,6 +44,7 @@ def page_app(
     handlers = {
         LayerscopeError: _refusal,
         GoneError: _nobody,
+        ClientDisconnect: _nobody,
         HTTPException: _no_route,
         Exception: _fault,
     }
