@@ -10,6 +10,7 @@ from layerscope.recordings.answers import outputs_of
 from layerscope.recordings.recording import Recording
 from layerscope.views.attention import of_heads
 from layerscope.views.explorer.difference import compared_panel
+from layerscope.views.explorer.inputs import input_of
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.steps import activity
 from layerscope.views.render.panel import Panel
@@ -55,6 +56,7 @@ def layer_panel(
         "of_kind": network[address].kind if known else "input",
     }
     extra["over_steps"] = moment.ranges(address)
+    extra["input"] = input_of(moment.activations, moment.wiring, address) or ""
     if len(moment.classes) == len(stack.maps) and address in outputs_of(moment.activations):
         extra["names"] = [shown_name(name) for name in moment.classes]
     if moment.against is not None:

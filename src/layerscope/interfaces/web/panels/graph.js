@@ -42,6 +42,10 @@ class GraphDrawing {
     this.pointers = new Map();
     this.draw = beforeNextFrame(() => this._draw());
     this.changed = () => this._read();
+    /** @type {{ y: number, x: number, height: number, width: number, input?: string, along?: boolean } | null} what is marked on the input */
+    this.pointed = null;
+    this.pointing = (/** @type {Event} */ event) => { this.pointed = /** @type {CustomEvent} */ (event).detail; this.draw(); };
+    this.page.addEventListener("point", this.pointing);
     model.addEventListener("change", this.changed);
     this.resized = new ResizeObserver(() => this._resize());
     this.resized.observe(el);
@@ -56,6 +60,7 @@ class GraphDrawing {
 
   stop() {
     this.model.removeEventListener("change", this.changed);
+    this.page.removeEventListener("point", this.pointing);
     this.resized.disconnect();
     this.draw.cancel();
   }
@@ -195,7 +200,8 @@ class GraphDrawing {
     if (box.block) this._toggle(box.block, true);
     else if (box.addresses.length) {
       const known = box.addresses.filter((/** @type {string} */ address) => this.page.layers.has(address));
-      this.model.go({ address: known.at(-1) || (box.kind === "input" ? "input" : box.addresses.at(-1)) });
+      const several = (this.panel?.header.boxes || []).filter((/** @type {any} */ one) => one.kind === "input").length > 1;
+      this.model.go({ address: known.at(-1) || (box.kind === "input" && !several ? "input" : box.addresses.at(-1)) });
     }
   }
 
@@ -288,6 +294,7 @@ class GraphDrawing {
     header.tiles.forEach((/** @type {any} */ tile, /** @type {number} */ i) => {
       if (visible(tile.box)) context.drawImage(this._picture(i), tile.box[0], tile.box[1], tile.box[2], tile.box[3]);
     });
+    this._point(context, header);
     if (times < READABLE) return;
     for (const text of header.texts) {
       const left = text.anchor === "end" ? text.x - text.width : text.anchor === "middle" ? text.x - text.width / 2 : text.x;
@@ -296,6 +303,30 @@ class GraphDrawing {
       context.fillStyle = text.style === "soft" ? look.soft : look.ink;
       context.textAlign = text.anchor === "end" ? "right" : text.anchor === "middle" ? "center" : "left";
       context.fillText(text.text, text.x, text.y, text.width + 2);
+    }
+  }
+
+  /**
+   * Mark on the input where the part of a map lies that is under the pointer: about, by its share of the map.
+   * @param {CanvasRenderingContext2D} context
+   * @param {any} header
+   */
+  _point(context, header) {
+    const where = this.pointed;
+    if (!where) return;
+    const inputs = header.boxes.filter((/** @type {any} */ box) => box.kind === "input");
+    const box = inputs.length === 1 ? inputs[0] : inputs.find((/** @type {any} */ one) => one.addresses.includes(where.input));
+    const tile = box && header.tiles.find((/** @type {any} */ one) => one.label === box.id);
+    if (!tile) return;
+    const [x, y, width, height] = tile.box;
+    // Of what goes along positions, these are the rows of the picture.
+    const [top, tall] = where.along ? [where.x, where.width] : [where.y, where.height];
+    const [left, wide] = where.along ? [0, 1] : [where.x, where.width];
+    if (where.along && tile.shape[0] <= tile.shape[1]) return;
+    for (const [colour, room] of /** @type {[string, number][]} */ ([["#000000", 1.5], ["#ffffff", 0]])) {
+      context.strokeStyle = colour;
+      context.lineWidth = 1.5;
+      context.strokeRect(x + (left / wide) * width - room, y + (top / tall) * height - room, width / wide + 2 * room, Math.max(1, height / tall) + 2 * room);
     }
   }
 

@@ -246,7 +246,8 @@ class OverlayDrawing {
     this.at = [y, x];
     const address = this.model.panel.header.address, place = this.lines ? `${x}` : `${y},${x}`;
     this.page.announce(`${address}@${place} = ${this.map.approximate ? "≈ " : ""}${shortNumber(this.values[y * width + x])}${this._where(y, x)}`);
-    this.page.point({ layer: this.page.place(address).layer, y, x, height: this.lines ? 1 : height, width });
+    this.page.point({ layer: this.page.place(address).layer, y, x, height: this.lines ? 1 : height, width,
+      input: this.given?.name, along: this.lines });
     this.draw();
   }
 

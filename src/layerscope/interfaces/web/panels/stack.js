@@ -273,7 +273,8 @@ export class StackDrawing {
     const value = stack.colour ? "" : ` = ${stack.exact || stack.size === 1 ? "" : "≈ "}${shortNumber(stack.value(at.map, at.py * stack.width + at.px))}`;
     this.page.announce(`${name}${whereIn(stack, at.py, at.px)}${part}${value}`);
     const placed = stack.form === "maps" || stack.form === "volume" || stack.form === "series" || stack.colour;
-    this.page.point(placed ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width } : null);
+    this.page.point(placed ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width,
+      input: stack.header.input, along: stack.form === "series" } : null);
   }
 
   _leave() {
