@@ -193,7 +193,7 @@ def take(
         page.wait_for_timeout(300)
         page.evaluate(_SETTLED)
         shot = Path(page.screenshot(path="shot.png") and "shot.png")
-        small = Image.open(shot).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        small = Image.open(shot).convert("RGB").quantize(256, dither=Image.Dither.NONE)
         if (name, number, ground) in SHOWN:
             small.save(IMAGES / f"{name}-{number}.png", optimize=True)
         if everything:
