@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -98,6 +99,17 @@ def test_a_server_that_was_stopped_is_gone_and_stopping_it_again_is_no_error(mod
         asked(server, "/")
     with ls.serve(model, images(), port=server.port) as again:  # it is free
         assert again.port == server.port
+
+
+def test_a_port_is_closed_though_a_process_that_was_forked_holds_it(model):
+    server = ls.serve(model, images())
+    held = os.dup(server._socket.fileno())  # as in a worker that loads data
+    server.stop()
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            asked(server, "/")
+    finally:
+        os.close(held)
 
 
 def test_what_a_server_held_goes_with_it(model):

@@ -6,6 +6,7 @@ import atexit
 import errno
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 import uvicorn
@@ -37,6 +38,7 @@ class Server:
         allow_remote: bool = False,
     ) -> None:
         self._socket = _listening(host, port, allow_remote)
+        self._end = self._socket.dup()
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self._access = Access(host)
         self._computations = Computations()
@@ -69,6 +71,7 @@ class Server:
             self._computations.end()
             self._jobs.end()
             self._thread.join()
+            self._stop_listening()
             self._computations.wait()
             self._jobs.join(_LONGEST_END)
             atexit.unregister(self.stop)
@@ -88,6 +91,13 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _stop_listening(self) -> None:
+        """Close the port, also where a process that was forked meanwhile holds it, too."""
+        with suppress(OSError):  # it was stopped before, or not everything can be shut down
+            self._end.shutdown(socket.SHUT_RDWR)
+        self._end.close()
+        self._socket.close()
 
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])
