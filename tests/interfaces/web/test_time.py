@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 import layerscope
 from cases.page_colours import levels, shows
 from cases.page_runs import CHANNELS, FALLS, FELL, NEVER, STEPS, WAKES, WOKE, Training
+from cases.page_visits import Visit
 
 PATIENCE = 60_000  #: milliseconds, of a machine that has much else to do
 
@@ -169,6 +170,18 @@ def test_new_steps_appear_and_whoever_stands_at_the_last_goes_on(visit, training
     expect(slider(there)).to_have_attribute("aria-valuemax", "5", timeout=PATIENCE)
     at(there, 0, 6)
     assert not wrong_at(there, path, 0)
+
+
+def test_a_recording_without_a_step_is_waited_for(chromium, served, tmp_path):
+    going = Training(tmp_path / "run.zarr", 0)
+    there = Visit(chromium, served(str(tmp_path / "run.zarr")))
+    there.allow("422")
+    there.page.goto(there.url)
+    expect(there.page.get_by_role("alert")).to_have_text("This recording holds no steps yet.")
+    going.go_on(2)
+    at(there, 1, 2)
+    going.close()
+    assert not there.close()
 
 
 def test_a_recording_that_vanished_is_one_sentence_in_its_place(visit, recording, tmp_path):

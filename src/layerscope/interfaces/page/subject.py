@@ -143,6 +143,8 @@ class PageSubject:
                 probed=True,
             )
         if self.samples is None:
+            if self.run is not None:
+                self.run.position(None)  # says when it holds no steps yet
             raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
         number = query.sample - self.recorded
         recording, row = self.samples.recording(number)

@@ -8,6 +8,7 @@ import { StartPage } from "./pages/start.js";
 import { TimeBar } from "./pages/time.js";
 import { UnitPage } from "./pages/unit.js";
 import { Page, scalesOf } from "./page.js";
+import { firstStep } from "./parts/changes.js";
 import { Compare } from "./parts/compare.js";
 import { hints, openHelp } from "./parts/help.js";
 import { listenToKeys } from "./parts/keys.js";
@@ -28,6 +29,7 @@ export async function startPage(host, root) {
     outline = await host.outline();
   } catch (error) {
     root.replaceChildren(h("p", { class: "state error", role: "alert" }, /** @type {Error} */ (error).message));
+    if (await firstStep(host)) await startPage(host, root);
     return;
   }
   const colours = new Colours(outline);

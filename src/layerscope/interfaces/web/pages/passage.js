@@ -29,7 +29,9 @@ export class Passage {
     const { scale, open } = this.page.state.view;
     for (const button of this.strip.querySelectorAll("button")) {
       button.classList.toggle("against", this.page.state.view.against === `sample:${button.dataset.sample}`);
-      button.setAttribute("aria-pressed", String(Number(button.dataset.sample) === this.page.state.view.sample));
+      const chosen = Number(button.dataset.sample) === this.page.state.view.sample;
+      if (chosen && button.getAttribute("aria-pressed") !== "true") button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      button.setAttribute("aria-pressed", String(chosen));
     }
     await this.slot.show({ ...this.page.moment, scale: ["unit", "zscore", "network", "steps"].includes(scale) ? scale : "layer", open: open.replace(/^\n/, ""), depth: open ? 0 : null });
   }

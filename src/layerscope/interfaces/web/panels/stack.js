@@ -69,7 +69,7 @@ export class StackDrawing {
       this.panel = panel;
       this.stack = new Stack(panel, this.page.colours.levels);
     }
-    this.activity = panel.header.activity ? new Activity(panel, this.page.placeOf(this.page.step)) : null;
+    this.activity = panel.header.activity ? new Activity(panel, this.page.placeOf(this.page.step), this.page.outline.moments) : null;
     const { order, silent } = this.model.view;
     const stack = this.stack;
     const single = this.free;
@@ -265,6 +265,7 @@ export class StackDrawing {
   _hover(event) {
     const at = this._at(event);
     this.canvas.style.cursor = at && this._address(at.map) ? "pointer" : "default";
+    this.canvas.title = at && at.py < 0 ? this._when(at.map) : "";
     if (!at || !at.inside) return this._leave();
     const stack = this.stack;
     const layer = this.page.place(stack.header.address).layer;
@@ -275,6 +276,12 @@ export class StackDrawing {
     const placed = stack.form === "maps" || stack.form === "volume" || stack.form === "series" || stack.colour;
     this.page.point(placed ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width,
       input: stack.header.input, along: stack.form === "series" } : null);
+  }
+
+  /** When the channel of a map answered, in words; empty where nothing tells.
+   * @param {number} map */
+  _when(map) {
+    return this.activity ? `${this._address(map)}: ${this.activity.words(this.stack.unit(map))}` : "";
   }
 
   _leave() {

@@ -7,13 +7,31 @@ export class Activity {
   /**
    * @param {import("../types.d.ts").Panel} panel
    * @param {number} at the place of the step that is looked at
+   * @param {string[]} moments what each step is called
    */
-  constructor(panel, at) {
+  constructor(panel, at, moments) {
+    this.moments = moments;
     const [steps, units] = panel.header.activity;
     this.steps = steps;
     this.units = units;
     this.levels = new Uint8Array(panel.buffers.activity);
     this.at = at;
+  }
+
+  /**
+   * Say in words when a channel answered.
+   * @param {number} unit
+   */
+  words(unit) {
+    const fires = Array.from({ length: this.steps }, (_, step) => this.levels[step * this.units + unit] > 0);
+    const first = fires.indexOf(true), last = fires.lastIndexOf(true);
+    if (first < 0) return `never fired at ${this.steps} steps`;
+    const words = [];
+    if (first > 0) words.push(`silent until ${this.moments[first]}`);
+    if (last < this.steps - 1) words.push(`silent from ${this.moments[last + 1]} on`);
+    const between = fires.slice(first, last + 1).filter((fired) => !fired).length;
+    if (between) words.push(`silent at ${between} step${between === 1 ? "" : "s"} between`);
+    return words.join(", ") || "fired at every step";
   }
 
   /**

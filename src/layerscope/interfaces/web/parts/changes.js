@@ -23,3 +23,17 @@ export function watchChanges(page, say) {
   };
   window.setTimeout(ask, PAUSE);
 }
+
+/**
+ * Wait for the first step of a recording that holds none yet.
+ * @param {import("../types.d.ts").Host} host
+ * @returns {Promise<boolean>} whether it came; false where nothing of the kind is to be waited for
+ */
+export async function firstStep(host) {
+  for (let waited = false; ; waited = true) {
+    const steps = host.changes ? (await host.changes()).steps : undefined;
+    if (!steps || (steps.length && !waited)) return false;
+    if (steps.length) return true;
+    await new Promise((resolve) => { window.setTimeout(resolve, PAUSE); });
+  }
+}
