@@ -27,6 +27,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from layerscope._version import __version__ as __version__
+from layerscope.core import display as _display
 
 if TYPE_CHECKING:
     from layerscope import errors as errors
@@ -95,6 +96,14 @@ _MODULES = {
     ),
     "transforms": ("blur", "flip", "jitter", "pad", "rotate", "scale"),
 }  # fmt: skip
+
+
+def _shown(thing: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = importlib.import_module("layerscope.interfaces.notebook").bundle(thing)
+    return shown
+
+
+_display.show_by(_shown)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import Layout
+from layerscope.core.display import Displayed
 from layerscope.core.layer_kinds import Kind
 from layerscope.core.table import setting_text, shape_text, size_text, text_table
 from layerscope.core.text import message
@@ -87,7 +88,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Displayed):
     """The layers of a model in execution order."""
 
     name: str

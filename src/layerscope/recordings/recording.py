@@ -13,6 +13,7 @@ import numpy.typing as npt
 from layerscope.core.addresses import Place, inside_loop, parse_place, unknown_address
 from layerscope.core.attention import is_attention, masked, rolled_out
 from layerscope.core.axes import NamedArray
+from layerscope.core.display import Displayed
 from layerscope.core.errors import AddressError
 from layerscope.core.network import Network
 from layerscope.core.table import padded
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["activations", "weights", "features"]
 
 
-class Recording(Mapping[str, "xr.DataArray"]):
+class Recording(Displayed, Mapping[str, "xr.DataArray"]):
     """A mapping from addresses to arrays with named axes, in execution order.
 
     ``recording["conv2d"]`` is an ``xarray.DataArray`` with axes such as

@@ -59,6 +59,7 @@ class Limits:
     size: int = MAX_SIZE  #: bytes
     layouts: int = 4  #: of the passage, with more or fewer blocks open
     unit_panels: int = 1_500
+    moments: int | None = None  #: samples at steps, where there is no time for all of them
     slack: float = 0.93  #: how well the guess of its size must fit before all of it is made
 
     def __post_init__(self) -> None:
@@ -190,7 +191,8 @@ class PageFile:
 
     def _fitting(self) -> Extract:
         for extract in thinner(self.whole, self._measure):
-            if self._estimate(extract) <= self._room(extract):
+            few = self.limits.moments is None or len(self._moments(extract)) <= self.limits.moments
+            if few and self._estimate(extract) <= self._room(extract):
                 return extract
         raise self._too_small()
 
@@ -295,6 +297,8 @@ class PageFile:
             "recorded": min(self.outline["recorded"], self.extract.samples),
             "notes": [*self.outline["notes"], *notes],
             "can": {},
+            "inputs": {**self.outline["inputs"], "form": "none", "reason": _NOTHING_RUNS},
+            "images": {"reason": _NOTHING_RUNS, "editions": {}},
         }
         sample, step = self._first
         return {

@@ -292,9 +292,7 @@ class PageSubject:
                 **_steps(run),
                 "layers": _layers(first.activations),
                 "unit_panels": [{"name": p.name, "title": p.title} for p in unit_panels()],
-                "levels": LEVELS,
-                "palettes": {name: _palette(name) for name in PALETTES},
-                "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
+                **looks(),
                 "can": {
                     "run": self.samples is not None,
                     "compare_models": self.against is not None,
@@ -325,6 +323,15 @@ def _unit_images(
     if samples is None:
         return UnitImages(given=given)
     return UnitImages(samples.model, given, form=samples.form, examples=samples.examples)
+
+
+def looks() -> dict[str, Any]:
+    """Return the palettes and grounds that the page colours with."""
+    return {
+        "levels": LEVELS,
+        "palettes": {name: _palette(name) for name in PALETTES},
+        "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
+    }
 
 
 def _steps(run: Run | None) -> dict[str, Any]:

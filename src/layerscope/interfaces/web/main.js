@@ -2,6 +2,7 @@
 
 import { Colours } from "./colours.js";
 import { choice, h, printable } from "./dom.js";
+import { setGround, storedGround } from "./ground.js";
 import { LayerPage } from "./pages/layer.js";
 import { Passage } from "./pages/passage.js";
 import { StartPage } from "./pages/start.js";
@@ -120,19 +121,4 @@ class Shell {
     this.right.replaceChildren(this.shown.el);
     this.shown.show();
   }
-}
-
-/** @param {string} ground */
-function setGround(ground) {
-  document.documentElement.dataset.ground = ground;
-}
-
-function storedGround() {
-  try {
-    const kept = localStorage.getItem("layerscope-ground");
-    if (kept === "dark" || kept === "light") return kept;
-  } catch {
-    // A document that may keep nothing, as in a notebook's cell.
-  }
-  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.console import in_notebook
+from layerscope.core.display import Displayed
 from layerscope.core.errors import ViewError
 from layerscope.core.files import whole
 from layerscope.core.text import printable, printable_lines
@@ -38,7 +39,7 @@ _LINES = frozenset({"about", "label", "labels", "note", "notes", "reference", "t
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class Panel(Displayed):
     """A picture as data: a JSON-able header that says what goes where, and named bytes of numbers.
 
     ``header["kind"]`` is one of ``maps``, ``lines``, ``bars``, ``table`` and ``graph``, or one that

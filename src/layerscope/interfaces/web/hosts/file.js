@@ -35,6 +35,7 @@ export class FileHost {
    */
   async panel(name, words) {
     if (name === "passage") return this._passage(words);
+    if (name === "panel") return this._block("panel");
     if (name === "layer") return this._layer(String(words.address), words);
     if (name === "steps") return "steps" in this._data.index ? this._block("steps") : null;
     if (name.startsWith("unit.")) return this._unit(name.slice(5), String(words.address), words);

@@ -129,6 +129,8 @@ class GraphDrawing {
 
   /** @param {WheelEvent} event */
   _wheel(event) {
+    const framed = window !== window.parent; // in a notebook the wheel scrolls the notebook, until one clicks here
+    if (framed && document.activeElement !== this.canvas && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     const box = this.canvas.getBoundingClientRect();
     if (event.ctrlKey || event.metaKey) this._zoom(Math.exp(-event.deltaY / 180), event.clientX - box.left, event.clientY - box.top);

@@ -1,0 +1,34 @@
+"""One panel as a document of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layerscope._version import __version__
+from layerscope.interfaces.page import assets
+from layerscope.interfaces.page.bundle import Bundle
+from layerscope.interfaces.page.document import file_html
+from layerscope.interfaces.page.subject import looks
+from layerscope.interfaces.page.wire import packed
+from layerscope.views.render.panel import Panel
+
+START = "start_panel.js"
+
+
+def can_draw(panel: Panel) -> bool:
+    """Return whether the page has a module for panels of this kind."""
+    return f"panels/{panel.header['kind']}.js" in assets.names()
+
+
+def panel_html(panel: Panel) -> str:
+    """Return a document that shows a panel."""
+    bundle = Bundle()
+    bundle.add("panel", packed(panel))
+    title = str(panel.header["title"])
+    outline: dict[str, Any] = {
+        "version": __version__, "title": title, "framework": "", "about": "", "notes": [],
+        "samples": [], "recorded": 0, "generation": 0, "steps": [], "epochs": [], "moments": [],
+        "layers": [], "unit_panels": [], "can": {}, **looks(),
+    }  # fmt: skip
+    data = {"outline": outline, "index": bundle.index, "opened": [[]], "first": {}}
+    return file_html(title, data, bundle.blocks, START)
