@@ -57,7 +57,7 @@ class Shell {
     page.addEventListener("announce", (event) => this._say(/** @type {CustomEvent} */ (event).detail));
     page.state.addEventListener("change", (event) => this._changed(/** @type {CustomEvent} */ (event).detail));
     listenToKeys(page, this);
-    const hint = hints();
+    const hint = hints(page.outline.steps.length > 0);
     if (hint) this.el.append(hint);
     this._open();
   }

@@ -190,6 +190,7 @@ export class TimeBar {
     const next = known[(known.findIndex((one) => one.address === this.page.state.view.address) + 1) % known.length];
     const step = (next || some[0]).step;
     const sample = this.recorded ? {} : { sample: 0 };
+    this.page.announce((next || some[0]).text);
     this.page.state.go({ ...sample, ...(next ? { address: next.address } : {}), ...(step === null ? {} : { step }) });
   }
 

@@ -22,6 +22,7 @@ const HINTS = [
   "On the right is every channel of that layer. Crossed-out ones are silent on this input. Click one to see all that is known of it.",
   "Change the sample above the graph, or the scaling of colours on top: every picture follows. Press ? for the keys.",
 ];
+const OF_TIME = "Below is the training: press ▶ or drag along its line, and every picture follows. ▲ and ▼ lead to where a unit woke or fell silent; the strip above each channel is a thin line where it was.";
 const SEEN = "layerscope-hints-seen";
 
 /** Show what keys do. */
@@ -32,18 +33,20 @@ export function openHelp() {
 
 /**
  * A line of hints, one after the other; none for those who have seen them.
+ * @param {boolean} time whether there is a training to go through
  * @returns {HTMLElement | null}
  */
-export function hints() {
+export function hints(time) {
   if (stored()) return null;
+  const lines = time ? [...HINTS.slice(0, 2), OF_TIME] : HINTS;
   let at = 0;
-  const words = h("span", {}, HINTS[0]);
+  const words = h("span", {}, lines[0]);
   const next = h("button", { type: "button", on: { click: () => {
     at += 1;
-    if (at >= HINTS.length) return close();
-    words.textContent = HINTS[at];
-    next.textContent = at === HINTS.length - 1 ? "Got it" : `Next (${at + 1} of ${HINTS.length})`;
-  } } }, `Next (1 of ${HINTS.length})`);
+    if (at >= lines.length) return close();
+    words.textContent = lines[at];
+    next.textContent = at === lines.length - 1 ? "Got it" : `Next (${at + 1} of ${lines.length})`;
+  } } }, `Next (1 of ${lines.length})`);
   const el = h("div", { class: "hint", role: "note" }, words, next,
     h("button", { type: "button", class: "plain", "aria-label": "No more hints", on: { click: () => close() } }, "✕"));
   const close = () => {
