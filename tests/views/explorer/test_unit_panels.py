@@ -106,7 +106,9 @@ def test_a_map_and_the_input_below_it() -> None:
     values = np.frombuffer(panel.buffers["values"], "<f4").reshape(5, 5)
     np.testing.assert_array_equal(values, CONV[1, :, :, 2])
     assert (header["map"]["low"], header["map"]["high"]) == (values.min(), values.max())
-    assert header["picture"] == {"name": "input", "shape": [6, 6], "format": "rgb"}
+    assert header["picture"] == {
+        "name": "input", "shape": [6, 6], "of": (6, 6), "format": "rgb",
+    }  # fmt: skip
     colours = np.frombuffer(panel.buffers["picture"], np.uint8).reshape(6, 6, 3)
     low, high = IMAGE[1].min(), IMAGE[1].max()
     np.testing.assert_allclose(colours, (IMAGE[1] - low) / (high - low) * 255, atol=0.51)

@@ -42,13 +42,15 @@ def under(recording: Recording, name: str, sample: int) -> Under | None:
     values, axes = _of_sample(array, sample)
     if values.dtype.kind not in "fiub" or not values.size:
         return None
+    sizes = dict(zip(axes, values.shape, strict=True))
     if {"y", "x"} <= set(axes) and set(axes) <= {"y", "x", "channel"}:
-        return Under(name, _image(values, axes))
+        return Under(name, _image(values, axes), of=(sizes["y"], sizes["x"]))
     if set(axes) in ({"position"}, {"position", "channel"}, {"unit"}):
         across = next(axis for axis in ("position", "unit") if axis in axes)
         rows = np.atleast_2d(np.moveaxis(values, axes.index(across), -1))[:_CHANNELS]
         if rows.shape[1] > 1:
-            return Under(name, extremes(rows.astype(np.float32), _MOST_POSITIONS), series=True)
+            thin = extremes(rows.astype(np.float32), _MOST_POSITIONS)
+            return Under(name, thin, series=True, of=(len(rows), sizes[across]))
     return None
 
 

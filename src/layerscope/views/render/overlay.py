@@ -4,8 +4,9 @@
 its ``shape``, and the values of its first and last index, ``low`` and ``high``; its pixels are in
 the buffer ``pixels``, its exact values, float32, in ``values``. It is None for a unit of single
 values; ``header["text"]`` says what there is instead. ``header["picture"]`` is the input: its
-``name``, ``shape`` and ``format``, ``rgb`` or ``index`` for bytes in the buffer ``picture``,
-``float`` for float32 along positions; it is None where the input is no picture.
+``name``, its ``shape`` and the rows and columns that this is made ``of``, and its ``format``:
+``rgb`` or ``index`` for bytes in the buffer ``picture``, ``float`` for float32 along positions. It
+is None where the input is no picture.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Under:
     name: str
     values: Array
     series: bool = False
+    of: tuple[int, int] | None = None  #: its rows and columns, where these are fewer
 
 
 def overlay_panel(
@@ -94,7 +96,8 @@ def overlay_panel(
 
 def _picture(under: Under, buffers: dict[str, bytes]) -> dict[str, Any]:
     values = under.values
-    entry: dict[str, Any] = {"name": under.name, "shape": list(values.shape[:2])}
+    shape = values.shape[:2]
+    entry: dict[str, Any] = {"name": under.name, "shape": list(shape), "of": under.of or shape}
     if under.series:
         buffers["picture"] = np.ascontiguousarray(values, "<f4").tobytes()
         return {**entry, "format": "float"}

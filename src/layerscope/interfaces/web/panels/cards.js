@@ -2,6 +2,7 @@
 
 import { recoloured } from "../colours.js";
 import { h, s } from "../dom.js";
+import { drawSeries } from "../draw/series.js";
 import { hashOf } from "../state.js";
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
@@ -79,6 +80,7 @@ function barOf(value, most, signed) {
 function canvasOf(model, card) {
   const { page, panel, view } = model, header = panel.header;
   const [height, width] = card.shape;
+  if (height === 1 && width > 2) return lineOf(model, card);
   const wide = width > height;
   const canvas = h("canvas", { width, height, class: wide ? "wide" : "tall" });
   const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
@@ -93,6 +95,27 @@ function canvasOf(model, card) {
     words[i] = card.format === "rgb" ? 0xff000000 | (pixels[3 * i + 2] << 16) | (pixels[3 * i + 1] << 8) | pixels[3 * i] : colours[pixels[i]];
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+/**
+ * A card's values along positions as a line.
+ * @param {import("../slot.js").PanelModel} model
+ * @param {any} card
+ */
+function lineOf(model, card) {
+  const { panel, page } = model, { low, high } = panel.header.scale;
+  const own = low === null || (model.view.scale === "unit" && !panel.header.fixed);
+  const pixels = new Uint8Array(panel.buffers.pixels, card.offset, card.shape[1]);
+  const values = Float32Array.from(pixels, (index) => (index < page.colours.levels ? card.low + (index / (page.colours.levels - 1)) * (card.high - card.low) : NaN));
+  const canvas = h("canvas", { width: 144, height: 96, class: "wide" }), context = canvas.getContext("2d");
+  const range = own ? [card.low, card.high] : [low, high];
+  if (range[0] < 0 && range[1] > 0) {
+    context.fillStyle = "#4a4c57";
+    context.fillRect(0, 94 - (-range[0] / (range[1] - range[0])) * 92, 144, 1);
+  }
+  context.lineWidth = 2;
+  drawSeries(context, values, [0, 0, 144, 96], range, "#6aa6f5");
   return canvas;
 }
 

@@ -258,14 +258,13 @@ class OverlayDrawing {
    */
   _where(y, x) {
     if (!this.given) return "";
-    const [rows, columns] = this.given.shape, [height, width] = this.map.shape;
+    const [rows, columns] = this.given.of || this.given.shape, [height, width] = this.map.shape;
     const span = (/** @type {number} */ at, /** @type {number} */ of, /** @type {number} */ size) => {
       const first = Math.floor((at * size) / of), last = Math.max(first, Math.ceil(((at + 1) * size) / of) - 1);
       return first === last ? `${first}` : `${first}–${last}`;
     };
-    const { length = columns } = this.given;
-    if (this.lines) return `, about ${this.given.name} ${span(x, width, length)}`;
-    return `, about row ${span(y, height, this.given.rows || rows)}, column ${span(x, width, this.given.columns || columns)} of the input`;
+    if (this.lines) return `, about ${span(x, width, columns)} of the input`;
+    return `, about row ${span(y, height, rows)}, column ${span(x, width, columns)} of the input`;
   }
 
   _leave() {

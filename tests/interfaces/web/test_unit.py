@@ -1,0 +1,122 @@
+"""The page of a unit, as a person uses it: its map over the input, its links, what is hovered."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from cases.page_truth import maps, near, truth, vector
+
+PLACE = re.compile(r"^(?P<address>.+)@(?P<y>\d+),(?P<x>\d+) = (?P<value>\S+), about row "
+                   r"(?P<rows>[\d–]+), column (?P<columns>[\d–]+) of the input$")  # fmt: skip
+
+
+def panel(there, title):
+    return there.page.get_by_role("region", name=title, exact=True)
+
+
+def card(there, title, name):
+    return panel(there, title).get_by_role("link").filter(has_text=name).first
+
+
+def number(text):
+    return float(text.replace("−", "-"))
+
+
+@pytest.mark.parametrize("which", ["overlay", "overlay-input"])
+def test_the_pointer_is_told_the_value_and_where_it_lies_on_the_input(visit, which):
+    there = visit("digits", "conv2d_1:3")
+    values = maps("digits", "conv2d_1")[3]
+    canvas = panel(there, "Its map").locator(f"canvas[data-panel={which}]")
+    heard = there.heard(canvas, 11)
+    assert len(heard) > 60
+    for one in heard:
+        match = PLACE.match(one.text)
+        assert match, one.text
+        y, x = int(match["y"]), int(match["x"])
+        assert match["address"] == "conv2d_1:3"
+        assert near(number(match["value"]), values[y, x]) or values[y, x] == 0
+        rows = [int(n) for n in match["rows"].split("–")]
+        assert rows[0] == y * 28 // 11
+        assert rows[-1] == -(-(y + 1) * 28 // 11) - 1
+
+
+def test_the_map_over_the_input_can_be_weaker_or_a_contour(visit):
+    there = visit("digits", "conv2d:3")
+    canvas = panel(there, "Its map").locator("canvas[data-panel=overlay-input]")
+    slider = there.page.get_by_label("Opacity of the map over the input")
+    strong = there.pixels(canvas)
+    slider.fill("0")
+    there.settled()
+    bare = there.pixels(canvas).astype(int)
+    assert (bare[..., 0] == bare[..., 1]).all()  # nothing but the grey input
+    slider.fill("100")
+    there.settled()
+    most = there.pixels(canvas).astype(int)
+    apart = np.abs(most - bare).sum()
+    assert apart > np.abs(strong.astype(int) - bare).sum() > 0
+    there.choose("How the map lies over the input", "contour")
+    assert np.abs(there.pixels(canvas).astype(int) - most).sum() > 0
+
+
+def test_the_strongest_inputs_of_the_kernel_lead_there(visit):
+    there = visit("digits", "conv2d_1:3")
+    from cases.page_models import numbers
+
+    kernel = numbers(2, 3, 3, 8, 12)[..., 3] / 9
+    strongest = int(np.sqrt((kernel**2).sum((0, 1))).argmax())
+    first = panel(there, "Its kernel").get_by_role("link").first
+    assert first.inner_text().startswith(f"conv2d:{strongest}\n")
+    first.click()
+    there.settled()
+    assert there.view == f"conv2d:{strongest}"
+    assert panel(there, "Who listens to it").get_by_role("link").count() == 12
+    card(there, "Who listens to it", "conv2d_1:3").click()
+    there.settled()
+    assert there.view == "conv2d_1:3"
+    there.page.go_back()
+    there.settled()
+    assert there.view == f"conv2d:{strongest}"
+
+
+def test_what_drives_a_unit_follows_the_sample(visit):
+    there = visit("digits", "dense:2")
+    before = panel(there, "What drives it here").inner_text()
+    there.sample(1)
+    assert panel(there, "What drives it here").inner_text() != before
+    names = panel(there, "What drives it here").get_by_role("link").all_inner_texts()
+    weights = truth("digits")["flatten"].values[1]
+    from cases.page_models import numbers
+
+    each = (weights * numbers(3, 300, 10)[:, 2] / 17).reshape(25, 12).sum(0)
+    order = np.argsort(-np.abs(each))
+    assert [name.split("\n")[0] for name in names] == [f"conv2d_1:{i}" for i in order]
+
+
+def test_a_unit_of_single_values_says_its_value_over_the_input_alone(visit):
+    there = visit("digits", "dense:4")
+    (value,) = [vector("digits", "dense")[4]]
+    region = panel(there, "Its map")
+    text = region.locator(".value").inner_text()
+    assert near(number(text.split(" = ")[1].split(",")[0]), value)
+    assert region.locator("canvas:visible").count() == 1
+
+
+def test_a_link_can_be_reached_by_the_keyboard(visit):
+    there = visit("digits", "conv2d_1:3")
+    link = panel(there, "Its kernel").get_by_role("link").first
+    name = link.inner_text().split("\n")[0]
+    link.focus()
+    there.page.keyboard.press("Enter")
+    there.settled()
+    assert there.view == name
+
+
+def test_both_branches_of_a_residual_network_are_named(visit):
+    there = visit("residual", "stage2.1.conv1:5")
+    names = panel(there, "Its kernel").get_by_role("listitem").all_inner_texts()
+    assert all("stage2.0.conv2:" in name and "stage2.0.shortcut:" in name for name in names)
+    drives = panel(there, "What drives it here").get_by_role("link").all_inner_texts()
+    assert {name.split(":")[0] for name in drives} == {"stage2.0.conv2", "stage2.0.shortcut"}
