@@ -50,7 +50,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+    return _plain(value.item()) if hasattr(value, "item") else value
 
 
 def _filled(data: bytes) -> bytes:
