@@ -52,7 +52,7 @@ def test_an_image_becomes_a_sample_and_another_takes_its_place() -> None:
 def test_its_range_is_that_of_samples_that_are_arrays() -> None:
     model = network()
     x = np.full((1, 8, 10, 1), 200, np.float32)
-    samples = SampleRecordings(model, x)
+    samples = SampleRecordings(model, x, input_range=(0, 1), size=None, preprocess=None)  # as usual
     recording, _ = samples.recording(samples.put(grey(1), "drawing"))
     (received,) = recording.inputs.values()
     assert np.array_equal(received.values, of_image(grey(1), 255))

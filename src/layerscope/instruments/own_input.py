@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 
 _LEAST_SIDE = 8  #: vectors of fewer values than a square of it are numbers, no images
 _MOST_NUMBERS = 256  #: more than anybody types
+_LIGHT = 0.75  #: how far up the range the ground of dark strokes is at least
 _SIDE = 224  #: of an image for a network that takes any size
 
 
@@ -174,7 +175,8 @@ def _limits(settings: InputSettings, example: Array | None, pixels: bool) -> tup
 
 
 def _is_dark(example: Array | None, limits: tuple[float, float]) -> bool:
-    """Return whether most of the samples is nearer to black than to white."""
+    """Return whether images have a dark ground: most of the samples' values are not near white."""
     if example is None or not example.size or example.dtype.kind not in "fiu":
         return True
-    return float(np.median(example[:8])) <= (limits[0] + limits[1]) / 2
+    low, high = limits
+    return float(np.median(example[:8])) <= low + _LIGHT * (high - low)

@@ -158,9 +158,11 @@ class SampleRecordings:
         if form.form != "image" or isinstance(x, np.ndarray):
             return self._options
         known = dict(self._options)
-        if "preprocess" not in known and "input_range" not in known:
+        if known.get("size") is None:
+            known["size"] = form.shape[:2]
+        if known.get("preprocess") is None and known.get("input_range") != "raw":
             known["input_range"] = form.range
-        return {"size": form.shape[:2], **known}
+        return known
 
     def recording(self, sample: int) -> tuple[Recording, int]:
         """Return a recording that holds the sample, and which of its samples it is.

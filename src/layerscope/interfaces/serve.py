@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from layerscope.interfaces.page.subject import PageSubject
     from layerscope.interfaces.server.serve import Server
     from layerscope.recordings.run import Run
+    from layerscope.recordings.visualization import FeatureVisualization
 
 
 def serve(
@@ -18,6 +19,7 @@ def serve(
     run: Run | None = None,
     against: Any = None,
     classes: Sequence[str] = (),
+    features: FeatureVisualization | Sequence[FeatureVisualization] = (),
     host: str = "127.0.0.1",
     port: int = 0,
     allow_remote: bool = False,
@@ -42,6 +44,8 @@ def serve(
         Another model of the same architecture, to see how they differ.
     classes
         Names for the values of the network's output, in their order.
+    features
+        Images that were made for units, which their pages show; others are made there.
     host, port
         Where the server listens: by default on this machine alone, at any free port.
     allow_remote
@@ -74,6 +78,7 @@ def serve(
         run=run,
         against=against,
         classes=classes,
+        features=features,
         input_range=input_range,
         resize=resize,
         size=size,

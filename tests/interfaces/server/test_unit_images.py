@@ -11,8 +11,10 @@ import pytest
 
 import layerscope as ls
 from cases.closed_form import draw_weights
+from layerscope.core.errors import InputError
 from layerscope.instruments.features import unit_images as module
 from layerscope.instruments.samples import SampleRecordings
+from layerscope.interfaces.page.opening import page_subject
 from layerscope.interfaces.page.subject import PageSubject
 
 keras = pytest.importorskip("keras")
@@ -171,7 +173,9 @@ def test_without_a_model_there_is_a_reason(jobs: Jobs) -> None:
 
 def test_images_made_beforehand_are_shown(model: Any) -> None:
     made = ls.features(model, ls.objectives.units("conv", [0]), steps=2, progress=False)
-    subject = PageSubject(SampleRecordings(model, X), features=[made])
+    subject = page_subject(model, X, features=made)
     assert subject.panel("unit.features", {"address": "conv:0"}) is not None
     assert subject.panel("unit.features", {"address": "conv:1"}) is None
     assert subject.outline()["images"]["editions"] == {}
+    with pytest.raises(InputError, match=r"features= takes what features\(model, …\) returned"):
+        page_subject(model, X, features=[made, 3])  # type: ignore[list-item]

@@ -13,6 +13,7 @@ from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+from layerscope.recordings.visualization import FeatureVisualization
 
 
 def page_subject(
@@ -23,6 +24,7 @@ def page_subject(
     against: Any = None,
     classes: Sequence[str] = (),
     code: Mapping[str, str] | None = None,
+    features: FeatureVisualization | Sequence[FeatureVisualization] = (),
     **reading: Any,
 ) -> PageSubject:
     """Return what a page of a model on an input is about, or of a recording.
@@ -44,7 +46,7 @@ def page_subject(
                     f"This is a recording, which has its own input, and {name} is {a_kind(value)}: "
                     "leave it out, or pass the model before it."
                 )
-        return _of_recording(model, classes, code)
+        return _of_recording(model, classes, code, images_of_units(features))
     if against is not None and x is None:
         raise InputError("There is no input to compare two models on: pass x, such as 'noise'.")
     if run is not None and not isinstance(run, Run):
@@ -58,20 +60,41 @@ def page_subject(
         against=None if against is None else SameSamples(samples, against),
         classes=classes,
         code=code,
+        features=images_of_units(features),
     )
 
 
+def images_of_units(features: Any) -> list[FeatureVisualization]:
+    """Return images that were made for units as a list.
+
+    Raises
+    ------
+    InputError
+        When it is something else.
+    """
+    listed = list(features) if isinstance(features, list | tuple) else [features]
+    for item in listed:
+        if not isinstance(item, FeatureVisualization):
+            raise InputError(
+                f"features= takes what features(model, …) returned, and this is {a_kind(item)}."
+            )
+    return listed
+
+
 def _of_recording(
-    recording: Recording, classes: Sequence[str], code: Mapping[str, str] | None
+    recording: Recording,
+    classes: Sequence[str],
+    code: Mapping[str, str] | None,
+    images: Sequence[FeatureVisualization],
 ) -> PageSubject:
     if isinstance(recording, Run):
-        return PageSubject(run=recording.activations, classes=classes, code=code)
+        return PageSubject(run=recording.activations, classes=classes, code=code, features=images)
     if recording.kind != "activations" or recording.has_steps:
         raise InputError(
             f"A page shows a model, activations or a run, and this is {a_kind(recording)} of "
             f"{recording.kind}: pass activations(model, x) or open_recording(path)."
         )
-    return RecordingSubject(recording, classes=classes)
+    return RecordingSubject(recording, classes=classes, features=images)
 
 
 def program_of(subject: PageSubject, model: Any, x: Any, **reading: Any) -> PortableProgram:

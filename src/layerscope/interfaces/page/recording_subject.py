@@ -8,14 +8,21 @@ from layerscope.core.errors import InputError
 from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
+from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.explorer.moment import Moment
 
 
 class RecordingSubject(PageSubject):
     """Activations of some samples at a single moment; nothing is run."""
 
-    def __init__(self, recording: Recording, *, classes: Sequence[str] = ()) -> None:
-        super().__init__(classes=classes)
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        classes: Sequence[str] = (),
+        features: Sequence[FeatureVisualization] = (),
+    ) -> None:
+        super().__init__(classes=classes, features=features)
         self.recording = recording
 
     @property
@@ -34,7 +41,8 @@ class RecordingSubject(PageSubject):
         """
         if query.sample >= self._count():
             raise InputError(f"There is no sample {query.sample}: there are {self._count()}.")
-        return Moment(self.recording, query.sample, classes=self.classes)
+        get = self.images.get
+        return Moment(self.recording, query.sample, features=get, classes=self.classes)
 
     def _count(self) -> int:
         """Return how many samples there are: what has no such axis is of one."""

@@ -11,6 +11,7 @@ const KEYS = [
   ["Escape", "back up: from a unit to its layer"],
   ["n  p", "the next sample, the one before"],
   ["[  ]", "the step before, the next one (of a training)"],
+  ["i", "try your own input"],
   ["s", "the next scaling of colours"],
   ["c", "the next palette"],
   ["d", "dark or light"],
