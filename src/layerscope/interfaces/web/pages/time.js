@@ -286,11 +286,13 @@ export class TimeBar {
     for (const beside of [by, 2 * by, -by, 3 * by]) {
       const step = this.page.outline.steps[place + beside];
       if (step === undefined) continue;
-      if (this.at !== place) return;
-      try {
-        await Promise.all([...this.page.slots].map((slot) => slot.prefetch(step)));
-      } catch {
-        return; // said in the panel's place when somebody goes there
+      for (const slot of this.page.slots) {
+        if (this.at !== place) return; // whoever goes on is not to wait for it
+        try {
+          await slot.prefetch(step);
+        } catch {
+          return; // said in the panel's place when somebody goes there
+        }
       }
     }
   }
