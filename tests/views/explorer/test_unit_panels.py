@@ -273,3 +273,42 @@ def test_lines_of_python_come_after_what_they_need() -> None:
         "acts = ls.activations(model, x)",
         "ls.sheet(acts, 'model:3')",
     ]
+
+
+def test_the_kernel_of_a_volume_has_its_slices_side_by_side() -> None:
+    kernel = rng.normal(size=(3, 2, 2, 1, 2)).astype(np.float32)
+    axes = ("sample", "z", "y", "x", "channel")
+    values = np.ones((1, 2, 3, 3, 2), np.float32)
+    parameter = Parameter("conv/kernel", kernel.shape, "float32", True, False, kernel.nbytes)
+    layer = Layer(
+        "conv", "Conv3D", "layer", (None, 2, 3, 3, 2), axes, {}, (parameter,), ("input",), "conv"
+    )
+    network = Network("net", "none", (layer,))
+    image = np.ones((1, 4, 4, 4, 1), np.float32)
+    acts = Recording(
+        {"conv": named(values, axes)}, network=network, inputs={"input": named(image, axes)}
+    )
+    weights = Recording(
+        {"conv/kernel": named(kernel, ("z", "y", "x", "input", "channel"))},
+        network=network,
+        kind="weights",
+    )
+    moment = Moment(acts, load_weights=lambda: weights)
+    panel = unit_panel("kernel").panel(moment, acts.place("conv:1"))
+    assert panel is not None
+    (card,) = cards(panel)
+    assert card["shape"] == [2, 8]
+    assert card["text"] == f"{np.sqrt((kernel[..., 1] ** 2).sum()):.3g}"
+    pixels = np.frombuffer(panel.buffers["pixels"], np.uint8).reshape(2, 8)
+    assert (pixels[:, [2, 5]] == 239).all()
+    assert (pixels[:, [0, 1, 3, 4, 6, 7]] < 239).all()
+
+
+def test_indexes_of_words_are_no_picture_to_lie_on() -> None:
+    tokens = np.array([[3, 1, 4]])
+    acts = Recording(
+        {"dense": named(DENSE[:1], VECTOR)},
+        network=Network("net", "none", (_layer("dense", "dense", DENSE, "input"),)),
+        inputs={"input": named(tokens, VECTOR)},
+    )
+    assert unit_panel("map").panel(Moment(acts), acts.place("dense:0")) is None

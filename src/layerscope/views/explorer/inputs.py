@@ -45,6 +45,8 @@ def under(recording: Recording, name: str, sample: int) -> Under | None:
     sizes = dict(zip(axes, values.shape, strict=True))
     if {"y", "x"} <= set(axes) and set(axes) <= {"y", "x", "channel"}:
         return Under(name, _image(values, axes), of=(sizes["y"], sizes["x"]))
+    if values.dtype.kind != "f":
+        return None  # indexes, such as those of words: they lie along nothing
     if set(axes) in ({"position"}, {"position", "channel"}, {"unit"}):
         across = next(axis for axis in ("position", "unit") if axis in axes)
         rows = np.atleast_2d(np.moveaxis(values, axes.index(across), -1))[:_CHANNELS]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from layerscope.core.text import shown_name
 from layerscope.views.render import colour_scale, documents, maps
 from layerscope.views.render.grid import Heading, Tile, arrange, magnification
-from layerscope.views.render.palette import is_diverging
+from layerscope.views.render.palette import MASKED, is_diverging
 from layerscope.views.render.panel import VERSION, Panel
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class PictureCard:
-    """One of them; ``picture`` is ``(height, width)`` of values, or ``(height, width, 3)`` RGB."""
+    """One of them; ``picture`` is ``(height, width)`` of values, or ``(height, width, 3)`` RGB.
+
+    Where a masked array is masked, there is nothing.
+    """
 
     label: str
     text: str = ""
@@ -110,8 +113,10 @@ def _entry(
         pixels += np.ascontiguousarray(card.picture, np.uint8).tobytes()
         return entry | {"format": "rgb", "low": 0.0, "high": 255.0}
     scale: colour_scale.Scaling = limits if limits is not None and fixed else "unit"
-    scaled = colour_scale.scaled(card.picture[None], scale, diverging=is_diverging(fixed))
-    pixels += scaled.indexes[0].astype(np.uint8, copy=False).tobytes()
+    values = np.ma.filled(card.picture, 0)[None]
+    scaled = colour_scale.scaled(values, scale, diverging=is_diverging(fixed))
+    indexes = np.where(np.ma.getmaskarray(card.picture), MASKED, scaled.indexes[0])
+    pixels += indexes.astype(np.uint8, copy=False).tobytes()
     low, high = float(scaled.low[0]), float(scaled.high[0])
     flat = bool(scaled.flat[0]) and scale == "unit"
     return entry | {"format": "index", "low": low, "high": low if flat else high}

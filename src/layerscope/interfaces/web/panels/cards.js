@@ -5,6 +5,8 @@ import { h, s } from "../dom.js";
 import { drawSeries } from "../draw/series.js";
 import { hashOf } from "../state.js";
 
+const SHORT = 12; // characters of a name below a picture: its end tells which unit it is
+
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
   const draw = () => el.replaceChildren(...parts(model));
@@ -40,7 +42,7 @@ function cardOf(model, card, pictured, signed) {
   const leads = Object.keys(card.view).length > 0;
   const inside = [
     pictured ? (card.shape ? h("span", { class: "seen" }, canvasOf(model, card)) : h("span", { class: "seen empty" })) : null,
-    h("span", { class: "label" }, card.label),
+    h("span", { class: "label", title: card.label }, pictured && card.label.length > SHORT ? `…${card.label.slice(1 - SHORT)}` : card.label),
     card.value === null || card.value === undefined ? null : barOf(card.value, model.panel.header.most, signed),
     card.text ? h("span", { class: "number" }, card.text) : null,
   ];
@@ -48,7 +50,7 @@ function cardOf(model, card, pictured, signed) {
   const step = card.view.step;
   const last = model.page.outline.steps.at(-1);
   return h("a", {
-    class: "card", href: hashOf({ ...model.view, ...card.view }),
+    class: "card", "aria-label": `${card.label} ${card.text}`.trim(), href: hashOf({ ...model.view, ...card.view }),
     "aria-current": step !== undefined && step === (model.view.step ?? last) ? "true" : null,
     on: { click: (/** @type {MouseEvent} */ event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -30,7 +30,6 @@ TITLE = "Its kernel"
 ORDER = 20
 
 _MOST = 24  #: inputs that are shown, the strongest first
-_WIDEST = 64  #: a slice of more numbers across is drawn in rows of so many
 
 Array = npt.NDArray[Any]
 
@@ -123,18 +122,16 @@ def _unflattened(
 
 
 def _drawn(part: Array) -> Array:
-    """Return a part of a kernel as a picture: rows and columns, slices of a volume side by side."""
+    """Return a part of a kernel as a picture: rows and columns, slices of a volume side by side.
+
+    What lies between the slices is masked.
+    """
     part = np.asarray(part, np.float64)
     if part.ndim == 3:
         depth, height, width = part.shape
-        room = np.full((depth, height, width + 1), np.nan)
+        room = np.ma.masked_all((depth, height, width + 1))
         room[:, :, :width] = part
-        return room.transpose(1, 0, 2).reshape(height, -1)[:, :-1]
-    if part.ndim == 1 and part.size > _WIDEST:
-        rows = -(-part.size // _WIDEST)
-        filled = np.full(rows * _WIDEST, np.nan)
-        filled[: part.size] = part
-        return filled.reshape(rows, _WIDEST)
+        return np.asanyarray(room.transpose(1, 0, 2).reshape(height, -1)[:, :-1])
     return part.reshape(1, -1) if part.ndim < 2 else part
 
 
