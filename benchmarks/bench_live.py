@@ -3,7 +3,8 @@
 Usage: ``python benchmarks/bench_live.py [--rounds N]``.
 
 - digits: the demo's network, 28×28, 34,826 weights; a stroke on the canvas is one pass;
-- colours: seven layers on 32×32 colours, 1.8 million weights, near the most that a page takes;
+- colours: five convolutions and three dense layers on 32×32 colours, 1.8 million weights, near the
+  most that a page takes;
 - library: ``model(x)`` of the same network in this process, Keras on PyTorch.
 
 Times are the page's own, ``performance.now()`` around ``run``, on a random input, on which no layer

@@ -108,6 +108,16 @@ def test_networks(model: Callable[[], Any], shape: tuple[int, ...]) -> None:
     followed(model(), values(*shape))
 
 
+@pytest.mark.slow
+@pytest.mark.one_backend
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2", "MobileNetV3Small"])
+def test_architectures_of_keras(name: str) -> None:
+    make = getattr(keras.applications, name)
+    width = 0.75 if name == "MobileNetV3Small" else 0.35 if name == "MobileNetV2" else 0.25
+    model = make(weights=None, input_shape=(32, 32, 3), alpha=width, classes=10)
+    followed(model, 100 * values(1, 32, 32, 3))
+
+
 def test_an_address_has_the_value_after_the_activation_that_is_fused() -> None:
     program = followed(of(L.Dense(5, "relu"), shape=(12,)), values(2, 12))
     (layer,) = program.layers
