@@ -31,7 +31,7 @@ def test_attention_by_heads_their_mean_and_the_rollout(visit):
     )
     there = visit("transformer", layer.replace("#", "%23"))
     canvas = there.canvas(layer)
-    weights = acts[layer].values[0]
+    weights = truth("transformer")[layer].values[0]
     assert canvas.get_attribute("aria-label").endswith("4 heads of 9 by 9")
     heard = [one.text for one in there.heard(canvas, 23)]
     assert {text.split(" @ ")[0] for text in heard} == {f"{layer}:{head}" for head in range(4)}

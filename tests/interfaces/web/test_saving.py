@@ -13,12 +13,12 @@ import layerscope as ls
 from cases import page_models
 
 
-def saved(there, panel: str, format: str) -> bytes:
+def saved(there, panel: str, ending: str) -> bytes:
     """What the button of a panel saves."""
     region = there.page.get_by_role("region", name=panel, exact=True)
     region.hover()
     with there.page.expect_download() as download:
-        region.get_by_role("button", name=format, exact=True).click()
+        region.get_by_role("button", name=ending, exact=True).click()
     return download.value.path().read_bytes()
 
 

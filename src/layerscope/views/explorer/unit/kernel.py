@@ -129,7 +129,7 @@ def _drawn(part: Array) -> Array:
     part = np.asarray(part, np.float64)
     if part.ndim == 3:
         depth, height, width = part.shape
-        room = np.ma.masked_all((depth, height, width + 1))
+        room = np.ma.array(np.zeros((depth, height, width + 1)), mask=True)
         room[:, :, :width] = part
         return np.asanyarray(room.transpose(1, 0, 2).reshape(height, -1)[:, :-1])
     return part.reshape(1, -1) if part.ndim < 2 else part
