@@ -3,6 +3,8 @@
 import { h } from "./dom.js";
 import { described, pngWith } from "./metadata.js";
 
+const LONGEST = 32_000, LARGEST = 64_000_000; // pixels of a picture's side, and of all of it
+
 /**
  * Save a picture under its title.
  * @param {import("./types.d.ts").Picture} picture
@@ -13,7 +15,7 @@ import { described, pngWith } from "./metadata.js";
 export async function savePicture(picture, format, header, fields) {
   const name = `${String(header.address || header.title || header.kind).replace(/[^\w.-]+/g, "_").slice(0, 80)}.${format}`;
   const canvas = document.createElement("canvas");
-  const times = format === "png" ? 2 : 1;
+  const times = Math.min(format === "png" ? 2 : 1, mostTimes(picture));
   canvas.width = Math.round(picture.width * times);
   canvas.height = Math.round(picture.height * times);
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -30,6 +32,14 @@ export async function savePicture(picture, format, header, fields) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   if (!blob) throw new Error("The picture is larger than this browser can save.");
   download(pngWith(await blob.arrayBuffer(), fields), name);
+}
+
+/**
+ * How many times as large a picture may be drawn: no browser's canvas is larger.
+ * @param {import("./types.d.ts").Picture} picture
+ */
+function mostTimes({ width, height }) {
+  return Math.min(LONGEST / Math.max(width, height), Math.sqrt(LARGEST / (width * height)));
 }
 
 /** @param {string} code */

@@ -25,7 +25,7 @@ class GraphDrawing {
       h("button", { type: "button", "aria-label": label, title: label, on: { click: act } }, text);
     this.corner = h("div", { class: "corner" },
       button("+", "Enlarge", () => this._zoom(1.3)), button("−", "Reduce", () => this._zoom(1 / 1.3)),
-      button("fit", "Show the whole network", () => this._fit(true)));
+      button("fit", "fit: show the whole network", () => this._fit(true)));
     this.el = el;
     el.append(this.canvas, this.corner);
     this.colour = new Uint32Array(256);

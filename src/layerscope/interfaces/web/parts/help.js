@@ -48,7 +48,7 @@ export function hints(time) {
     words.textContent = lines[at];
     next.textContent = at === lines.length - 1 ? "Got it" : `Next (${at + 1} of ${lines.length})`;
   } } }, `Next (1 of ${lines.length})`);
-  const el = h("div", { class: "hint", role: "note" }, words, next,
+  const el = h("aside", { class: "hint", "aria-label": "Hints" }, words, next,
     h("button", { type: "button", class: "plain", "aria-label": "No more hints", on: { click: () => close() } }, "✕"));
   const close = () => {
     try {

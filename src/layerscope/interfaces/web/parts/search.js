@@ -47,6 +47,7 @@ export function openSearch(page) {
       mark();
       event.preventDefault();
     } else if (event.key === "Enter" && found[chosen]) go(found[chosen]);
+    else if (event.key === "Escape") dialog.close(); // the field would only be emptied
   });
   show();
   input.focus();
