@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Request
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 _SETTLED = """async () => {
   const busy = () => document.querySelector('[aria-busy="true"]');
@@ -73,8 +76,11 @@ _HEARD = (
 }"""
 )
 
-_PLACE = re.compile(r"^(?P<layer>.*?)(?::(?P<unit>\d+))?(?: @ (?P<y>\d+),(?P<x>\d+))?"
-                    r"(?: = (?P<value>.*))?$", re.DOTALL)  # fmt: skip
+_PLACE = re.compile(
+    r"^(?P<layer>.*?)(?::(?P<unit>\d+))?(?: ?@ ?(?P<y>\d+),(?P<x>\d+))?"
+    r"(?: = (?P<value>[^,]*)(?:, .*)?)?$",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -205,6 +211,16 @@ class Visit:
         response = self.context.request.get(f"{self.origin}{path}?{query}")
         assert response.ok, response.status
         return response.body()
+
+    def faults(self) -> list[str]:
+        """What axe-core finds that keeps people out."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate("() => axe.run()")
+        return [
+            f"{rule['id']}: {rule['help']}: {node['html'][:300]}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
 
 
 def _probe(heard: Heard) -> Probe:

@@ -49,7 +49,7 @@ def test_hostile_names_are_text_in_the_search(visit):
 
 def test_hostile_names_are_text_in_the_passage(visit):
     there = visit("hostile")
-    there.page.get_by_role("button", name="Show the whole network").click()
+    there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     canvas = there.canvas("The passage through the network")
     said = {heard.text for heard in there.heard(canvas, 9)}

@@ -48,7 +48,7 @@ def over(there, words, step=12):
 
 def fit(there, header):
     """Shows the whole graph; returns how large it is, and where: a place of it on the canvas."""
-    there.page.get_by_role("button", name="Show the whole network").click()
+    there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     box = there.canvas(GRAPH).bounding_box()
     width, height = header["size"]
@@ -59,7 +59,7 @@ def fit(there, header):
 
 def test_every_layer_has_its_box(visit):
     there = visit()
-    there.page.get_by_role("button", name="Show the whole network").click()
+    there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     boxes = {heard.text.partition(";")[0] for heard in there.heard(there.canvas(GRAPH), 7)}
     assert boxes == {"input_layer", *truth("digits")}
@@ -156,12 +156,12 @@ def test_blocks_close_and_open(visit):
     def boxes():
         return {text.partition(";")[0] for h in there.heard(canvas, 7) for text in [h.text]}
 
-    there.page.get_by_role("button", name="Show the whole network").click()
+    there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     assert "stage1.0.conv1" in boxes()
     canvas.click(position=over(there, "close stage1.0", step=4))
     there.settled()
-    there.page.get_by_role("button", name="Show the whole network").click()
+    there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     closed = boxes()
     assert "stage1.0.conv1" not in closed
@@ -169,7 +169,7 @@ def test_blocks_close_and_open(visit):
     assert "open stage1.0" in closed
     canvas.click(position=over(there, "open stage1.0"))
     there.settled()
-    there.page.get_by_role("button", name="Show the whole network").click()
+    there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     assert "stage1.0.conv1" in boxes()
 
