@@ -105,7 +105,7 @@ export class Slot {
       try {
         const panel = await this.page.host.panel(this.how.name, /** @type {import("./types.d.ts").Words} */ (this.words), request.signal);
         if (request.signal.aborted) return;
-        await this._put(panel);
+        await this._put(panel, request.signal);
       } catch (error) {
         if (request.signal.aborted) return;
         this._clear();
@@ -139,8 +139,11 @@ export class Slot {
     return this._put(panel);
   }
 
-  /** @param {import("./types.d.ts").Panel | null} panel */
-  async _put(panel) {
+  /**
+   * @param {import("./types.d.ts").Panel | null} panel
+   * @param {AbortSignal} [signal] of the request that it answers
+   */
+  async _put(panel, signal) {
     this.el.hidden = panel === null && !this.how.empty;
     if (panel === null) {
       this._clear();
@@ -153,6 +156,7 @@ export class Slot {
       return;
     }
     const renderer = await this.page.host.renderer(panel.header.kind);
+    if (signal?.aborted) return; // something else was asked for meanwhile, or nothing any more
     this._clear();
     this.kind = panel.header.kind;
     this.model = new PanelModel(this.page, panel);
