@@ -36,7 +36,7 @@ export type TakesInput = (given: Blob | number[], how: { name: string; into: num
 export interface ImageJob {
   job: number; address: string; error: string; state: "waiting" | "running" | "done" | "cancelled" | "failed";
   step?: number; steps?: number; attempt?: number; value?: number; images?: number; edition?: number;
-  generation?: number; image?: Panel | null;
+  generation?: number; image?: Panel | null; looked?: boolean;
 }
 
 /** Makes images of units, one at a time. */

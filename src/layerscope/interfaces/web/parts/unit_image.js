@@ -15,7 +15,7 @@ export class UnitImage {
     this.address = "";
     this.jobs = unitJobs(page);
     const { images } = page.outline;
-    this.reason = images?.reason || (page.host.images ? "" : "What is shown here was computed beforehand: no network runs behind it.");
+    this.reason = images?.reason || (page.host.images ? "" : "Images of units are made on the local page: layerscope open MODEL INPUT.");
     this.notes = h("div", { class: "grades" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "How much of the image is made" });
     this.about = h("span", { class: "about", role: "status" });
@@ -69,7 +69,7 @@ export class UnitImage {
     if (steps) this.bar.value = step / steps;
     else this.bar.removeAttribute("value");
     const again = attempt > 1 ? ", with larger steps" : "";
-    const waits = job.state === "waiting" ? "waits until another is done" : "begins …";
+    const waits = job.state === "waiting" && job.looked ? "waits until another is done" : "begins …";
     this.about.textContent = steps ? `step ${step} of ${steps}${again} · ${shortNumber(value)}` : waits;
   }
 

@@ -60,6 +60,7 @@ export class UnitJobs extends EventTarget {
     if (!before) return;
     try {
       const job = await this.images.look(before.job);
+      job.looked = true;
       job.image = job.images && job.images !== before.images ? await this.images.soFar(job.job) : before.image;
       this._take(address, job);
       this._lookLater(address);
@@ -83,7 +84,7 @@ export class UnitJobs extends EventTarget {
     if (job.edition) {
       this.page.outline.images.editions[address] = job.edition;
       this.page.generation = job.generation ?? this.page.generation;
-      this.page.announce(`The image of ${address} is made.`);
+      this.page.announce(job.state === "cancelled" ? `The image of ${address} is as far as it came.` : `The image of ${address} is made.`);
     }
     this.dispatchEvent(new CustomEvent("change", { detail: address }));
   }
