@@ -14,21 +14,21 @@ export function histogramOf(panel, levels) {
   const stack = new Stack(panel, levels), values = [];
   for (let map = 0; map < stack.count; map++) for (let at = 0; at < stack.size; at++) values.push(stack.value(map, at));
   if (values.length < 2) return null;
-  const finite = values.filter(Number.isFinite), some = finite.filter((value) => value !== 0);
+  const finite = values.filter(Number.isFinite);
   let [low, high] = extremes(finite);
   if (!finite.length || (low === 0 && high === 0)) [low, high] = [0, 1];
   else if (low === high) [low, high] = [low - 0.5, high + 0.5];
   const numbers = new Float64Array(2 * BINS + 1);
   for (let i = 0; i <= BINS; i++) numbers[i] = low + (i / BINS) * (high - low);
-  for (const value of some) numbers[BINS + 1 + Math.min(BINS - 1, Math.floor(((value - low) / (high - low)) * BINS))] += 1;
-  const zeros = finite.length - some.length, most = Math.max(zeros, ...numbers.subarray(BINS + 1));
-  const silent = zeros ? `, ${((100 * zeros) / values.length).toFixed(1)}% exactly 0` : "";
-  const note = `${values.length} values of this sample, as their colours tell them${silent}`;
+  // What has the colour of 0 may be a little more, so zeros do not stand apart.
+  for (const value of finite) numbers[BINS + 1 + Math.min(BINS - 1, Math.floor(((value - low) / (high - low)) * BINS))] += 1;
+  const most = Math.max(...numbers.subarray(BINS + 1));
+  const note = `${values.length} values of this sample, as their colours tell them`;
   return {
     header: {
       kind: "bars", title: panel.header.title, address: panel.header.address, note, most, x: { label: "value" }, y: { logarithmic: false },
       edges: { offset: 0, count: BINS + 1 }, code: String(panel.header.code || "").replace("ls.sheet(", "ls.histogram("),
-      groups: [{ label: "", zeros, not_finite: values.length - finite.length, total: values.length, counts: { offset: 8 * (BINS + 1), count: BINS } }],
+      groups: [{ label: "", zeros: 0, not_finite: values.length - finite.length, total: values.length, counts: { offset: 8 * (BINS + 1), count: BINS } }],
     },
     buffers: { numbers: numbers.buffer },
   };
