@@ -12,6 +12,7 @@ import layerscope
 from cases.page_colours import levels, shows
 from cases.page_runs import Training
 from cases.page_truth import maps, vector
+from cases.page_visits import Visit
 
 PLACE = re.compile(r"(\w+):(\d+) @ (\d+),(\d+) \((.+)\) = ≈ (.+)")
 
@@ -133,3 +134,28 @@ def test_two_models(visit):
     assert differences
     assert all(text.endswith("= ≈ 0") for text in differences)
     assert not wrong(there, "conv2d_1", parts, values, values, both)
+
+
+def test_a_file_computes_the_difference_itself(chromium, recording, tmp_path):
+    path = tmp_path / "page.html"
+    layerscope.report(layerscope.open_recording(recording), path=path)
+    there = Visit(chromium, path.as_uri())
+    there.allow("asked for file:")
+    there.page.goto(f"{path.as_uri()}#/relu?step=5&against=sample:2")
+    there.settled()
+    array = layerscope.open_recording(recording)["relu"]
+    values = array.transpose("step", "sample", "channel", "y", "x").values[5].astype(np.float64)
+    each = {"sample 0": values[0], "sample 2": values[2], "difference": values[0] - values[2]}
+    step = float(values.max() - values.min()) / 238  # by which a colour tells a value
+    seen = set()
+    for heard in there.heard(there.canvas("relu"), step=9):
+        match = PLACE.fullmatch(heard.text)
+        assert match, heard.text
+        shown = float(match[6].replace("−", "-"))
+        value = each[match[5]][int(match[2]), int(match[3]), int(match[4])]
+        assert abs(shown - value) <= 2 * step + 0.005 * abs(value), heard.text
+        seen.add(match[5])
+    assert seen == set(each)
+    answers = there.page.get_by_role("region", name="What the network answered")
+    expect(answers.get_by_role("columnheader", name="sample 2")).to_be_visible()
+    assert not there.close()

@@ -72,7 +72,7 @@ export class FileHost {
     const panel = { header: { ...usual.header, ...moment.header }, buffers: moment.buffers };
     if (words.against) {
       const there = await this._block(`passage/${layout}/${this._moment(this._there(words))}`);
-      panel.header.answers = answersBeside(panel.header.answers, there.header.answers);
+      panel.header.answers = answersBeside(panel.header.answers, { ...usual.header, ...there.header }.answers);
       panel.header.against = this._names(words);
     }
     return rescaled(panel, String(words.scale || "layer"), this._data.outline.levels);
