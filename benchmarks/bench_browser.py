@@ -172,8 +172,8 @@ def _private(process: int) -> float:
     return float(lines["RssAnon"].split()[0]) / 1e3
 
 
-def shares(url: str, cookie: str, addresses: list[str]) -> list[float]:
-    """For each layer, what is sent as a share of its pixels, compressed alone."""
+def bytes_sent(url: str, cookie: str, addresses: list[str]) -> np.ndarray:
+    """For each layer, how many bytes are sent, and how many its pixels alone are, compressed."""
     result = []
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     for address in addresses:
@@ -186,8 +186,8 @@ def shares(url: str, cookie: str, addresses: list[str]) -> list[float]:
         text = json.loads(data[4 : 4 + length])
         offset, size = text["buffers"]["pixels"]
         start = -(-(4 + length) // 8) * 8 + offset
-        result.append(len(body) / len(gzip.compress(data[start : start + size], 1)))
-    return result
+        result.append((len(body), len(gzip.compress(data[start : start + size], 1))))
+    return np.array(result)
 
 
 def row(name: str, value: str, aim: str) -> None:
@@ -223,10 +223,14 @@ def of_inception(browser: Any, url: str, repeat: int) -> None:
         row(f"frames while the {what} is moved", words, "none over 50")
     outline = window.context.request.get(url.partition("?")[0] + "api/outline").json()
     addresses = [layer["address"] for layer in outline["layers"]]
-    sent = shares(url, window.cookie(), addresses)
-    words = f"median {np.median(sent):.2f}, largest {max(sent):.2f}"
-    words += f" ({addresses[int(np.argmax(sent))]}), {sum(s > 1.1 for s in sent)} over 1.1"
-    row(f"sent for each of {len(sent)} layers", words, "at most 1.1 of its pixels")
+    sent, pixels = bytes_sent(url, window.cookie(), addresses).T
+    # A value each is its map's range: such a layer has no pixels to speak of.
+    mapped = [i for i, layer in enumerate(outline["layers"]) if {"y", "x"} <= set(layer["axes"])]
+    share = (sent / pixels)[mapped]
+    words = f"all maps together {sent[mapped].sum() / pixels[mapped].sum():.3f}, median "
+    words += f"{np.median(share):.3f}, largest {share.max():.3f} "
+    words += f"({addresses[mapped[int(share.argmax())]]}), {(share > 1.1).sum()} over 1.1"
+    row(f"sent for each of {len(mapped)} layers of maps", words, "at most 1.1 of its pixels")
     for address in addresses:
         window.act("address", f"#/{quote(address, safe='')}")
     heap, process = window.memory()
