@@ -5,7 +5,7 @@ import { h, s } from "../dom.js";
 import { drawSeries } from "../draw/series.js";
 import { hashOf } from "../state.js";
 
-const SHORT = 12; // characters of a name below a picture: its end tells which unit it is
+const SHORT = 10; // characters of a name below a picture: its end tells which unit it is
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {

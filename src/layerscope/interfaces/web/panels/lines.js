@@ -2,7 +2,7 @@
 
 import { h, s, shortNumber } from "../dom.js";
 
-const WIDTH = 640, HEIGHT = 120, LEFT = 46, RIGHT = 8, BOTTOM = 16, TOP = 8;
+const WIDTH = 400, HEIGHT = 84, LEFT = 46, RIGHT = 8, BOTTOM = 14, TOP = 8;
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
@@ -35,7 +35,36 @@ function drawn(model) {
     const x = across(mark.at);
     svg.append(s("line", { class: "grid", x1: x, x2: x, y1: 0, y2: HEIGHT * header.charts.length }, s("title", {}, mark.text)));
   }
+  if (header.steps) stepped(svg, model, across, part);
   return svg;
+}
+
+/**
+ * Mark the step that is looked at; a click goes to another, and the pointer is told what was there.
+ * @param {SVGElement} svg
+ * @param {import("../slot.js").PanelModel} model
+ * @param {(x: number) => number} across
+ * @param {(entry: any) => Float64Array} part
+ */
+function stepped(svg, model, across, part) {
+  const { steps, at, charts, x: axis, title } = model.panel.header;
+  const now = model.view.step === null ? steps.length - 1 : steps.indexOf(model.view.step);
+  if (now >= 0) svg.append(s("line", { class: "now", x1: across(at[now]), x2: across(at[now]), y1: 0, y2: HEIGHT * charts.length }));
+  svg.classList.add("steps");
+  const nearest = (/** @type {MouseEvent} */ event) => {
+    const box = svg.getBoundingClientRect(), x = ((event.clientX - box.left) / box.width) * WIDTH;
+    return at.reduce((/** @type {number} */ best, /** @type {number} */ value, /** @type {number} */ i) =>
+      (Math.abs(across(value) - x) < Math.abs(across(at[best]) - x) ? i : best), 0);
+  };
+  svg.addEventListener("click", (event) => model.go({ step: steps[nearest(event)] }));
+  svg.addEventListener("pointermove", (event) => {
+    const i = nearest(event);
+    const values = charts.flatMap((/** @type {any} */ chart) => chart.series.map((/** @type {any} */ line) => {
+      const y = part(line.y)[i];
+      return `${line.label} ${chart.form === "percent" ? `${Math.round(100 * y)} %` : shortNumber(y)}`;
+    }));
+    model.page.announce(`${title}, ${axis.label} ${at[i]}: ${values.join(", ")}`);
+  });
 }
 
 /**

@@ -87,23 +87,31 @@ class OverlayDrawing {
       diverging: this.page.colours.isDiverging(palette) });
   }
 
+  /** The colours of the map's indexes, on the range that it is drawn on. */
+  _colours() {
+    const { palette } = this.model.view, { low, high } = this.map;
+    const colours = new Uint32Array(256);
+    recoloured(colours, this.page.colours.table(palette, this.page.ground), this.page.colours.levels, low, high,
+      this._range(), this.page.colours.isDiverging(palette));
+    return colours;
+  }
+
   /** The map in the palette of now, at its own resolution. */
   _coloured() {
-    const [height, width] = this.map.shape, { palette } = this.model.view;
-    const colours = new Uint32Array(256);
-    recoloured(colours, this.page.colours.table(palette, this.page.ground), this.page.colours.levels, this.map.low, this.map.high,
-      this._range(), this.page.colours.isDiverging(palette));
+    const [height, width] = this.map.shape, colours = this._colours();
     return canvasOf(width, height, (i) => colours[this.pixels[i]]);
   }
 
-  /** The map for lying over the input: the stronger, the less is seen of what is below. */
+  /** The map for lying over the input, on the same range: the stronger, the less is seen of what is below. */
   _heat() {
-    const [height, width] = this.map.shape, levels = this.page.colours.levels;
-    const table = this.page.colours.table(this.model.view.palette, this.page.ground);
+    const [height, width] = this.map.shape, { levels } = this.page.colours, { low, high } = this.map;
+    const [from, to] = this._range();
+    const colours = this._colours();
     return canvasOf(width, height, (i) => {
       const index = this.pixels[i];
-      const share = index < levels ? index / (levels - 1) : 0;
-      return ((table[index] & 0xffffff) | (Math.round(255 * this.opacity * (0.25 + 0.75 * share)) << 24)) >>> 0;
+      const value = low + (Math.min(index, levels - 1) / (levels - 1)) * (high - low);
+      const share = index >= levels || !(to > from) ? 0 : Math.max(0, Math.min(1, (value - from) / (to - from)));
+      return ((colours[index] & 0xffffff) | (Math.round(255 * this.opacity * (0.25 + 0.75 * share)) << 24)) >>> 0;
     });
   }
 
