@@ -71,7 +71,8 @@ class OverlayDrawing {
     this.tools.hidden = this.lines || !this.map || !this.given;
     this.text.hidden = !header.text;
     this.text.textContent = header.text;
-    this.note.textContent = header.note;
+    const [from, to] = this.map ? this._range() : [0, 0];
+    this.note.textContent = [header.note, this.map ? `from ${shortNumber(from)} to ${shortNumber(to)}` : ""].filter(Boolean).join("; ");
     this.own.setAttribute("aria-label", `${header.title}: ${this.map ? this.map.shape.join(" by ") : header.text}`);
     this.over.setAttribute("aria-label", `${header.title} over the input`);
     this.shown = this.map && !this.lines ? this._coloured() : null;
@@ -83,7 +84,7 @@ class OverlayDrawing {
   _range() {
     const { scale, palette } = this.model.view, over = this.model.panel.header.over_steps;
     const { low, high } = this.map;
-    return rangeOf({ scale: scale === "zscore" ? "unit" : scale, low, high, layer: over || [low, high], network: this.page.network,
+    return rangeOf({ scale: scale === "zscore" ? "unit" : scale, low, high, layer: [low, high], steps: over, network: this.page.network,
       diverging: this.page.colours.isDiverging(palette) });
   }
 
