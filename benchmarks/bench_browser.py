@@ -10,6 +10,7 @@ whatever else the machine does only adds to them:
   drawn;
 - from a click on another sample until both are drawn anew, when the sample is first asked for, and
   when it was seen before;
+- from a stroke on the board, for one's own input, until all that is seen is drawn anew;
 - from a new address until a layer of 2,048 channels is drawn, and how long the drawing takes;
 - the longest frame, and their 95th percentile, while that layer is scrolled and the passage moved;
 - for each layer, what is sent as a share of its pixels' palette indexes, compressed alone;
@@ -68,6 +69,14 @@ ACTED = f"""async ([act, given]) => {{
   const ends = await drawn(start);
   return {{ all: Math.max(ends.stack, ends.graph) - start, drawing: ends.drawing }};
 }}"""
+
+#: Resolves when a stroke of one's own was followed; tells how long that took.
+FOLLOWED = """async (before) => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const all = () => performance.getEntriesByName("layerscope.given");
+  while (all().length <= before || document.querySelector(".own-input[aria-busy]")) await frame();
+  return [all().length, all()[before].duration];
+}"""
 
 FRAMES = """async (what) => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -147,6 +156,20 @@ class Window:
         """Milliseconds until all is drawn, and those of the drawing alone."""
         return dict(self.page.evaluate(ACTED, [what, given]))
 
+    def strokes(self, count: int) -> list[float]:
+        """Milliseconds from each of some strokes on the board until all is drawn."""
+        self.page.get_by_role("button", name="Try your own").click()
+        box = self.page.locator(".board").bounding_box()
+        before, times = 0, []
+        for i in range(count):
+            x, y = box["x"] + 40 + 8 * i, box["y"] + 60 + (37 * i) % 150
+            self.page.mouse.move(x, y)
+            self.page.mouse.down()
+            self.page.mouse.up()
+            before, time = self.page.evaluate(FOLLOWED, before)
+            times.append(float(time))
+        return times
+
     def frames(self, what: str) -> list[float]:
         """Milliseconds between frames while a layer is scrolled, or the passage moved."""
         return [float(time) for time in self.page.evaluate(FRAMES, what)]
@@ -206,6 +229,9 @@ def of_digits(browser: Any, url: str, repeat: int) -> None:
         seen += [window.act("sample", number)["all"] for number in (1, 2, 3)]
     times = f"{min(fresh):.0f} ms, seen before {min(seen):.0f} ms"
     row("digits: another sample", times, "under 100")
+    strokes = [time for _ in range(repeat) for time in Window(browser, url).strokes(20)]
+    words = f"{min(strokes):.0f} ms, half of them within {np.median(strokes):.0f} ms"
+    row("digits: a stroke of one's own", words, "under 100")
 
 
 def of_inception(browser: Any, url: str, repeat: int) -> None:

@@ -19,6 +19,7 @@ keras = pytest.importorskip("keras")
 pytest.importorskip("starlette")
 pytest.importorskip("httpx")
 
+from cases.pages import site
 from cases.route_client import RouteClient, computed, error_of
 from layerscope.interfaces.server import own_input
 from layerscope.interfaces.server.own_input import input_routes
@@ -176,3 +177,26 @@ def test_names_are_made_harmless(images: PageSubject) -> None:
 def test_without_a_model_there_is_a_reason() -> None:
     subject = PageSubject()
     assert "There is no model here" in error_of(client_of(subject).post("/api/input", content=b"x"))
+
+
+def test_on_the_page_it_comes_from_the_page_alone() -> None:
+    with site("conv") as page:
+        client = page.enter()
+        own = {"origin": client.origin}
+        content = png(np.zeros((12, 12), np.uint8))
+        assert client.ask("POST", "/api/input", body=content).status == 403
+        cross = {"origin": "http://127.0.0.1:1"}
+        assert client.ask("POST", "/api/input", body=content, headers=cross).status == 403
+
+        reply = client.ask("POST", "/api/input", body=content, headers=own, query={"name": "a"})
+        assert (reply.status, reply.json()["sample"]) == (200, 3)
+        outline = client.get("/api/outline").json()
+        assert outline["samples"][3] == {"name": "a", "edition": 1}
+        assert (
+            client.get("/api/panel/layer", query={"address": "conv", "sample": "3"}).status == 200
+        )
+
+        assert client.ask("POST", "/api/input", body=b"x", headers=own).status == 422
+        assert client.ask("POST", "/api/images", query={"address": "conv:0"}).status == 403
+        client.cookies.clear()
+        assert client.ask("POST", "/api/input", body=content, headers=own).status == 403
