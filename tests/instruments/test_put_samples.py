@@ -66,7 +66,7 @@ def test_what_does_not_fit_leaves_all_as_it_was() -> None:
         samples.put(np.zeros((1, 5)), "numbers", into=number)
     with pytest.raises(InputError, match="one input at a time"):
         samples.put(np.zeros((2, 8, 10, 1)), "two", into=number)
-    with pytest.raises(InputError, match="Sample 0 was not given by hand"):
+    with pytest.raises(InputError, match="This sample was not given by hand"):
         samples.put(grey(2), "drawing", into=0)
     after, _ = samples.recording(number)
     assert after is before

@@ -101,7 +101,7 @@ class SampleRecordings:
         """
         with self._lock:
             if into is not None and into not in self.editions:
-                raise InputError(f"Sample {into} was not given by hand: it can't be replaced.")
+                raise InputError("This sample was not given by hand: it can't be replaced.")
             passes = Passes.on(self.model, x, **self._settings_for(x))
             prepared = next(passes.inputs())
             if _count(prepared.value) != 1:
