@@ -5,7 +5,7 @@ import { h, s } from "../dom.js";
 import { drawSeries } from "../draw/series.js";
 import { hashOf } from "../state.js";
 
-const SHORT = 10; // characters of a name below a picture: its end tells which unit it is
+const SHORT = 12, END = 9; // characters of a name below a picture, and of a longer one, whose end tells which unit it is
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
@@ -42,7 +42,7 @@ function cardOf(model, card, pictured, signed) {
   const leads = Object.keys(card.view).length > 0;
   const inside = [
     pictured ? (card.shape ? h("span", { class: "seen" }, canvasOf(model, card)) : h("span", { class: "seen empty" })) : null,
-    h("span", { class: "label", title: card.label }, pictured && card.label.length > SHORT ? `…${card.label.slice(1 - SHORT)}` : card.label),
+    h("span", { class: "label", title: card.label }, pictured && card.label.length > SHORT ? `…${card.label.slice(-END)}` : card.label),
     card.value === null || card.value === undefined ? null : barOf(card.value, model.panel.header.most, signed),
     card.text ? h("span", { class: "number" }, card.text) : null,
   ];
