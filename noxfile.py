@@ -153,7 +153,7 @@ def browser(session: nox.Session) -> None:
     session.run("npm", "install", external=True)  # what package.json names, to look at the page
     session.run("node_modules/.bin/tsc", "--project", ".", external=True)
     session.run("node_modules/.bin/eslint", "--max-warnings", "0", ".", external=True)
-    _install(session, "torch", "keras-torch", "page", "tests", "browser")
+    _install(session, "torch", "keras-torch", "page", "tests", "browser", "notebook")
     _pytest(session, BROWSER, marked="browser", keras="torch")
 
 
