@@ -138,6 +138,22 @@ class Wiring:
                 to_see += [(source, part, added + adds) for source, part in ways]
         return result
 
+    def summands(self, address: str, unit: int) -> list[tuple[str, int]]:
+        """Return the units that are added up, or multiplied, to a unit's value; none for others.
+
+        An activation or a normalization between the sum and the unit is passed.
+        """
+        numbers = np.array([unit])
+        while address in self.layers:
+            layer = self.layers[address]
+            ways = self._back(layer, numbers) or []
+            if layer.kind in _TOGETHER and len(ways) > 1:
+                return [(source, int(units[0])) for source, units in ways]
+            if len(ways) != 1:
+                return []
+            ((address, numbers),) = ways
+        return []
+
     def readers(self, address: str, unit: int) -> Iterator[Units]:
         """Yield the layers with a kernel that receive a unit, and which of its inputs that is."""
         to_see = [(address, np.array([unit]), 0)]

@@ -312,3 +312,28 @@ def test_indexes_of_words_are_no_picture_to_lie_on() -> None:
         inputs={"input": named(tokens, VECTOR)},
     )
     assert unit_panel("map").panel(Moment(acts), acts.place("dense:0")) is None
+
+
+def test_a_sum_is_driven_by_its_branches() -> None:
+    one, other = CONV, np.roll(CONV, 1, axis=0)
+    network = Network(
+        "net",
+        "none",
+        (
+            _layer("a", "conv", one, "input"),
+            _layer("b", "conv", other, "input"),
+            Layer("add", "Add", "layer", (None, 5, 5, 4), MAPS, {}, (), ("a", "b"), "add"),
+            _layer("relu", "activation", one, "add"),
+        ),
+    )
+    arrays = {"a": one, "b": other, "add": one + other, "relu": np.maximum(one + other, 0)}
+    acts = Recording(
+        {name: named(values, MAPS) for name, values in arrays.items()},
+        network=network,
+        inputs={"input": named(IMAGE, MAPS)},
+    )
+    panel = unit_panel("before").panel(Moment(acts, 1), acts.place("relu:2"))
+    assert panel is not None
+    assert [card["view"]["address"] for card in cards(panel)] == ["a:2", "b:2"]
+    means = [values[1, :, :, 2].mean() for values in (one, other)]
+    assert [card["value"] for card in cards(panel)] == pytest.approx(means, rel=1e-4)

@@ -30,6 +30,8 @@ def panel(moment: Moment, place: Place) -> Panel | None:
     """Return the units before that contribute most to this one; None where that is not known."""
     wiring = moment.wiring
     unit = owner(wiring, place)
+    if unit is None and place.unit is not None:
+        return _of_sum(moment, wiring, place, place.unit)
     kernel = kernel_of(moment.weights, wiring, unit.layer) if unit is not None else None
     if unit is None or unit.unit is None or kernel is None or unit.unit >= kernel.units:
         return None
@@ -60,6 +62,33 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         address=str(place),
         note=f"{how}{many}",
         extra={"code": moment.line(_code(moment, wiring, kernel, unit.unit))},
+        provenance=lambda: moment.activations.provenance,
+    )
+
+
+def _of_sum(moment: Moment, wiring: Wiring, place: Place, unit: int) -> Panel | None:
+    """Return what is brought together to a value, branch by branch; None where nothing is."""
+    cards, code = [], []
+    for layer, number_of_unit in wiring.summands(place.layer, unit):
+        values = unit_values(moment.activations, layer, moment.sample)
+        if values is None or number_of_unit >= len(values):
+            continue
+        name = f"{layer}:{number_of_unit}"
+        recorded = layer in set(moment.activations)
+        mean = float(values[number_of_unit].mean(dtype=np.float64))
+        picture = picture_of(moment, layer, number_of_unit)
+        view = {"address": name} if recorded else {}
+        cards.append(PictureCard(name, number(mean), view, picture, mean))
+        if recorded:
+            code.append(f"acts[{name!r}].isel(sample={moment.written}).mean().item()")
+    if not cards:
+        return None
+    return cards_panel(
+        f"what drives {place}",
+        cards,
+        address=str(place),
+        note="what is brought together here: the mean of each branch",
+        extra={"code": moment.line(f"[{', '.join(code)}]")},
         provenance=lambda: moment.activations.provenance,
     )
 
