@@ -149,7 +149,7 @@ class Wiring:
             ways = self._back(layer, numbers) or []
             if layer.kind in _TOGETHER and len(ways) > 1:
                 return [(source, int(units[0])) for source, units in ways]
-            if len(ways) != 1:
+            if len(ways) != 1 or layer.kind == "reshape":  # a vector's unit is a place in a map
                 return []
             ((address, numbers),) = ways
         return []

@@ -51,10 +51,13 @@ def panel(moment: Moment, place: Place) -> Panel | None:
     ]
     exact = kernel.single
     how = (
-        "weight × activation, with its sign: with the bias, they add up to the unit's sum"
+        "weight × activation, with its sign"
         if exact
         else "length (L2) of its part of the kernel × the mean |activation| that comes in"
     )
+    sources = input_units(wiring, kernel.layer, kernel.of(unit.unit)[0])
+    if sum(bool((units.units >= 0).all()) for units in sources) > 1:
+        how = f"{how}; of what is added up before, each unit stands for the sum"
     many = f", the {_MOST} strongest of {len(ranked)}" if len(ranked) > _MOST else ""
     return cards_panel(
         f"what drives {unit}",
