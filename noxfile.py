@@ -40,6 +40,7 @@ SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
 DOCS = "tests/test_docs.py"
 BROWSER = "tests/interfaces/web"
+WEB = "src/layerscope/interfaces/web"
 #: Where tests are that need two frameworks; those of PyTorch with Keras run in ``keras-torch``.
 SIDE_BY_SIDE = ("tests/interfaces", "tests/instruments", "tests/backends/test_structure.py")
 #: Tests to which it makes a difference what Keras computes with, but for those marked one_backend.
@@ -152,7 +153,7 @@ def browser(session: nox.Session) -> None:
     """The page: its modules' types and style, and its tests in a real browser."""
     session.run("npm", "install", external=True)  # what package.json names, to look at the page
     session.run("node_modules/.bin/tsc", "--project", ".", external=True)
-    session.run("node_modules/.bin/eslint", "--max-warnings", "0", ".", external=True)
+    session.run("node_modules/.bin/eslint", "--max-warnings", "0", WEB, external=True)
     _install(session, "torch", "keras-torch", "page", "tests", "browser", "notebook")
     _pytest(session, BROWSER, marked="browser", keras="torch")
 
