@@ -40,17 +40,19 @@ function parts(model) {
  */
 function cardOf(model, card, pictured, signed) {
   const leads = Object.keys(card.view).length > 0;
+  const shown = pictured && card.label.length > SHORT ? `…${card.label.slice(-END)}` : card.label;
   const inside = [
     pictured ? (card.shape ? h("span", { class: "seen" }, canvasOf(model, card)) : h("span", { class: "seen empty" })) : null,
-    h("span", { class: "label", title: card.label }, pictured && card.label.length > SHORT ? `…${card.label.slice(-END)}` : card.label),
+    h("span", { class: "label", title: card.label }, shown),
     card.value === null || card.value === undefined ? null : barOf(card.value, model.panel.header.most, signed),
-    card.text ? h("span", { class: "number" }, card.text) : null,
+    card.text ? " " : null, card.text ? h("span", { class: "number" }, card.text) : null,
   ];
   if (!leads) return h("span", { class: "card" }, ...inside);
   const step = card.view.step;
   const last = model.page.outline.steps.at(-1);
   return h("a", {
-    class: "card", "aria-label": `${card.label} ${card.text}`.trim(), href: hashOf({ ...model.view, ...card.view }),
+    // What is seen is part of what is read aloud, though it was shortened.
+    class: "card", "aria-label": `${shown === card.label ? "" : `${card.label} `}${shown} ${card.text}`.trim(), href: hashOf({ ...model.view, ...card.view }),
     "aria-current": step !== undefined && step === (model.view.step ?? last) ? "true" : null,
     on: { click: (/** @type {MouseEvent} */ event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
