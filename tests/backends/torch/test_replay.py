@@ -399,6 +399,33 @@ def test_a_value_that_is_a_weight_is_copied() -> None:
             assert (acts[address].values == 1).all()
 
 
+def test_a_value_that_is_a_weight_only_the_second_time_is_copied() -> None:
+    class Template(nn.Module):
+        template: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("template", torch.ones(1, 3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.template if x.sum() > 0 else x + 1
+
+    class Uses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = Template()
+            self.out = nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.out(self.part(x))
+
+    model = Uses().eval()
+    for x in (-torch.ones(1, 3), torch.ones(1, 3), torch.ones(1, 3)):
+        acts = ls.activations(model, x)
+    model.part.template.zero_()
+    assert acts["part"].values.tolist() == [[1, 1, 1]]
+
+
 def test_a_forward_that_copies_its_own_modules() -> None:
     class Target(nn.Module):
         def __init__(self) -> None:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from layerscope.backends.parts import is_record
 from layerscope.backends.torch.attention import FusedCall
 from layerscope.backends.torch.calls import unpacked
-from layerscope.backends.torch.tensors import is_readable, read
+from layerscope.backends.torch.tensors import are_plain, is_readable, read
 from layerscope.core.axes import LazyArrays, NamedArray, named_axes
 
 
@@ -26,11 +26,13 @@ def named_arrays(
     Attention weights are computed when they are asked for, where a pass has kept what they are
     computed from.
     """
-    later = {a: v for a, v in values.items() if isinstance(v, FusedCall) or is_readable(v)}
+    tensors = {a: v for a, v in values.items() if not isinstance(v, FusedCall)}
+    readable = tensors if are_plain(tensors.values()) else _readable(tensors)
     # Of the same memory, with a shape of its own: the model's own hooks may keep the value, too.
-    later = {a: v if isinstance(v, FusedCall) else v.detach() for a, v in later.items()}
+    detached = dict(zip(readable, map(torch.Tensor.detach, readable.values()), strict=True))
+    later = detached if len(detached) == len(values) else {**values, **detached}
     process = os.getpid()
-    made = {a: named_array(value, axes[a]) for a, value in values.items() if a not in later}
+    made = {a: named_array(v, axes[a]) for a, v in tensors.items() if a not in detached}
 
     def make(address: str) -> NamedArray:
         value = later[address]
@@ -41,6 +43,10 @@ def named_arrays(
             return named_array(value, axes[address])
 
     return LazyArrays(values, make, made)
+
+
+def _readable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {address: tensor for address, tensor in tensors.items() if is_readable(tensor)}
 
 
 @contextmanager

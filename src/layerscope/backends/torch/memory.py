@@ -32,7 +32,7 @@ class Known:
     def __init__(self, model: nn.Module) -> None:
         self.state = state_of(model)
         self.tensors = tensors_of(self.state)
-        self.fingerprint = fingerprint(self.state)
+        self.fingerprint = Fingerprint(self.state)
         self.specs = tree.input_specs(model)
         #: Whether something is only made at the model's first call.
         self.is_unready = awaits_first_call(model) or any(
@@ -122,15 +122,29 @@ class Memory:
             del self._plans[key]
 
 
-def fingerprint(state: ObjectState) -> Hashable:
-    """Return what changes whenever a setting, a layer or a tensor of a model does."""
-    entries = [
-        value if isinstance(value, _PLAIN) or _is_plain_tuple(value) else id(value)
-        for attributes in state.contents()
-        for value in attributes.values()
-    ]
-    tensors = [(id(t), t.dtype, t.requires_grad, t.shape) for t in tensors_of(state)]
-    return tuple(entries), tuple(tensors)
+class Fingerprint:
+    """What changes whenever a setting, a layer or a tensor of a model does.
+
+    It has thousands of entries, and is looked up at every look: they are hashed once.
+    """
+
+    def __init__(self, state: ObjectState) -> None:
+        entries = [
+            value if isinstance(value, _PLAIN) or _is_plain_tuple(value) else id(value)
+            for attributes in state.contents()
+            for value in attributes.values()
+        ]
+        tensors = [(id(t), t.dtype, t.requires_grad, t.shape) for t in tensors_of(state)]
+        self._entries = (*entries, *tensors)
+        self._hash = hash(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Fingerprint) and self._entries == other._entries
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 def planned(

@@ -27,7 +27,13 @@ from torch import nn
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention, functions
 from layerscope.backends.torch.calls import Pass, running, unpacked
-from layerscope.backends.torch.plan import Choice, HookPlaces, PassPlan, Producers, Step
+from layerscope.backends.torch.plan import (
+    Choice,
+    HookPlaces,
+    PassPlan,
+    Producers,
+    Step,
+)
 from layerscope.backends.trace import PassComplete
 
 
@@ -68,14 +74,17 @@ class Replay(Pass):
         self._pending = choice.steps[::-1]  #: the calls that are still to come, the next one last
         self._lasting = frozenset(map(id, held))
         self._tensors = held
-        self._versions: list[tuple[str, torch.Tensor, int]] = []
+        #: What is kept as it is, under which addresses, and the versions that it had.
+        self._kept: list[torch.Tensor] = []
+        self._addresses: list[str] = []
+        self._versions: list[int] = []
         self._producers = Producers(holding=choice.everything)
         self._producers.receive(received.values())
         self._handed: dict[str, tuple[Any, int]] = {}
         for name, value in received.items():
             self._handed[name] = (self._producers.reference(value), value._version)
         self._own_memory: set[int] = set()
-        self._searched = 0  #: how many of the versions were looked at for these
+        self._searched = 0  #: how many values were looked at for these
         self._closed: nn.Module | None = None  #: what runs with functions being no affair of ours
         self._follow = self._follower()
         self.stopped = False  #: whether everything that was asked for was there before the end
@@ -88,15 +97,19 @@ class Replay(Pass):
         Called when the pass has ended, and the model's tensors are as it has left them: values in
         their memory are copied now.
         """
-        kept = [value for _, value, _ in self._versions]
+        kept, lasting = self._kept, self._lasting
+        # Without code of Python's own that runs for each, as long as all is as it mostly is.
         if not (
-            self._lasting.isdisjoint(map(id, kept))
-            and self._lasting.isdisjoint(map(id, map(_base_of, kept)))
+            lasting.isdisjoint(map(id, kept)) and lasting.isdisjoint(map(id, map(_base_of, kept)))
         ):
-            for address, value, _ in self._versions:
+            for address, value in zip(self._addresses, kept, strict=True):
                 if self.values[address] is value and self._is_lasting(value):
                     self.values[address] = value.clone()
-        return {address for address, value, was in self._versions if value._version != was}
+        versions = list(map(_version_of, kept))
+        if versions == self._versions:
+            return set()
+        rows = zip(self._addresses, versions, self._versions, strict=True)
+        return {address for address, version, was in rows if version != was}
 
     @contextmanager
     def watching(self, places: HookPlaces) -> Iterator[None]:
@@ -240,7 +253,8 @@ class Replay(Pass):
         producers, copied, handed, values = self._producers, self._copied, self._handed, self.values
         number_of, note, last = producers.number_of, producers.note, self._choice.last
         calls, held = producers.calls, producers.held
-        versions, tensor_type = self._versions, torch.Tensor
+        kept, addresses, versions = self._kept, self._addresses, self._versions
+        tensor_type = torch.Tensor
 
         def follow(step: Step, args: Sequence[Any], result: Any) -> None:
             if step.source is not None and len(args) == 1 and type(args[0]) is tensor_type:
@@ -271,7 +285,9 @@ class Replay(Pass):
                     if address in copied:
                         result = result.clone()
                     else:
-                        versions.append((address, result, version))
+                        kept.append(result)
+                        addresses.append(address)
+                        versions.append(version)
                     values[address] = result
             if step.number == last:
                 self.stopped = True
@@ -324,16 +340,17 @@ class Replay(Pass):
             self.values[address] = call.weights()
             return
         self.values[address] = later
-        self._versions += [(address, tensor, tensor._version) for tensor in tensors]
+        for tensor in tensors:
+            self._note_version(address, tensor)
 
     def _are_of_this_pass(self, tensors: Sequence[torch.Tensor]) -> bool:
         """Return whether these are values of this pass, or views of such, and nobody else's."""
         if self._producers.held is None or self._gives_memory:
             return False
-        for _, value, _ in self._versions[self._searched :]:
+        for value in self._kept[self._searched :]:
             if not self._is_lasting(value):
                 self._own_memory.add(id(value if value._base is None else value._base))
-        self._searched = len(self._versions)
+        self._searched = len(self._kept)
         bases = (tensor if tensor._base is None else tensor._base for tensor in tensors)
         return all(id(base) in self._own_memory for base in bases)
 
@@ -348,11 +365,16 @@ class Replay(Pass):
         elif address in self._copied:
             value = value.clone()
         else:
-            self._versions.append((address, value, value._version))
+            self._note_version(address, value)
         self.values[address] = value
 
+    def _note_version(self, address: str, value: torch.Tensor) -> None:
+        self._kept.append(value)
+        self._addresses.append(address)
+        self._versions.append(value._version)
 
-_base_of = operator.attrgetter("_base")
+
+_base_of, _version_of = operator.attrgetter("_base"), operator.attrgetter("_version")
 
 
 def _is_innermost(mode: Pass) -> bool:
