@@ -13,8 +13,6 @@ from playwright.sync_api import expect
 
 from cases.page_visits import Visit
 
-nbformat = pytest.importorskip("nbformat")  # with JupyterLab: requirements/notebook.txt
-
 TESTS = Path(__file__).parents[2]
 
 CELLS = (
@@ -40,6 +38,8 @@ def environment(folder: Path) -> dict[str, str]:
 def notebooks(tmp_path_factory) -> Path:
     """A folder with a notebook that was run, the same one trusted, and as HTML."""
     folder = tmp_path_factory.mktemp("notebooks")
+    import nbformat  # with JupyterLab: requirements/notebook.txt
+
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
     nbformat.write(notebook, folder / "plain.ipynb")

@@ -38,7 +38,7 @@ export function openHelp() {
  * @returns {HTMLElement | null}
  */
 export function hints(time) {
-  if (stored()) return null;
+  if (stored() || window.parent !== window) return null; // nor in a frame, which is small
   const lines = time ? [...HINTS.slice(0, 2), OF_TIME] : HINTS;
   let at = 0;
   const words = h("span", {}, lines[0]);
