@@ -48,12 +48,18 @@ def joined(start: str, further: tuple[str, ...] = ()) -> str:
     ``import { a, b } from "./x.js";``, export functions, classes and constants where they are
     declared, and never import in a circle.
     """
+    parts = ['"use strict";', "const modules = {};"]
+    parts += [_wrapped(name) for name in imported(start, further)]
+    return "\n".join(parts)
+
+
+@cache
+def imported(start: str, further: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return all modules that these import, and they, each after those that it imports itself."""
     order: list[str] = []
     for name in (*further, start):
         _visit(name, order, ())
-    parts = ['"use strict";', "const modules = {};"]
-    parts += [_wrapped(name) for name in order]
-    return "\n".join(parts)
+    return tuple(order)
 
 
 def _visit(name: str, order: list[str], above: tuple[str, ...]) -> None:
