@@ -91,6 +91,8 @@ def test_numbers_become_a_batch_of_one() -> None:
         ("abc", "takes 3 numbers"),
         ({"a": 1}, "takes 3 numbers"),
         ([1, float("nan"), 2], "b is nan"),
+        ([1, -float("inf"), 2], "b is -inf"),
+        ([1, 2, 10**400], "c is 1000"),
         ([1, 2, "3"], "c is '3'"),
         ([True, 2, 3], "a is True"),
         ([1, 2, [3]], "c is [3]"),
@@ -106,6 +108,8 @@ def test_numbers_that_do_not_fit_are_named(numbers: Any, sentence: str) -> None:
 def test_whole_numbers_must_be_whole() -> None:
     with pytest.raises(InputError, match=r"Value 1 is 2\.5: the model takes whole numbers"):
         InputForm("vector", (2,), whole=True).array([1, 2.5])
+    with pytest.raises(InputError, match=r"Value 0 is 1e\+30: the model takes whole numbers"):
+        InputForm("vector", (2,), whole=True).array([1e30, 2])
 
 
 def test_bytes_that_are_no_image_are_a_sentence() -> None:

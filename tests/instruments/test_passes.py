@@ -150,8 +150,8 @@ def test_a_model_with_several_inputs_takes_no_folder(folder):
 
 
 def test_chunks_are_small_where_a_sample_is_large(model):
-    assert passes._chunk(ls.describe(model)) == 32
+    assert passes.chunk_of(ls.describe(model)) == 32
     large = keras.Sequential([keras.Input((2000, 2000, 3)), keras.layers.ReLU()])
-    assert passes._chunk(ls.describe(large)) == 512_000_000 // (2000 * 2000 * 3 * 4)
+    assert passes.chunk_of(ls.describe(large)) == 512_000_000 // (2000 * 2000 * 3 * 4)
     unknown = keras.Sequential([keras.Input((None, None, 3)), keras.layers.ReLU()])
-    assert passes._chunk(ls.describe(unknown)) == 8
+    assert passes.chunk_of(ls.describe(unknown)) == 8

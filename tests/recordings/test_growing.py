@@ -73,3 +73,6 @@ def test_another_recording_in_its_place_is_told(place) -> None:
     clock.pause()
     assert growing.refresh()
     assert growing.missing == "The recording was replaced by another one: open it again."
+    clock.pause()
+    assert not growing.refresh()  # it stays so: what is read now is another training
+    assert growing.missing == "The recording was replaced by another one: open it again."

@@ -25,6 +25,8 @@ Array = npt.NDArray[Any]
 _LEAST_SIDE = 8  #: vectors of fewer values than a square of it are numbers, no images
 _MOST_NUMBERS = 256  #: more than anybody types
 _LIGHT = 0.75  #: how far up the range the ground of dark strokes is at least
+_LARGEST = 1e300
+_LARGEST_WHOLE = 2**53  #: whole numbers up to here are the same as floating ones
 _SIDE = 224  #: of an image for a network that takes any size
 
 
@@ -76,9 +78,9 @@ class InputForm:
             raise InputError(f"The model takes {count} numbers: pass a list of as many.")
         for i, number in enumerate(numbers):
             is_number = isinstance(number, int | float) and not isinstance(number, bool)
-            if not is_number or not math.isfinite(number):
-                raise InputError(f"{self.called(i)} is {number!r}: type a finite number.")
-            if self.whole and number != int(number):
+            if not is_number or not -_LARGEST < number < _LARGEST:  # nor is NaN
+                raise InputError(f"{self.called(i)} is {number!r}"[:80] + ": type a finite number.")
+            if self.whole and not (number == int(number) and abs(number) < _LARGEST_WHOLE):
                 raise InputError(f"{self.called(i)} is {number!r}: the model takes whole numbers.")
         return np.asarray([numbers], np.int64 if self.whole else np.float64)
 

@@ -70,7 +70,7 @@ class Passes:
         files = _files(x, specs)
         feed = None
         if files is not None:
-            feed = batches(files, specs, settings, chunk=_chunk(backend.describe()))
+            feed = batches(files, specs, settings, chunk=chunk_of(backend.describe()))
         return cls(model, backend, specs, x, layers, settings, feed)
 
     @property
@@ -196,8 +196,8 @@ def _is_text(specs: Sequence[InputSpec]) -> bool:
     return any(spec.dtype == "string" for spec in specs)
 
 
-def _chunk(network: Network) -> int:
-    """Return how many samples to run at once."""
+def chunk_of(network: Network) -> int:
+    """Return how many samples to run at once, by what its layers are known to return."""
     total = 0
     for layer in network:
         if layer.shape is None or None in layer.shape[1:]:

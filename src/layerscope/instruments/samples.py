@@ -18,7 +18,7 @@ from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.network import Network
 from layerscope.inputs import InputSettings, Prepared
 from layerscope.instruments.own_input import InputForm, input_form
-from layerscope.instruments.passes import Passes
+from layerscope.instruments.passes import Passes, chunk_of
 from layerscope.recordings.recording import Recording
 
 #: Recordings are kept while they take no more than this together; the last one always.
@@ -70,16 +70,17 @@ class SampleRecordings:
         with self._lock:
             passes = Passes.on(self.model, x, **self._options)
             self._form = None
-            added: list[int] = []
-            for prepared in passes.inputs():
-                for part in _split(prepared):
-                    added += self._add_part(passes, part, name)
-            return added
+            at_once = min(_AT_ONCE, chunk_of(passes.backend.describe()))
+            parts = [part for one in passes.inputs() for part in _split(one, at_once)]
+            count = sum(_count(part.value) for part in parts)
+            if len(self) + count > _MOST_SAMPLES:
+                raise InputError(
+                    f"These are more than {_MOST_SAMPLES:,} samples: pass fewer of them."
+                )
+            return [number for part in parts for number in self._add_part(passes, part, name)]
 
     def _add_part(self, passes: Passes, part: Prepared, name: str | None) -> list[int]:
         count = _count(part.value)
-        if len(self) + count > _MOST_SAMPLES:
-            raise InputError(f"These are more than {_MOST_SAMPLES:,} samples: pass fewer of them.")
         numbers = list(range(len(self), len(self) + count))
         self._parts.append((passes, part))
         self._places += [(len(self._parts) - 1, row) for row in range(count)]
@@ -276,12 +277,12 @@ def _count(value: Any) -> int:
 _AT_ONCE = 16  #: samples of an array that are run together
 
 
-def _split(prepared: Prepared) -> Iterator[Prepared]:
+def _split(prepared: Prepared, most: int) -> Iterator[Prepared]:
     """Yield an array's samples some at a time; anything else as it is."""
     value = prepared.value
-    if not isinstance(value, np.ndarray) or value.ndim == 0 or len(value) <= _AT_ONCE:
+    if not isinstance(value, np.ndarray) or value.ndim == 0 or len(value) <= most:
         yield prepared
         return
-    for start in range(0, len(value), _AT_ONCE):
-        stop = start + _AT_ONCE
+    for start in range(0, len(value), most):
+        stop = start + most
         yield replace(prepared, value=value[start:stop], samples=prepared.samples[start:stop])

@@ -25,6 +25,7 @@ class GrowingRun:
         self.missing = ""
         self._clock = clock
         self._looked = clock()
+        self._replaced = False  # for good: what is read now belongs to another recording
 
     def refresh(self) -> bool:
         """Look at what was written, if the last look is long enough ago; whether it changed."""
@@ -36,6 +37,8 @@ class GrowingRun:
         return (self.generation, self.missing) != before
 
     def _look(self) -> None:
+        if self._replaced:
+            return
         steps = self.run.steps.tolist()
         try:
             grown = self.run.refresh()
@@ -45,5 +48,6 @@ class GrowingRun:
         now = self.run.steps.tolist()
         self.missing = ""
         if now[: len(steps)] != steps:
+            self._replaced = True
             self.missing = "The recording was replaced by another one: open it again."
         self.generation += grown

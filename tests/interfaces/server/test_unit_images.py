@@ -161,7 +161,8 @@ def test_what_can_not_be_made_is_a_sentence(model: Any, jobs: Jobs) -> None:
     assert seen["state"] == "failed"
     assert "nowhere" in seen["error"]
     assert "no job 99 any more" in error_of(client.get("/api/images/99"))
-    assert client.get("/api/images/x").status_code == 404
+    assert "is no number" in error_of(client.get("/api/images/x"))
+    assert "is no number" in error_of(client.get(f"/api/images/{'9' * 5000}"))
 
 
 def test_without_a_model_there_is_a_reason(jobs: Jobs) -> None:

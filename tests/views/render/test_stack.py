@@ -178,3 +178,19 @@ def test_what_is_not_there_is_said():
         stack_of(acts, "conv9")
     with pytest.raises(ViewError, match="sample"):
         stack_of(acts, "conv", 5)
+
+
+def test_a_channel_of_what_is_no_number_is_not_silent():
+    maps = np.zeros((4, 2, 2), np.float32)
+    maps[1] = np.nan
+    maps[2, 0, 0] = np.inf
+    maps[3] = 1
+    tiles = module.as_maps(stack_panel(stack(maps, silences=True))).header["tiles"]
+    assert [tile["blank"] for tile in tiles] == [True, False, False, False]
+
+
+def test_single_values_that_are_no_numbers_have_their_own_colours():
+    values = np.array([0, np.nan, np.inf, -np.inf, 2], np.float32).reshape(5, 1, 1)
+    drawn = module.as_maps(stack_panel(stack(values, "vector")))
+    pixels = [int(drawn.pixels(i)[0, 0]) for i in range(5)]
+    assert pixels == [0, NAN, POSITIVE, NEGATIVE_INFINITY, LEVELS - 1]

@@ -232,10 +232,21 @@ class PageFile:
                 self._layouts.add_moment(bundle, moment, where)
                 add_layers(bundle, moment, where, self._addresses, self.extract, self._kept)
             watch(number + 1, len(moments))
-        runs = _NOTHING_RUNS if self.program is None else _NETWORK_RUNS
-        notes = [*self.left_out, *self._add_units(bundle, watch), runs]
+        notes = [*self.left_out, *self._add_units(bundle, watch), self._runs]
         data = self._data(bundle, notes)
         return file_html(self.outline["title"], data, bundle.blocks, self._start)
+
+    @property
+    def _runs(self) -> str:
+        """What can be computed on the page, in a sentence."""
+        return _NOTHING_RUNS if self.program is None else _NETWORK_RUNS
+
+    def _inputs(self) -> dict[str, Any]:
+        """Return what can be given by hand: nothing, where no network is in the file."""
+        inputs: dict[str, Any] = self.outline["inputs"]
+        if self.program is not None:
+            return inputs
+        return {**inputs, "form": "none", "reason": _NOTHING_RUNS}
 
     @property
     def _start(self) -> str:
@@ -297,8 +308,8 @@ class PageFile:
             "recorded": min(self.outline["recorded"], self.extract.samples),
             "notes": [*self.outline["notes"], *notes],
             "can": {},
-            "inputs": {**self.outline["inputs"], "form": "none", "reason": _NOTHING_RUNS},
-            "images": {"reason": _NOTHING_RUNS, "editions": {}},
+            "inputs": self._inputs(),
+            "images": {"reason": self._runs, "editions": {}},
         }
         sample, step = self._first
         return {

@@ -147,6 +147,9 @@ class PageSubject:
                 self.run.position(None)  # says when it holds no steps yet
             raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
         number = query.sample - self.recorded
+        edition = query.words.get("edition", "")
+        if edition and edition != str(self.samples.editions.get(number, "")):
+            raise InputError("This sample was replaced by another, elsewhere: choose it again.")
         recording, row = self.samples.recording(number)
         return Moment(
             recording,

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.ascent.watching import StepReport
+from layerscope.interfaces.page.query import whole
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json
 from layerscope.interfaces.server.jobs import Job, Jobs, Report
@@ -35,23 +36,27 @@ def image_routes(
         )
 
     async def look(request: Request) -> Response:
-        return _answer(jobs.get(request.path_params["number"]))
+        return _answer(jobs.get(_number(request)))
 
     async def image(request: Request) -> Response:
-        data = jobs.get(request.path_params["number"]).report.get("image")
+        data = jobs.get(_number(request)).report.get("image")
         if data is None:
             return Response(status_code=204)
         return Response(data, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
     async def cancel(request: Request) -> Response:
-        return _answer(jobs.cancel(request.path_params["number"]))
+        return _answer(jobs.cancel(_number(request)))
 
     return [
         Route("/api/images", start, methods=["POST"]),
-        Route("/api/images/{number:int}", look),
-        Route("/api/images/{number:int}/image", image),
-        Route("/api/images/{number:int}/cancel", cancel, methods=["POST"]),
+        Route("/api/images/{number}", look),
+        Route("/api/images/{number}/image", image),
+        Route("/api/images/{number}/cancel", cancel, methods=["POST"]),
     ]
+
+
+def _number(request: Request) -> int:
+    return whole("image", request.path_params["number"])
 
 
 def _made(

@@ -26,7 +26,11 @@ def answers_beside(moment: Moment) -> list[Answer]:
         *((answer.output, answer.unit, answer.name) for answer in here),
         *((names.get(o.output, o.output), o.unit, o.name) for o in others),
     ])  # fmt: skip
-    shares = all(answer.probability for answer in [*here, *others])
+    shares = {
+        answer.output: answer.probability
+        and all(o.probability for o in others if names.get(o.output, o.output) == answer.output)
+        for answer in here
+    }
     values = [
         (
             _value(moment.activations, output, moment.sample, unit),
@@ -35,7 +39,7 @@ def answers_beside(moment: Moment) -> list[Answer]:
         for output, unit, _ in units
     ]
     return [
-        Answer(output, unit, name, value, shares, other)
+        Answer(output, unit, name, value, shares.get(output, False), other)
         for (output, unit, name), (value, other) in zip(units, values, strict=True)
     ]
 

@@ -31,7 +31,14 @@ from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
 from layerscope.views.render import colour_scale, maps
 from layerscope.views.render.grid import Heading, Tile, arrange, magnification, without_pattern
-from layerscope.views.render.palette import LEVELS, MASKED, table
+from layerscope.views.render.palette import (
+    LEVELS,
+    MASKED,
+    NAN,
+    NEGATIVE_INFINITY,
+    POSITIVE_INFINITY,
+    table,
+)
 from layerscope.views.render.panel import VERSION, Panel
 from layerscope.views.render.select_maps import Chosen, choose
 from layerscope.views.render.thinning import extremes, means
@@ -256,9 +263,10 @@ def _tiles(panel: Panel, count: int, height: int, width: int) -> list[Tile]:
     units = header["labels"] or [str(i) for i in range(count // len(parts))]
     labels = [f"{unit} {part}".rstrip() for unit in units for part in parts]
     times = magnification((height, width), 320 if count == len(parts) else 64)
+    special = (pixels >= LEVELS) & (pixels != MASKED)  # NaN and infinity have no part in a range
     if header["form"] == "vector":
-        pixels, low, high = _on_one_range(low.astype(np.float64))
-    flat = low == high
+        pixels, low, high = _on_one_range(_with_special(low, pixels[:, 0, 0]))
+    flat = (low == high) & ~special.any(axis=(1, 2))
     silent = flat & (low == 0) & header["silences"]
     each = zip(pixels, labels, low.tolist(), high.tolist(), silent, flat & ~silent, strict=True)
     several = height * width > 1
@@ -278,6 +286,15 @@ def _diverging(tile: Tile, header: Mapping[str, Any]) -> Tile:
     values = tile.low + np.arange(LEVELS) / (LEVELS - 1) * (tile.high - tile.low)
     colours[:LEVELS] = colours[np.rint((values / reach + 1) / 2 * (LEVELS - 1)).astype(int)]
     return tile._replace(pixels=colours[tile.pixels], blank=False, constant=False)
+
+
+def _with_special(values: Array, indexes: Array) -> npt.NDArray[np.float64]:
+    """Return single values, those that are no finite number among them."""
+    values = values.astype(np.float64)
+    values[indexes == NAN] = np.nan
+    values[indexes == POSITIVE_INFINITY] = np.inf
+    values[indexes == NEGATIVE_INFINITY] = -np.inf
+    return values
 
 
 def _on_one_range(values: npt.NDArray[np.float64]) -> tuple[Array, Array, Array]:

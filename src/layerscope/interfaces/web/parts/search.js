@@ -46,7 +46,10 @@ export function openSearch(page) {
       chosen = Math.max(0, Math.min(found.length - 1, chosen + (event.key === "ArrowDown" ? 1 : -1)));
       mark();
       event.preventDefault();
-    } else if (event.key === "Enter" && found[chosen]) go(found[chosen]);
+    } else if (event.key === "Enter" && found[chosen]) {
+      event.preventDefault(); // the key is still down when the focus is back on the button before
+      go(found[chosen]);
+    }
     else if (event.key === "Escape") dialog.close(); // the field would only be emptied
   });
   show();
@@ -63,6 +66,14 @@ export function matches(page, text) {
   const { layer, unit } = page.place(text.trim());
   const info = page.layers.get(layer);
   const exact = info && unit !== null && unit < info.units ? [text.trim()] : [];
+  const here = page.place(page.state.view.address).layer;
+  if (/^\d+$/.test(wanted)) {
+    // A number alone: this unit of the layer that is looked at, then of others.
+    const layers = [...page.layers.values()].filter((one) => Number(wanted) < one.units);
+    layers.sort((a, b) => Number(b.address === here) - Number(a.address === here));
+    const units = layers.map((one) => `${one.address}:${Number(wanted)}`);
+    return [...units, ...[...page.layers.keys()].filter((address) => address.includes(wanted))].slice(0, MOST);
+  }
   const named = /^(.*?):(\d*)$/.exec(wanted);
   const word = named ? named[1] : wanted;
   const found = [...page.layers.values()].filter((one) => `${one.address} ${one.type}`.toLowerCase().includes(word));
