@@ -86,3 +86,33 @@ def test_what_there_is_not(against: str, words: str) -> None:
         subject.panel("layer", {"address": "first", "against": against})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sample_that_was_replaced_elsewhere_is_not_taken_for_the_one_before() -> None:
+    subject = PageSubject(SampleRecordings(mlp(1), X))
+    samples = subject.samples
+    assert samples is not None
+    number = samples.put(X[:1] * 2, "numbers")
+    words = {"address": "first", "sample": str(number), "edition": "1"}
+    before = lows(subject.panel("layer", words)).copy()
+    samples.put(X[:1] * 3, "numbers", into=number)
+    with pytest.raises(InputError, match="This sample was replaced by another, elsewhere"):
+        subject.panel("layer", words)
+    now = lows(subject.panel("layer", {**words, "edition": "2"}))
+    assert not np.allclose(now, before)
+
+
+def test_shares_stay_shares_beside_an_output_of_plain_numbers() -> None:
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.number = mlp(2), torch.nn.Linear(4, 1)
+            self.share = torch.nn.Softmax(-1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.share(self.body(x)), self.number(x)
+
+    subject = PageSubject(SampleRecordings(Two().eval(), X))
+    answers = subject.panel("passage", {"against": "sample:1"}).header["answers"]
+    kinds = {answer["output"]: answer["probability"] for answer in answers}
+    assert kinds == {"share": True, "number": False}
