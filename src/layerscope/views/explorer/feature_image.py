@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,21 @@ def feature_panel(moment: Moment, made: FeatureVisualization, address: str) -> P
     words = [str(grade).removeprefix(f"{grade.address}: ") for grade in grades]
     if made.interrupted:
         words.append(f"stopped after {max(0, len(made.history) - 1)} steps")
+    if grades and {"y", "position"} & set(_axes(moment, address)):
+        words.append("these figures are means over its map")
+    if moment.step is not None or moment.probed:
+        words.append("made of the network as it is now, whatever step is looked at")
     line = f"ls.sheet(ls.features(model, {address!r}))"
     extra = {"code": moment.line(line), "notes": [*words, *made.notes]}
     return _panel(made, address, extra)
+
+
+def _axes(moment: Moment, address: str) -> Sequence[str]:
+    """Return the axes of the layer that a unit is of; none where it was not recorded."""
+    recording = moment.activations
+    if address not in recording:
+        return ()
+    return tuple(recording.axes(recording.place(address).layer))
 
 
 def image_panel(image: npt.NDArray[Any], address: str, input_range: tuple[float, float]) -> Panel:
