@@ -181,8 +181,8 @@ export class FileHost {
     if (!(name in this._data.index)) throw new Error("This is not in the file: it was left out to keep the file small.");
     const data = await inflated(fromBase64(element(`block-${this._data.index[name]}`).textContent || ""));
     const panel = unpacked(data);
+    this._bytes += data.byteLength - (this._kept.get(name)?.size || 0); // it may have been asked for twice at once
     this._kept.set(name, { panel, size: data.byteLength });
-    this._bytes += data.byteLength;
     for (const [first, entry] of this._kept) {
       if (this._bytes <= KEPT_BYTES || first === name) break;
       this._kept.delete(first);

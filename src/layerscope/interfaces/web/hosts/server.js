@@ -10,6 +10,7 @@ export class ServerHost {
     /** @type {Map<string, { panel: import("../types.d.ts").Panel | null, size: number }>} */
     this._kept = new Map();
     this._bytes = 0;
+    this._age = 0; // how often the subject has changed
   }
 
   /** @returns {Promise<import("../types.d.ts").Outline>} */
@@ -31,10 +32,11 @@ export class ServerHost {
       this._kept.set(path, kept);
       return kept.panel;
     }
+    const age = this._age;
     const response = await asked(path, { signal });
     const data = response.status === 204 ? null : await response.arrayBuffer();
     const panel = data && unpacked(data);
-    this._keep(path, panel, data ? data.byteLength : 0);
+    if (age === this._age) this._keep(path, panel, data ? data.byteLength : 0); // else it may be of before the change
     return panel;
   }
 
@@ -80,6 +82,7 @@ export class ServerHost {
 
   /** Forget what was sent: the subject has changed. */
   forget() {
+    this._age++;
     this._kept.clear();
     this._bytes = 0;
   }
@@ -98,8 +101,8 @@ export class ServerHost {
    * @param {number} size
    */
   _keep(path, panel, size) {
+    this._bytes += size - (this._kept.get(path)?.size || 0); // it may have been asked for twice at once
     this._kept.set(path, { panel, size });
-    this._bytes += size;
     for (const [first, entry] of this._kept) {
       if (this._bytes <= KEPT_BYTES || first === path) break;
       this._kept.delete(first);
