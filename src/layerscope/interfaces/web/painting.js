@@ -37,11 +37,16 @@ function paintText(context, el, box) {
   while (walker.nextNode()) {
     const node = walker.currentNode, parent = node.parentElement;
     if (!parent || parent.closest(".unseen, button, select, svg") || !node.textContent?.trim()) continue;
-    range.selectNodeContents(node);
-    const style = getComputedStyle(parent), at = range.getBoundingClientRect();
+    const style = getComputedStyle(parent);
     context.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
     context.fillStyle = style.color;
     context.textAlign = "left";
-    context.fillText(node.textContent.trim(), at.left - box.left, at.top - box.top + at.height / 2, at.width || undefined);
+    // Word by word, since a sentence may take several lines.
+    for (const { 0: word, index } of node.textContent.matchAll(/\S+/g)) {
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      const at = range.getBoundingClientRect();
+      if (at.width) context.fillText(word, at.left - box.left, at.top - box.top + at.height / 2);
+    }
   }
 }
