@@ -5,6 +5,29 @@ import { fromBase64 } from "./wire.js";
 /** The indexes after those of values, as in palette.py. */
 export const MASKED = 239;
 export const NAN = 240;
+export const POSITIVE_INFINITY = 241;
+export const NEGATIVE_INFINITY = 242;
+
+/**
+ * The value that an index after those of values stands for.
+ * @param {number} index
+ */
+export function specialValue(index) {
+  return index === POSITIVE_INFINITY ? Infinity : index === NEGATIVE_INFINITY ? -Infinity : NaN;
+}
+
+/**
+ * The index of a value on a range.
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ * @param {number} levels
+ */
+export function indexOf(value, low, high, levels) {
+  if (Number.isNaN(value)) return NAN;
+  if (!Number.isFinite(value)) return value > 0 ? POSITIVE_INFINITY : NEGATIVE_INFINITY;
+  return high > low ? Math.floor(((value - low) / (high - low)) * (levels - 1) + 0.5) : 0;
+}
 
 /** The palettes and grounds that the outline brings, as lookup tables. */
 export class Colours {

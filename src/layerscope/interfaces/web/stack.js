@@ -1,5 +1,7 @@
 /** The values of a stack: what its bytes stand for, map by map. */
 
+import { MASKED, specialValue } from "./colours.js";
+
 /** Maps of one shape, each on its own range: see render/stack.py. */
 export class Stack {
   /**
@@ -26,6 +28,8 @@ export class Stack {
     this.exact = panel.buffers.values ? new Float32Array(panel.buffers.values) : null;
     /** @type {{ mean: Float32Array, std: Float32Array } | null} */
     this._moments = null;
+    /** @type {Map<number, boolean>} whether all values of a map are 0, of those that were asked for */
+    this._zeros = new Map();
   }
 
   /** @param {number} map */
@@ -65,7 +69,18 @@ export class Stack {
   /** Whether a map is a unit that does not fire.
    * @param {number} map */
   silent(map) {
-    return this.header.silences && !this.isDifference(map) && this.low[map] === 0 && this.high[map] === 0;
+    return this.header.silences && !this.isDifference(map) && this.low[map] === 0 && this.high[map] === 0 && this._isZero(map);
+  }
+
+  /** Whether no value of a map that ranges from 0 to 0 is NaN or infinite.
+   * @param {number} map */
+  _isZero(map) {
+    let zero = this._zeros.get(map);
+    if (zero === undefined) {
+      zero = this.pixels.subarray(map * this.size, (map + 1) * this.size).every((index) => index < this.levels || index === MASKED);
+      this._zeros.set(map, zero);
+    }
+    return zero;
   }
 
   /** The value at a place of a map; as it was sent, or as its colour tells.
@@ -74,7 +89,7 @@ export class Stack {
   value(map, at) {
     if (this.exact) return this.exact[map * this.size + at];
     const index = this.pixels[map * this.size + at];
-    if (index >= this.levels) return index === this.levels + 2 ? Infinity : index === this.levels + 3 ? -Infinity : NaN;
+    if (index >= this.levels) return specialValue(index);
     return this.low[map] + (index / (this.levels - 1)) * (this.high[map] - this.low[map]);
   }
 

@@ -1,5 +1,7 @@
 /** Panels of values that were computed in the page: what render/stack.py and thumbnails.py make in Python. */
 
+import { indexOf } from "../colours.js";
+
 const ROUNDING = 1e-6; // a range narrower than this share of the values is rounding, not a pattern
 const ROW = 64, WIDTH = 128, SIDE = 84, FINEST = 2, SEEN = 48;
 const GROUND = 244;
@@ -86,8 +88,9 @@ function thumbnail(tile, tensor, silences, levels) {
   const map = coarser(Float64Array.from({ length: height * width }, (_, i) => tensor.data[at(chosen, i)]), height, width);
   const ends = rangeOf(map.data, map.data.length, (i) => i), flat = map.data.length > 1 && isRounding(ends.low, ends.high);
   const whole = rangeOf(tensor.data, height * width, (i) => at(chosen, i));
-  const blank = silences && low >= 0 && whole.high === 0 && whole.low === 0;
-  const constant = !blank && whole.low === whole.high && height * width > 1;
+  const finite = Array.from({ length: height * width }, (_, i) => tensor.data[at(chosen, i)]).every(Number.isFinite);
+  const blank = silences && low >= 0 && finite && whole.high === 0 && whole.low === 0;
+  const constant = !blank && finite && whole.low === whole.high && height * width > 1;
   const words = [count > 1 ? `channel ${chosen} of ${count}` : "", blank ? "blank" : "", constant ? "constant" : "",
     count * height * width === 1 ? String(Number(tensor.data[0].toPrecision(3))) : ""];
   const range = [ends.low, flat ? ends.low : ends.high];
@@ -160,18 +163,6 @@ function extentOf(data) {
  */
 function isRounding(low, high) {
   return high - low <= ROUNDING * Math.max(Math.abs(low), Math.abs(high));
-}
-
-/**
- * @param {number} value
- * @param {number} low
- * @param {number} high
- * @param {number} levels
- */
-function indexOf(value, low, high, levels) {
-  if (Number.isNaN(value)) return levels + 1;
-  if (!Number.isFinite(value)) return value > 0 ? levels + 2 : levels + 3;
-  return high > low ? Math.floor(((value - low) / (high - low)) * (levels - 1) + 0.5) : 0;
 }
 
 /**
