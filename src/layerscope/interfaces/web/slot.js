@@ -164,6 +164,13 @@ export class Slot {
     this.shown(panel);
   }
 
+  /** Draw what is shown once more: what it is drawn by has changed. */
+  again() {
+    if (!this.model) return;
+    this.model.changed();
+    this.shown(this.model.panel);
+  }
+
   _clear() {
     this.rendered?.stop?.();
     this.rendered = undefined;

@@ -14,7 +14,9 @@ export class Passage {
     this.slot = new Slot(page, { name: "passage", title: "The passage through the network", bare: true });
     this.slot.body.classList.add("passage");
     this.slot.shown = ({ header }) => {
+      const before = String(this.page.network);
       this.page.network = header.network;
+      if (this.page.state.view.scale === "network" && before !== String(header.network)) this._rescale();
       this.page.boxes = header.boxes.map((/** @type {any} */ box) => box.addresses);
       this._answer(header.answers, header.against || []);
     };
@@ -34,6 +36,13 @@ export class Passage {
       button.setAttribute("aria-pressed", String(chosen));
     }
     await this.slot.show({ ...this.page.moment, scale: ["unit", "zscore", "network", "steps"].includes(scale) ? scale : "layer", open: open.replace(/^\n/, ""), depth: open ? 0 : null });
+  }
+
+  /** Have what came before be drawn on the range that the network has now. */
+  _rescale() {
+    for (const slot of this.page.slots) {
+      if (slot !== this.slot) slot.again();
+    }
   }
 
   /** A thumbnail for each sample, drawn as it comes into view. */
