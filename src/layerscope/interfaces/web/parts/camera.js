@@ -12,6 +12,7 @@ export class Camera {
     this.say = say;
     /** @type {MediaStream | null} */
     this.stream = null;
+    this.turn = 0; // how often it was started or stopped
     this.video = h("video", { muted: true, playsinline: true, "aria-label": "What the camera sees" });
     this.take = h("button", { type: "button", on: { click: () => this._take() } }, "Take a picture");
     this.el = h("div", { class: "camera", hidden: true }, this.video, this.take);
@@ -19,23 +20,30 @@ export class Camera {
 
   /** Ask for the camera, and show what it sees. */
   async start() {
+    const turn = ++this.turn;
     try {
       if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" }, audio: false });
+      const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" }, audio: false });
+      if (turn !== this.turn) return release(stream); // it was closed while the browser asked
+      this.stream = stream;
+      this.video.srcObject = stream;
+      this.video.muted = true;
+      await this.video.play();
     } catch (error) {
+      if (turn !== this.turn) return;
+      this.stop();
       this.say(sentence(/** @type {DOMException} */ (error).name));
       return;
     }
-    this.video.srcObject = this.stream;
-    this.video.muted = true;
-    await this.video.play();
+    if (turn !== this.turn) return;
     this.el.hidden = false;
     this.take.focus();
   }
 
   /** Let go of the camera. */
   stop() {
-    for (const track of this.stream?.getTracks() || []) track.stop();
+    this.turn++;
+    if (this.stream) release(this.stream);
     this.stream = null;
     this.video.srcObject = null;
     this.el.hidden = true;
@@ -51,6 +59,12 @@ export class Camera {
     const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     if (picture) this.taken(picture);
   }
+}
+
+/** Let go of what a camera sends.
+ * @param {MediaStream} stream */
+function release(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /** Why there is no camera.
