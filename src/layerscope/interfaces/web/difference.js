@@ -1,5 +1,10 @@
 /** Two panels compared where nobody but the page can do it: see views/explorer/difference.py. */
 
+import { MASKED, indexOf, specialValue } from "./colours.js";
+
+/** @typedef {{ values: Float32Array, masked: (at: number) => boolean, rounding: number }} Values of a map; no value is
+ * further than `rounding` from what its colour tells */
+
 /**
  * Each map of a stack, the other's of the same label, and the one minus the other.
  * @param {import("./types.d.ts").Panel} one
@@ -18,21 +23,23 @@ export function comparedPanel(one, other, names, levels) {
   }
   const count = 3 * labels.length;
   const pixels = new Uint8Array(count * size), low = new Float32Array(count), high = new Float32Array(count);
-  let reach = 0;
+  let reach = 0, rounding = 0;
   labels.forEach((label, i) => {
-    const a = /** @type {Float32Array} */ (first.maps.get(label)), b = /** @type {Float32Array} */ (second.maps.get(label));
-    [a, b, a.map((value, at) => value - b[at])].forEach((values, part) => {
+    const a = /** @type {Values} */ (first.maps.get(label)), b = /** @type {Values} */ (second.maps.get(label));
+    const apart = { values: a.values.map((value, at) => value - b.values[at]), masked: (/** @type {number} */ at) => a.masked(at) || b.masked(at) };
+    rounding = Math.max(rounding, a.rounding + b.rounding);
+    [a, b, apart].forEach(({ values, masked }, part) => {
       const map = 3 * i + part;
       [low[map], high[map]] = extentOf(values);
       if (part === 2) reach = Math.max(reach, Math.abs(low[map]), Math.abs(high[map]));
-      values.forEach((value, at) => { pixels[map * size + at] = indexOf(value, low[map], high[map], levels); });
+      values.forEach((value, at) => { pixels[map * size + at] = masked(at) ? MASKED : indexOf(value, low[map], high[map], levels); });
     });
   });
   const layer = [Math.min(one.header.layer[0], other.header.layer[0]), Math.max(one.header.layer[1], other.header.layer[1])];
   const numbered = labels.every((label, i) => label === String(i));
   const header = {
     ...one.header, form: first.form, shape: [count, height, width], labels: numbered ? [] : labels, parts: [...names, "difference"],
-    layer, difference: reach, silences: one.header.silences && other.header.silences, activity: undefined,
+    layer, difference: Math.max(reach, rounding), rounding, silences: one.header.silences && other.header.silences, activity: undefined,
     title: `${one.header.title}: ${names[0]} − ${names[1]}`,
   };
   return { header, buffers: { pixels: pixels.buffer, low: low.buffer, high: high.buffer } };
@@ -45,21 +52,25 @@ export function comparedPanel(one, other, names, levels) {
  */
 function mapsOf({ header, buffers }, levels) {
   const [count, height, width] = header.shape, size = height * width, pixels = new Uint8Array(buffers.pixels);
-  /** @type {Map<string, Float32Array>} */
+  /** @type {Map<string, Values>} */
   const maps = new Map();
   if (header.form === "colour") {
     const [least, most] = header.layer;
-    ["red", "green", "blue"].forEach((name, c) => maps.set(name, Float32Array.from({ length: size }, (_, at) => least + (pixels[3 * at + c] / 255) * (most - least))));
+    ["red", "green", "blue"].forEach((name, c) => {
+      const values = Float32Array.from({ length: size }, (_, at) => least + (pixels[3 * at + c] / 255) * (most - least));
+      maps.set(name, { values, masked: () => false, rounding: (most - least) / 255 / 2 });
+    });
     return { maps, form: "maps", shape: [3, height, width] };
   }
   const low = new Float32Array(buffers.low), high = new Float32Array(buffers.high);
   for (let map = 0; map < count; map++) {
     const values = Float32Array.from({ length: size }, (_, at) => {
       const index = pixels[map * size + at];
-      if (index >= levels) return index === levels + 2 ? Infinity : index === levels + 3 ? -Infinity : NaN;
+      if (index >= levels) return specialValue(index);
       return low[map] + (index / (levels - 1)) * (high[map] - low[map]);
     });
-    maps.set(header.labels.length ? header.labels[map] : String(map), values);
+    const rounding = (high[map] - low[map]) / (levels - 1) / 2, masked = (/** @type {number} */ at) => pixels[map * size + at] === MASKED;
+    maps.set(header.labels.length ? header.labels[map] : String(map), { values, masked, rounding });
   }
   return { maps, form: header.form, shape: header.shape };
 }
@@ -77,18 +88,6 @@ function extentOf(values) {
     }
   }
   return low <= high ? [low, high] : [0, 0];
-}
-
-/**
- * @param {number} value
- * @param {number} low
- * @param {number} high
- * @param {number} levels
- */
-function indexOf(value, low, high, levels) {
-  if (Number.isNaN(value)) return levels + 1;
-  if (!Number.isFinite(value)) return value > 0 ? levels + 2 : levels + 3;
-  return high > low ? Math.round(((value - low) / (high - low)) * (levels - 1)) : 0;
 }
 
 /**

@@ -33,6 +33,7 @@ export class ScaleBar {
     this.high.textContent = ends[1];
     this.words.textContent = over ? "over all steps" : shared ? "" : scale === "zscore" ? "about each map's mean" : "of each map";
     if (header.parts) this.words.textContent += `, differences −${shortNumber(header.difference)} … ${shortNumber(header.difference)}`;
+    if (header.rounding) this.words.textContent += `, those within ±${shortNumber(header.rounding)} are rounding`;
     this.el.setAttribute("aria-label", `scale: ${ends[0]} to ${ends[1]} ${this.words.textContent}`);
     this._gradient(header.form === "colour" ? "gray" : palette);
   }
