@@ -47,6 +47,8 @@ class Server:
         self._server = uvicorn.Server(_config(app))
         self._thread = threading.Thread(target=self._run, name="layerscope page", daemon=True)
         self._stopping = threading.Lock()
+        # Not the thread's own end: one whose join was interrupted counts as ended in Python 3.11.
+        self._ended = threading.Event()
         self._thread.start()
         atexit.register(self.stop)
 
@@ -62,7 +64,7 @@ class Server:
     @property
     def running(self) -> bool:
         """Whether the page answers."""
-        return self._thread.is_alive()
+        return not self._ended.is_set()
 
     def stop(self) -> None:
         """End the server: the page no longer answers. What has ended already stays so."""
@@ -70,7 +72,7 @@ class Server:
             self._server.should_exit = True
             self._computations.end()
             self._jobs.end()
-            self._thread.join()
+            self._ended.wait()
             self._stop_listening()
             self._computations.wait()
             self._jobs.join(_LONGEST_END)
@@ -78,8 +80,8 @@ class Server:
 
     def wait(self) -> None:
         """Return when the server has ended."""
-        while self.running:
-            self._thread.join(0.5)  # a thread that waits for longer is not interrupted everywhere
+        while not self._ended.wait(0.5):  # who waits for longer is not interrupted everywhere
+            pass
 
     def __enter__(self) -> Server:
         return self
@@ -100,7 +102,10 @@ class Server:
         self._socket.close()
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._ended.set()
 
     def _address(self, token: str) -> str:
         return f"http://{reachable(self.host)}:{self.port}/?token={token}"
