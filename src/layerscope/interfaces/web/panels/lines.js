@@ -21,13 +21,29 @@ export function render({ model, el }) {
   };
 }
 
+/**
+ * The least and the largest of all finite numbers, however many there are.
+ * @param {Float64Array[]} each
+ * @returns {[number, number]}
+ */
+function endsOf(each) {
+  let least = Infinity, most = -Infinity;
+  for (const numbers of each) {
+    for (const number of numbers) {
+      if (!Number.isFinite(number)) continue;
+      if (number < least) least = number;
+      if (number > most) most = number;
+    }
+  }
+  return [least, most];
+}
+
 /** @param {import("../slot.js").PanelModel} model */
 function drawn(model) {
   const { header, buffers } = model.panel;
   const numbers = new Float64Array(buffers.numbers);
   const part = (/** @type {any} */ entry) => numbers.subarray(entry.offset / 8, entry.offset / 8 + entry.count);
-  const all = header.charts.flatMap((/** @type {any} */ chart) => chart.series.flatMap((/** @type {any} */ line) => [...part(line.x)]));
-  const least = Math.min(...all), most = Math.max(...all);
+  const [least, most] = endsOf(header.charts.flatMap((/** @type {any} */ chart) => chart.series.map((/** @type {any} */ line) => part(line.x))));
   const across = (/** @type {number} */ x) => LEFT + ((x - least) / (most - least || 1)) * (WIDTH - LEFT - RIGHT);
   const svg = s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT * header.charts.length}`, role: "img", "aria-label": header.title });
   header.charts.forEach((/** @type {any} */ chart, /** @type {number} */ i) => svg.append(chartOf(chart, i * HEIGHT, part, across)));
@@ -74,8 +90,7 @@ function stepped(svg, model, across, part) {
  * @param {(x: number) => number} across
  */
 function chartOf(chart, top, part, across) {
-  const values = chart.series.flatMap((/** @type {any} */ line) => [...part(line.y)]).filter(Number.isFinite);
-  let [low, high] = chart.limits || [Math.min(...values), Math.max(...values)];
+  let [low, high] = chart.limits || endsOf(chart.series.map((/** @type {any} */ line) => part(line.y)));
   if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
   const level = (/** @type {number} */ y) => (chart.logarithmic && low > 0 ? Math.log(y / low) / Math.log(high / low) : (y - low) / (high - low));
   const up = (/** @type {number} */ y) => top + HEIGHT - BOTTOM - level(y) * (HEIGHT - BOTTOM - TOP);
