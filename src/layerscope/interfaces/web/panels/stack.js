@@ -64,7 +64,7 @@ export class StackDrawing {
 
   /** Read the panel and how it is to be shown. */
   _read() {
-    const panel = this.model.panel;
+    const panel = this.model.panel, each = this.stack.parts.length, chosen = this.order[this.chosen];
     if (panel !== this.panel) {
       this.panel = panel;
       this.stack = new Stack(panel, this.page.colours.levels);
@@ -74,6 +74,8 @@ export class StackDrawing {
     const stack = this.stack;
     const single = this.free;
     this.order = single ? stack.order("index") : stack.order(order, silent === "hide");
+    const parts = stack.parts.length; // as many as before, unless something is compared since or no longer
+    this.chosen = chosen === undefined ? -1 : this.order.indexOf(Math.floor(chosen / each) * parts + Math.min(chosen % each, parts - 1));
     this.canvas.setAttribute("aria-label", this._about());
     this._layout();
   }
@@ -307,7 +309,7 @@ export class StackDrawing {
   _key(event) {
     /** @type {Record<string, number>} */
     const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.grid.columns, ArrowUp: -this.grid.columns };
-    if (event.key in moves && !event.altKey) {
+    if (event.key in moves && !event.altKey && this.order.length) {
       this.chosen = Math.max(0, Math.min(this.order.length - 1, this.chosen + (this.chosen < 0 ? 1 : moves[event.key])));
       this._reveal();
       const stack = this.stack, map = this.order[this.chosen];
