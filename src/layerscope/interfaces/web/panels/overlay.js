@@ -25,6 +25,8 @@ class OverlayDrawing {
     this.el = el;
     this.how = "heat";
     this.opacity = 0.6;
+    /** @type {{ opacity: number, canvas: HTMLCanvasElement } | null} the map as it lay over the input last */
+    this.heat = null;
     this.values = new Float32Array(0);
     this.pixels = new Uint8Array(0);
     /** @type {[number, number] | null} row and column of the map under the pointer */
@@ -62,6 +64,7 @@ class OverlayDrawing {
   _read() {
     const { header, buffers } = this.model.panel;
     this.map = header.map;
+    this.heat = null;
     this.given = header.picture;
     this.values = buffers.values ? new Float32Array(buffers.values) : new Float32Array(0);
     this.pixels = new Uint8Array(buffers.pixels || new ArrayBuffer(0));
@@ -105,6 +108,11 @@ class OverlayDrawing {
 
   /** The map for lying over the input, on the same range: the stronger, the less is seen of what is below. */
   _heat() {
+    if (this.heat?.opacity !== this.opacity) this.heat = { opacity: this.opacity, canvas: this._heated() };
+    return this.heat.canvas;
+  }
+
+  _heated() {
     const [height, width] = this.map.shape, { levels } = this.page.colours, { low, high } = this.map;
     const [from, to] = this._range();
     const colours = this._colours();
