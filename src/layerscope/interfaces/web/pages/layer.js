@@ -106,6 +106,7 @@ function counted(panel, levels) {
   const words = [];
   if (panel.header.silences) words.push(`${silent} of ${stack.count / stack.parts.length} silent`);
   if (panel.header.not_finite) words.push(`${panel.header.not_finite} NaN or infinite`);
-  if (panel.header.thinned > 1) words.push(`each pixel the mean of ${panel.header.thinned}×${panel.header.thinned}`);
+  const { thinned } = panel.header;
+  if (thinned > 1) words.push(stack.form === "series" ? `of every ${2 * thinned} values the least and the largest` : `each pixel the mean of ${thinned}×${thinned}`);
   return words.join(" · ");
 }
