@@ -116,11 +116,11 @@ export class OwnInput {
 
   /** Begin with the numbers of the sample that is looked at. */
   async _readNumbers() {
-    const { sample, edition } = this.page.moment;
+    const { sample, edition } = this.page.moment, typed = this.numbers?.typed;
     const panel = await this.page.host.panel("layer", { address: "input", sample, edition }).catch(() => null);
-    if (panel && this.numbers && panel.header.form === "vector") {
+    if (panel && this.numbers && this.numbers.typed === typed && panel.header.form === "vector") {
       const stack = new Stack(panel, this.page.colours.levels);
-      this.numbers.set(Array.from({ length: stack.count }, (_, i) => stack.low[i]));
+      this.numbers.set(Array.from({ length: stack.count }, (_, i) => stack.value(i, 0)));
     }
   }
 

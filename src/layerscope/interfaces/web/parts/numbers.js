@@ -13,6 +13,7 @@ export class NumberFields {
   constructor(form, changed) {
     this.form = form;
     this.changed = changed;
+    this.typed = 0; // how often a person has changed one of them
     const count = form.shape[0];
     this.fields = Array.from({ length: count }, (_, i) => this._field(i));
     this.el = h("div", { class: `numbers${count > SLIDERS ? " many" : ""}` }, ...this.fields.map((field) => field.el));
@@ -40,6 +41,7 @@ export class NumberFields {
       ? h("input", { type: "range", min: low, max: high, step: whole ? 1 : "any", "aria-label": `${name}, between ${shortNumber(low)} and ${shortNumber(high)}`, on: { input: () => slid() } })
       : null;
     const typed = () => {
+      this.typed++;
       const valid = Number.isFinite(input.valueAsNumber);
       input.setAttribute("aria-invalid", String(!valid));
       if (!valid) return;
@@ -51,8 +53,9 @@ export class NumberFields {
       typed();
     };
     const set = (/** @type {number} */ value) => {
-      input.value = String(Number(value.toPrecision(6)));
-      input.setAttribute("aria-invalid", "false");
+      const finite = Number.isFinite(value);
+      input.value = finite ? String(Number(value.toPrecision(6))) : "";
+      input.setAttribute("aria-invalid", String(!finite));
       if (slider) slider.value = input.value;
     };
     return { input, set, el: h("label", {}, h("span", { class: "name", title: name }, name), input, slider) };
