@@ -17,20 +17,20 @@ export class UnitPage {
     this.slots = page.outline.unit_panels.map(({ name, title }) => new Slot(page, { name: `unit.${name}`, title, empty: EMPTY[name] }));
     const images = this.slots.find((slot) => slot.how.name === "unit.features");
     this.image = images ? new UnitImage(page, images) : null;
-    this.heading = h("div", { class: "crumbs" });
+    const { layer } = this, info = page.layers.get(layer), count = info?.units || 0;
+    const link = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => string} */ to) =>
+      h("button", { class: "plain", type: "button", "aria-label": label, on: { click: () => page.state.go({ address: to() }) } }, text);
+    const beside = (/** @type {number} */ by) => `${layer}:${((page.place(page.state.view.address).unit || 0) + count + by) % count}`;
+    this.name = h("h2");
+    this.heading = h("div", { class: "crumbs" },
+      link(layer, `all of ${layer}`, () => layer), this.name, h("span", { class: "about" }, count ? `of ${count}` : ""),
+      ...(count > 1 ? [link("‹", "previous", () => beside(-1)), link("›", "next", () => beside(1))] : []));
     this.el = h("div", { class: "page" }, this.heading, h("div", { class: "panels" }, ...this.slots.map((slot) => slot.el)));
   }
 
   show() {
     const { address } = this.page.state.view;
-    const { layer, unit } = this.page.place(address);
-    const info = this.page.layers.get(layer);
-    const link = (/** @type {string} */ text, /** @type {string} */ to, /** @type {string} */ label) =>
-      h("button", { class: "plain", type: "button", "aria-label": label, on: { click: () => this.page.state.go({ address: to }) } }, text);
-    const count = info?.units || 0, at = unit || 0;
-    this.heading.replaceChildren(
-      link(layer, layer, `all of ${layer}`), h("h2", {}, `${info?.counts || "unit"} ${unit}`), h("span", { class: "about" }, count ? `of ${count}` : ""),
-      ...(count > 1 ? [link("‹", `${layer}:${(at + count - 1) % count}`, "previous"), link("›", `${layer}:${(at + 1) % count}`, "next")] : []));
+    this.name.textContent = `${this.page.layers.get(this.layer)?.counts || "unit"} ${this.page.place(address).unit}`;
     const asks = this.slots.filter((slot) => slot !== this.image?.slot);
     return Promise.all([this.image?.show(address), ...asks.map((slot) => slot.show({ ...this.page.moment, address }))]);
   }

@@ -32,9 +32,11 @@ export class Compare {
     const shown = [kind, number, outline.samples.length, outline.steps.length].join(" ");
     if (shown === this.shown) return;
     this.shown = shown;
+    const held = [this.kinds, this.which].find((part) => part.contains(document.activeElement));
     this.el.hidden = this.offered.length < 2;
     this.kinds.replaceChildren(choice("Compare with", this.offered, kind, (chosen) => this._choose(chosen)));
     this.which.replaceChildren(...(kind === "sample" || kind === "step" ? [this._number(kind, Number(number))] : []));
+    held?.querySelector("select, input")?.focus();
   }
 
   /**
