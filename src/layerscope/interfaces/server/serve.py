@@ -73,6 +73,7 @@ class Server:
             self._computations.end()
             self._jobs.end()
             self._ended.wait()
+            self._thread.join()
             self._stop_listening()
             self._computations.wait()
             self._jobs.join(_LONGEST_END)
