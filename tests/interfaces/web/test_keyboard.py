@@ -43,7 +43,7 @@ def test_from_the_passage_to_a_unit_and_back(visit, keys):
     keys(there, "Enter")
     expect(there.page.get_by_role("heading", name="conv2d_1", exact=True)).to_be_visible()
 
-    tab_to(there, "img", "conv2d_1")
+    tab_to(there, "application", "conv2d_1")
     keys(there, "ArrowRight", "ArrowRight", "ArrowRight")
     assert there.status.startswith("conv2d_1:2:")
     keys(there, "Enter")
@@ -131,3 +131,27 @@ def test_three_hints_are_shown_once(visit, keys):
     there.page.reload()
     there.settled()
     expect(there.page.get_by_role("complementary", name="Hints")).to_have_count(0)
+
+
+def test_the_focus_stays_on_what_was_pressed(visit, keys):
+    there = visit("digits", "conv2d:1")
+    following = there.page.get_by_role("button", name="next", exact=True)
+    following.focus()
+    keys(there, "Enter", "Enter")
+    expect(there.page.get_by_role("heading", name="channel 3", exact=True)).to_be_visible()
+    expect(following).to_be_focused()
+    kinds = there.page.get_by_label("Compare with", exact=True)
+    kinds.focus()
+    there.choose("Compare with", "another sample")
+    expect(kinds).to_be_focused()
+
+
+def test_the_chosen_map_is_followed_when_silent_ones_are_hidden(visit, keys):
+    there = visit("digits", "conv2d")
+    tab_to(there, "application", "conv2d")
+    keys(there, *["ArrowRight"] * 8)
+    assert there.status.startswith("conv2d:7:")
+    there.choose("Silent channels", "hidden")
+    tab_to(there, "application", "conv2d")
+    keys(there, "Enter")
+    expect(there.page.get_by_role("heading", name="channel 7", exact=True)).to_be_visible()

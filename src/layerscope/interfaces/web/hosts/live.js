@@ -4,6 +4,7 @@ import { compile } from "../live/forward.js";
 import { stackPanel, withThumbnails } from "../live/panels.js";
 import { numbersOf } from "../live/pictures.js";
 import { FileHost } from "./file.js";
+import { measured } from "../timing.js";
 
 const SHOWN = 5, FEW = 12; // answers; of so few numbers all are shown
 
@@ -81,9 +82,9 @@ export class LiveHost extends FileHost {
   /** @param {number} sample */
   _compute(sample) {
     if (this.computed === sample || !this.network) return;
-    performance.mark("live-start");
+    const start = performance.now();
     this.values = this.network.run(this.given[sample - this.held]);
-    performance.measure("layerscope.live", { start: "live-start", end: performance.now() });
+    measured("layerscope.live", start);
     this.computed = sample;
   }
 

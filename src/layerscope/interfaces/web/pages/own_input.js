@@ -6,6 +6,7 @@ import { DrawingBoard } from "../parts/draw.js";
 import { Latest } from "../parts/latest.js";
 import { NumberFields } from "../parts/numbers.js";
 import { Stack } from "../stack.js";
+import { measured } from "../timing.js";
 
 const MOST_BYTES = 32_000_000; // as the server's guard takes
 const MOST_FILES = 8; // of one drop
@@ -147,7 +148,7 @@ export class OwnInput {
       page.take(sample);
       await page.settled();
       await new Promise((resolve) => requestAnimationFrame(resolve));
-      performance.measure("layerscope.given", { start: since, end: performance.now() });
+      measured("layerscope.given", since);
     } catch (error) {
       this._say(/** @type {Error} */ (error).message, true);
     }

@@ -2,6 +2,7 @@
 
 import { recoloured } from "../colours.js";
 import { beforeNextFrame, h } from "../dom.js";
+import { measured } from "../timing.js";
 
 const FARTHEST = 0.02, NEAREST = 6, READABLE = 0.42;
 
@@ -251,15 +252,14 @@ class GraphDrawing {
   _draw() {
     const context = this.canvas.getContext("2d");
     if (!context || !this.panel || !this.size) return;
-    performance.mark("graph-draw-start");
+    const start = performance.now();
     const ratio = window.devicePixelRatio || 1, { x, y, times } = this.at;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.setTransform(ratio * times, 0, 0, ratio * times, ratio * x, ratio * y);
     const seen = [-x / times, -y / times, this.size[0] / times, this.size[1] / times];
     this._paint(context, seen, times);
-    performance.mark("graph-draw-end");
-    performance.measure("layerscope.graph", "graph-draw-start", "graph-draw-end");
+    measured("layerscope.graph", start);
   }
 
   /**

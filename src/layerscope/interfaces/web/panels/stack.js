@@ -8,6 +8,7 @@ import { paintSeries, placeSeries } from "../draw/series.js";
 import { paintVector, placeVector } from "../draw/vector.js";
 import { Activity } from "../parts/activity.js";
 import { Stack } from "../stack.js";
+import { measured } from "../timing.js";
 
 const LABEL = 13, LEAST = 8;
 const USUAL = 64, LARGEST = 224, SLICE = 40; // pixels of a map's longer side, where nobody says how large
@@ -28,7 +29,7 @@ export class StackDrawing {
     this.model = model;
     this.page = model.page;
     this.free = !el.closest(".panel.bare");
-    this.canvas = h("canvas", { tabindex: 0, role: "img", "data-panel": "stack" });
+    this.canvas = h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "maps", "data-panel": "stack" });
     this.sized = h("div", {}, h("div", { class: "view" }, this.canvas));
     this.scroller = h("div", { class: `stack${this.free ? " free" : ""}` }, this.sized);
     el.append(this.scroller);
@@ -136,7 +137,7 @@ export class StackDrawing {
   _draw() {
     const context = this.canvas.getContext("2d");
     if (!context) return;
-    performance.mark("stack-draw-start");
+    const start = performance.now();
     const ratio = window.devicePixelRatio || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.fillStyle = getComputedStyle(this.scroller).backgroundColor;
@@ -145,8 +146,7 @@ export class StackDrawing {
     context.translate(0, -top);
     const [first, last] = this.grid.seen(top, this.seen[1]);
     this._paint(context, first, last);
-    performance.mark("stack-draw-end");
-    performance.measure("layerscope.stack", "stack-draw-start", "stack-draw-end");
+    measured("layerscope.stack", start);
   }
 
   /**
