@@ -153,6 +153,19 @@ def test_an_image_is_dropped_anywhere(visit):
     expect_answers(there, "digits", pixels[None, ..., None] / 255)
 
 
+def test_what_another_window_was_given_leaves_no_hole(visit):
+    one, other = visit("digits"), visit("digits")
+    buttons = other.page.get_by_role("group", name="Samples").get_by_role("button", name="sample ")
+    before = buttons.count()
+    for there, name in ((one, "here.png"), (other, "there.png")):
+        pixels = np.full((28, 28), 90, np.uint8)
+        data = base64.b64encode(png(pixels)).decode()
+        there.page.evaluate(DROP, [name, "image/png", data])
+        expect(sample_button(there, name)).to_have_attribute("aria-pressed", "true")
+        there.settled()
+    assert buttons.count() == before + 2
+
+
 def test_an_image_is_chosen_and_what_is_none_is_said(visit, tmp_path):
     there = visit("residual")
     there.allow(r"status of 422")

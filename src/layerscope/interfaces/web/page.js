@@ -88,10 +88,12 @@ export class Page extends EventTarget {
    * @param {import("./types.d.ts").OwnSample} given
    */
   take({ sample, name, edition, generation }) {
-    this.outline.samples[sample] = { name, edition };
+    const { samples } = this.outline, first = Math.min(sample, samples.length);
+    for (let i = samples.length; i < sample; i++) samples[i] = { name: `sample ${i}` }; // given in another window
+    samples[sample] = { name, edition };
     this.generation = generation;
     this.host.forget?.();
-    this.dispatchEvent(new CustomEvent("sample", { detail: sample }));
+    for (let i = first; i <= sample; i++) this.dispatchEvent(new CustomEvent("sample", { detail: i }));
     this.state.go({ sample });
   }
 

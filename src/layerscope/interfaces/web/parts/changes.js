@@ -14,7 +14,9 @@ export function watchChanges(page, say) {
       try {
         const changes = await host.changes();
         say(changes.missing);
-        if (changes.generation !== page.generation) page.grow(changes);
+        // Another window's change may have raised the generation before this one took in the steps.
+        const hasGrown = changes.steps && changes.steps.at(-1) !== page.outline.steps.at(-1);
+        if (changes.generation !== page.generation || hasGrown) page.grow(changes);
       } catch (error) {
         say(/** @type {Error} */ (error).message);
       }
