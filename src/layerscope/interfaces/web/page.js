@@ -116,18 +116,21 @@ export class Page extends EventTarget {
   /**
    * Where a picture of a panel comes from: what is written into its file.
    * @param {Record<string, any>} header
+   * @param {import("./types.d.ts").Words} words that it was asked for with; what they leave out is as it is looked at
    * @returns {Promise<Record<string, string>>}
    */
-  async provenance(header) {
-    const { view } = this.state, { outline } = this, { step } = this.moment;
+  async provenance(header, words) {
+    const { view } = this.state, { outline } = this, now = /** @type {import("./types.d.ts").Words} */ (this.moment);
+    const moment = Object.fromEntries(Object.keys(now).map((name) => [name, name in words ? words[name] : now[name]]));
+    const { sample, step } = moment;
     /** @type {Record<string, string>} */
     const fields = {
       Title: header.title, Software: `layerscope ${outline.version}`, "layerscope:address": header.address,
       "layerscope:scale": `${view.scale}, ${view.palette}`, "layerscope:network": outline.title,
-      "layerscope:sample": `${view.sample}: ${outline.samples[view.sample]?.name || ""}`,
+      "layerscope:sample": `${sample}: ${outline.samples[Number(sample)]?.name || ""}`,
     };
-    if (step !== null) fields["layerscope:step"] = String(step);
-    const digests = await this.host.provenance?.(this.moment).catch(() => ({}));
+    if (step !== null && step !== undefined) fields["layerscope:step"] = String(step);
+    const digests = await this.host.provenance?.(moment).catch(() => ({}));
     for (const [name, text] of Object.entries(digests || {})) fields[`layerscope:${name}`] = text;
     return fields;
   }

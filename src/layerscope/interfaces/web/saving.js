@@ -10,9 +10,10 @@ const LONGEST = 32_000, LARGEST = 64_000_000; // pixels of a picture's side, and
  * @param {import("./types.d.ts").Picture} picture
  * @param {"png" | "svg"} format
  * @param {Record<string, any>} header
- * @param {Record<string, string>} fields where it comes from, to be written into the file
+ * @param {Promise<Record<string, string>>} told where it comes from, to be written into the file: the picture is
+ *   taken before that is awaited, since another may be shown then
  */
-export async function savePicture(picture, format, header, fields) {
+export async function savePicture(picture, format, header, told) {
   const name = `${String(header.address || header.title || header.kind).replace(/[^\w.-]+/g, "_").slice(0, 80)}.${format}`;
   const canvas = document.createElement("canvas");
   const times = Math.min(format === "png" ? 2 : 1, mostTimes(picture));
@@ -22,7 +23,9 @@ export async function savePicture(picture, format, header, fields) {
   context.scale(times, times);
   if (format === "svg") {
     if (!picture.svg) picture.paint(context);
-    const text = picture.svg ? serialized(picture.svg, fields) : wrapped(canvas, picture, header, fields);
+    const svg = picture.svg ? copied(picture.svg) : wrapped(canvas, picture, header);
+    svg.prepend(description(await told));
+    const text = new XMLSerializer().serializeToString(svg);
     download(new Blob([text], { type: "image/svg+xml" }), name);
     return;
   }
@@ -31,7 +34,7 @@ export async function savePicture(picture, format, header, fields) {
   /** @type {Blob | null} */
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   if (!blob) throw new Error("The picture is larger than this browser can save.");
-  download(pngWith(await blob.arrayBuffer(), fields), name);
+  download(pngWith(await blob.arrayBuffer(), await told), name);
 }
 
 /**
@@ -58,10 +61,10 @@ export async function copyCode(code) {
 }
 
 /**
+ * A copy that looks the same wherever it stands.
  * @param {SVGElement} svg
- * @param {Record<string, string>} [fields]
  */
-function serialized(svg, fields) {
+function copied(svg) {
   const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   const from = [svg, ...svg.querySelectorAll("*")];
@@ -72,8 +75,7 @@ function serialized(svg, fields) {
       if (value && value !== "none") element.setAttribute(name, value);
     }
   });
-  if (fields) copy.prepend(description(fields));
-  return new XMLSerializer().serializeToString(copy);
+  return copy;
 }
 
 /** @param {Record<string, string>} fields */
@@ -89,7 +91,7 @@ function description(fields) {
  */
 async function paintSvg(context, picture) {
   const image = new Image();
-  const url = URL.createObjectURL(new Blob([serialized(/** @type {SVGElement} */ (picture.svg))], { type: "image/svg+xml" }));
+  const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copied(/** @type {SVGElement} */ (picture.svg)))], { type: "image/svg+xml" }));
   image.src = url;
   await image.decode();
   context.drawImage(image, 0, 0, picture.width, picture.height);
@@ -100,9 +102,8 @@ async function paintSvg(context, picture) {
  * @param {HTMLCanvasElement} canvas
  * @param {import("./types.d.ts").Picture} picture
  * @param {Record<string, any>} header
- * @param {Record<string, string>} fields
  */
-function wrapped(canvas, picture, header, fields) {
+function wrapped(canvas, picture, header) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   svg.setAttribute("width", String(picture.width));
@@ -113,8 +114,8 @@ function wrapped(canvas, picture, header, fields) {
   image.setAttribute("width", String(picture.width));
   image.setAttribute("height", String(picture.height));
   image.setAttribute("href", canvas.toDataURL("image/png"));
-  svg.append(title, description(fields), image);
-  return new XMLSerializer().serializeToString(svg);
+  svg.append(title, image);
+  return svg;
 }
 
 /**

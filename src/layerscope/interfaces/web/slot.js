@@ -49,6 +49,8 @@ export class Slot {
     this.asked = "";
     /** @type {import("./types.d.ts").Words | null} */
     this.words = null;
+    /** @type {import("./types.d.ts").Words} what the panel that is shown was asked for with */
+    this.shownWords = {};
     /** @type {Promise<void>} resolved when what was asked for last is shown */
     this.settled = Promise.resolve();
     /** What else there is to do with each panel that is shown.
@@ -86,7 +88,7 @@ export class Slot {
       this.model?.changed();
       return this.settled;
     }
-    const scrubs = this.request && this.words && JSON.stringify({ ...this.words, step: words.step }) === JSON.stringify(words);
+    const scrubs = this.request && this.asked && this.words && JSON.stringify({ ...this.words, step: words.step }) === JSON.stringify(words);
     this.asked = asked;
     this.words = words;
     if (!scrubs) this.settled = this._ask();
@@ -102,14 +104,15 @@ export class Slot {
     this.el.setAttribute("aria-busy", "true");
     for (let asked = ""; asked !== this.asked;) {
       asked = this.asked;
+      const words = /** @type {import("./types.d.ts").Words} */ (this.words);
       try {
-        const panel = await this.page.host.panel(this.how.name, /** @type {import("./types.d.ts").Words} */ (this.words), request.signal);
+        const panel = await this.page.host.panel(this.how.name, words, request.signal);
         if (request.signal.aborted) return;
-        await this._put(panel, request.signal);
+        await this._put(panel, request.signal, words);
       } catch (error) {
         if (request.signal.aborted) return;
-        this._clear();
-        this._say(/** @type {Error} */ (error).message, "error");
+        this._fail(/** @type {Error} */ (error).message);
+        if (asked === this.asked) asked = this.asked = ""; // whoever asks for it once more is answered
       }
       if (request.signal.aborted) return;
     }
@@ -130,20 +133,23 @@ export class Slot {
    * Show a panel that was not asked for here, until another is.
    * @param {import("./types.d.ts").Panel} panel
    */
-  put(panel) {
+  async put(panel) {
     this.request?.abort();
-    this.request = null;
+    const request = new AbortController();
+    this.request = request;
     this.asked = "";
     this.el.classList.remove("loading");
     this.el.removeAttribute("aria-busy");
-    return this._put(panel);
+    await this._put(panel, request.signal);
+    if (this.request === request) this.request = null;
   }
 
   /**
    * @param {import("./types.d.ts").Panel | null} panel
-   * @param {AbortSignal} [signal] of the request that it answers
+   * @param {AbortSignal} signal of the request that it answers
+   * @param {import("./types.d.ts").Words} [words] that it was asked for with
    */
-  async _put(panel, signal) {
+  async _put(panel, signal, words = {}) {
     this.el.hidden = panel === null && !this.how.empty;
     if (panel === null) {
       this._clear();
@@ -151,14 +157,16 @@ export class Slot {
       return;
     }
     if (this.model && this.kind === panel.header.kind) {
+      this.shownWords = words;
       this.model.changed(panel);
       this.shown(panel);
       return;
     }
     const renderer = await this.page.host.renderer(panel.header.kind);
-    if (signal?.aborted) return; // something else was asked for meanwhile, or nothing any more
+    if (signal.aborted) return; // something else was asked for meanwhile, or nothing any more
     this._clear();
     this.kind = panel.header.kind;
+    this.shownWords = words;
     this.model = new PanelModel(this.page, panel);
     this.rendered = renderer.render({ model: this.model, el: this.body });
     this.shown(panel);
@@ -187,12 +195,28 @@ export class Slot {
     this.body.append(h("p", { class: `state ${state}`, role: state === "error" ? "alert" : "status" }, text));
   }
 
+  /**
+   * Say what went wrong, with a button that asks once more.
+   * @param {string} message
+   */
+  _fail(message) {
+    this._clear();
+    this._say(message, "error");
+    this.body.append(h("button", { type: "button", class: "retry", on: { click: () => this._retry() } }, "Try again"));
+  }
+
+  async _retry() {
+    if (!this.words) return;
+    await this.show(this.words);
+    if (document.activeElement === document.body) this.body.querySelector("button, [tabindex]")?.focus();
+  }
+
   /** @param {"png" | "svg"} format */
   async save(format) {
     if (!this.model) return;
     const { header } = this.model.panel, picture = this.rendered?.picture?.() || pictureOf(this.body);
     try {
-      await savePicture(picture, format, header, await this.page.provenance(header));
+      await savePicture(picture, format, header, this.page.provenance(header, this.shownWords));
     } catch (error) {
       this.page.announce(/** @type {Error} */ (error).message);
     }
