@@ -6,15 +6,16 @@ import { described, pngWith } from "./metadata.js";
 const LONGEST = 32_000, LARGEST = 64_000_000; // pixels of a picture's side, and of all of it
 
 /**
- * Save a picture under its title.
+ * Save a picture under a name.
  * @param {import("./types.d.ts").Picture} picture
  * @param {"png" | "svg"} format
  * @param {Record<string, any>} header
+ * @param {string} called
  * @param {Promise<Record<string, string>>} told where it comes from, to be written into the file: the picture is
  *   taken before that is awaited, since another may be shown then
  */
-export async function savePicture(picture, format, header, told) {
-  const name = `${String(header.address || header.title || header.kind).replace(/[^\w.-]+/g, "_").slice(0, 80)}.${format}`;
+export async function savePicture(picture, format, header, called, told) {
+  const name = `${called.replace(/[^\w.-]+/g, "_").slice(0, 80)}.${format}`;
   const canvas = document.createElement("canvas");
   const times = Math.min(format === "png" ? 2 : 1, mostTimes(picture));
   canvas.width = Math.round(picture.width * times);

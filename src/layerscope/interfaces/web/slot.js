@@ -216,7 +216,9 @@ export class Slot {
     if (!this.model) return;
     const { header } = this.model.panel, picture = this.rendered?.picture?.() || pictureOf(this.body);
     try {
-      await savePicture(picture, format, header, this.page.provenance(header, this.shownWords));
+      // Panels of one unit have one address: their titles tell them apart.
+      const called = [header.address || header.title || header.kind, this.how.bare ? "" : this.how.title].filter(Boolean).join(" ");
+      await savePicture(picture, format, header, called, this.page.provenance(header, this.shownWords));
     } catch (error) {
       this.page.announce(/** @type {Error} */ (error).message);
     }
