@@ -109,6 +109,25 @@ def residual() -> Any:
     return _filled(Residual())
 
 
+def slow() -> Any:
+    """A network of PyTorch for ``(3, 16, 16)`` of which a gradient takes its time anywhere."""
+    import time
+
+    from torch import nn
+
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: Any) -> Any:
+            if x.requires_grad:
+                time.sleep(0.1)
+            return self.conv(x)
+
+    return _filled(Slow())
+
+
 def mlp() -> Any:
     """Dense layers of PyTorch from 6 numbers to 3."""
     from torch import nn
@@ -194,6 +213,7 @@ def undrawable() -> Any:
 INPUTS: dict[str, Callable[[], np.ndarray]] = {
     "digits": digit_images,
     "residual": lambda: numbers(10, 2, 3, 24, 24),
+    "slow": lambda: numbers(16, 1, 3, 16, 16),
     "mlp": lambda: numbers(11, 3, 6),
     "transformer": lambda: np.random.RandomState(12).randint(0, 20, (2, 9)),
     "wide": lambda: numbers(13, 1, 3, 10, 10),

@@ -36,7 +36,7 @@ def test_an_image_is_made_while_one_watches(visit):
 
 
 def test_it_is_cancelled_with_what_there_is(visit):
-    there = visit("residual", "stage2.1.conv2:3")
+    there = visit("slow", "conv:3")
     panel = panel_of(there)
     panel.get_by_role("button", name="Make an image").click()
     expect(panel.locator("canvas")).to_be_visible(timeout=60_000)  # an intermediate image
