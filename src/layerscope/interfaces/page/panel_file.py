@@ -8,7 +8,7 @@ from layerscope._version import __version__
 from layerscope.interfaces.page import assets
 from layerscope.interfaces.page.bundle import Bundle
 from layerscope.interfaces.page.document import file_html
-from layerscope.interfaces.page.subject import looks
+from layerscope.interfaces.page.outline import looks
 from layerscope.interfaces.page.wire import packed
 from layerscope.views.render.panel import Panel
 

@@ -6,7 +6,6 @@ is ready to be sent.
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,33 +14,29 @@ from functools import cached_property
 from typing import Any
 
 from layerscope._version import __version__
-from layerscope.core.axes import UNIT_AXES
 from layerscope.core.errors import InputError, ViewError
 from layerscope.core.text import printable, shown_name
 from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.unit_images import UnitImages
 from layerscope.instruments.own_input import InputForm
 from layerscope.instruments.samples import SameSamples, SampleRecordings
+from layerscope.interfaces.page.outline import layers_of, looks, steps_of
 from layerscope.interfaces.page.query import Query, against_of, whole
-from layerscope.recordings.findings import moment_text
 from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import FeatureVisualization
-from layerscope.views.diagram.kinds import colours
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.passage import PassageLayouts, passage_panel
 from layerscope.views.explorer.steps import steps_panel
 from layerscope.views.explorer.unit import unit_panel, unit_panels
 from layerscope.views.ranges import StepRanges
-from layerscope.views.render.palette import LEVELS, table
 from layerscope.views.render.panel import Panel
 
 _KEPT_STEPS = 6  #: whose layers stay in memory once they were read,
 _KEPT_BYTES = 500_000_000  #: while one step takes no more than this
 _LONGEST_NAME = 120
-PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
 
 #: What makes the names that panels' lines of Python use, where nobody says it otherwise.
 _CODE = {
@@ -207,7 +202,7 @@ class PageSubject:
                 self._steps.clear()
                 self._ranges = StepRanges(self.growing.run)
             missing = self.growing.missing
-            return {"generation": self.generation, "missing": missing, **_steps(self.run)}
+            return {"generation": self.generation, "missing": missing, **steps_of(self.run)}
 
     def add(self, given: bytes | Any, name: str, into: int | None = None) -> dict[str, Any]:
         """Take an image file's bytes, or numbers, as a sample; return what there is to know of it.
@@ -292,8 +287,8 @@ class PageSubject:
                 "samples": self._samples(),
                 "recorded": self.recorded,
                 "generation": self.generation,
-                **_steps(run),
-                "layers": _layers(first.activations),
+                **steps_of(run),
+                "layers": layers_of(first.activations),
                 "unit_panels": [{"name": p.name, "title": p.title} for p in unit_panels()],
                 **looks(),
                 "can": {
@@ -326,51 +321,6 @@ def _unit_images(
     if samples is None:
         return UnitImages(given=given)
     return UnitImages(samples.model, given, form=samples.form, examples=samples.examples)
-
-
-def looks() -> dict[str, Any]:
-    """Return the palettes and grounds that the page colours with."""
-    return {
-        "levels": LEVELS,
-        "palettes": {name: _palette(name) for name in PALETTES},
-        "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
-    }
-
-
-def _steps(run: Run | None) -> dict[str, Any]:
-    if run is None:
-        return {"steps": [], "epochs": [], "moments": []}
-    steps = run.steps.tolist()
-    words = [moment_text(run, position) for position in range(len(steps))]
-    return {"steps": steps, "epochs": run.epochs.tolist(), "moments": words}
-
-
-def _layers(recording: Recording) -> list[dict[str, Any]]:
-    known = {layer.address: layer for layer in recording.network}
-    result = []
-    for address in recording:
-        layer = known.get(address)
-        axes = {n: c for n, c in recording.axes(address).items() if n not in ("sample", "step")}
-        counted = next((axis for axis in UNIT_AXES if axis in axes), None)
-        result.append({
-            "address": address,
-            "type": "" if layer is None else shown_name(layer.type),
-            "kind": "other" if layer is None else layer.kind,
-            "axes": list(axes),
-            "shape": list(axes.values()),
-            "units": axes[counted] if counted else 0,
-            "counts": counted or "",
-        })  # fmt: skip
-    return result
-
-
-def _palette(name: str) -> str:
-    return base64.b64encode(table(name, "dark")[:LEVELS].tobytes()).decode()
-
-
-def _ground(ground: str) -> dict[str, Any]:
-    special = base64.b64encode(table("gray", ground)[LEVELS:].tobytes()).decode()
-    return {**colours(ground), "special": special}
 
 
 def _passage(subject: PageSubject, moment: Moment, query: Query) -> Panel:
