@@ -17,7 +17,6 @@ from layerscope.backends.calculus import calculus, compiled, optimizer_of
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.engines import Engine, engine
 from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unrecorded, watched
-from layerscope.backends.keras.gradients import values_of
 from layerscope.backends.keras.graph import is_exact, is_loop
 from layerscope.backends.keras.inputs import (
     input_names,
@@ -25,7 +24,6 @@ from layerscope.backends.keras.inputs import (
     input_specs,
     inputs_by_name,
 )
-from layerscope.backends.keras.portable import operations_of
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.keras.training import KerasTraining
@@ -174,6 +172,9 @@ class KerasBackend:
     @in_turn
     def operations(self, x: Any) -> OperationGraph:
         """Return what a pass on this input computes, as operations."""
+        # A look, which is what most people come for, is not to wait for the import.
+        from layerscope.backends.keras.portable import operations_of
+
         check_call(self._model)
         x = keras.tree.map_structure(self._tensor, x)
         with random_state_kept():
@@ -190,6 +191,8 @@ class KerasBackend:
         self, taps: Sequence[Tap], embedding: str | None = None, *, redirected: bool = False
     ) -> Callable[[Any], dict[Tap, Any]]:
         """Return a forward pass in inference mode, to be differentiated and compiled."""
+        from layerscope.backends.keras.gradients import values_of  # not for a look, either
+
         return values_of(self._model, self._engine, taps, embedding, redirected)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:

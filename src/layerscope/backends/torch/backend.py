@@ -22,20 +22,13 @@ from layerscope.backends.torch.arrays import named_array, named_arrays, output_a
 from layerscope.backends.torch.calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch.calls import looking
 from layerscope.backends.torch.exported import example as exported_example
-from layerscope.backends.torch.gradients import ValuePass
 from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.plan import PassPlan, choose
-from layerscope.backends.torch.portable import operations_of
 from layerscope.backends.torch.replay import Diverged, Replay
-from layerscope.backends.torch.tensors import (
-    read,
-)
+from layerscope.backends.torch.tensors import read
 from layerscope.backends.torch.training import TorchTraining
-from layerscope.backends.torch.untouched import (
-    inference,
-    restored,
-)
+from layerscope.backends.torch.untouched import inference, restored
 from layerscope.backends.torch.watching import Watching
 from layerscope.backends.trace import PassComplete
 from layerscope.core.axes import NamedArray
@@ -230,6 +223,9 @@ class TorchBackend:
     @looking
     def operations(self, x: Any) -> OperationGraph:
         """Return what a pass on this input computes, as operations."""
+        # A look, which is what most people come for, is not to wait for the import.
+        from layerscope.backends.torch.portable import operations_of
+
         given = Given.of(x, self._known.like).copied()
         return operations_of(self._model, self._watching, given)
 
@@ -246,6 +242,8 @@ class TorchBackend:
 
         Modules have no activations fused into them: what goes into one is a value of its own.
         """
+        from layerscope.backends.torch.gradients import ValuePass  # not for a look, either
+
         watching = self._watching
         return ValuePass(self._model, watching.watched, watching.call, taps, embedding, redirected)
 
