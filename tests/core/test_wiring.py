@@ -117,3 +117,19 @@ def test_what_mixes_channels_makes_its_own() -> None:
     net = wiring(rows)
     assert plain(net.sources("attend", np.arange(2))) == [("attend", [0, 1])]
     assert plain(list(net.readers("conv", 0))) == []
+
+
+def test_a_unit_reaches_a_kernel_along_every_way_through_concatenations() -> None:
+    layers = [
+        row("a", "conv", (4, 4, 2), ["input"]),
+        row("norm", "batch_norm", (4, 4, 2), ["a"]),
+        row("dense_block", "concat", (4, 4, 4), ["a", "norm"]),
+        row("twice", "concat", (4, 4, 8), ["dense_block", "dense_block"]),
+        row("next", "conv", (4, 4, 1), ["twice"]),
+    ]
+    net = wiring(layers)
+    assert plain(list(net.readers("a", 1))) == [("next", [1, 3, 5, 7])]
+    sources = net.sources("twice", np.arange(8))
+    for unit in range(2):
+        places = {p for s in sources for p in np.flatnonzero(s.units == unit).tolist()}
+        assert places == {unit, unit + 2, unit + 4, unit + 6}

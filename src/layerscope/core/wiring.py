@@ -155,21 +155,29 @@ class Wiring:
         return []
 
     def readers(self, address: str, unit: int) -> Iterator[Units]:
-        """Yield the layers with a kernel that receive a unit, and which of its inputs that is."""
+        """Yield the layers with a kernel that receive a unit, and as which of its inputs.
+
+        A unit may come to one layer along several ways: beside others and again behind them.
+        """
+        received: dict[str, Numbers] = {}
         to_see = [(address, np.array([unit]), 0)]
-        seen = {address}
+        seen: set[tuple[str, bytes, int]] = set()
         for name, numbers, added in to_see:  # grows
             for reader in self._readers.get(name, ()):
-                if reader.address in seen:
-                    continue
-                seen.add(reader.address)
                 if reader.kind in KERNELLED:
-                    yield Units(reader.address, numbers)
+                    before = received.get(reader.address, numbers)
+                    received[reader.address] = np.union1d(before, numbers)
                     continue
                 there = self._forward(reader, name, numbers)
                 adds = reader.kind in _TOGETHER and len(reader.inputs) > 1
-                if there is not None and not (adds and added):
+                if there is None or (adds and added):
+                    continue
+                arrival = (reader.address, there.tobytes(), added + adds)
+                if arrival not in seen:
+                    seen.add(arrival)
                     to_see.append((reader.address, there, added + adds))
+        for reached, numbers in received.items():
+            yield Units(reached, numbers)
 
     def _back(self, layer: Layer, units: Numbers) -> list[tuple[str, Numbers]] | None:
         """Return what a layer received these units as; None where it makes them itself."""
@@ -198,7 +206,8 @@ class Wiring:
             return units
         if layer.kind == "concat":
             starts = self._starts(layer)
-            return None if starts is None else units + starts[layer.inputs.index(source)]
+            places = [i for i, name in enumerate(layer.inputs) if name == source]
+            return None if starts is None else np.unique([units + starts[i] for i in places])
         if layer.kind == "reshape":
             channels = self._flattened(layer)
             return None if channels is None else np.flatnonzero(np.isin(channels, units))

@@ -60,15 +60,19 @@ def panel(moment: Moment, place: Place) -> Panel | None:
 
 
 def _code(kernel: LayerKernel, inputs: Numbers) -> str:
-    """Return Python that computes how much each unit weighs these inputs."""
+    """Return Python that computes how much each unit weighs these inputs, a line for each group."""
     space = list(kernel.space)
     if kernel.depthwise:
         part = f"({kernel.written('unit')}.isel(input={inputs.tolist()}) ** 2).sum() ** 0.5"
         return f"[float({part}) for unit in range({kernel.units})]"
     if kernel.multiplier:
-        return f"(weights[{f'{kernel.key}:{inputs[0]}'!r}] ** 2).sum({space!r}) ** 0.5"
-    each = kernel.values.shape[-2]
-    group, units = int(inputs[0]) // each, kernel.units // kernel.groups
-    some = f", channel=slice({group * units}, {(group + 1) * units})" * (kernel.groups > 1)
-    where = f"input={(inputs % each).tolist()}{some}"
-    return f"(weights[{kernel.key!r}].isel({where}) ** 2).sum({[*space, 'input']!r}) ** 0.5"
+        addresses = [f"{kernel.key}:{number}" for number in inputs.tolist()]
+        return "\n".join(f"(weights[{key!r}] ** 2).sum({space!r}) ** 0.5" for key in addresses)
+    each, units = kernel.values.shape[-2], kernel.units // kernel.groups
+    lines = []
+    for group in np.unique(inputs // each).tolist():
+        some = f", channel=slice({group * units}, {(group + 1) * units})" * (kernel.groups > 1)
+        where = f"input={(inputs[inputs // each == group] % each).tolist()}{some}"
+        part = f"weights[{kernel.key!r}].isel({where})"
+        lines.append(f"({part} ** 2).sum({[*space, 'input']!r}) ** 0.5")
+    return "\n".join(lines)
