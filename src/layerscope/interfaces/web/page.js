@@ -144,9 +144,8 @@ export class Page extends EventTarget {
   }
 
   /**
-   * Tell where the pointer is: a part of a layer's map, or nowhere. `input` names the input that the map lies on, and
-   * `along` says whether it goes along positions.
-   * @param {{ layer: string, y: number, x: number, height: number, width: number, input?: string, along?: boolean } | null} where
+   * Tell where the pointer is: a part of a layer's map, or nowhere.
+   * @param {import("./types.d.ts").PointedAt | null} where
    */
   point(where) {
     this.dispatchEvent(new CustomEvent("point", { detail: where }));

@@ -58,6 +58,11 @@ export interface View {
   order: string; silent: string; open: string; zoom: number; against: string; as: string;
 }
 
+/** A part of a layer's map, one of so many rows and columns: the input that it lies on, and whether it goes along positions. */
+export interface PointedAt {
+  y: number; x: number; height: number; width: number; layer?: string; input?: string; along?: boolean;
+}
+
 export type Words = Record<string, string | number | null | undefined>;
 
 /** What supplies panels: a server, a file, a notebook. */

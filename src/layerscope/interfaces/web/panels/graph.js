@@ -1,10 +1,10 @@
-/** The kind `graph`: the network, laid out, with a thumbnail in each box; to be moved and enlarged. */
+/** The kind `graph`: the network, laid out, with a thumbnail in each box; to be moved, enlarged, and gone through. */
 
-import { recoloured } from "../colours.js";
 import { beforeNextFrame, h } from "../dom.js";
+import { GraphPainter, READABLE } from "../draw/graph.js";
 import { measured } from "../timing.js";
 
-const FARTHEST = 0.02, NEAREST = 6, READABLE = 0.42;
+const FARTHEST = 0.02, NEAREST = 6;
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
@@ -29,21 +29,18 @@ class GraphDrawing {
       button("fit", "fit: show the whole network", () => this._fit(true)));
     this.el = el;
     el.append(this.canvas, this.corner);
-    this.colour = new Uint32Array(256);
+    this.painter = new GraphPainter(this.page);
     this.at = { x: 0, y: 0, times: 0 };
-    /** @type {HTMLCanvasElement[]} */
-    this.pictures = [];
     /** @type {import("../types.d.ts").Panel | null} */
     this.panel = null;
     /** @type {string | null} */
     this.address = null;
-    this.look = "";
     this.structure = "";
     this.chosen = -1;
     this.pointers = new Map();
     this.draw = beforeNextFrame(() => this._draw());
     this.changed = () => this._read();
-    /** @type {{ y: number, x: number, height: number, width: number, input?: string, along?: boolean } | null} what is marked on the input */
+    /** @type {import("../types.d.ts").PointedAt | null} what is marked on the input */
     this.pointed = null;
     this.pointing = (/** @type {Event} */ event) => { this.pointed = /** @type {CustomEvent} */ (event).detail; this.draw(); };
     this.page.addEventListener("point", this.pointing);
@@ -68,14 +65,9 @@ class GraphDrawing {
 
   _read() {
     const { panel, view } = this.model;
-    const look = `${view.palette} ${this.page.ground}`;
     const structure = panel.header.boxes.map((/** @type {any} */ box) => box.id).join("\n");
-    if (panel !== this.panel || look !== this.look) {
-      this.panel = panel;
-      this.look = look;
-      this.pixels = new Uint8Array(panel.buffers.pixels || new ArrayBuffer(0));
-      this.pictures = [];
-    }
+    this.panel = panel;
+    this.painter.take(panel);
     if (structure !== this.structure) {
       this.structure = structure;
       this.at.times = 0;
@@ -258,147 +250,8 @@ class GraphDrawing {
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.setTransform(ratio * times, 0, 0, ratio * times, ratio * x, ratio * y);
     const seen = [-x / times, -y / times, this.size[0] / times, this.size[1] / times];
-    this._paint(context, seen, times);
+    this.painter.paint(context, { seen, times, chosen: this.chosen, pointed: this.pointed });
     measured("layerscope.graph", start);
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {number[]} seen the part to draw: left, top, width, height
-   * @param {number} times how large it will be seen
-   */
-  _paint(context, seen, times) {
-    const header = /** @type {any} */ (this.panel).header, look = this.page.colours.grounds[this.page.ground];
-    const visible = (/** @type {number[]} */ b) =>
-      b[0] < seen[0] + seen[2] && b[1] < seen[1] + seen[3] && b[0] + b[2] > seen[0] && b[1] + b[3] > seen[1];
-    for (const frame of header.frames) {
-      if (!visible(frame.box)) continue;
-      context.fillStyle = look.frames[Math.min(frame.level, look.frames.length - 1)];
-      context.strokeStyle = look.frame;
-      this._rounded(context, frame.box, 8);
-      context.fill();
-      context.stroke();
-    }
-    this._lines(context, header, look, visible);
-    header.boxes.forEach((/** @type {any} */ box, /** @type {number} */ i) => {
-      if (!visible(box.box)) return;
-      const [fill, bar] = look.kinds[box.kind] || look.kinds.other;
-      context.fillStyle = fill;
-      context.strokeStyle = i === this.chosen ? look.ink : bar;
-      context.lineWidth = i === this.chosen ? 2.5 : 0.8;
-      this._rounded(context, box.box, 4);
-      context.fill();
-      context.stroke();
-      context.fillStyle = bar;
-      context.fillRect(box.box[0], box.box[1], 5, box.box[3]);
-    });
-    context.imageSmoothingEnabled = false;
-    header.tiles.forEach((/** @type {any} */ tile, /** @type {number} */ i) => {
-      if (visible(tile.box)) context.drawImage(this._picture(i), tile.box[0], tile.box[1], tile.box[2], tile.box[3]);
-    });
-    this._point(context, header);
-    if (times < READABLE) return;
-    for (const text of header.texts) {
-      const left = text.anchor === "end" ? text.x - text.width : text.anchor === "middle" ? text.x - text.width / 2 : text.x;
-      if (!visible([left, text.y - text.size, text.width, text.size * 1.4])) continue;
-      context.font = `${text.style === "name" ? "600 " : ""}${text.size}px system-ui, "DejaVu Sans", sans-serif`;
-      context.fillStyle = text.style === "soft" ? look.soft : look.ink;
-      context.textAlign = text.anchor === "end" ? "right" : text.anchor === "middle" ? "center" : "left";
-      context.fillText(text.text, text.x, text.y, text.width + 2);
-    }
-  }
-
-  /**
-   * Mark on the input where the part of a map lies that is under the pointer: about, by its share of the map.
-   * @param {CanvasRenderingContext2D} context
-   * @param {any} header
-   */
-  _point(context, header) {
-    const where = this.pointed;
-    if (!where) return;
-    const inputs = header.boxes.filter((/** @type {any} */ box) => box.kind === "input");
-    const box = inputs.length === 1 ? inputs[0] : inputs.find((/** @type {any} */ one) => one.addresses.includes(where.input));
-    const tile = box && header.tiles.find((/** @type {any} */ one) => one.label === box.id);
-    if (!tile) return;
-    const [x, y, width, height] = tile.box;
-    // Of what goes along positions, these are the rows of the picture.
-    const [top, tall] = where.along ? [where.x, where.width] : [where.y, where.height];
-    const [left, wide] = where.along ? [0, 1] : [where.x, where.width];
-    if (where.along && tile.shape[0] <= tile.shape[1]) return;
-    for (const [colour, room] of /** @type {[string, number][]} */ ([["#000000", 1.5], ["#ffffff", 0]])) {
-      context.strokeStyle = colour;
-      context.lineWidth = 1.5;
-      context.strokeRect(x + (left / wide) * width - room, y + (top / tall) * height - room, width / wide + 2 * room, Math.max(1, height / tall) + 2 * room);
-    }
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {any} header
-   * @param {any} look
-   * @param {(box: number[]) => boolean} visible
-   */
-  _lines(context, header, look, visible) {
-    context.strokeStyle = look.line;
-    context.fillStyle = look.line;
-    context.lineWidth = 1.3;
-    for (const line of header.lines) {
-      line.bounds ||= boundsOf(line.path);
-      if (!visible(line.bounds)) continue;
-      context.beginPath();
-      for (const [letter, points] of line.path) {
-        const flat = points.flat();
-        if (letter === "M") context.moveTo(flat[0], flat[1]);
-        else if (letter === "L") for (let i = 0; i < flat.length; i += 2) context.lineTo(flat[i], flat[i + 1]);
-        else context.bezierCurveTo(flat[0], flat[1], flat[2], flat[3], flat[4], flat[5]);
-      }
-      context.stroke();
-      if (!line.arrow) continue;
-      context.beginPath();
-      line.arrow.forEach((/** @type {number[]} */ p, /** @type {number} */ i) => (i ? context.lineTo(p[0], p[1]) : context.moveTo(p[0], p[1])));
-      context.fill();
-    }
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {number[]} box
-   * @param {number} radius
-   */
-  _rounded(context, box, radius) {
-    context.beginPath();
-    context.roundRect(box[0], box[1], box[2], box[3], radius);
-  }
-
-  /** A thumbnail in the palette of now, made once.
-   * @param {number} index */
-  _picture(index) {
-    if (this.pictures[index]) return this.pictures[index];
-    const tile = /** @type {any} */ (this.panel).header.tiles[index];
-    const [height, width] = tile.shape;
-    const canvas = document.createElement("canvas");
-    canvas.width = width;
-    canvas.height = height;
-    const image = new ImageData(width, height), words = new Uint32Array(image.data.buffer);
-    const table = this._colours(tile), pixels = /** @type {Uint8Array} */ (this.pixels);
-    for (let i = 0; i < words.length; i++) {
-      const at = tile.offset + (tile.format === "rgb" ? 3 * i : i);
-      words[i] = tile.format === "rgb" ? 0xff000000 | (pixels[at + 2] << 16) | (pixels[at + 1] << 8) | pixels[at] : table[pixels[at]];
-    }
-    /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
-    this.pictures[index] = canvas;
-    return canvas;
-  }
-
-  /** The colours of a thumbnail's indexes: zero in the middle of a palette that has one.
-   * @param {any} tile */
-  _colours(tile) {
-    const { colours, ground } = this.page, { palette } = this.model.view;
-    const table = colours.table(palette, ground), [low, high] = tile.range;
-    if (!colours.isDiverging(palette)) return table;
-    const reach = Math.max(Math.abs(low), Math.abs(high));
-    recoloured(this.colour, table, colours.levels, low, high, [-reach, reach], true);
-    return this.colour;
   }
 
   /** The whole graph. */
@@ -409,7 +262,7 @@ class GraphDrawing {
       paint: (/** @type {CanvasRenderingContext2D} */ context) => {
         context.fillStyle = this.page.colours.grounds[this.page.ground].paper;
         context.fillRect(0, 0, width, height);
-        this._paint(context, [0, 0, width, height], 1);
+        this.painter.paint(context, { seen: [0, 0, width, height], times: 1, chosen: this.chosen, pointed: this.pointed });
       },
     };
   }
@@ -421,12 +274,4 @@ class GraphDrawing {
  */
 function spoken(box) {
   return box.block ? `open ${box.block}; ${box.about}` : box.about;
-}
-
-/** @param {[string, number[][]][]} path */
-function boundsOf(path) {
-  const points = path.flatMap(([, some]) => some);
-  const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
-  const left = Math.min(...xs), top = Math.min(...ys);
-  return [left - 1, top - 1, Math.max(...xs) - left + 2, Math.max(...ys) - top + 2];
 }
