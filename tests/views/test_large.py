@@ -51,12 +51,11 @@ def test_long_vectors_are_blocks_with_every_unit(count: int) -> None:
     assert max(panel.header["size"]) < 4000
 
 
-@pytest.mark.parametrize("shape", [(100_000, 8), (8, 100_000)])
-def test_long_sequences_are_cut_and_none_is_left_out(shape: tuple[int, int]) -> None:
-    values = np.random.default_rng(0).random(shape, np.float32)
+def test_sequences_of_very_many_channels_are_cut_and_none_is_left_out() -> None:
+    values = np.random.default_rng(0).random((8, 100_000), np.float32)
     panel = drawn(values[None], SEQUENCE)
     parts = [panel.pixels(i) for i in range(len(panel))]
-    whole = np.concatenate(parts, axis=int(np.argmax(shape)))
+    whole = np.concatenate(parts, axis=1)
     assert (np.abs(whole.astype(int) - levels(values)) <= 1).all()
     assert panel.header["tiles"][1]["label"] == "2048–4095"
     assert max(panel.header["size"]) < 10_000

@@ -66,6 +66,7 @@ def across(
     for address in layers:
         chosen = choose(recording, f"{address}:{channel}", sample=sample, colours=images)
         tiles += passage.tiles(chosen, address)
+    wide = any(tile.size[0] > 3 * tile.size[1] for tile in (*before, *tiles))  # lines
     heading = Heading(
         f"{'feature visualization of ' * images}channel {channel} through {len(layers)} layers",
         f"*:{channel}",
@@ -78,7 +79,7 @@ def across(
     return arrange(
         [*before, *tiles],
         heading,
-        columns=columns or min(_COLUMNS, len(before) + len(tiles)),
+        columns=columns or min(_COLUMNS // (1 + wide), len(before) + len(tiles)),
         palette=palette,
         ground=ground,
         provenance=lambda: recording.provenance,

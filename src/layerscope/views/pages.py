@@ -24,6 +24,7 @@ from layerscope.views.render.select_maps import (
     choose,
     shape_of,
 )
+from layerscope.views.render.signals import is_signal
 
 _SIDE = 240  #: the longer side of a picture, where enlarging it in whole steps gets there
 
@@ -75,13 +76,13 @@ def pages(
     check_passage(recording)
     recording = recording.at(step)
     passage = Passage(recording, colour_scale.check(scale), palette, sample, _SIDE)
-    patterns = input_of(passage, reshape)
-    seen = [tile.pixels.shape[:2] for tile in patterns]
+    inputs = input_of(passage, reshape)
+    seen = [tile.pixels.shape[:2] for tile in inputs]
+    patterns = [p for p in inputs if p.pixels.shape[0] >= height and p.pixels.shape[1] >= width]
     for address, chosen in patterns_of(recording, sample, reshape):
         seen.append(chosen.maps.shape[1:3])
-        if chosen.maps.shape[1] >= height and chosen.maps.shape[2] >= width:
+        if _is_large(chosen, height, width):
             patterns += passage.tiles(chosen, address, chosen.title, of_its_own=True)
-    patterns = [p for p in patterns if p.pixels.shape[0] >= height and p.pixels.shape[1] >= width]
     if not patterns:
         largest = max(seen, key=lambda shape: int(np.prod(shape)), default=None)
         extent = f"the largest is {shape_of(largest)}" if largest else "all layers are vectors"
@@ -163,6 +164,13 @@ def _pattern(
         mean = chosen.maps.mean(axis=0, dtype=np.float32, keepdims=True)
     title = f"{chosen.title}, mean of {len(chosen.maps)}"
     return replace(chosen, maps=mean, labels=[""], title=title)
+
+
+def _is_large(chosen: Chosen, height: int, width: int) -> bool:
+    """Return whether a pattern is to be shown; a signal by its positions alone."""
+    rows, columns = chosen.maps.shape[1:3]
+    signal = chosen.form == "sequence" and is_signal(rows, columns)
+    return bool(rows >= height and (signal or columns >= width))
 
 
 def _sizes(array: NamedArray) -> list[int]:

@@ -12,6 +12,7 @@ from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of
 from layerscope.views.render.grid import LABEL, Tile
 from layerscope.views.render.select_maps import Chosen, choose, shape_of
+from layerscope.views.render.signals import along
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
 
@@ -42,6 +43,7 @@ class Passage:
         self, chosen: Chosen, layer: str, name: str | None = None, *, of_its_own: bool = False
     ) -> list[Tile]:
         """Return a layer's chosen maps, on the scale of the whole layer, or on their own range."""
+        chosen = along(chosen, 2 * self.side, lines=1)
         scale = self.scale
         if scale == "layer" and of_its_own:
             scale = "unit"
@@ -49,7 +51,8 @@ class Passage:
             low, high = self.recording.extent(self.sample, layer)
             scale = (low, high) if low < high else "unit"
         extent = extent_of(self.recording, scale, self.sample)
-        title = name or f"{shown_name(layer)} {shape_of(chosen.maps.shape[1:3])}"
+        shape = (chosen.positions,) if chosen.positions else chosen.maps.shape[1:3]
+        title = name or f"{shown_name(layer)} {shape_of(shape)}"
         if chosen.colour:
             ranges, _ = colour_limits(chosen, scale, extent)
             return self._named(colour_tiles(chosen, self.side, ranges)[0], title)

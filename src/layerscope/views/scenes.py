@@ -22,6 +22,7 @@ from layerscope.views.render import palette as palettes
 from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen
+from layerscope.views.render.signals import along
 from layerscope.views.render.tiles import colour_tiles
 from layerscope.views.sheet import APART, indexed, own_columns
 
@@ -43,7 +44,11 @@ def layer_scene(
     reshape: tuple[int, ...] | None,
 ) -> Scene:
     """Draw a layer, or a part of one: seen once for its ranges, and again for the frames."""
-    low, high = limits_of(moments.chosen(address, reshape))
+
+    def seen() -> Iterator[Chosen]:
+        return map(along, moments.chosen(address, reshape))
+
+    low, high = limits_of(seen())
     if not low.size:
         raise ViewError(f"{address!r} has nothing to draw: its shape is empty.")
     weights = recording.kind == "weights"
@@ -53,7 +58,7 @@ def layer_scene(
     limits = _limits(low, high, scale, moments, palettes.is_diverging(colours))
 
     def panels() -> Iterator[Panel]:
-        for i, chosen in enumerate(moments.chosen(address, reshape)):
+        for i, chosen in enumerate(seen()):
             if chosen.colour:
                 tiles, heading = _coloured(chosen, limits, scale)
             else:

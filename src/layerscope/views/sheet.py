@@ -15,9 +15,16 @@ from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of, scale_of
-from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
+from layerscope.views.render.grid import (
+    Heading,
+    Tile,
+    arrange,
+    check_columns,
+    without_pattern,
+)
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen, check_recording, choose
+from layerscope.views.render.signals import WIDTH, along
 from layerscope.views.render.tiles import (
     colour_limits,
     colour_tiles,
@@ -26,6 +33,8 @@ from layerscope.views.render.tiles import (
     with_values,
 )
 
+_NARROW = 120  #: pixels that a line is wide at least
+_PLOTS = 16  #: about so many plots of 1-D kernels stand side by side
 _ABREAST = 32  #: up to so many inputs of a kernel, or slices of a volume, stand side by side
 APART = 1024  #: kernels of more tiles than this put their inputs into one tile
 
@@ -108,6 +117,9 @@ def sheet(
     chosen = choose(recording, address, sample=sample, reshape=image_shape, colours=not values)
     if chosen.maps.size == 0:
         raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
+    columns = check_columns(columns)
+    if not values:
+        chosen = along(chosen, max(_NARROW, WIDTH // (columns or 1)))
     palette = palette or palettes.default(signed=False, images=chosen.feature)
     extent = extent_of(recording, scale, sample or 0)
     if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
@@ -159,6 +171,8 @@ def _range_of_layer(
 
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
     """Return how many maps to a row where their own order says it; None where it does not."""
+    if chosen.form == "lines":
+        return 1
     if chosen.vector:
         rows = len(tiles[0].pixels) == 1  # not blocks of them
         return 1 if rows and len(tiles) < chosen.maps.shape[2] else None
@@ -166,6 +180,8 @@ def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
         return 1
     unit = f"{chosen.labels[0].partition('·')[0]}·" if chosen.feature else "0·"
     inner = sum(label.startswith(unit) for label in chosen.labels)
+    if chosen.form == "taps" and inner > 1:
+        return inner * max(1, _PLOTS // inner)
     return inner if len(tiles) == len(chosen.labels) and 1 < inner <= _ABREAST else None
 
 
@@ -206,7 +222,23 @@ def indexed(
     mode = scale if isinstance(scale, str) else "limits"
     note = "; ".join(filter(None, (chosen.note, _note(tiles, result.not_finite))))
     heading = Heading(chosen.title, chosen.address, result.text, mode, limited, note, chosen.counts)
+    if chosen.form == "lines":
+        axes = ("value" if len(tiles) == 1 else "channel", "position")
+        heading = replace(heading, limits=None, axes=axes, positions=chosen.positions)
+        if not shared:
+            tiles = [_with_range(tile) for tile in tiles]
+    elif chosen.form == "strip":
+        axes = ("channel", "position")
+        heading = replace(heading, axes=axes, positions=chosen.positions)
+    elif chosen.form == "sequence" and len(chosen.maps) == 1:
+        heading = replace(heading, axes=("position", "channel"))
     return tiles, attending(heading, chosen) if chosen.attention else heading
+
+
+def _with_range(tile: Tile) -> Tile:
+    """Return a line's tile with its range beside its number."""
+    low, high = map(colour_scale.number, (tile.low, tile.high))
+    return tile._replace(label=f"{tile.label}: {low} … {high}" if tile.label else f"{low} … {high}")
 
 
 def _scaling(recording: Recording, scale: Any, limits: Any) -> tuple[colour_scale.Scaling, bool]:

@@ -29,6 +29,7 @@ from layerscope.views.render.grid import (
 )
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen, check_recording
+from layerscope.views.render.signals import along
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
 _SIDE = 96  #: how long a map's longer side is to be
@@ -118,7 +119,7 @@ def timeline(
 
 def _gathered(moments: Moments, address: str, reshape: tuple[int, ...] | None) -> list[Chosen]:
     chosen: list[Chosen] = []
-    for moment in moments.chosen(address, reshape):
+    for moment in map(along, moments.chosen(address, reshape)):
         if not moment.maps.size:
             raise ViewError(f"{moment.title} has nothing to draw: its shape is empty.")
         if len(moment.maps) * len(moments) > _MOST:

@@ -23,11 +23,13 @@ from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of, no_such_unit, units_of
 from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.signals import along, drawn
 from layerscope.views.render.tiles import colour_tiles
 
 _SIDE = 84  #: how long the longer side of a map is, in pixels
 _ROW = 64  #: values of a vector in a row, at least
 _WIDTH, _THIN = 128, 12  #: of a vector's rows
+_ALL = 1_000_000  #: channels of a signal, of which one is drawn
 _FINEST = 2  #: pixels of a map kept for each of the drawing's own
 
 Rectangle = tuple[float, float, float, float]
@@ -174,7 +176,9 @@ class Thumbnails:
         if address is None:
             return None
         try:
-            chosen = choose(self.recording, address, sample=self.sample)
+            chosen = along(
+                choose(self.recording, address, sample=self.sample), _FINEST * _WIDTH, _ALL
+            )
         except ViewError:
             return None  # strings, or whatever else has no picture
         if chosen.maps.size == 0:
@@ -206,7 +210,8 @@ class Thumbnails:
     def _map(self, chosen: Chosen, address: str) -> _Picture:
         count = len(chosen.maps)
         at = self.unit if self.unit is not None and self.unit < count else _most_varied(chosen.maps)
-        one = _coarser(chosen.maps[at : at + 1])
+        lines = chosen.form == "lines"
+        one = chosen.maps[at : at + 1] if lines else _coarser(chosen.maps[at : at + 1])
         result = self._scaled(one, address)
         silent = bool(blank(chosen.maps, chosen.rectified)[at])
         steady = not silent and bool(constant(chosen.maps[at : at + 1])[0])
@@ -218,6 +223,10 @@ class Thumbnails:
         pixels = result.indexes[0]
         if chosen.attention:
             pixels = np.where(masked(one[0]), np.uint8(palettes.MASKED), pixels)
+        if lines:
+            (pixels,) = drawn(replace(chosen, maps=one), result)
+            size = pixels.shape[1] // _FINEST, pixels.shape[0] // _FINEST
+            return _Picture(pixels, size, caption, span, silent, None, address)
         layer = self.recording.extent(self.sample, address)
         return _Picture(pixels, _fitted(pixels), caption, span, silent, layer, address, "map")
 

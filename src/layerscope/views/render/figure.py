@@ -69,7 +69,9 @@ def _picture(panel: Panel) -> tuple[Any, dict[str, Any]]:
     canvas = compose(panel, annotate=False, ground=CLEAR)
     if canvas.ndim == 2:
         colours = np.full((256, 4), 255, np.uint8)
-        colours[:, :3] = table(header["palette"], header["ground"])
+        # Lines are ink on paper, as figures are, whatever the ground of the picture.
+        lines = header["positions"] and header["scale"]["low"] is None
+        colours[:, :3] = table(header["palette"], "light" if lines else header["ground"])
         colours[CLEAR, 3] = 0
         if canvas.size > RASTER:
             return canvas, {"cmap": ListedColormap(colours / 255), "norm": NoNorm()}
@@ -93,6 +95,9 @@ def _content(header: Mapping[str, Any]) -> tuple[int, int, int, int]:
 def _ticks(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
     """Write the first row's labels below the columns, each row's first label beside it."""
     tiles, columns = header["tiles"], header["columns"]
+    if header["positions"] and columns == 1:
+        _signal_axes(ax, header, left, top)
+        return
     if len(tiles) == 1:
         _map_axes(ax, tiles[0], left, top)
         if header["axes"]:
@@ -147,6 +152,28 @@ def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
         labels = [str(m) if names is None else names[m] for m in marks]
         places = start + (marks + 0.5) * length / count
         axis.set_ticks(places, labels=labels, parse_math=False)
+
+
+def _signal_axes(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:
+    """Count the positions that go across; write what stands at the left of lines or of rows."""
+    tiles, count = header["tiles"], header["positions"]
+    x, y, w, h = tiles[0]["box"]
+    every = next(n * 10**k for k in range(12) for n in (1, 2, 5) if n * 10**k * 10 >= count)
+    marks = np.arange(0, count, every)
+    places = x - left + (marks + 0.5) * w / count
+    ax.set_xticks(places, labels=[str(mark) for mark in marks], parse_math=False)
+    names = [tile["label"] for tile in tiles]
+    rows = np.array([tile["box"][1] + tile["box"][3] / 2 for tile in tiles])
+    if header["axes"][0] == "value":
+        low, high = tiles[0]["range"]
+        rows, names = np.array([y + h - 1, y]), [f"{low:.3g}", f"{high:.3g}"]
+    elif len(tiles) == 1:  # a strip of rows
+        height = tiles[0]["shape"][0]
+        numbers = np.arange(0, height, max(1, round(height / 8)))
+        rows, names = y + (numbers + 0.5) * h / height, [str(n) for n in numbers]
+    ax.set_yticks(rows - top, labels=names, parse_math=False)
+    ax.set_ylabel(header["axes"][0], parse_math=False)
+    ax.set_xlabel(header["axes"][1], parse_math=False)
 
 
 def _labels(ax: Axes, header: Mapping[str, Any], left: int, top: int) -> None:

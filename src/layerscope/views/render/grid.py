@@ -42,12 +42,13 @@ class Tile(NamedTuple):
     texts: tuple[str, ...] = ()
     constant: bool = False
     piece: int = 0  #: which piece it is of a map that was cut
+    tall: int = 1  #: how many times higher than wide a pixel is drawn
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the picture."""
         height, width = self.pixels.shape[:2]
-        return width * self.magnify, height * self.magnify
+        return width * self.magnify, height * self.magnify * self.tall
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Heading:
     labels: str = "channel"  #: what the tiles' labels count, or "title" where each is a title
     legend: tuple[tuple[int, str], ...] = ()  #: palette indexes that stand for something, in words
     axes: tuple[str, str] | None = None  #: what the rows and the columns of every map are
+    positions: int = 0  #: how many go across, where that is not the number of columns
 
 
 def magnification(shape: tuple[int, int], target: int = 64, most: int = 24) -> int:
@@ -118,6 +120,7 @@ def arrange(
         "columns": across,
         "labels": heading.labels,
         "axes": heading.axes and list(heading.axes),
+        "positions": heading.positions,
         "label_size": LABEL,
         "label_height": labelled or text.line_height(LABEL) + 1,
         "ground": ground,
@@ -140,7 +143,11 @@ def _within(tiles: Sequence[Tile]) -> Sequence[Tile]:
 
     Where values are written in the cells, these stay as large as that takes.
     """
-    kinds = Counter((tile.pixels.shape[:2], tile.magnify) for tile in tiles if not tile.texts)
+    kinds = Counter(
+        ((tile.pixels.shape[0] * tile.tall, tile.pixels.shape[1]), tile.magnify)
+        for tile in tiles
+        if not tile.texts
+    )
     if not kinds:
         return tiles
     largest = most = max(magnify for _, magnify in kinds)
@@ -217,7 +224,7 @@ def _grid(
 
 
 def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
-    pixels, label, low, high, is_blank, _, texts, _, _ = tile
+    pixels, label, low, high, is_blank, _, texts, _, _, _ = tile
     rows, columns, *depth = pixels.shape
     return {
         "label": label,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import math
-import operator
 import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -70,12 +69,15 @@ def compose(panel: Panel, *, annotate: bool = True, ground: int = GROUND) -> Can
 
 
 def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
-    """Put the tiles of one format in their places, each pixel enlarged to a square."""
+    """Put the tiles of one format in their places, each pixel enlarged."""
     depth = (3,) if kind == "rgb" else ()
-    form = operator.itemgetter("format", "shape")
+
+    def form(tile: Mapping[str, Any]) -> tuple[str, list[int], list[int]]:
+        return tile["format"], tile["shape"], tile["box"][2:]
+
     header = panel.header
     mark = MARK if kind == "index" else table(header["palette"], header["ground"])[MARK]
-    for (format_, (rows, columns)), run in itertools.groupby(panel.header["tiles"], form):
+    for (format_, (rows, columns), _), run in itertools.groupby(panel.header["tiles"], form):
         if format_ != kind:
             continue
         # Maps of one shape lie one after the other in the buffer: all are enlarged at once.
@@ -84,8 +86,9 @@ def _paste(canvas: Canvas, panel: Panel, kind: str) -> None:
         stack = np.frombuffer(panel.buffers["pixels"], np.uint8, math.prod(shape), start)
         stack = stack.reshape(shape)
         times = alike[0]["box"][2] // columns
-        if times > 1:
-            stack = stack.repeat(times, axis=2).repeat(times, axis=1)
+        down = alike[0]["box"][3] // rows
+        if times > 1 or down > 1:
+            stack = stack.repeat(times, axis=2).repeat(down, axis=1)
         for tile, pixels in zip(alike, stack, strict=True):
             x, y, w, h = tile["box"]
             if tile["blank"]:

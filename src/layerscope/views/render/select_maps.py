@@ -23,6 +23,12 @@ from layerscope.views.render.feature_maps import feature_maps, image_shape, is_f
 
 Array = npt.NDArray[Any]
 
+#: What goes along one axis, by the axes of one sample.
+_FORMS = {
+    frozenset(("position", "channel")): "sequence",
+    frozenset(("position", "input", "channel")): "kernel",
+}
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -40,6 +46,11 @@ class Chosen:
     attention: bool = False  #: the weights of queries, in rows, for keys
     note: str = ""  #: what else is to be said of them
     rectified: bool | None = False  #: whether zeros mean silence; None where the values tell
+    #: ``sequence``: rows are positions, columns channels; ``kernel``: of one dimension, rows are
+    #: positions, columns inputs. What signals.py makes of them: ``lines``, ``taps``, ``strip``.
+    form: str = ""
+    width: int = 0  #: how many pixels across a line takes
+    positions: int = 0  #: how many there are along a line
 
     @property
     def colour(self) -> bool:
@@ -118,6 +129,7 @@ def choose(
     return Chosen(
         str(place), title, maps, labels, vector, kernel, is_input, counts,
         attention=attention, note=str(array.attrs.get("note", "")), rectified=silences,
+        form=_FORMS.get(frozenset(axes), ""),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.maps import blank, constant
-from layerscope.views.render import colour_scale
+from layerscope.views.render import colour_scale, signals
 from layerscope.views.render.grid import Tile, for_values, magnification
 from layerscope.views.render.palette import GROUND, MASKED, NAN, SPECIAL
 from layerscope.views.render.select_maps import Chosen
@@ -25,6 +25,7 @@ _PIECE = 2048
 _HEADS, _OF_HEADS = 32, 160  #: up to so many heads are drawn so large
 _WRITTEN = 1024  #: up to so many maps of a single value have it written in them
 _ALONE, _AMONG, _IMAGE = 320, 64, 96  #: how long a tile's longer side is to be
+_WIDE = 4  #: a matrix so many times wider than high is drawn as wide as a signal
 
 
 def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = None) -> list[Tile]:
@@ -33,9 +34,13 @@ def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = 
         units = chosen.maps[0, 0][:, None]
         ends = float(result.low[0]), float(result.high[0])
         tiles = _vector(result.indexes[0, 0], *ends, blank(units, chosen.rectified).tolist())
-        return [for_values(tiles[0], units, ".3g")] if len(units) == 1 else tiles
+        if len(units) == 1 or (chosen.is_input and len(units) <= _ROW):
+            return with_values(tiles, list(units), ".3g")
+        return tiles
     if chosen.maps.size == 0:
         return []
+    if chosen.form in ("lines", "taps"):
+        return _plots(chosen, result)
     times = magnification(chosen.maps.shape[1:], side or _side(chosen))
     if max(chosen.maps.shape[1:]) > _CUT:
         return _pieces(chosen, result)
@@ -50,14 +55,40 @@ def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = 
         (constant(chosen.maps) & ~silent).tolist(),
         strict=True,
     )
+    rows, columns = chosen.maps.shape[1:3]
+    tall = signals.stretch(rows, columns, times) if _is_wide(chosen) else 1
     tiles = [
-        Tile(pixels, label, low, high, is_blank, times, (), is_constant)
+        Tile(pixels, label, low, high, is_blank, times, (), is_constant, 0, tall)
         for pixels, label, low, high, is_blank, is_constant in each
     ]
     if chosen.maps.shape[1:] == (1, 1) and len(tiles) <= _WRITTEN:
         # A single value has no pattern: its colour alone says nothing.
         return with_values(tiles, list(chosen.maps), ".3g")
     return tiles
+
+
+def _is_wide(chosen: Chosen) -> bool:
+    """Return whether it is one matrix of so few rows that square cells would be a thin strip."""
+    rows, columns = chosen.maps.shape[1:3]
+    return chosen.form in ("sequence", "strip") and columns > _WIDE * rows
+
+
+def _plots(chosen: Chosen, result: colour_scale.Scaled) -> list[Tile]:
+    """Return a plot for each line, or kernel, of one dimension."""
+    silent = blank(chosen.maps, chosen.rectified)
+    each = zip(
+        signals.drawn(chosen, result),
+        chosen.labels,
+        result.low.tolist(),
+        result.high.tolist(),
+        silent.tolist(),
+        (constant(chosen.maps) & ~silent).tolist(),
+        strict=True,
+    )
+    return [
+        Tile(pixels, label, low, high, is_blank, 1, (), is_constant)
+        for pixels, label, low, high, is_blank, is_constant in each
+    ]
 
 
 def _pieces(chosen: Chosen, result: colour_scale.Scaled) -> list[Tile]:
@@ -101,6 +132,8 @@ def with_values(
 
 def _side(chosen: Chosen) -> int:
     """Return how long a tile's longer side is to be: images are to be seen, maps surveyed."""
+    if len(chosen.maps) == 1 and _is_wide(chosen):
+        return signals.WIDTH
     if len(chosen.maps) == 1 or (chosen.feature and chosen.maps.shape[1] == 1):
         return _ALONE
     if chosen.attention and len(chosen.maps) <= _HEADS:
