@@ -98,3 +98,12 @@ def test_a_terminal_of_few_letters_gets_escapes(
     console.say("卷积 \ud800")
     sys.stdout.flush()
     assert file.getvalue().decode(encoding).splitlines() == [r"\u5377\u79ef \ud800"]
+
+
+def test_a_terminal_of_few_letters_gets_plainer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding, line in (("ascii", "--- 3x3 ... x"), ("cp1252", "--- 3×3 … ×")):
+        file = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding))
+        console.say("─── 3×3 … ×")
+        sys.stdout.flush()
+        assert file.getvalue().decode(encoding) == f"{line}\n"

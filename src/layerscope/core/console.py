@@ -12,6 +12,9 @@ from typing import TextIO
 
 from layerscope.core.text import cell_width, one_line, printable
 
+#: What stands for our own letters where a stream does not have them.
+_PLAIN = {"─": "-", "×": "x", "–": "-", "…": "...", "→": "->", "±": "+-", "²": "2", "’": "'"}
+
 
 def say(*lines: str) -> None:
     """Print lines on stdout, each argument on one."""
@@ -77,6 +80,15 @@ def _write(stream: TextIO, lines: list[str]) -> None:
 
 
 def _encodable(stream: TextIO, text: str) -> str:
-    """Return the text with escapes for letters that the stream's encoding does not have."""
+    """Return the text with plainer letters, or escapes, for what the stream's encoding has not."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    with suppress(UnicodeEncodeError):
+        text.encode(encoding)
+        return text
+    has = {letter: _has(encoding, letter) for letter in _PLAIN}
+    plain = "".join(_PLAIN[letter] if not has.get(letter, True) else letter for letter in text)
+    return plain.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _has(encoding: str, letter: str) -> bool:
+    return letter.encode(encoding, "replace").decode(encoding) == letter

@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ import layerscope
 from layerscope.backends.keras import digits_network
 from layerscope.core.errors import InputError
 from layerscope.interfaces import cli
-from layerscope.interfaces.cli import demo
+from layerscope.interfaces.cli import command_parser, demo, main
 from layerscope.interfaces.cli import describe as describe_command
 from layerscope.interfaces.cli.output import claim_folder, file_name, safe
 from layerscope.interfaces.cli.whole_layers import _names
+
+COMMANDS = list(command_parser().commands)
 
 
 def test_describe_prints_the_table(shell, tiny):
@@ -45,7 +48,79 @@ def test_version_and_help(shell):
         assert shell(command, "--help")[0] == 0
 
 
-@pytest.mark.parametrize("argv", [[], ["loook"], ["look"], ["describe", "a", "--colour"]])
+@pytest.mark.parametrize("argv", [[], ["help"]])
+def test_an_overview_without_a_command(shell, argv):
+    code, out, err = shell(*argv)
+    assert (code, err) == (0, "")
+    assert out == shell("--help")[1]
+    assert "layerscope demo" in out
+
+
+def test_help_on_a_command(shell):
+    assert shell("help", "film") == shell("film", "--help")
+    code, _, err = shell("help", "flim")
+    assert (code, err) == (
+        2,
+        "layerscope: error: There is no command 'flim': did you mean 'film'?\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["loook"], "layerscope: error: there is no command 'loook': did you mean 'look'?"),
+        (["quatsch"], "no command 'quatsch': 'layerscope help' lists them."),
+        (["look", "a", "b", "--layer", "c"], "no option --layer: did you mean --layers"),
+        (["look", "a", "b", "--layer=c"], "no option --layer: did you mean --layers"),
+        (
+            ["weights", "a", "--layers", "c"],
+            "no option --layers here: it is one of look and record",
+        ),
+        (["look", "a", "--quatsch"], "no option --quatsch: 'layerscope look --help' lists those"),
+        (["--vers"], "layerscope: error: there is no option --vers: did you mean --version?"),
+        (["look", "a", "--out", "x", "b"], "b (inputs stand together, before the options)"),
+        (["look", "a", "b", "--resize", "strech"], "'strech' is none of stretch, crop, pad; did"),
+    ],
+)
+def test_what_is_not_known_has_a_neighbour(shell, argv, message):
+    code, _, err = shell(*argv)
+    assert code == 2
+    assert message in err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_every_command_helps_on_a_terminal_of_few_letters(encoding, monkeypatch):
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding))
+    for command in ([], ["look", "--help"], *(["help", name] for name in COMMANDS)):
+        assert main(command) == 0
+    sys.stdout.flush()
+    text = file.getvalue().decode(encoding)
+    assert "vectors of HxW values" in text or "vectors of H×W values" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_table_on_a_terminal_of_few_letters(shell, tiny, encoding, monkeypatch):
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding))
+    assert main(["describe", tiny]) == 0
+    sys.stdout.flush()
+    lines = file.getvalue().decode(encoding).splitlines()
+    assert any(set(line) == {"-"} for line in lines)
+
+
+@pytest.mark.slow
+def test_the_package_is_the_shell_too():
+    done = subprocess.run(
+        [sys.executable, "-m", "layerscope", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"layerscope {layerscope.__version__}\n"
+
+
+@pytest.mark.parametrize("argv", [["loook"], ["look"], ["describe", "a", "--colour"]])
 def test_a_command_that_cannot_be_read(shell, argv):
     code, _, err = shell(*argv)
     assert code == 2

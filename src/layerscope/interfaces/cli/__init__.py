@@ -10,7 +10,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from layerscope._version import __version__
 from layerscope.core import console
@@ -28,9 +27,27 @@ from layerscope.interfaces.cli import (
     timeline,
     weights,
 )
+from layerscope.interfaces.cli import help as help_command
 from layerscope.interfaces.cli import open as open_page
+from layerscope.interfaces.cli.parser import FAILED, Parser
 
-_FAILED, _STOPPED, _PIPE_CLOSED = 2, 130, 141
+_STOPPED, _PIPE_CLOSED = 130, 141
+
+_COMMANDS = (
+    look,
+    describe,
+    diagram,
+    weights,
+    features,
+    record,
+    timeline,
+    film,
+    export,
+    report,
+    open_page,
+    demo,
+    help_command,
+)
 
 #: The options whose value is two numbers.
 _PAIRS = ("--input-range", "--scale")
@@ -48,13 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = command_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     except SystemExit as stopped:
-        return stopped.code if isinstance(stopped.code, int) else _FAILED
+        return stopped.code if isinstance(stopped.code, int) else FAILED
     try:
         args.command(args)
         sys.stdout.flush()
     except LayerscopeError as error:
         console.report(f"layerscope: error: {error}")
-        return _FAILED
+        return FAILED
     except KeyboardInterrupt as stopped:
         # A command that knows how to go on says so in the exception.
         console.report(
@@ -82,38 +99,35 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without a page of usage before it."""
+_OVERVIEW = """\
+first steps:
+  layerscope demo                       train a small network, and look into it
+  layerscope look MODEL photo.png       every layer's activations, as pictures
+  layerscope open MODEL photo.png       the same on a page, to explore
+  layerscope help look                  what else a command can do
 
-    def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments") and " -" not in message:
-            message += " (inputs stand together, before the options)"
-        console.report(f"{self.prog}: error: {message}")
-        self.exit(_FAILED)
+MODEL is a file of Keras, PyTorch, ONNX or scikit-learn, or package.module:name.
+"""
 
 
 def command_parser() -> argparse.ArgumentParser:
     """Return the commands and their options."""
-    parser = _Parser(
+    parser = Parser(
         prog="layerscope",
         description="See inside neural networks: every channel of every layer.",
+        epilog=_OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"layerscope {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (
-        look,
-        describe,
-        diagram,
-        weights,
-        features,
-        record,
-        timeline,
-        film,
-        export,
-        report,
-        open_page,
-        demo,
-    ):
+    parser.set_defaults(command=_overview, overview=parser.print_help)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for module in _COMMANDS:
         module.add(commands)
+    for each in (parser, *commands.choices.values()):
+        each.commands = commands.choices
     return parser
+
+
+def _overview(args: argparse.Namespace) -> None:
+    args.overview()

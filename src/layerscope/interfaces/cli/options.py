@@ -132,7 +132,12 @@ def add_pictures(
     both = "" if palette else "; for weights of both signs diverging"
     help_text = help_text or f"default: viridis{both}"
     parser.add_argument("--palette", default=palette, metavar="NAME", help=help_text)
-    parser.add_argument("--ground", choices=("dark", "light"), default="dark")
+    parser.add_argument(
+        "--ground",
+        choices=("dark", "light"),
+        default="dark",
+        help="what pictures stand on (default: dark)",
+    )
     parser.add_argument(
         "--reshape",
         type=pair,

@@ -1,0 +1,6 @@
+"""``python -m layerscope``: the shell."""
+
+from layerscope.interfaces.cli import run
+
+if __name__ == "__main__":
+    run()
