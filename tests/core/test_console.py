@@ -13,8 +13,11 @@ import layerscope
 from layerscope.core import console
 
 SOURCE = Path(layerscope.__file__).parent
-#: The console itself, and a process of ours whose output another process of ours reads.
-PRINTING = {"core/console.py", "backends/keras/files/hdf5_child.py"}
+#: The console itself, a process of ours whose output another process of ours reads, and what passes
+#: on the words of frameworks.
+PRINTING = {
+    "core/console.py", "backends/keras/files/hdf5_child.py", "interfaces/cli/chatter.py",
+}  # fmt: skip
 #: What may be asked of a stream; all else writes to it.
 ASKED = {"isatty", "flush", "fileno"}
 #: Other ways of words to a terminal.

@@ -29,6 +29,7 @@ from layerscope.interfaces.cli import (
 )
 from layerscope.interfaces.cli import help as help_command
 from layerscope.interfaces.cli import open as open_page
+from layerscope.interfaces.cli.chatter import without_chatter
 from layerscope.interfaces.cli.parser import FAILED, Parser
 
 _STOPPED, _PIPE_CLOSED = 130, 141
@@ -55,13 +56,13 @@ _PAIRS = ("--input-range", "--scale")
 
 def run() -> None:
     """Run the command that the process was started with; the console entry point."""
-    sys.exit(main())
+    with without_chatter():
+        code = main()
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    # TensorFlow's C++ side reports the CPU's features on stderr otherwise; read when it is loaded.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         args = command_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     except SystemExit as stopped:
