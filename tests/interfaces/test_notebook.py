@@ -63,7 +63,7 @@ def test_each_has_a_picture_and_its_text(name):
     assert sum(map(len, shown.values())) <= MAX_SIZE
 
 
-@pytest.mark.parametrize("name", ["activations", "run", "network", "histogram", "curves"])
+@pytest.mark.parametrize("name", THINGS)
 def test_a_frame_holds_a_document_with_everything_in_it(name):
     shown = THINGS[name]()._repr_mimebundle_()["text/html"]
     assert shown.isascii()

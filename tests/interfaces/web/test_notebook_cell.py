@@ -20,6 +20,10 @@ CELLS = (
     "acts = ls.activations(page_models.digits(), page_models.digit_images())\nacts",
     "acts.network",
     "ls.histogram(acts, 'conv2d')",
+    "ls.sheet(acts, 'conv2d')",
+    "ls.weights(page_models.digits())",
+    "ls.across(acts, 2)",
+    "from cases.visualizations import coloured\ncoloured()",
 )
 
 

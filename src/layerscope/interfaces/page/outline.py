@@ -11,16 +11,18 @@ from layerscope.recordings.findings import moment_text
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.views.diagram.kinds import colours
-from layerscope.views.render.palette import LEVELS, table
+from layerscope.views.render.palette import LEVELS, is_diverging, table
 
 PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
 
 
-def looks() -> dict[str, Any]:
-    """Return the palettes and grounds that the page colours with."""
+def looks(palette: str | None = None) -> dict[str, Any]:
+    """Return the palettes and grounds that the page colours with, and the one that is chosen."""
+    names = PALETTES if palette is None else tuple(dict.fromkeys((palette, *PALETTES)))
     return {
         "levels": LEVELS,
-        "palettes": {name: _palette(name) for name in PALETTES},
+        "palettes": {name: _palette(name) for name in names},
+        "diverging": [name for name in names if is_diverging(name)],
         "grounds": {ground: _ground(ground) for ground in ("light", "dark")},
     }
 

@@ -24,11 +24,11 @@ def panel_html(panel: Panel) -> str:
     """Return a document that shows a panel."""
     bundle = Bundle()
     bundle.add("panel", packed(panel))
-    title = str(panel.header["title"])
+    title, palette = str(panel.header["title"]), panel.header.get("palette")
     outline: dict[str, Any] = {
         "version": __version__, "title": title, "framework": "", "about": "", "notes": [],
         "samples": [], "recorded": 0, "generation": 0, "steps": [], "epochs": [], "moments": [],
-        "layers": [], "unit_panels": [], "can": {}, **looks(),
+        "layers": [], "unit_panels": [], "can": {}, **looks(palette), "palette": palette,
     }  # fmt: skip
     data = {"outline": outline, "index": bundle.index, "opened": [[]], "first": {}}
     return file_html(title, data, bundle.blocks, START)

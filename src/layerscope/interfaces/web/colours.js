@@ -36,15 +36,17 @@ export class Colours {
     this.levels = outline.levels;
     this.names = Object.keys(outline.palettes);
     this.grounds = outline.grounds;
+    this.diverging = new Set(outline.diverging);
     this._bytes = Object.fromEntries(Object.entries(outline.palettes).map(([name, text]) => [name, fromBase64(text)]));
     this._special = Object.fromEntries(Object.entries(outline.grounds).map(([name, told]) => [name, fromBase64(told.special)]));
     /** @type {Map<string, Uint32Array>} */
     this._tables = new Map();
   }
 
-  /** @param {string} name */
+  /** Whether a palette's middle stands for 0.
+   * @param {string} name */
   isDiverging(name) {
-    return name === "diverging" || name === "coolwarm";
+    return this.diverging.has(name);
   }
 
   /**

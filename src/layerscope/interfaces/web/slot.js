@@ -36,7 +36,7 @@ export class PanelModel extends EventTarget {
 export class Slot {
   /**
    * @param {import("./page.js").Page} page
-   * @param {{ name: string, title?: string, bare?: boolean, whole?: boolean, empty?: string }} how
+   * @param {{ name: string, title?: string, bare?: boolean, whole?: boolean, alone?: boolean, empty?: string }} how
    */
   constructor(page, how) {
     this.page = page;
@@ -60,8 +60,10 @@ export class Slot {
     /** @type {AbortController | null} */
     this.request = null;
     this.body = h("div", { class: "body" });
+    /** @type {HTMLButtonElement | null} */
+    this.python = null;
     this.el = h("section", { class: `panel${how.bare ? " bare" : ""}${how.whole ? " whole" : ""}`, "aria-label": how.title || how.name });
-    if (!how.bare) this.el.append(h("header", {}, h("h3", {}, how.title || how.name), this.actions()));
+    if (!how.bare) this.el.append(h("header", {}, h(how.alone ? "h1" : "h3", {}, how.title || how.name), this.actions()));
     this.el.append(this.body);
     this._say("Loading …");
   }
@@ -70,10 +72,11 @@ export class Slot {
   actions() {
     const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ act) =>
       h("button", { class: "plain", type: "button", title, on: { click: act } }, text);
+    this.python = button("Python", "Copy the Python that draws this", () => this.copy());
     return h("span", { class: "actions" },
       button("PNG", "Save as PNG", () => this.save("png")),
       button("SVG", "Save as SVG", () => this.save("svg")),
-      button("Python", "Copy the Python that draws this", () => this.copy()));
+      this.python);
   }
 
   /**
@@ -151,6 +154,7 @@ export class Slot {
    */
   async _put(panel, signal, words = {}) {
     this.el.hidden = panel === null && !this.how.empty;
+    if (this.python) this.python.hidden = !panel?.header.code;
     if (panel === null) {
       this._clear();
       this._say(this.how.empty || "");

@@ -15,7 +15,7 @@ export interface Outline {
   samples: { name: string; edition?: number }[]; recorded: number; steps: number[]; epochs: (number | null)[];
   moments: string[]; generation: number;
   layers: LayerInfo[]; unit_panels: { name: string; title: string }[]; levels: number;
-  palettes: Record<string, string>; grounds: Record<string, any>; can: Record<string, boolean>;
+  palettes: Record<string, string>; diverging: string[]; palette?: string; grounds: Record<string, any>; can: Record<string, boolean>;
   inputs: InputForm;
   images: { reason: string; editions: Record<string, number> };
 }
