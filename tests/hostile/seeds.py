@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,13 +151,32 @@ def torch_states(folder: Path) -> Iterator[Seed]:
     torch.save(state, folder / "old.pth", _use_new_zipfile_serialization=False)
     torch.save({"epoch": 3, "model": {f"module.{k}": v for k, v in state.items()}},
                folder / "checkpoint.pt")  # fmt: skip
-    names = ["zip.pt", "old.pth", "checkpoint.pt"]
+    torch.save(state, folder / "weights.th")
+    names = ["zip.pt", "old.pth", "checkpoint.pt", "weights.th"]
     if installed("safetensors"):
         from safetensors.torch import save_file
 
         save_file(state, folder / "s.safetensors")
         names.append("s.safetensors")
     yield from (Seed(folder / name, architecture=maker) for name in names)
+    yield Seed(_policy(folder))
+
+
+def _policy(folder: Path) -> Path:
+    """A model as stable-baselines3 saves it, with the weights of a policy in it."""
+    import torch
+
+    shapes = {
+        "mlp_extractor.policy_net.0": (3, 4), "mlp_extractor.value_net.0": (3, 4),
+        "action_net": (2, 3), "value_net": (1, 3),
+    }  # fmt: skip
+    state = {f"{name}.weight": torch.ones(shape) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": torch.ones(shape[0]) for name, shape in shapes.items()}
+    torch.save(state, folder / "policy.pth")
+    with zipfile.ZipFile(folder / "ppo.zip", "w") as archive:
+        archive.writestr("data", json.dumps({"policy_kwargs": {}}))
+        archive.write(folder / "policy.pth", "policy.pth")
+    return folder / "ppo.zip"
 
 
 def torch_module() -> Any:

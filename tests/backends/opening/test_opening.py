@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_backend
         ("m.json", "is damaged: its JSON can't be read"),
         ("m.keras", "is no .keras file: it is not a whole zip archive."),
         ("m.txt", "is no known kind of model file: what opens is a file of Keras (.keras, .h5, a"),
-        ("m.tflite", "is a TensorFlow Lite file: convert it to ONNX first"),
+        ("m.tflite", "is a TensorFlow Lite file: convert it to ONNX, python -m tf2onnx"),
     ],
 )
 def test_other_files_are_named_for_what_they_are(tmp_path, name, message):

@@ -19,7 +19,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from layerscope.backends.opening.files import HDF5, Request, no_such_file, start_of
+from layerscope.backends.opening import others
+from layerscope.backends.opening.contents import is_pickle, opener_of
+from layerscope.backends.opening.files import Request, no_such_file, start_of
 from layerscope.backends.opening.imported import import_module, imported
 from layerscope.backends.registry import OPENERS, Plugin, opener_plugins
 from layerscope.core.errors import LayerscopeError, ModelError
@@ -27,17 +29,12 @@ from layerscope.core.files import kind_of
 from layerscope.core.foreign_errors import error_text
 
 _SAVED_MODEL = "layerscope.backends.keras.files.savedmodel"
-_HDF5 = "layerscope.backends.keras.files.hdf5"
-_LATER = {
-    ".tflite": "a TensorFlow Lite file: convert it to ONNX first, with tf2onnx",
-    ".pb": "a frozen TensorFlow graph: convert it to ONNX first, with tf2onnx",
-    ".ckpt": "a checkpoint, whose format its name does not tell: rename a PyTorch one to .pt",
-    ".mlmodel": "a Core ML file: open the model that it was converted from",
-}
+_SKLEARN = "layerscope.backends.sklearn.opening"
 _OPENED = (
-    "what opens is a file of Keras (.keras, .h5, a SavedModel folder), PyTorch (.pt2, and .pt, "
-    ".pth or .safetensors with an architecture), ONNX (.onnx) or scikit-learn (.skops; .pkl and "
-    ".joblib when trusted), or an importable package.module:name"
+    "what opens is a file of Keras (.keras, .h5, a SavedModel folder, a model.json of "
+    "TensorFlow.js), PyTorch (.pt2, and .pt, .pth or .safetensors with an architecture), ONNX "
+    "(.onnx) or scikit-learn (.skops; .pkl and .joblib when trusted), or an importable "
+    "package.module:name"
 )
 
 
@@ -116,10 +113,21 @@ def _opener(file: Path) -> str | Plugin | None:
     if kind_of(file / "saved_model.pb") == "file":
         return _SAVED_MODEL
     suffix = file.suffix.lower()
-    start = start_of(file) if kind_of(file) == "file" else b""
-    if start.startswith(HDF5):
-        return _HDF5  # Keras wrote HDF5 under other names, too
-    return OPENERS.get(suffix) or _plugin(file, suffix, start)
+    if kind_of(file) != "file":
+        return OPENERS.get(suffix) or _plugin(file, suffix, b"")
+    start = start_of(file)
+    what = others.by_content(file, start)
+    if what is not None:
+        raise ModelError(f"{str(file)!r} is {what}.")
+    if suffix not in OPENERS and suffix in opener_plugins():
+        return _plugin(file, suffix, start)
+    # What it is comes before what it is called: the same file goes by many names.
+    return (
+        opener_of(file, start)
+        or OPENERS.get(suffix)
+        or _plugin(file, suffix, start)
+        or (_SKLEARN if is_pickle(start) else None)
+    )
 
 
 def _plugin(file: Path, suffix: str, start: bytes) -> Plugin | None:
@@ -174,11 +182,13 @@ def _opened(plugin: Plugin, request: Request) -> Any:
 
 def _unknown(file: Path) -> str:
     """Say what is wrong with a path that is neither a file that opens nor a name."""
+    what = others.by_name(file) if kind_of(file) in ("file", "folder") else None
+    if what is not None:
+        return f"{str(file)!r} is {what}."
     if kind_of(file) == "folder":
         return f"{str(file)!r} is a folder without a saved_model.pb: {_opens()}."
     if kind_of(file) == "file":
-        what = _LATER.get(file.suffix.lower(), f"no known kind of model file: {_opens()}")
-        return f"{str(file)!r} is {what}."
+        return f"{str(file)!r} is no known kind of model file: {_opens()}."
     if os.path.lexists(file):
         start_of(file)  # says what else it is
     return no_such_file(file, f"{_opens()}.")
@@ -186,9 +196,9 @@ def _unknown(file: Path) -> str:
 
 def _opens() -> str:
     """Say which files open."""
-    others = [
+    plugins = [
         f"{suffix} ({plugin.package})"
-        for suffix, plugins in sorted(opener_plugins().items())
-        for plugin in plugins
+        for suffix, theirs in sorted(opener_plugins().items())
+        for plugin in theirs
     ]
-    return f"{_OPENED}; and {', '.join(others)}" if others else _OPENED
+    return f"{_OPENED}; and {', '.join(plugins)}" if plugins else _OPENED

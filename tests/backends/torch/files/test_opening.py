@@ -318,7 +318,7 @@ def test_torchscript_says_what_works(here: Path) -> None:
     torch.jit.save(torch.jit.script(nn.Linear(2, 3)), "script.pt")
     for trust in (False, True):
         message = refused("script.pt", trust=trust)
-        assert "is TorchScript, which hides its layers: export the Python module with " in message
+        assert "is TorchScript, which hides its layers: save torch.jit.load(file)" in message
 
 
 @pytest.mark.parametrize(

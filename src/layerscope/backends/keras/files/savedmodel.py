@@ -63,7 +63,8 @@ def open_file(request: Request) -> Any:
         if not request.trust:
             raise ModelError(
                 f"{str(error).rstrip('.')}; as TensorFlow's graph, which can run any operation "
-                "and hides its layers, it opens with --trust."
+                "and hides its layers, it opens with --trust; or convert it to ONNX, "
+                f"python -m tf2onnx.convert --saved-model {path.name} --output {path.name}.onnx."
             ) from error
         return _opaque(path, str(error).rstrip("."))
 

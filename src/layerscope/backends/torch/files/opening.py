@@ -2,8 +2,9 @@
 
 ::
 
-    file ──► exported program ──► torch_program    checked, loaded, taken apart into modules
-         ├─► weights           ──► torch_state      read without running code, put into a model
+    file ──► exported program ──► program    checked, loaded, taken apart into modules
+         ├─► weights           ──► state      read without running code, put into a model
+         ├─► a model of stable-baselines3 ──► policies    its policy, of the weights in it
          ├─► pickled module    ──► opened where it is trusted
          └─► TorchScript, compiled package ──► a sentence
 """
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.backends.availability import needs
+from layerscope.backends.opening.contents import is_safetensors
 from layerscope.backends.opening.files import ZIP, Request, check_archive, start_of
 from layerscope.backends.opening.imported import import_module, look_here
+from layerscope.backends.torch.files.pickles import TORCHSCRIPT
 from layerscope.core.errors import ModelError
 
 
@@ -31,7 +34,7 @@ def open_file(request: Request) -> Any:
     """
     path = request.path
     start = start_of(path)
-    if path.suffix.lower() == ".safetensors":
+    if path.suffix.lower() == ".safetensors" or is_safetensors(path, start):
         needs("safetensors")
         kind = "weights"
     elif start.startswith(ZIP) or path.suffix.lower() == ".pt2":
@@ -52,14 +55,20 @@ def open_file(request: Request) -> Any:
         from layerscope.backends.torch.files.state import open_state
 
         return open_state(request)
+    if kind == "policy":
+        from layerscope.backends.torch.files.policies import open_policy
+
+        return open_policy(request)
     raise ModelError(f"{str(path)!r} {kind}")
 
 
 def _kind_of_archive(path: Path) -> str:
-    """Return ``program``, ``weights``, or what to say of an archive that does not open."""
+    """Return ``program``, ``weights``, ``policy``, or what to say of what does not open."""
     with zipfile.ZipFile(path) as archive:
         # PyTorch puts everything into one folder, which bears the name of the file.
         names = archive.namelist()
+    if {"data", "policy.pth"} <= set(names):
+        return "policy"
     inner = {name.partition("/")[2] for name in names} | set(names)
     if any(name.startswith("data/aotinductor/") for name in inner):
         return (
@@ -69,13 +78,11 @@ def _kind_of_archive(path: Path) -> str:
     if "archive_format" in inner or "serialized_exported_program.json" in inner:
         return "program"
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
-        return (
-            "is TorchScript, which hides its layers: export the Python module with torch.export, "
-            "or save its state_dict and pass --architecture package.module:Class(args)."
-        )
+        return TORCHSCRIPT
     if "data.pkl" in inner:
         return "weights"
     return (
-        f"is a zip archive, but no {path.suffix} file: what opens is what torch.save, "
+        f"is a zip archive, but no {path.suffix or 'PyTorch'} file: what opens is what "
+        "torch.save, "
         "torch.export.save or safetensors wrote."
     )

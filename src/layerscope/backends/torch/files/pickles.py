@@ -17,9 +17,20 @@ from layerscope.core.foreign_errors import first_sentence
 #: ``bytearray``, as PyTorch lets a pickle name it: called with a number, it takes as much memory.
 _BYTEARRAY = re.compile(rb"c(__builtin__|builtins)\nbytearray\n")
 
+#: What to say of a scripted or traced module, and which ways there are.
+TORCHSCRIPT = (
+    "is TorchScript, which hides its layers: save torch.jit.load(file).state_dict() and open that "
+    "with --architecture package.module:Class(args), or export it to ONNX, "
+    "torch.onnx.export(torch.jit.load(file), (example,), 'model.onnx', dynamo=False)."
+)
 
-def check_pickles(path: Path) -> None:
-    """Raise ModelError where a file of ``torch.save`` could fill memory as its weights are read."""
+
+def check_pickles(path: Path, shown: Path | None = None) -> None:
+    """Raise ModelError where a file of ``torch.save`` could fill memory as its weights are read.
+
+    It names the file ``shown``, which the other may have been unpacked from.
+    """
+    shown = shown or path
     try:
         with path.open("rb") as file:
             if file.read(len(ZIP)) == ZIP:
@@ -30,9 +41,9 @@ def check_pickles(path: Path) -> None:
                     holds_bytearray = _BYTEARRAY.search(content) is not None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError,
             RuntimeError) as error:  # fmt: skip
-        raise ModelError(f"{str(path)!r} is damaged: {first_sentence(str(error))}.") from error
+        raise ModelError(f"{str(shown)!r} is damaged: {first_sentence(str(error))}.") from error
     if holds_bytearray:
-        raise ModelError(more_than_weights(path, " (builtins.bytearray)"))
+        raise ModelError(more_than_weights(shown, " (builtins.bytearray)"))
 
 
 def more_than_weights(path: Path, what: str) -> str:

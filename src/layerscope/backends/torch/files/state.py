@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from layerscope.backends.opening.contents import is_safetensors
 from layerscope.backends.opening.files import Request, start_of
 from layerscope.backends.origin import remember
 from layerscope.backends.torch.files.fitting import State, few, fitted
-from layerscope.backends.torch.files.pickles import check_pickles, more_than_weights
+from layerscope.backends.torch.files.pickles import TORCHSCRIPT, check_pickles, more_than_weights
 from layerscope.core.errors import MissingDependencyError, ModelError
 from layerscope.core.foreign_errors import first_sentence
 from layerscope.core.network import Origin
@@ -36,10 +37,10 @@ def open_state(request: Request) -> Any:
     held: dict[str, Any] = {}
     paths = _shards(path)
     for shard in paths:
-        content = _read(shard, request.trust)
+        content = read(shard, request.trust, shard)
         if isinstance(content, nn.Module):
             if isinstance(content, torch.jit.ScriptModule):
-                raise ModelError(f"{str(path)!r} holds TorchScript, which hides its layers.")
+                raise ModelError(f"{str(path)!r} {TORCHSCRIPT}")
             origin = Origin(str(path), "PyTorch pickle")
             return remember(content, origin)
         if not isinstance(content, Mapping):
@@ -48,7 +49,12 @@ def open_state(request: Request) -> Any:
                 "name."
             )
         held |= content
-    state, repairs = _weights(held, path)
+    if request.architecture is None:
+        key, module = _held_module(held)
+        if module is not None:
+            taken = f"the module was taken from {key!r} in the checkpoint"
+            return remember(module, Origin(str(path), "PyTorch pickle", repairs=(taken,)))
+    state, repairs = weights(held, path)
     if len(paths) > 1:
         repairs.insert(0, f"the weights were put together from {len(paths)} files")
     if request.architecture is None:
@@ -58,7 +64,7 @@ def open_state(request: Request) -> Any:
         )
     model, fitting = fitted(request.architecture, state, path)
     repairs += fitting
-    kind = "safetensors" if path.suffix.lower() == ".safetensors" else "PyTorch state_dict"
+    kind = "safetensors" if _is_safetensors(path, start_of(path)) else "PyTorch state_dict"
     return remember(model, Origin(str(path), kind, repairs=tuple(repairs)))
 
 
@@ -80,16 +86,19 @@ def _shards(path: Path) -> list[Path]:
     return paths
 
 
-def _read(path: Path, trust: bool) -> Any:
-    """Return what is in the file; no code is run unless it is trusted."""
+def read(path: Path, trust: bool, shown: Path) -> Any:
+    """Return what is in a file; no code is run unless it is trusted.
+
+    ``shown`` is the file that errors name, which the other may have been unpacked from.
+    """
     start = start_of(path)
     try:
-        if path.suffix.lower() == ".safetensors":
+        if _is_safetensors(path, start):
             from safetensors.torch import load_file
 
             return load_file(path, device="cpu")
         if not trust:
-            check_pickles(path)
+            check_pickles(path, shown)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about how the file was written, long ago
             return torch.load(path, map_location="cpu", weights_only=not trust)
@@ -97,16 +106,27 @@ def _read(path: Path, trust: bool) -> Any:
         raise
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{str(path)!r} needs the module {error.name!r}, which is not installed."
+            f"{str(shown)!r} needs the module {error.name!r}, which is not installed."
         ) from error
     # A damaged file may raise anything: its bytes are the arguments of PyTorch's own functions.
     except Exception as error:
-        raise ModelError(_reason(path, start, error)) from error
+        raise ModelError(_reason(shown, _is_safetensors(path, start), error)) from error
 
 
-def _reason(path: Path, start: bytes, error: Exception) -> str:
+def _is_safetensors(path: Path, start: bytes) -> bool:
+    return path.suffix.lower() == ".safetensors" or is_safetensors(path, start)
+
+
+def _held_module(content: Mapping[Any, Any]) -> tuple[Any, nn.Module | None]:
+    """Return the module that a checkpoint holds whole, and under which of its keys."""
+    modules = {key: value for key, value in content.items() if isinstance(value, nn.Module)}
+    likely = [key for key in _NESTED if key in modules] or list(modules)[:1]
+    return (likely[0], modules[likely[0]]) if likely else (None, None)
+
+
+def _reason(path: Path, safetensors: bool, error: Exception) -> str:
     text = str(error)
-    if path.suffix.lower() == ".safetensors":
+    if safetensors:
         return f"{str(path)!r} is damaged or no .safetensors file: {first_sentence(text)}."
     if isinstance(error, AttributeError) and "Can't get attribute" in text:
         return (
@@ -126,7 +146,9 @@ def _reason(path: Path, start: bytes, error: Exception) -> str:
 
 def _more_than_weights(text: str) -> str | None:
     """Return what PyTorch would not unpickle, in brackets; None where the pickle is damaged."""
-    named = re.search(r"(?:GLOBAL|function|class|type) <?`?([\w.]+\.\w+)", text)
+    named = re.search(r"GLOBAL ([\w.]+)", text) or re.search(
+        r"(?:GLOBAL|function|class|type) <?`?([\w.]+\.\w+)", text
+    )
     if named and not re.search(r"Unsupported operand", text):
         return f" ({named[1]})"
     operand = re.search(r"Unsupported operand (\d+)", text)
@@ -144,7 +166,7 @@ def _plain_reason(error: Exception) -> str:
     return first_sentence(text) if text else type(error).__name__
 
 
-def _weights(content: Mapping[Any, Any], path: Path) -> tuple[State, list[str]]:
+def weights(content: Mapping[Any, Any], path: Path) -> tuple[State, list[str]]:
     """Return the weights by name, and what had to be done to get them."""
     repairs: list[str] = []
     state = _state(content)
