@@ -103,6 +103,15 @@ def test_a_large_recording_is_thinned_to_what_a_cell_may_hold():
     assert "averaged" in shown["text/html"]
 
 
+@pytest.mark.parametrize(("count", "side"), [(64, 224), (16, 512), (512, 56)])
+def test_a_large_sheet_is_averaged_and_its_picture_made_smaller(count, side):
+    values = np.random.default_rng(0).normal(size=(1, side, side, count)).astype(np.float32)
+    shown = ls.sheet(recording({"conv": named(values, MAPS)}), "conv")._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]).startswith(PNG)
+    assert 'srcdoc="' in shown["text/html"]
+    assert sum(map(len, shown.values())) <= MAX_SIZE
+
+
 def test_what_can_not_be_drawn_is_text():
     network = Network("two", "by hand", (Layer("a", "A"), Layer("b", "B")))
     assert network._repr_mimebundle_() == {"text/plain": repr(network)}

@@ -23,11 +23,13 @@ from layerscope.recordings.run import Run
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.render.panel import Panel
+from layerscope.views.render.png import reduced
 from layerscope.views.sheet import sheet
 
 MAX_SIZE = 5_000_000  #: bytes of all that a cell shows: some notebooks cut at twice as many
 HEIGHT = 520  #: pixels of a frame
 
+_PICTURE = 900_000  #: bytes of its PNG: it is in a bundle twice
 _ESCAPES = 1.15  #: how much longer a document gets that stands in an attribute
 _MOMENTS = 30  #: samples at steps: nobody waits for more
 
@@ -38,14 +40,24 @@ def bundle(thing: Any) -> dict[str, Any]:
     picture = _first(panel.png for panel in _pictures(thing))
     if picture is None:
         return shown
-    shown["image/png"] = base64.b64encode(picture).decode("ascii")
-    room = MAX_SIZE - 2 * len(shown["image/png"]) - len(shown["text/plain"]) - 2_000
+    shown["image/png"] = base64.b64encode(_small(picture)).decode("ascii")
+    taken = sum(map(len, shown.values()))
+    room = MAX_SIZE - taken - len(shown["image/png"]) - 2_000
     document = _first([lambda: _document(thing, round(room / _ESCAPES))])
     if document is not None:
         framed = frame(document, shown["image/png"])
-        if len(framed) <= MAX_SIZE:
+        if len(framed) + taken <= MAX_SIZE:
             shown["text/html"] = framed
     return shown
+
+
+def _small(picture: bytes) -> bytes:
+    """Return a PNG that a cell has room for: one of a large sheet is shown smaller."""
+    small, times = picture, 1
+    while len(small) > _PICTURE:
+        times += 1
+        small = reduced(picture, times)
+    return small
 
 
 def _text(thing: Any) -> str:
@@ -124,4 +136,4 @@ def _document(thing: Any, size: int) -> str | None:
     if isinstance(thing, Recording) and thing.kind == "activations" and not thing.has_steps:
         return PageFile(RecordingSubject(thing), limits).html()
     panel = next(_pictures(thing), None)
-    return panel_html(panel) if panel is not None and can_draw(panel) else None
+    return panel_html(panel, size) if panel is not None and can_draw(panel) else None

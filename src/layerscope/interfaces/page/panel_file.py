@@ -10,9 +10,11 @@ from layerscope.interfaces.page.bundle import Bundle
 from layerscope.interfaces.page.document import file_html
 from layerscope.interfaces.page.outline import looks
 from layerscope.interfaces.page.wire import packed
+from layerscope.views.render.maps import thinned
 from layerscope.views.render.panel import Panel
 
 START = "start_panel.js"
+_THINNER = (2, 3, 4, 6, 8, 12, 16, 24, 32)  #: rows and columns of a map that are averaged to one
 
 
 def can_draw(panel: Panel) -> bool:
@@ -20,8 +22,18 @@ def can_draw(panel: Panel) -> bool:
     return f"panels/{panel.header['kind']}.js" in assets.names()
 
 
-def panel_html(panel: Panel) -> str:
-    """Return a document that shows a panel."""
+def panel_html(panel: Panel, size: int | None = None) -> str:
+    """Return a document that shows a panel; of maps that make it longer than ``size``, averages."""
+    document = _whole(panel)
+    if size is not None and panel.header["kind"] == "maps":
+        for times in _THINNER:
+            if len(document) <= size:
+                break
+            document = _whole(thinned(panel, times))
+    return document
+
+
+def _whole(panel: Panel) -> str:
     bundle = Bundle()
     bundle.add("panel", packed(panel))
     title, palette = str(panel.header["title"]), panel.header.get("palette")

@@ -45,6 +45,16 @@ def _strategy(panel: Panel) -> int:
     return zlib.Z_DEFAULT_STRATEGY if enlarged else zlib.Z_RLE
 
 
+def reduced(data: bytes, times: int) -> bytes:
+    """Return a PNG file's picture with ``times`` by ``times`` pixels averaged to one."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(data)).convert("RGB").reduce(times)
+    file = io.BytesIO()
+    image.quantize(256, Image.Quantize.FASTOCTREE).save(file, "PNG")
+    return file.getvalue()
+
+
 def compose(panel: Panel, *, annotate: bool = True, ground: int = GROUND) -> Canvas:
     """Draw the whole picture: palette indexes ``(height, width)``, or with RGB last in colour.
 

@@ -220,7 +220,8 @@ class MapsDrawing {
     const at = this._at(event), values = at ? this.tiles.values(at) : [];
     if (!at || !values.length) return this.page.announce("");
     const tile = this.tiles.all[at.number], single = tile.shape[0] * tile.shape[1] === 1;
-    this.page.announce(`${this._name(at.number)}${single ? "" : ` @ ${at.row},${at.column}`} ${this._value(at, values)}`);
+    const times = this.tiles.header.thinned || 1, where = single ? "" : ` @ ${at.row * times},${at.column * times}`;
+    this.page.announce(`${this._name(at.number)}${where} ${this._value(at, values)}`);
   }
 
   /**
