@@ -18,6 +18,7 @@ from layerscope.inputs.arrays import is_array, is_numbers, is_table
 from layerscope.inputs.fitting import fit
 from layerscope.inputs.images import is_image, takes_images
 from layerscope.inputs.named import is_named
+from layerscope.inputs.number_files import is_number_file
 from layerscope.inputs.settings import Fitted, InputSettings
 from layerscope.inputs.sources import readable
 
@@ -91,13 +92,14 @@ class _Arguments:
         """Return whether an argument is an array, or is to become one."""
         if is_named(item):
             return spec is not None and spec.shape is not None
-        return is_data(item) or array_file(item) is not None or self._is_image(item)
+        numbers = array_file(item) is not None or (is_number_file(item) and Path(item).is_file())
+        return is_data(item) or numbers or self._is_image(item)
 
     def _is_image(self, item: Any) -> bool:
         """Return whether it is an image, or a string that names one for a model of images."""
         if not isinstance(item, str):
             return is_image(item)
-        if Path(item).suffix.lower() not in readable() or array_file(item) is not None:
+        if Path(item).suffix.lower() not in readable() or _holds_numbers(item):
             return False
         return takes_images(self._specs[0], self._settings)
 
@@ -107,6 +109,10 @@ class _Arguments:
         label = f"Input {where!r}" if spec is None else f"Input {spec.name!r}"
         self._fitted.append(fit(item, spec or self._any, label, self._settings))
         return self._fitted[-1].value
+
+
+def _holds_numbers(item: str) -> bool:
+    return array_file(item) is not None or is_number_file(item)
 
 
 def _like(item: Any, parts: list[Any]) -> Any:

@@ -80,7 +80,7 @@ def load_array(file: ArrayFile, *, lazily: bool = False) -> Array:
         raise _unreadable(file.path, error) from error
     if lazily:
         return loaded
-    _check_size(str(file.path), loaded.nbytes)
+    check_size(str(file.path), loaded.nbytes)
     return np.array(loaded)
 
 
@@ -126,7 +126,7 @@ def _read_member(path: Path, name: str) -> Array:
             _check_unpacked(path, info.file_size)
             with archive.open(info) as stream:
                 promised = check_array(stream, info.file_size)
-                _check_size(what, promised)
+                check_size(what, promised)
             with archive.open(info) as stream:
                 # read_array has no annotations of its own for a stream of a zip archive.
                 return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
@@ -153,7 +153,8 @@ def _check_unpacked(path: Path, nbytes: int) -> None:
         )
 
 
-def _check_size(what: str, nbytes: int) -> None:
+def check_size(what: str, nbytes: int) -> None:
+    """Raise InputError for what would take more than half of the memory that is free."""
     free = free_memory()
     if free is not None and nbytes > free // 2:
         raise InputError(

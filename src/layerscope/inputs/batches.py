@@ -14,6 +14,7 @@ from layerscope.core.network import InputSpec
 from layerscope.inputs.array_files import array_file, load_array
 from layerscope.inputs.arrays import fit_array
 from layerscope.inputs.images import FitImage, fit_image, grouped, stacked
+from layerscope.inputs.number_files import fit_numbers, is_number_file
 from layerscope.inputs.settings import Fitted, InputSettings
 from layerscope.inputs.sources import CHUNK, Files
 
@@ -39,6 +40,7 @@ class Batches:
         self._spec, self._settings, self._chunk = spec, settings, chunk
         self._labels: list[str] = []
         self._done: list[str] = []
+        self._read: list[str] = []  #: what was done to sounds and tables
         self._skipped: list[str] = []
 
     @property
@@ -54,7 +56,10 @@ class Batches:
             files = "1 file was" if count == 1 else f"{count} files were"
             reasons = " ".join(self._skipped[:3]).rstrip(".")
             skipped = (f"{files} skipped: {reasons}{more}",)
-        return (*self.files.notes, *grouped(self._labels, done), *skipped)
+        read = self._read
+        if len(read) > _WAYS:
+            read = [*read[:_WAYS], f"and so on, for {len(read) - _WAYS} more files"]
+        return (*self.files.notes, *read, *grouped(self._labels, done), *skipped)
 
     def __iter__(self) -> Iterator[Fitted]:
         images: list[FitImage] = []
@@ -62,7 +67,9 @@ class Batches:
         for path, name in zip(self.files.paths, self.files.names, strict=True):
             self.opened += 1
             try:
-                if array_file(path) is None:
+                if is_number_file(path):
+                    rows += self._numbers(path)
+                elif array_file(path) is None:
                     image = fit_image(path, self._spec, self._settings)
                     images.append(FitImage(image.values, name, image.steps))
                 else:
@@ -90,6 +97,12 @@ class Batches:
         batch = stacked(images, self._settings)
         self._note(batch.samples, [image.steps for image in images])
         return batch
+
+    def _numbers(self, path: str) -> list[Fitted]:
+        """Return the samples of a sound or a table; what was done to it is noted now."""
+        fitted = fit_numbers(path, self._spec, self._settings)
+        self._read += [note for note in fitted.notes if note not in self._read]
+        return [fitted]
 
     def _rows(self, path: str, name: str) -> list[Fitted]:
         """Return the samples of an array file, not read yet where that can wait."""

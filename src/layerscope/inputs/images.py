@@ -15,6 +15,7 @@ from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec, Shape
 from layerscope.core.table import shape_text
 from layerscope.inputs.array_files import array_file
+from layerscope.inputs.number_files import is_number_file
 from layerscope.inputs.pixels import (
     MODES,
     in_channels,
@@ -65,7 +66,8 @@ def is_image(x: Any, dtype: str = "float32") -> bool:
     No string is a path where the model reads strings.
     """
     if isinstance(x, str | Path):
-        return (dtype != "string" or isinstance(x, Path)) and array_file(x) is None
+        numbers = array_file(x) is not None or is_number_file(x)
+        return (dtype != "string" or isinstance(x, Path)) and not numbers
     # Not isinstance: that would import Pillow for every array.
     return any(base.__module__ == "PIL.Image" for base in type(x).__mro__)
 

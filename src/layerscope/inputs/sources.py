@@ -14,6 +14,7 @@ from typing import Any
 from layerscope.core.errors import InputError
 from layerscope.inputs.array_files import SUFFIXES, array_file, load_array
 from layerscope.inputs.named import is_named
+from layerscope.inputs.number_files import NUMBERS, is_number_file
 from layerscope.inputs.pixels import formats
 
 #: How many files are a batch, and how many are read at once.
@@ -49,7 +50,7 @@ def files_of(x: Any) -> Files | None:
         return x
     if isinstance(x, list | tuple) and x and all(map(_is_path, x)):
         # A few images are one batch; folders, arrays and many images are not.
-        many = len(x) > CHUNK or any(_is_many(item) or array_file(item) for item in x)
+        many = len(x) > CHUNK or any(map(_is_several, x))
         return listed(x, strict=True) if many else None
     if not _is_path(x) or not _is_many(x):
         return None
@@ -89,6 +90,11 @@ def _files(paths: Sequence[str], notes: Sequence[str], strict: bool) -> Files:
 
 def _is_path(x: Any) -> bool:
     return isinstance(x, str | Path) and not is_named(x)
+
+
+def _is_several(x: str | Path) -> bool:
+    """Return whether it may hold several samples, or such that are no pixels."""
+    return _is_many(x) or array_file(x) is not None or is_number_file(x)
 
 
 def _is_many(x: str | Path) -> bool:
@@ -136,12 +142,12 @@ def _nothing_in(where: Path, others: int) -> str:
 
 @functools.cache
 def readable() -> frozenset[str]:
-    """Return the suffixes of images that are opened, and of arrays."""
+    """Return the suffixes of images that are opened, of arrays, sounds and tables."""
     from PIL import Image
 
     known = Image.registered_extensions()
     images = {suffix for suffix, kind in known.items() if kind in formats()}
-    return frozenset(images | set(SUFFIXES))
+    return frozenset(images | {*SUFFIXES, *NUMBERS})
 
 
 def _names(paths: Sequence[str]) -> tuple[str, ...]:
