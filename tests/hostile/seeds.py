@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,6 +137,16 @@ def saved_models(folder: Path) -> Iterator[Seed]:
     root = field(3, b"root") + field(5, json.dumps(described).encode())
     (folder / "dense" / "keras_metadata.pb").write_bytes(field(1, root))
     yield Seed(folder / "dense")
+    # As before TensorFlow 2.5: what Keras says is in the graph.
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    older = shutil.copytree(folder / "dense", folder / "older")
+    (older / "keras_metadata.pb").unlink()
+    saved = SavedModel.FromString((older / "saved_model.pb").read_bytes())
+    held = saved.meta_graphs[0].object_graph_def.nodes[0].user_object
+    held.identifier, held.metadata = "_tf_keras_sequential", json.dumps(described)
+    (older / "saved_model.pb").write_bytes(saved.SerializeToString())
+    yield Seed(older)
 
 
 def torch_states(folder: Path) -> Iterator[Seed]:

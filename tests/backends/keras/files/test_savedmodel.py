@@ -88,6 +88,61 @@ def test_it_is_rebuilt_on_any_backend(folder):
     assert "lost the slash" in origin.repairs[0]
 
 
+def into_graph(path, identifier, text):
+    """Put Keras' description into the graph, where it was before TensorFlow 2.5."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    root = saved.meta_graphs[0].object_graph_def.nodes[0].user_object
+    root.identifier, root.metadata = identifier, text
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    (path / "keras_metadata.pb").unlink()
+
+
+@pytest.mark.parametrize("where", ["config", "model_config"])
+def test_metadata_in_the_graph(folder, where):
+    path, described, x, expected = folder
+    if where == "model_config":
+        described = {"model_config": described, "keras_version": "2.2.4-tf", "class_name": "Model"}
+    into_graph(path, "_tf_keras_sequential", json.dumps(described))
+    model = load_model(path)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "text", "message"),
+    [
+        ("_generic_user_object", "{}", "is a SavedModel without Keras' own metadata"),
+        ("_tf_keras_model", "", "is a SavedModel without Keras' own metadata"),
+        ("_tf_keras_model", '{"class_name": "Mine"}', "holds a subclassed model, which is code"),
+        ("_tf_keras_model", "{", "is damaged: its JSON can't be read"),
+    ],
+)
+def test_graphs_without_layers(folder, identifier, text, message):
+    into_graph(folder[0], identifier, text)
+    with pytest.raises(ModelError) as caught:
+        load_model(folder[0])
+    assert message in str(caught.value)
+
+
+def test_a_graph_that_is_cut_off(folder):
+    path = folder[0]
+    (path / "keras_metadata.pb").unlink()
+    content = (path / "saved_model.pb").read_bytes()
+    (path / "saved_model.pb").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=r"is damaged: its saved_model\.pb can't be read"):
+        load_model(path)
+
+
+@pytest.mark.one_backend
+def test_a_folder_of_tensorflow_2_3_gives_what_tensorflow_computed(real):
+    model = load_model(real / "others" / "kws_savedmodel_tf23")
+    expected = np.load(real / "others" / "kws_expected.npz")
+    y = keras.ops.convert_to_numpy(model(expected["x"]))
+    np.testing.assert_allclose(y, expected["y"], atol=1e-5)
+    assert origin_of(model).written_by == "Keras 2.4.0 on TensorFlow"
+
+
 def change(folder, **changes):
     path, described, *_ = folder
     (path / "keras_metadata.pb").write_bytes(metadata(described | changes))
@@ -108,7 +163,7 @@ def test_what_can_only_be_run_is_opened_only_where_it_is_trusted(folder, changes
     with pytest.raises(ModelError) as caught:
         load_model(change(folder, **changes))
     assert message in str(caught.value)
-    assert str(caught.value).endswith("it opens with --trust.")
+    assert "it opens with --trust; or convert it to ONNX, python -m tf2onnx" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

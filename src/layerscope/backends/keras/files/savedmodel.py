@@ -2,7 +2,8 @@
 
 ::
 
-    keras_metadata.pb ──► the configuration, as in an HDF5 file ──► built ──► variables by object
+    keras_metadata.pb, or before TensorFlow 2.5 the root object in saved_model.pb
+        ──► the configuration, as in an HDF5 file ──► built ──► variables by object
     none of it ──► the serving signature as one layer, whose inside is opaque: only when trusted
 
 Loading a SavedModel as TensorFlow does runs the graph that it brings, which can write files;
@@ -11,7 +12,7 @@ reading its configuration and its variables runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from layerscope.backends.keras.files.repairs import in_words
 from layerscope.backends.opening.files import Request
 from layerscope.backends.origin import remember
 from layerscope.core.errors import MissingDependencyError, ModelError
+from layerscope.core.files import kind_of
 from layerscope.core.network import Origin
 
 _OPAQUE = (
@@ -71,15 +73,16 @@ def open_file(request: Request) -> Any:
 
 def _rebuilt(path: Path, custom: dict[str, Any]) -> Any:
     """Return the Keras model that the folder's metadata describe, with its variables."""
-    metadata = path / "keras_metadata.pb"
-    if not metadata.is_file():
-        raise ModelError(f"{str(path)!r} is a SavedModel without Keras' own metadata")
-    described = parse(root_metadata(metadata.read_bytes(), path), path)
-    if not isinstance(described.get("config"), dict) or "layers" not in described["config"]:
+    described = parse(_metadata(path), path)
+    # Where TensorFlow 2.0 did not write down the configuration of the object, it did the model's.
+    entry = described
+    if not _has_layers(entry) and isinstance(described.get("model_config"), dict):
+        entry = described["model_config"]
+    if not _has_layers(entry):
         raise ModelError(f"{str(path)!r} holds a subclassed model, which is code, not layers")
     version, backend = described.get("keras_version"), described.get("backend")
     written = Written(str(version or "2"), str(backend or "tensorflow"))
-    entry = {"class_name": described.get("class_name"), "config": described["config"]}
+    entry = {"class_name": entry.get("class_name"), "config": entry["config"]}
     config, done = translated(entry, written.version, path, custom)
     import tensorflow as tf
 
@@ -98,6 +101,47 @@ def _rebuilt(path: Path, custom: dict[str, Any]) -> Any:
         for variable, key in fitting:
             variable.assign(reader.get_tensor(key))
     return remember(model, Origin(str(path), "SavedModel", str(written), in_words(done)))
+
+
+def _has_layers(entry: Mapping[str, Any]) -> bool:
+    config = entry.get("config")
+    return isinstance(config, dict) and isinstance(config.get("layers"), list)
+
+
+def _metadata(path: Path) -> str:
+    """Return the JSON text about the model itself, from wherever its TensorFlow has put it."""
+    metadata = path / "keras_metadata.pb"
+    kind = kind_of(metadata)
+    if kind == "device":
+        raise ModelError(f"{str(metadata)!r} is no regular file")
+    if kind == "file":
+        return root_metadata(metadata.read_bytes(), path)
+    text = _text_in_graph((path / "saved_model.pb").read_bytes(), path)
+    if text is None:
+        raise ModelError(f"{str(path)!r} is a SavedModel without Keras' own metadata")
+    return text
+
+
+def _text_in_graph(content: bytes, path: Path) -> str | None:
+    """Return the JSON text about the model in a ``saved_model.pb``; None where it holds none.
+
+    It is in the first graph (field 2), its objects (7), the first of them (1), which is the root,
+    in what Keras says of it (4): a name (1) and the text (3).
+    """
+    try:
+        at = content
+        for number in (2, 7, 1, 4):
+            at = _first(at, number)
+        name, text = _first(at, 1), _first(at, 3)
+        return text.decode() if name.startswith(b"_tf_keras") and text else None
+    except (IndexError, UnicodeDecodeError) as error:
+        raise ModelError(f"{str(path)!r} is damaged: its saved_model.pb can't be read") from error
+
+
+def _first(message: bytes, wanted: int) -> bytes:
+    """Return the content of the first field of that number; nothing where there is none."""
+    texts = (v for number, v in _fields(message) if number == wanted and isinstance(v, bytes))
+    return next(texts, b"")
 
 
 def root_metadata(content: bytes, path: Path) -> str:
