@@ -122,7 +122,8 @@ def test_more_than_there_is_memory_for_is_refused(tmp_path, monkeypatch, suffix)
     path = tmp_path / f"bomb{suffix}"
     (np.save if suffix == ".npy" else np.savez_compressed)(path, np.zeros((1, 1000)))
     with pytest.raises(
-        InputError, match=r"holds 8\.0 kB, and 5\.0 kB of memory are free: pass a p"
+        InputError,
+        match=r"holds 8\.0 kB, and 5\.0 kB of memory are free, of which half may be taken",
     ):
         prepare(path, [])
 

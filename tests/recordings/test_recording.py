@@ -9,7 +9,7 @@ import xarray as xr
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from layerscope.core.addresses import Place
 from layerscope.core.errors import AddressError
-from layerscope.core.network import Layer, Network
+from layerscope.core.network import Layer, Network, Parameter
 from layerscope.recordings.recording import Recording
 
 CONV = maps(3, 4, 5)
@@ -113,6 +113,19 @@ def test_units_of_what_has_none() -> None:
     acts = recording({"loss": named([0.5], ("sample",))})
     with pytest.raises(AddressError, match=r"'loss' has axes .*'sample'.*: none of them numbers"):
         acts["loss:0"]
+
+
+def test_what_has_no_weights_and_what_is_a_parameter_is_said_to_be() -> None:
+    kernel = Parameter("conv/kernel", (3, 3, 1, 2), "float32", True, False, 72)
+    layers = (Layer("conv", "Any", parameters=(kernel,)), Layer("pool", "Any"))
+    network = Network("test", "none", layers, parameters=(kernel,))
+    weights = Recording({"conv/kernel": CONV}, network=network, kind="weights")
+    with pytest.raises(AddressError, match="'pool' has no weights; there are 'conv/kernel'"):
+        weights["pool"]
+    with pytest.raises(AddressError, match="holds no input: name one of 'conv/kernel'"):
+        weights.input  # noqa: B018
+    with pytest.raises(AddressError, match="'conv/kernel' is a parameter, and these are act"):
+        Recording({"conv": CONV}, network=network)["conv/kernel"]
 
 
 def test_not_recorded_is_not_the_same_as_not_there() -> None:

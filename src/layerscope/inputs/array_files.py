@@ -158,8 +158,8 @@ def check_size(what: str, nbytes: int) -> None:
     free = free_memory()
     if free is not None and nbytes > free // 2:
         raise InputError(
-            f"{what!r} holds {size_text(nbytes)}, and {size_text(free)} of memory are free: pass "
-            "a part of it."
+            f"{what!r} holds {size_text(nbytes)}, and {size_text(free)} of memory are free, "
+            "of which half may be taken: pass a part of it."
         )
 
 

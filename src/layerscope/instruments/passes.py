@@ -181,8 +181,8 @@ def _check_size(first: Recording, passes: Passes) -> None:
     if count > len(first.samples) and each * count > (free + first.nbytes) / 2:
         raise InputError(
             f"The activations on {count:,} samples would take {size_text(each * count)}, "
-            f"{size_text(each)} each, and {size_text(free)} of memory are free: name fewer layers "
-            "with layers=, or pass fewer files."
+            f"{size_text(each)} each, and {size_text(free)} of memory are free, of which "
+            "half may be taken: name fewer layers with layers=, or pass fewer files."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -133,24 +133,7 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
         try:
             place = parse_place(address, known)
         except AddressError:
-            layer, colon, unit = address.partition(":")
-            if colon and layer in known:
-                raise AddressError(
-                    f"{address!r}: {unit!r} is no unit; after the colon comes its number, as in "
-                    f"{layer + ':3'!r}, or with a position {layer + ':3@7,3'!r}."
-                ) from None
-            inside = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
-            if inside and layer in self.network:
-                these = ", ".join(map(repr, inside[:5]))
-                raise AddressError(f"{layer!r} is a layer; recorded of it: {these}.") from None
-            if layer in self.network:
-                kept = ", ".join(map(repr, list(self._arrays)[:5]))
-                raise AddressError(
-                    f"{layer!r} is in this network but was not recorded; recorded: {kept}."
-                ) from None
-            if layer in self.left_out:
-                raise inside_loop(layer) from None
-            raise unknown_address(address, list(known)) from None
+            raise self._no_such(address, known) from None
         layer = self._aliases.get(place.layer, place.layer)
         return Place(layer, place.unit, place.position)
 
@@ -357,10 +340,41 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
             lines.append(f"  {name}  ({axes}) {shown.values.dtype}")
         return "\n".join([*lines, *(f"  note: {message(note)}" for note in self.notes)])
 
+    def _no_such(self, address: str, known: Collection[str]) -> AddressError:
+        """Return the error for an address that nothing was recorded under, and why."""
+        layer, colon, unit = address.partition(":")
+        if colon and layer in known:
+            return AddressError(
+                f"{address!r}: {unit!r} is no unit; after the colon comes its number, as in "
+                f"{layer + ':3'!r}, or with a position {layer + ':3@7,3'!r}."
+            )
+        inside = [name for name in known if re.match(rf"{re.escape(layer)}[/.]", name)]
+        if inside and layer in self.network:
+            these = ", ".join(map(repr, inside[:5]))
+            return AddressError(f"{layer!r} is a layer; recorded of it: {these}.")
+        if layer in self.network and self.kind == "weights":
+            return AddressError(f"{layer!r} has no weights; there are {self._some()}.")
+        if layer in self.network:
+            return AddressError(
+                f"{layer!r} is in this network but was not recorded; recorded: {self._some()}."
+            )
+        if layer in self.left_out:
+            return inside_loop(layer)
+        if self.kind == "activations" and any(p.key == layer for p in self.network.parameters):
+            return AddressError(
+                f"{layer!r} is a parameter, and these are activations: it is in weights(model), of "
+                "a training in run.weights."
+            )
+        return unknown_address(address, list(known))
+
+    def _some(self) -> str:
+        return ", ".join(map(repr, list(self._arrays)[:5]))
+
     def _first_input(self) -> str:
         for name in self._inputs:
             return name
-        raise AddressError("This recording holds no input.")
+        some = f": name one of {self._some()}" if self._arrays else ""
+        raise AddressError(f"This recording holds no input{some}.")
 
     def _label(self, name: str, source: Mapping[str, NamedArray] | None = None) -> xr.DataArray:
         if source is None:

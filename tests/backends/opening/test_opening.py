@@ -34,6 +34,10 @@ def test_other_files_are_named_for_what_they_are(tmp_path, name, message):
 def test_folders_and_files_that_are_not_there(tmp_path):
     with pytest.raises(ModelError, match=r"is a folder without a saved_model\.pb: what opens is"):
         load_model(str(tmp_path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "zarr.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"is a recording, not a model: ls\.open_recording opens"):
+        load_model(tmp_path / "run")
     (tmp_path / "folder.keras").mkdir()
     for name in ("none.keras", "none.h5", "none.pkl", "none"):
         with pytest.raises(ModelError, match="There is no file"):

@@ -148,9 +148,11 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: there is no recording\.$"):
         StoreReader.open(tmp_path / "nowhere")
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"is no recording of layerscope\.$"):
+    with pytest.raises(InputError, match=r"is no recording of layerscope: that is a folder"):
         StoreReader.open(tmp_path)
-    with pytest.raises(InputError, match=r"mine\.txt is no recording of layerscope\.$"):
+    with pytest.raises(
+        InputError, match=r"mine\.txt is no recording of layerscope: that is a folder"
+    ):
         StoreReader.open(tmp_path / "mine.txt")
     (tmp_path / "zarr.json").write_text('{"zarr_format":3,"node_type":"group","attributes":{}}')
     with pytest.raises(InputError, match="is a Zarr store, but no recording of layerscope"):

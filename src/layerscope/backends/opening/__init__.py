@@ -182,6 +182,11 @@ def _opened(plugin: Plugin, request: Request) -> Any:
 
 def _unknown(file: Path) -> str:
     """Say what is wrong with a path that is neither a file that opens nor a name."""
+    if kind_of(file / "zarr.json") == "file":
+        return (
+            f"{str(file)!r} is a recording, not a model: ls.open_recording opens it, and in the "
+            "shell layerscope look, timeline, film, export, report and open take it."
+        )
     what = others.by_name(file) if kind_of(file) in ("file", "folder") else None
     if what is not None:
         return f"{str(file)!r} is {what}."

@@ -186,4 +186,7 @@ def _absent(where: Folder | Remote) -> str:
         return f"{where.name}: there is no recording."
     if begun(where):
         return f"{where.name} was begun, but ended before a step could be written: nothing is lost."
-    return f"{where.name} is no recording of layerscope."
+    return (
+        f"{where.name} is no recording of layerscope: that is a folder which a Recorder, or "
+        "layerscope record, has written."
+    )
