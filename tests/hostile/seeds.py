@@ -83,12 +83,31 @@ def keras_hdf5(folder: Path) -> Iterator[Seed]:
         folder / "aged.h5", aged_sequential(model, (4,), bare=True), arrays_of(model),
     )  # fmt: skip
     yield Seed(folder / "aged.h5")
+    yield Seed(_tfjs(folder / "tfjs"))
     model.save_weights(folder / "alone.weights.h5")
     yield Seed(folder / "alone.weights.h5", architecture=str(folder / "dense.json"))
     if REAL.is_dir():
         yield Seed(REAL / "legacy_keras" / "initializer_with_dtype.h5")
         yield Seed(REAL / "legacy_keras" / "sequential_as_list.h5")
         yield Seed(REAL / "others" / "keypoint_classifier.hdf5")
+
+
+def _tfjs(folder: Path) -> Path:
+    """A model of TensorFlow.js, one of its weights rounded."""
+    folder.mkdir()
+    kernel = {"name": "a/kernel", "shape": [4, 3], "dtype": "float32"}
+    rounded = {"dtype": "uint8", "scale": 0.1, "min": -1.0}
+    bias = {"name": "a/bias", "shape": [3], "dtype": "float32", "quantization": rounded}
+    (folder / "shard.bin").write_bytes(np.ones(12, "f4").tobytes() + bytes(3))
+    dense = {"name": "a", "units": 3, "batch_input_shape": [None, 4]}
+    layers = [{"class_name": "Dense", "config": dense}]
+    described = {
+        "format": "layers-model",
+        "modelTopology": {"class_name": "Sequential", "config": {"name": "s", "layers": layers}},
+        "weightsManifest": [{"paths": ["shard.bin"], "weights": [kernel, bias]}],
+    }
+    (folder / "model.json").write_text(json.dumps(described))
+    return folder / "model.json"
 
 
 def _keras_models() -> dict[str, Any]:

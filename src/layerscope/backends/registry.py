@@ -45,7 +45,7 @@ OPENERS = {
     ".keras": "layerscope.backends.keras.files.archive",
     ".h5": "layerscope.backends.keras.files.hdf5",
     ".hdf5": "layerscope.backends.keras.files.hdf5",
-    ".json": "layerscope.backends.keras.files.hdf5",
+    ".json": "layerscope.backends.keras.files.json_files",
     ".pt": "layerscope.backends.torch.files.opening",
     ".pth": "layerscope.backends.torch.files.opening",
     ".bin": "layerscope.backends.torch.files.opening",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -464,8 +465,11 @@ def test_what_is_no_model_file(tmp_path):
         load_model(tmp_path / "data.h5")
     keras.Sequential([keras.Input((4,)), L.Dense(3)]).save(tmp_path / "m.keras")
     (tmp_path / "m.keras").rename(tmp_path / "renamed.h5")
-    with pytest.raises(ModelError, match=r"it is a zip archive, so its name should end in \.keras"):
-        load_model(tmp_path / "renamed.h5")
+    assert load_model(tmp_path / "renamed.h5").count_params() == 15
+    with zipfile.ZipFile(tmp_path / "other.h5", "w") as archive:
+        archive.writestr("a", "")
+    with pytest.raises(ModelError, match=r"is no HDF5 file: it is a zip archive, but no \.keras"):
+        load_model(tmp_path / "other.h5")
     path = write_model(tmp_path / "m.h5", dense(), of_dense())
     assert load_model(path.rename(tmp_path / "m.keras")).count_params() == 8
 

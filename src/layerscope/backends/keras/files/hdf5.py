@@ -1,4 +1,4 @@
-"""Keras' older formats: HDF5 files, of models and of weights, and architectures in JSON.
+"""Keras' older format: HDF5 files, of models and of weights.
 
 ::
 
@@ -35,20 +35,16 @@ from layerscope.core.errors import LayerscopeError, ModelError
 from layerscope.core.foreign_errors import first_sentence
 from layerscope.core.network import Origin
 
-_RANDOM = "the file holds an architecture without weights: they were drawn at random"
-
 
 def open_file(request: Request) -> Any:
-    """Return the model in an HDF5 file of Keras, or of an architecture in JSON, not compiled.
+    """Return the model in an HDF5 file of Keras, not compiled.
 
     Raises ModelError when the file is damaged, holds code, holds only weights and no architecture
     was given, or does not fit the architecture.
     """
-    if request.path.suffix.lower() == ".json":
-        return _open_json(request)
     start = start_of(request.path)
     if not start.startswith(HDF5):
-        hint = ": it is a zip archive, so its name should end in .keras"
+        hint = ": it is a zip archive, but no .keras file"
         raise ModelError(
             f"{str(request.path)!r} is no HDF5 file{hint if start.startswith(ZIP) else ''}."
         )
@@ -155,24 +151,7 @@ def _filled(
         return model, weights.assign(fitting)
 
 
-def _open_json(request: Request) -> Any:
-    """Return the architecture in a JSON file, with random weights."""
-    path = request.path
-    start_of(path)
-    if request.architecture is not None:
-        raise ModelError(
-            f"{str(path)!r} is an architecture: pass the file with the weights as the model, and "
-            "this one as its architecture."
-        )
-    custom = prepare(request)
-    config, done, version = _json_config(path, custom)
-    model = build(config, path, custom, _fits_in_memory(path), drawn=True)
-    origin = Origin(str(path), "Keras JSON", f"Keras {version}" if version else "",
-                    (_RANDOM, *in_words(done)))  # fmt: skip
-    return remember(model, origin)
-
-
-def _json_config(
+def json_config(
     path: Path, custom: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str]], str]:
     """Return the configuration in a JSON file, what was repaired, and which Keras wrote it."""
@@ -197,7 +176,7 @@ def _version_in(config: Mapping[str, Any]) -> str:
     return "3" if of_3 or "batch_shape" in str(config) else "2"
 
 
-def _fits_in_memory(path: Path) -> Callable[[Any], None]:
+def fits_in_memory(path: Path) -> Callable[[Any], None]:
     """Refuse a model that this machine has no memory for."""
 
     def check(model: Any) -> None:
@@ -252,7 +231,7 @@ def _with_architecture(
     done: list[tuple[str, str]] = []
     as_path = Path(given) if isinstance(given, str | os.PathLike) else None
     if as_path is not None and as_path.suffix.lower() == ".json":
-        config, done, _ = _json_config(as_path, custom)
+        config, done, _ = json_config(as_path, custom)
         if legacy:
             model, more = _filled(config, as_path, custom, stored, written.backend)
             done += more

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -22,12 +22,23 @@ Shape = tuple[int, ...]
 _TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
 
 
+class StoredArray(Protocol):
+    """An array in a file: its shape, and its values when asked for."""
+
+    @property
+    def shape(self) -> Shape:
+        """How long its axes are."""
+
+    def read(self) -> NDArray[Any]:
+        """Return its values."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """One layer's arrays in the file."""
 
     layer: str
-    arrays: tuple[tuple[str, Hdf5Array], ...]  #: by their names, in the file's order
+    arrays: tuple[tuple[str, StoredArray], ...]  #: by their names, in the file's order
 
 
 def texts(group: Hdf5Group, name: str) -> list[str]:
@@ -75,7 +86,7 @@ class Assignment:
 
     layer: str
     variables: tuple[Any, ...]
-    arrays: tuple[Hdf5Array, ...]
+    arrays: tuple[StoredArray, ...]
     change: str | None = None  #: a key of keras_repairs.SAID
 
     def values(self) -> tuple[NDArray[Any], ...]:
@@ -104,10 +115,10 @@ def assignments(model: Any, stored: list[Stored], path: Path, backend: str) -> l
         pairs = [(layer, named[layer.name]) for layer in layers]
     else:
         pairs = list(zip(layers, rest, strict=True))
-    assignments = [one for layer, held in pairs for one in _of_layer(layer, held, path, backend)]
+    assignments = [one for layer, held in pairs for one in of_layer(layer, held, path, backend)]
     for held in of_model:
         variables = [*model._trainable_variables, *model._non_trainable_variables]
-        assignments += _in_order(model.name, variables, held, path, {}, backend)
+        assignments += in_order(model.name, variables, held, path, {}, backend)
     return assignments
 
 
@@ -116,18 +127,23 @@ def legacy_order(layer: Any) -> list[Any]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def _of_layer(layer: Any, held: Stored, path: Path, backend: str) -> Iterator[Assignment]:
+def of_layer(layer: Any, held: Stored, path: Path, backend: str) -> Iterator[Assignment]:
+    """Yield which of the arrays stored for a layer goes to which of its variables."""
     owners = {
         id(variable): type(one).__name__
         for one in layer._flatten_layers()
         for variable in (*one._trainable_variables, *one._non_trainable_variables)
     }
-    yield from _in_order(layer.name, legacy_order(layer), held, path, owners, backend)
+    yield from in_order(layer.name, legacy_order(layer), held, path, owners, backend)
 
 
-def _in_order(
+def in_order(
     name: str, variables: list[Any], held: Stored, path: Path, owners: dict[int, str], backend: str
 ) -> list[Assignment]:
+    """Return which array goes to which variable: by their names, else in their order.
+
+    Raises ModelError where they do not fit; ``owners`` are the classes of the variables' layers.
+    """
     arrays = [array for _, array in held.arrays]
     if len(arrays) != len(variables):
         raise ModelError(
@@ -160,7 +176,7 @@ def _in_order(
     return assignments
 
 
-def _by_name(variables: list[Any], held: Stored) -> list[Hdf5Array] | None:
+def _by_name(variables: list[Any], held: Stored) -> list[StoredArray] | None:
     """Return the arrays by the last two parts of their names; None where two are alike."""
 
     def ends(path: str) -> str:
