@@ -110,3 +110,12 @@ def test_a_terminal_of_few_letters_gets_plainer_ones(monkeypatch: pytest.MonkeyP
         console.say("─── 3×3 … ×")
         sys.stdout.flush()
         assert file.getvalue().decode(encoding) == f"{line}\n"
+
+
+@pytest.mark.parametrize(("columns", "room"), [("60", 60), ("", None), ("0", None), ("x", None)])
+def test_the_room_of_a_terminal(
+    columns: str, room: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # a pipe or a file
+    assert console.room() == room

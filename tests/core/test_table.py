@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.core.table import padded, setting_text, shape_text, size_text, text_table
-from layerscope.core.text import printable
+from layerscope.core.text import cell_width, printable
 
 
 def test_columns_line_up() -> None:
@@ -90,3 +90,39 @@ def test_settings(value: object, text: str) -> None:
 )
 def test_sizes(size: float, text: str) -> None:
     assert size_text(size) == text
+
+
+NAMES = ("layer", "settings", "shape", "min", "max")
+ROWS = [
+    ("block_1/expand_conv", "kernel 3×3, stride 1×1, padding same", "(112, 112, 96)", "-1.25", "3"),
+    ("卷积" * 9, "", "(1000,)", "0", "1"),
+]
+
+
+@pytest.mark.parametrize("width", range(20, 110, 7))
+def test_a_table_is_as_wide_as_the_terminal(width: int) -> None:
+    text = text_table(NAMES, ROWS, ("min", "max"), width, whole=("shape",))
+    widest = max(map(cell_width, text.splitlines()))
+    assert widest <= max(width, 12 + 3 + 14)  # a shortened name beside a shape: no narrower
+    for cell in ("-1.25", "(112, 112, 96)", "(1000,)", *NAMES):
+        assert cell in text
+
+
+def test_a_table_with_room_is_whole() -> None:
+    whole = text_table(NAMES, ROWS, ("min", "max"))
+    assert text_table(NAMES, ROWS, ("min", "max"), 200) == whole
+    assert "kernel 3×3, stride 1×1, padding same" in whole
+
+
+def test_columns_without_room_stand_in_blocks() -> None:
+    columns = ("metric", *(f"epoch {i}" for i in range(6)))
+    rows = [("loss", *map(str, range(6))), ("accuracy", *"abcdef")]
+    first, second, third = text_table(columns, rows, columns[1:], 32).split("\n\n")
+    assert first.splitlines() == [
+        "metric     epoch 0   epoch 1",
+        "────────────────────────────",
+        "loss             0         1",
+        "accuracy         a         b",
+    ]
+    assert second.splitlines()[0] == "metric     epoch 2   epoch 3"
+    assert third.splitlines()[3] == "accuracy         e         f"

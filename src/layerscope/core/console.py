@@ -5,6 +5,7 @@ A test holds the rest of the package to it: nothing else prints.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from contextlib import suppress
@@ -41,6 +42,16 @@ def is_watched() -> bool:
     with suppress(AttributeError, ValueError):  # there is no stderr, or it is closed
         return in_notebook() or sys.stderr.isatty()
     return False
+
+
+def room() -> int | None:
+    """Return how many columns stdout has; None where it is no terminal, and ``COLUMNS`` not set."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    with suppress(AttributeError, OSError, ValueError):  # there is no stdout, or no terminal
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    return None
 
 
 def in_notebook() -> bool:

@@ -140,6 +140,10 @@ class Network(Displayed):
         raise unknown_address(which, [layer.address for layer in self.layers])
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """Return the layers as a table; on ``width`` columns of a terminal, or in full."""
         first = {layer.address for layer in whole_layers(self.layers)}
         rows = [
             (
@@ -160,7 +164,7 @@ class Network(Displayed):
             [
                 message(f"{self.name} ({self.framework})"),
                 *([str(self.origin)] if self.origin else []),
-                text_table(columns, rows, right=("weights", "biases")),
+                text_table(columns, rows, ("weights", "biases"), width, whole=("output shape",)),
                 f"Parameters: {self.total:,} ({size_text(self.nbytes)}), "
                 f"{self.trainable:,} trainable, {self.non_trainable:,} non-trainable",
                 *(message(f"Note: {note}") for note in self.notes),

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from layerscope.core.console import can_write, is_watched, rewrite
-from layerscope.core.text import cell_width, printable, shortened
+from layerscope.core.text import cell_width, fitted, printable
 
 Item = TypeVar("Item")
 
@@ -91,12 +91,12 @@ class Bar:
 
     def _text(self, columns: int) -> str:
         if not self._total:
-            return _fitted(f"{self._what} ...", columns)
+            return fitted(f"{self._what} ...", columns)
         counted = f"{self._done}/{self._total}"
         after = "  ".join(part for part in (counted, self._note, self._left()) if part)
-        what = _fitted(self._what, max(0, columns - cell_width(after) - _SHORTEST - 2))
+        what = fitted(self._what, max(0, columns - cell_width(after) - _SHORTEST - 2))
         room = min(_LONGEST, columns - cell_width(what) - cell_width(after) - 2)
-        return f"{what} {self._bar(room)} {after}" if room >= _SHORTEST else _fitted(after, columns)
+        return f"{what} {self._bar(room)} {after}" if room >= _SHORTEST else fitted(after, columns)
 
     def _bar(self, length: int) -> str:
         done, rest = _LINES if can_write("".join(_LINES)) else _SIGNS
@@ -110,11 +110,3 @@ class Bar:
         each = (time.monotonic() - self._began) / self._done
         seconds = round(each * (self._total - self._done))
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-def _fitted(text: str, columns: int) -> str:
-    """Return the text without its middle where a terminal shows it on more columns than these."""
-    most = columns
-    while most > 0 and cell_width(short := shortened(text, most)) > columns:
-        most -= 1
-    return short if most > 0 else ""

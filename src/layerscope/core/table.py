@@ -4,35 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from layerscope.core.text import cell_width, printable, shortened
+from layerscope.core.text import cell_width, fitted, printable, shortened
 
 _LONGEST = 200  #: characters of a cell; the middle of a longer one is left out
+_SHORTEST = 12  #: columns that a long cell keeps where a terminal is narrow
 _GAP = "   "
 
 
 def text_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Sequence[str] = (),
+    width: int | None = None,
+    whole: Sequence[str] = (),
 ) -> str:
     """Return rows under their headings, aligned by how wide a terminal shows their cells.
 
     The columns named in ``right`` are flush right. What can't be seen is escaped, and a cell of
     more than 200 characters is shortened in its middle: no row is as wide as somebody's longest
     name.
+
+    Where ``width`` columns of a terminal have no room for a row, long cells are shortened further,
+    but for those of columns named in ``right`` and ``whole``; where that is not enough, the columns
+    stand in blocks below one another, each beginning with the first column.
     """
     lines = [[_cell(cell) for cell in line] for line in (columns, *rows)]
-    widths = [max(map(cell_width, column)) for column in zip(*lines, strict=True)]
     flush = [name in right for name in columns]
+    if width is not None:
+        lines = _narrowed(lines, [name in (*right, *whole) for name in columns], width)
+    blocks = _blocks(_widths(lines), width)
+    return "\n\n".join(
+        _written([[line[i] for i in block] for line in lines], [flush[i] for i in block])
+        for block in blocks
+    )
 
-    def written(cells: Sequence[str]) -> str:
+
+def _written(lines: Sequence[Sequence[str]], flush: Sequence[bool]) -> str:
+    widths = _widths(lines)
+
+    def aligned(cells: Sequence[str]) -> str:
         parts = []
         for cell, is_right, width in zip(cells, flush, widths, strict=True):
             blanks = " " * (width - cell_width(cell))
             parts.append(blanks + cell if is_right else cell + blanks)
         return _GAP.join(parts).rstrip()
 
-    head, *body = map(written, lines)
-    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
-    return "\n".join([head, rule, *body])
+    head, *body = map(aligned, lines)
+    return "\n".join([head, "─" * _total(widths), *body])
+
+
+def _narrowed(lines: list[list[str]], whole: Sequence[bool], width: int) -> list[list[str]]:
+    """Return the lines with long cells shortened as far as needed, the widest column first."""
+    widths = _widths(lines)
+    least = [
+        natural if is_whole else min(natural, max(_SHORTEST, cell_width(heading)))
+        for natural, is_whole, heading in zip(widths, whole, lines[0], strict=True)
+    ]
+    while _total(widths) > width and widths != least:
+        widest = max((w, i) for i, w in enumerate(widths) if w > least[i])[1]
+        widths[widest] -= 1
+    return [[fitted(cell, most) for cell, most in zip(line, widths, strict=True)] for line in lines]
+
+
+def _blocks(widths: Sequence[int], width: int | None) -> list[list[int]]:
+    """Return which columns stand beside one another; the first is in each block."""
+    blocks = [[0]]
+    for i in range(1, len(widths)):
+        together = [widths[j] for j in (*blocks[-1], i)]
+        if width is not None and len(blocks[-1]) > 1 and _total(together) > width:
+            blocks.append([0, i])
+        else:
+            blocks[-1].append(i)
+    return blocks
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_width, column)) for column in zip(*lines, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _cell(text: str) -> str:

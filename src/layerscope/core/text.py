@@ -96,6 +96,16 @@ def cell_width(text: str) -> int:
     return int(wcswidth(text))
 
 
+def fitted(text: str, columns: int) -> str:
+    """Return the text without its middle where a terminal shows it on more columns than these."""
+    if cell_width(text) <= columns:
+        return text
+    most = columns
+    while most > 0 and cell_width(short := shortened(text, most)) > columns:
+        most -= 1
+    return short if most > 0 else ""
+
+
 def spreadsheet_cell(value: Any) -> Any:
     """Return a value for a CSV file that no spreadsheet takes for a formula.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.core.console import say
+from layerscope.core.console import room, say
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 
@@ -35,4 +35,4 @@ def _run(args: argparse.Namespace) -> None:
     else:
         _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
         network = acts.network
-    say(*str(network).split("\n"))
+    say(*network.text(room()).split("\n"))

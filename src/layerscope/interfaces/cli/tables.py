@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from layerscope.core.console import room
 from layerscope.core.table import shape_text, text_table
 from layerscope.core.text import spreadsheet_cell
 
@@ -33,7 +34,7 @@ def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> list[str]:
         line += [f"{row.constant / row.units:.0%}" if row.constant else ""] * steady
         line += [f"{row.nonfinite:,}" if row.nonfinite else ""] * marked
         lines.append(line)
-    return text_table(columns, lines, right=_RIGHT).split("\n")
+    return text_table(columns, lines, _RIGHT, room(), whole=("shape",)).split("\n")
 
 
 def summary_csv(rows: Sequence[Row]) -> str:
@@ -60,6 +61,6 @@ def over_time(run: Run) -> list[str]:
         columns, rows = header["columns"], header["rows"]
         names = [column["label"] for column in columns]
         right = [column["label"] for column in columns if column["right"]]
-        lines += ["", *text_table(names, rows, right).split("\n")] if rows else [""]
+        lines += ["", *text_table(names, rows, right, room()).split("\n")] if rows else [""]
         lines += [header["note"]] if header["note"] else []
     return lines
