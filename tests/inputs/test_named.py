@@ -97,3 +97,15 @@ def test_a_function_of_the_user_s_gets_noise_of_pixels():
     assert 250 < seen[0].max() <= 255
     np.testing.assert_array_equal(prepared.value, seen[0] / 2)
     assert prepared.notes[0].endswith("uniform in 0..255, preprocessed by halved")
+
+
+@pytest.mark.parametrize("name", ["noise", "zeros"])
+def test_lengths_that_are_fixed_are_filled(name):
+    """A network that keeps states takes one number of samples; a state counts them elsewhere."""
+    prepared = prepare(name, [InputSpec("x", (4, 3, 2))])
+    assert prepared.value.shape == (4, 3, 2)
+    assert prepared.samples == tuple(f"{name}[{i}]" for i in range(4))
+    state = InputSpec("state", (2, None, 4), samples=1)
+    assert prepare(name, [state]).value.shape == (2, 1, 4)
+    scales = prepare(name, [InputSpec("scales", (4,), samples=None)])
+    assert (scales.value.shape, scales.samples) == ((4,), (name,))

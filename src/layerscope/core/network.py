@@ -273,13 +273,15 @@ def _tuples(value: Any) -> Any:
 class InputSpec:
     """What a model expects at one of its inputs.
 
-    ``shape`` is in the model's own layout, the batch axis first, None where any length will do;
-    None altogether where the model does not say.
+    ``shape`` is in the model's own layout, None where any length will do; None altogether where the
+    model does not say. A state that goes in beside the data may count its samples along another
+    axis than the first, or along none.
     """
 
     name: str
     shape: Shape | None = None
     dtype: str = "float32"
     layout: Layout = "channels_last"
+    samples: int | None = 0  #: which axis counts the samples; None where none does
     certain: bool = True  #: False for a guess, which serves images but refuses no array
     values: tuple[str, ...] = ()  #: what the values of a vector are called, where that is known

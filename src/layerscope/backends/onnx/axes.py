@@ -34,10 +34,53 @@ _KEYS: Axes = ("sample", "head", "channel", "position")
 _SCORES: Axes = ("sample", "head", "query", "key")
 
 
+def sample_axes(
+    inputs: Mapping[str, tuple[Shape | None, Sequence[str]]],
+) -> dict[str, int | None]:
+    """Return which axis of each input counts the samples; None where none does.
+
+    It is the first of the main input: of the first one that takes any number of samples, or one. A
+    state that goes in beside it may have layers or directions first: then its first length is
+    fixed, and another axis is called as the main input's first, is open, or has its length.
+    """
+    known = {name: (shape, names) for name, (shape, names) in inputs.items() if shape}
+    free = next((name for name, (shape, _) in known.items() if shape and shape[0] in (None, 1)), "")
+    main = free or next(iter(known), "")
+    batch, called = (known[main][0][0], known[main][1][0]) if main else (None, "")
+    return {
+        name: 0
+        if name == main or name not in known
+        else _sample_axis(known[name][0] or (), known[name][1], batch, called)
+        for name in inputs
+    }
+
+
+def _sample_axis(
+    shape: Shape, symbols: Sequence[str], batch: int | None, called: str
+) -> int | None:
+    if shape[0] is None or (batch is not None and shape[0] == batch):
+        return 0
+    others = range(1, len(shape))
+    alike = [i for i in others if called and symbols[i] == called]
+    open_ones = [i for i in others if batch is None and shape[i] is None]
+    same = [i for i in others if batch is not None and shape[i] == batch]
+    candidates = alike or open_ones or same
+    if candidates:
+        return candidates[0]
+    # One sample at a time, beside data of any number of samples.
+    return 0 if shape[0] == 1 and len(shape) > 1 else None
+
+
 def value_axes(
-    nodes: Sequence[OnnxNode], inputs: Mapping[str, Shape | None], shapes: Mapping[str, Shape]
+    nodes: Sequence[OnnxNode],
+    inputs: Mapping[str, Shape | None],
+    shapes: Mapping[str, Shape],
+    samples: Mapping[str, int | None],
 ) -> dict[str, Axes]:
-    """Return the axes' names of every value of known rank, by the value's name."""
+    """Return the axes' names of every value of known rank, by the value's name.
+
+    ``samples`` says which axis of an input counts the samples, as far as its shape tells.
+    """
     axes: dict[str, Axes] = {}
     makers = {name: node for node in nodes for name in node.outputs}
     for node in nodes:
@@ -51,7 +94,7 @@ def value_axes(
     batch = None
     for i, (name, shape) in enumerate(inputs.items()):
         if shape is not None and name not in axes:
-            axes[name] = _of_input(shape)
+            axes[name] = _of_input(shape, samples.get(name, 0))
         if i == 0 and axes.get(name, ("",))[:1] == ("sample",):
             batch = (shape or (None,))[0]
     for node in nodes:
@@ -232,8 +275,13 @@ _RULES: dict[str, Callable[[OnnxNode, Axes, Shape, Shape], Axes | None]] = {
 }  # fmt: skip
 
 
-def _of_input(shape: Shape) -> Axes:
+def _of_input(shape: Shape, samples: int | None) -> Axes:
     """Return the axes of an input that no layer tells of: images as in PyTorch, or as in Keras."""
+    if samples is None:
+        return named_axes(shape, has_samples=False)
+    if samples:
+        rest = named_axes((*shape[:samples], *shape[samples + 1 :]), has_samples=False)
+        return (*rest[:samples], "sample", *rest[samples:])
     if len(shape) >= 4:
         colours = (1, 3, 4)
         last = shape[1] not in colours and shape[-1] in colours

@@ -16,7 +16,7 @@ from typing import Any
 import onnx
 import onnxruntime as ort
 
-from layerscope.backends.onnx.axes import Axes, value_axes
+from layerscope.backends.onnx.axes import Axes, sample_axes, value_axes
 from layerscope.backends.onnx.data import type_name
 from layerscope.backends.onnx.kinds import kind_of
 from layerscope.backends.onnx.model import OnnxModel
@@ -40,6 +40,7 @@ class Value:
     kind: str  #: ``tensor``; ``sequence`` and the like; empty where it is not known
     data_type: int = 0
     shape: Shape | None = None
+    symbols: tuple[str, ...] = ()  #: what its open lengths are called, by axis; empty for others
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,10 @@ class OnnxGraph:
             known = {n: v.shape for n, v in self.values.items() if v.shape is not None}
             known |= shapes
             inputs = {name: known.get(name) for name in self.inputs}
-            axes = value_axes(self.parts.nodes, inputs, known)
+            samples = sample_axes(
+                {name: (value.shape, value.symbols) for name, value in self.inputs.items()}
+            )
+            axes = value_axes(self.parts.nodes, inputs, known, samples)
             layers = tuple(self._layers(known, axes))
             parameters = tuple(weight.parameter for weight in self.weights)
             network = Network(self.stripped.name, FRAMEWORK, layers, parameters, self._notes())
@@ -199,7 +203,8 @@ def _value(type_proto: Any) -> Value:
     if not tensor.HasField("shape"):
         return Value("tensor", tensor.elem_type)
     lengths = (d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
-    return Value("tensor", tensor.elem_type, tuple(n if n >= 0 else None for n in lengths))
+    shape = tuple(n if n >= 0 else None for n in lengths)
+    return Value("tensor", tensor.elem_type, shape, tuple(d.dim_param for d in tensor.shape.dim))
 
 
 def takes_one(value: Value, axes: Axes) -> bool:
@@ -215,4 +220,5 @@ def _spec(name: str, value: Value, axes: Axes) -> InputSpec:
     if not axes[2:]:
         layout = "channels_last"
     dtype = type_name(value.data_type) if value.data_type else "float32"
-    return InputSpec(name, shape, dtype, layout)  # type: ignore[arg-type]
+    samples = axes.index("sample") if "sample" in axes else None if axes else 0
+    return InputSpec(name, shape, dtype, layout, samples)  # type: ignore[arg-type]
