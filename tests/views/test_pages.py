@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from layerscope import pages, sheet
 from layerscope.core.errors import ViewError
+from layerscope.core.network import Layer, Network
+from layerscope.recordings.recording import Recording
 
 PATTERN = ("sample", "position", "channel")
 
@@ -144,3 +146,16 @@ def test_nothing_that_large() -> None:
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ViewError, match=message):
         pages(ACTS, **arguments)
+
+
+def test_the_first_page_says_what_the_network_answered() -> None:
+    layers = (Layer("conv", "Conv2D"), Layer("out", "Dense", inputs=("conv",)))
+    shares = named(np.array([[0.9, 0.1], [0.25, 0.75]], np.float32), VECTOR)
+    acts = Recording(
+        {"conv": maps(4, 20, 30), "out": shares}, network=Network("net", "none", layers)
+    )
+    first, *_ = pages(acts, sample=1, classes=("cat", "dog"))
+    assert first.header["note"].startswith("answer: dog (75 %), cat (25 %)")
+    both = pages(acts, grid=(1, 1), min_size=(1, 1))
+    assert "answer: 0 (90 %), 1 (10 %)" in both[0].header["note"]
+    assert not any("answer" in page.header["note"] for page in both[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
+from layerscope.recordings.answers import answer_text, answers
 from layerscope.recordings.recording import Recording
 from layerscope.views.passage import Passage, alike
 from layerscope.views.render import colour_scale
@@ -41,10 +42,12 @@ def pages(
     step: int | None = None,
     ground: str = "dark",
     reshape: tuple[int, ...] | None = None,
+    classes: Sequence[str] = (),
 ) -> Pages:
     """Draw the passage of a 2-D pattern: the input, then each layer that has two axes.
 
-    A layer of several channels shows their mean, and its title says so.
+    A layer of several channels shows their mean, and its title says so. Above the first page stands
+    what the network answered.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ def pages(
         Instead of the grid's.
     reshape
         ``(height, width)``: shows vectors of that many values too, the input among them.
+    classes
+        The names of the classes that the network answers with.
 
     The other parameters are those of :func:`layerscope.sheet`.
 
@@ -91,12 +96,13 @@ def pages(
             "reshape= for vectors."
         )
     patterns = alike(patterns, _SIDE)
+    answer = answer_text(answers(recording, sample, classes))
     per_page = rows * across
     chunks = [patterns[i : i + per_page] for i in range(0, len(patterns), per_page)]
     return Pages(
         arrange(
             chunk,
-            _heading(recording, passage, i, len(chunks), without_pattern(chunk)),
+            _heading(recording, passage, i, len(chunks), _note(answer if not i else "", chunk)),
             columns=across,
             palette=palette,
             ground=ground,
@@ -104,6 +110,10 @@ def pages(
         )
         for i, chunk in enumerate(chunks)
     )
+
+
+def _note(answer: str, tiles: Sequence[Tile]) -> str:
+    return "; ".join(filter(None, [answer and f"answer: {answer}", without_pattern(tiles)]))
 
 
 def patterns_of(

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import layerscope
 from layerscope.backends.keras import digits_network
 from layerscope.core.errors import InputError
+from layerscope.core.network import from_json
 from layerscope.interfaces import cli
 from layerscope.interfaces.cli import command_parser, demo, main
 from layerscope.interfaces.cli import describe as describe_command
@@ -23,6 +25,15 @@ def test_describe_prints_the_table(shell, tiny):
     assert (code, err) == (0, "")
     assert out.splitlines()[0].startswith("tiny (Keras")
     assert "Parameters: 1,737" in out
+
+
+def test_describe_prints_json(shell, tiny):
+    code, out, err = shell("describe", tiny, "--json")
+    assert (code, err) == (0, "")
+    network = json.loads(out)
+    assert [layer["address"] for layer in network["layers"]][-3:] == ["pool", "flat", "out"]
+    assert network["totals"]["total"] == 1_737
+    assert from_json(network).name == "tiny"
 
 
 def test_weights_writes_every_kernel(shell, tiny):

@@ -68,7 +68,7 @@ def test_every_option(shell, tiny):
         (["--expand", "nothing*"], "There is no block 'nothing*' to expand: there are none."),
         (["--palette", "viridi"], "There is no palette 'viridi': did you mean"),
         (["none.png"], "There is no file 'none.png'."),
-        (["--style", "x"], "invalid choice: 'x'"),
+        (["--style", "x"], "'x' is none of vertical, horizontal, volume"),
         (["--depth", "-1"], "argument --depth"),
         (["--unit", "one"], "argument --unit"),
     ],

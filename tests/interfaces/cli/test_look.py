@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_look_writes_every_layer_and_says_where(shell, tiny, image):
     assert (code, err) == (0, "")
     diagrams = ["tiny-passage.svg", "tiny.svg"]
     pictures = ["00-input.png", *SHEETS, "pages-1.png"]
-    assert names("layerscope-tiny") == [*pictures, "summary.csv", *diagrams]
+    assert names("layerscope-tiny") == sorted([*pictures, "answers.csv", "summary.csv", *diagrams])
     for name in pictures:
         with Image.open(Path("layerscope-tiny", name)) as picture:
             picture.verify()
@@ -57,10 +58,45 @@ def test_the_answer_is_printed_by_name(shell, tiny, image):
     lines = [line for line in out.splitlines() if line.startswith("Answer to ")]
     assert len(lines) == 2
     assert all(f": kind {best} " in line for line in lines)
+    with Path("named/answers.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["sample"] for row in rows[:5]] == ["photo.png"] * 5
+    assert {row["output"] for row in rows} == {"out"}
+    assert rows[0]["name"] == f"kind {best}"
+    assert float(rows[0]["value"]) == pytest.approx(values[best], rel=1e-5)
+    with Path("named/summary.csv").open() as file:
+        (*others, last) = csv.DictReader(file)
+    assert not any(row["answer"] for row in others)
+    assert last["answer"].count(f"kind {best} ") == 2
     code, out, err = shell("look", tiny, image, "--classes", "none.txt", "--out", "third")
     assert (code, out) == (2, "")
     assert "'none.txt' can't be read" in err
     assert not Path("third").exists()
+
+
+def test_the_answer_stands_above_the_first_page(shell, tiny, image, monkeypatch):
+    Path("names.txt").write_text("\n".join(f"kind {i}" for i in range(5)))
+    drawn, draw = [], ls.pages
+    monkeypatch.setattr(
+        "layerscope.views.pages.pages", lambda *a, **k: drawn.extend(draw(*a, **k)) or drawn
+    )
+    assert shell("look", tiny, image, "--classes", "names.txt", "--grid", "1,1")[0] == 0
+    assert "answer: kind " in drawn[0].header["note"]
+    assert not any("answer" in page.header["note"] for page in drawn[1:])
+
+
+def test_the_table_as_json(shell, tiny, image):
+    code, out, err = shell("look", tiny, image, "--json", "--layers", "first", "--layers", "out")
+    assert (code, err) == (0, "")
+    seen = json.loads(out)
+    assert [row["address"] for row in seen["layers"]] == ["first", "out"]
+    acts = ls.activations(load_model(tiny), image)
+    assert seen["layers"][0]["max"] == pytest.approx(float(acts["first"].max()), rel=1e-6)
+    assert seen["layers"][0]["blank_share"] == 0.25
+    assert seen["answers"][0]["sample"] == "photo.png"
+    assert seen["answers"][0]["output"] == "out"
+    assert seen["written"] == "layerscope-tiny"
+    assert seen["notes"][0].startswith("photo.png: resized")
 
 
 def test_only_the_layers_asked_for(shell, tiny, image):

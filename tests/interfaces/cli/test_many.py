@@ -44,6 +44,24 @@ def test_a_folder_is_looked_at_in_chunks(shell, tiny, photos, monkeypatch):
     assert figures()[0]["blank"] == "1"
 
 
+def test_the_answers_to_many_files(shell, tiny, photos, monkeypatch):
+    monkeypatch.setattr("layerscope.instruments.passes._LARGEST_CHUNK", 4)
+    monkeypatch.setattr("layerscope.interfaces.cli.looked._ANSWERED", 3)
+    Path("names.txt").write_text("\n".join(f"kind {i}" for i in range(5)))
+    _, out, _ = shell("look", tiny, photos, "--out", "out", "--classes", "names.txt")
+    assert out.count("Answer to ") == 3
+    assert "answers.csv has the answers to all 9 samples.\n" in out
+    acts = ls.activations(load_model(tiny), photos)
+    best = [f"kind {int(values.argmax())}" for values in acts["out"].values]
+    with Path("out/answers.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    first = {row["sample"]: row["name"] for row in reversed(rows)}
+    assert first == dict(zip(acts.samples, best, strict=True))
+    counts = {name: best.count(name) for name in best}
+    cells = figures()[-1]["answer"].split(", ")
+    assert sorted(cells) == sorted(f"{name} × {count}" for name, count in counts.items())
+
+
 @pytest.mark.parametrize(("sample", "number"), [(None, 1), ("0", 1), ("7", 9), ("9.png", 9)])
 def test_the_pictures_are_of_one_file(shell, tiny, photos, monkeypatch, sample, number):
     monkeypatch.setattr("layerscope.instruments.passes._LARGEST_CHUNK", 4)
@@ -147,7 +165,7 @@ def test_preprocessing_and_sizes(shell, tiny, image):
         assert err.count("\n") == 1
     code, _, err = shell("look", tiny, image, "--resize", "fill")
     assert code == 2
-    assert "argument --resize: invalid choice" in err
+    assert "argument --resize: 'fill' is none of stretch, crop, pad" in err
 
 
 def test_a_folder_shows_describe_the_shapes(shell, tiny, photos):

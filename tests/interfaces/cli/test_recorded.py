@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,20 @@ def test_timeline_prints_tables_and_findings(shell, run):
     assert "epoch 4" in out
     first = "learner: 5 steps, 2 layers\nNote: made by hand\n"
     assert out.startswith(f"{first}val_loss was lowest at epoch 2: 0.2, 0.6 at the end.\n")
+
+
+def test_timeline_prints_json(shell, run):
+    code, out, err = shell("timeline", run, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert told["steps"] == [0, 1, 2, 3, 4]
+    assert told["notes"] == ["made by hand"]
+    assert told["findings"][0]["text"].startswith("val_loss was lowest at epoch 2")
+    assert min(told["metrics"]["val_loss"]) == 0.2
+    assert told["layers"][0]["address"] == "conv"
+    assert len(told["layers"][0]["mean"]) == 5
+    code, _, err = shell("timeline", run, "conv", "--json")
+    assert (code, err[:37]) == (2, "layerscope: error: --json is for the ")
 
 
 def test_timeline_draws(shell, run):

@@ -36,6 +36,7 @@ class FilesSummary:
 
     passes: Passes
     files: Batches
+    name: str = ""  #: of the network, once it was run
     samples: int = 0  #: that were run
     tallies: list[Tally] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)  #: of the recordings, each once, in order
@@ -49,6 +50,7 @@ class FilesSummary:
             recording = self.passes.record(prepared)
             these = tallies(recording)
             self.tallies = merged(self.tallies, these) if self.tallies else these
+            self.name = recording.network.name
             self.notes |= dict.fromkeys(recording.notes)
             begin = self.samples
             self.samples += len(recording.samples)

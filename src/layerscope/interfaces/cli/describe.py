@@ -6,8 +6,10 @@ import argparse
 from typing import Any
 
 from layerscope.core.console import room, say
+from layerscope.core.network import Network, to_json
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
+from layerscope.interfaces.cli.tables import json_lines
 
 
 def add(commands: Any) -> None:
@@ -24,6 +26,7 @@ def add(commands: Any) -> None:
         "shapes that a model does not know by itself",
     )
     options.add_input(parser)
+    options.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -35,4 +38,18 @@ def _run(args: argparse.Namespace) -> None:
     else:
         _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
         network = acts.network
+    if args.json:
+        say(*json_lines(described(network)))
+        return
     say(*network.text(room()).split("\n"))
+
+
+def described(network: Network) -> dict[str, Any]:
+    """Return what is printed as JSON: the description, and the totals of its parameters."""
+    totals = {
+        "total": network.total,
+        "trainable": network.trainable,
+        "non_trainable": network.non_trainable,
+        "nbytes": network.nbytes,
+    }
+    return {**to_json(network), "totals": totals}

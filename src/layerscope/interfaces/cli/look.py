@@ -81,6 +81,7 @@ def add(commands: Any) -> None:
         "in pictures, all of them in the table; of a folder the table is always of all)",
     )
     options.add_classes(parser)
+    options.add_json(parser)
     options.add_pictures(parser)
     options.add_output(parser, "layerscope-NAME")
 
@@ -104,6 +105,7 @@ def _run(args: argparse.Namespace) -> None:
         reshape=args.reshape,
         ground=args.ground,
         classes=classes,
+        json=args.json,
     )
     if is_run(args.model):
         output = _look_at_run(args, how)
@@ -114,7 +116,8 @@ def _run(args: argparse.Namespace) -> None:
         folder = args.out or f"layerscope-{safe(outline(model).name)}"
         output = claim_folder(folder, force=args.force)
         look(model, args.input, output, how)
-    say(f"Written to {output.path}/")
+    if not args.json:
+        say(f"Written to {output.path}/")
 
 
 def _expected(args: argparse.Namespace) -> str:

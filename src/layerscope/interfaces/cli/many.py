@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import each_in_one_sentence
 from layerscope.core.progress import Bar
+from layerscope.interfaces.cli.looked import Looked
 from layerscope.interfaces.cli.pictures import (
     LookOptions,
-    answer_lines,
     input_advice,
     write_pictures,
 )
-from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
     from layerscope.inputs import Batches
@@ -41,9 +38,7 @@ def look_at_files(
     wanted = how.sample or 0
     summary = FilesSummary(passes, files)
     summary.check_sample(wanted)
-    advice: list[str] = []
-    left_out: list[str] = []
-    answered: list[str] = []
+    looked = Looked()
     drawn: Recording | None = None
     try:
         with Bar("Running the model", summary.count) as bar:
@@ -51,37 +46,33 @@ def look_at_files(
                 acts = chunk.recording
                 if not chunk.begin:
                     with bar.hidden():
-                        advice = input_advice(passes, chunk.prepared, acts)
+                        looked.advice += input_advice(passes, chunk.prepared, acts)
                 position = chunk.position(wanted)
                 if position is not None and drawn is None:
                     with bar.hidden():
-                        left_out += write_pictures(acts, output, replace(how, sample=position))
+                        pictures = write_pictures(acts, output, replace(how, sample=position))
+                        looked.left_out += pictures
                     drawn = acts
                     if how.sample is not None:
-                        answered += answer_lines(acts, replace(how, sample=position))
+                        looked.answer(acts, how.classes or (), only=position)
                 if how.sample is None:
-                    answered += answer_lines(acts, how, chunk.begin)
+                    looked.answer(acts, how.classes or (), begin=chunk.begin)
                 bar.show(summary.opened)
     except KeyboardInterrupt:
         if summary.samples:
-            _write(summary, output, advice, [*answered, *left_out])
+            _show(summary, looked, output, how)
         raise
     if drawn is None:
         raise InputError(f"There is no sample {wanted!r}: there are {summary.samples}.")
-    _write(summary, output, advice, [*answered, *left_out])
+    _show(summary, looked, output, how)
     return drawn
 
 
-def _write(
-    summary: FilesSummary, output: OutputFolder, advice: Sequence[str], below: Sequence[str]
-) -> None:
+def _show(summary: FilesSummary, looked: Looked, output: OutputFolder, how: LookOptions) -> None:
     """Write and print the summary as it stands."""
-    output.write_text("summary.csv", summary_csv(summary.rows))
-    say(
-        *(f"Note: {note}" for note in summary.files.notes),
-        *(f"Advice: {line}" for line in advice),
-        *(f"Note: {note}" for note in summary.notes),
-        *summary_table(summary.rows),
-        f"Minimum, mean, maximum and blank channels are {summary.scope}.",
-        *below,
-    )
+    looked.network = summary.name
+    looked.scope = summary.scope
+    looked.rows = summary.rows
+    looked.notes += [*summary.files.notes, *summary.notes]
+    looked.write(output)
+    looked.show(output, as_json=how.json)

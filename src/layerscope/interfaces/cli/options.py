@@ -111,6 +111,13 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add whether programs are to read what is printed."""
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON in place of tables, for programs to read"
+    )
+
+
 def add_classes(parser: argparse.ArgumentParser) -> None:
     """Add what the classes of the answer are called."""
     parser.add_argument(

@@ -6,24 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.files import OutputFolder
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
 from layerscope.core.suggestions import did_you_mean
 from layerscope.core.text import distinct_file_stem
+from layerscope.interfaces.cli.looked import Looked
 from layerscope.interfaces.cli.model import Reading
 from layerscope.interfaces.cli.output import file_name, safe
-from layerscope.interfaces.cli.tables import summary_csv, summary_table
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
     from layerscope.instruments.passes import Passes
     from layerscope.recordings.recording import Recording
     from layerscope.views.render.panel import Panel
-
-_ANSWERED = 10  #: samples whose answers are printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,7 @@ class LookOptions:
     reshape: tuple[int, int] | None = None
     ground: str = "dark"
     classes: tuple[str, ...] | None = None  #: the names of the answer's classes
+    json: bool = False  #: whether to print JSON in place of a table
 
 
 def names_of_classes(model: Any) -> tuple[str, ...]:
@@ -50,26 +48,6 @@ def names_of_classes(model: Any) -> tuple[str, ...]:
     return class_names(model)
 
 
-def answer_lines(acts: Recording, how: LookOptions, begin: int = 0) -> list[str]:
-    """Return what the network answered to each sample, or to the one looked at, in words.
-
-    ``begin`` is how many samples there were before; no more than ten are answered in all.
-    """
-    from layerscope.recordings.answers import answer_text, answers
-
-    count = max((acts.axes(address).get("sample", 1) for address in acts), default=0)
-    samples = range(min(count, max(0, _ANSWERED - begin)))
-    lines = []
-    for sample in [how.sample] if isinstance(how.sample, int) else samples:
-        words = answer_text(answers(acts, sample, how.classes or ()))
-        name = acts.samples[sample] if sample < len(acts.samples) else f"sample {begin + sample}"
-        if words:
-            lines.append(f"Answer to {name}: {words}")
-    if lines and not isinstance(how.sample, int) and begin + count > _ANSWERED:
-        lines.append(f"Answers are shown to the first {_ANSWERED} samples; --sample names another.")
-    return lines
-
-
 def write_look(
     acts: Recording, output: OutputFolder, how: LookOptions, advice: Callable[[], list[str]] = list
 ) -> None:
@@ -77,17 +55,13 @@ def write_look(
     from layerscope.instruments.summary import scope, summary
 
     sample = how.sample if isinstance(how.sample, int) else None
-    rows = summary(acts, sample)
-    left_out = write_pictures(acts, output, how)
-    output.write_text("summary.csv", summary_csv(rows))
-    say(
-        *(f"Note: {note}" for note in acts.notes),
-        *(f"Advice: {line}" for line in advice()),
-        *summary_table(rows),
-        f"Minimum, mean, maximum and blank channels are {scope(acts, sample)}.",
-        *answer_lines(acts, how),
-        *left_out,
-    )
+    looked = Looked(acts.network.name, scope(acts, sample), summary(acts, sample))
+    looked.left_out += write_pictures(acts, output, how)
+    looked.answer(acts, how.classes or (), only=sample)
+    looked.write(output)
+    looked.advice += advice()
+    looked.notes += acts.notes
+    looked.show(output, as_json=how.json)
 
 
 def input_advice(passes: Passes, prepared: Prepared, acts: Recording) -> list[str]:
@@ -177,6 +151,7 @@ def _write_passage(acts: Recording, output: OutputFolder, how: LookOptions) -> l
             sample=_position(how),
             ground=how.ground,
             reshape=how.reshape,
+            classes=how.classes or (),
         )
     except ViewError as error:
         return [f"Note: no pages of the passage: {error}"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import room
 from layerscope.core.table import shape_text, text_table
@@ -13,6 +16,7 @@ from layerscope.core.text import spreadsheet_cell
 
 if TYPE_CHECKING:
     from layerscope.instruments.summary import Row
+    from layerscope.recordings.findings import Figures
     from layerscope.recordings.run import Run
 
 _RIGHT = ("min", "mean", "max", "blank", "constant", "not finite")
@@ -37,16 +41,21 @@ def summary_table(rows: Sequence[Row], *, blanks: bool = True) -> list[str]:
     return text_table(columns, lines, _RIGHT, room(), whole=("shape",)).split("\n")
 
 
-def summary_csv(rows: Sequence[Row]) -> str:
-    """Return the same as comma-separated values, in full; no cell is a formula."""
+def summary_csv(rows: Sequence[Row], answers: Mapping[str, str] | None = None) -> str:
+    """Return the same as comma-separated values, in full; no cell is a formula.
+
+    ``answers`` are what was answered, by the addresses of the outputs.
+    """
+    added = [] if answers is None else ["answer"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_FIELDS, "blank_share", "nonfinite", "constant"])
+    writer.writerow([*_FIELDS, "blank_share", "nonfinite", "constant", *added])
     for row in rows:
         shape = "x".join(map(str, row.shape))
         figures = (row.min, row.mean, row.max, row.units, row.blank, row.blank_share)
         counts = (row.nonfinite, row.constant)
-        cells = (row.address, row.type, shape, *figures, *counts)
+        answer = [] if answers is None else [answers.get(row.address, "")]
+        cells = (row.address, row.type, shape, *figures, *counts, *answer)
         writer.writerow(map(spreadsheet_cell, cells))
     return text.getvalue()
 
@@ -64,3 +73,43 @@ def over_time(run: Run) -> list[str]:
         lines += ["", *text_table(names, rows, right, room()).split("\n")] if rows else [""]
         lines += [header["note"]] if header["note"] else []
     return lines
+
+
+def figures_over_time(run: Run) -> dict[str, Any]:
+    """Return all figures of a run at each of its steps, and what was noted, as JSON has it."""
+    from layerscope.recordings.findings import layer_series
+
+    def listed(figures: Figures | None) -> list[float] | None:
+        return None if figures is None else [float(value) for value in figures]
+
+    return {
+        "network": run.network.name,
+        "steps": [int(step) for step in run.steps],
+        "epochs": listed(run.epochs),
+        "notes": list(run.notes),
+        "findings": [asdict(finding) for finding in run.findings()],
+        "metrics": {name: listed(values) for name, values in run.metrics.items()},
+        "layers": [
+            {
+                "address": series.address,
+                "units": series.units,
+                "silent_share": listed(series.dead),
+                "mean": listed(series.mean),
+                "change": listed(series.change),
+            }
+            for series in layer_series(run)
+        ],
+    }
+
+
+def json_lines(value: Any) -> list[str]:
+    """Return the value as lines of JSON, of plain letters alone; what is not finite is null."""
+    return json.dumps(_finite(value), indent=2, default=str, allow_nan=False).split("\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

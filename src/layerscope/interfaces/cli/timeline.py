@@ -18,7 +18,7 @@ from layerscope.interfaces.cli.recorded import (
     part_of,
     sample_of,
 )
-from layerscope.interfaces.cli.tables import over_time
+from layerscope.interfaces.cli.tables import figures_over_time, json_lines, over_time
 
 if TYPE_CHECKING:
     from layerscope.recordings.run import Run
@@ -51,15 +51,21 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--force", action="store_true", help="replace the file where there is one already"
     )
+    options.add_json(parser)
     add_sample(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
     if args.address is None and args.sample is not None:
         raise ViewError("--sample is for an ADDRESS: the tables are of all samples.")
+    if args.json and (args.address is not None or args.out):
+        raise ViewError("--json is for the tables: leave out ADDRESS and --out.")
     name = args.out or (f"{safe(args.address)}-timeline.png" if args.address else None)
     path = claim_file(name, _KINDS, force=args.force) if name else None
     run = opened_run(args.run)
+    if args.json:
+        say(*json_lines(figures_over_time(run)))
+        return
     if args.address is None or path is None:
         _tell(run, path)
         return
