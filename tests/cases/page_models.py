@@ -33,7 +33,7 @@ def digits() -> Any:
 
     model = keras.Sequential(
         [
-            keras.Input((28, 28, 1)),
+            keras.Input((28, 28, 1), name="input_layer"),
             layers.Conv2D(8, 3, activation="relu", name="conv2d"),
             layers.MaxPooling2D(name="max_pooling2d"),
             layers.Conv2D(12, 3, activation="relu", name="conv2d_1"),

@@ -74,3 +74,9 @@ class Training:
     def close(self) -> None:
         """End the recording."""
         self.recorder.close()
+
+
+def ended(path: str | Path) -> Any:
+    """Return the run of a training that has ended, recorded there."""
+    Training(Path(path)).close()
+    return layerscope.open_recording(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,18 @@ _SETTLED = """async () => {
     await until();
     for (let i = 0; i < 3; i++) await frame();  // what has changed is drawn before the next one
   } while (busy());
+}"""
+
+#: By way of an address that nobody was at; what was chosen last may not stand in the address yet.
+_GONE = """async (hash) => {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  document.activeElement?.blur();
+  for (const next of [`#/?zoom=${Math.floor(1e6 * Math.random()) + 1e3}`, hash]) {
+    const once = { once: true };
+    const changed = new Promise((resolve) => addEventListener("hashchange", resolve, once));
+    location.hash = next;
+    await changed;
+  }
 }"""
 
 #: Read from a copy, since a canvas that is read is then drawn in another way.
@@ -55,9 +68,10 @@ _HEARD = (
     """
   const box = canvas.getBoundingClientRect();
   const ratio = canvas.width / box.width, status = document.querySelector(".status");
-  const bottom = status.parentElement, kept = bottom.style.cssText;
-  // What is written there moves nothing else: a layout for each place would take minutes.
-  bottom.style.cssText = `contain: strict; height: ${bottom.offsetHeight}px`;
+  // What is said is written outside of the document meanwhile: else each place costs a layout.
+  const lines = document.querySelectorAll(".status, .bottom [aria-live]");
+  const standing = [...lines].map((line) => line.cloneNode(true));
+  lines.forEach((line, i) => line.replaceWith(standing[i]));
   const result = [];
   const along = (length) => Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step);
   for (const top of ys || along(box.height)) {
@@ -71,8 +85,8 @@ _HEARD = (
       if (text) result.push([text, x, y, data[at], data[at + 1], data[at + 2]]);
     }
   }
-  bottom.style.cssText = kept;
-  return result;
+  lines.forEach((line, i) => standing[i].replaceWith(line));
+  return JSON.stringify(result);  // lists of lists take Playwright ten times as long
 }"""
 )
 
@@ -108,7 +122,11 @@ class Heard:
 
 
 class Visit:
-    """One window in which the page is open; ``hints`` as on the first visit of all."""
+    """One window in which the page is open; ``hints`` as on the first visit of all.
+
+    In a notebook, ``frame`` is set to where the page is in its cell: what is done, read and
+    complained about is what is there.
+    """
 
     def __init__(self, browser: Browser, url: str, hints: bool = False, **context: Any) -> None:
         self.url = url
@@ -120,14 +138,18 @@ class Visit:
         if not hints:
             self.context.add_init_script("localStorage.setItem('layerscope-hints-seen', 'yes')")
         self.page = self.context.new_page()
+        self.frame = self.page.main_frame
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(f"thrown: {error}"))
         self.page.on("request", self._asked)
 
     def _heard(self, message: ConsoleMessage) -> None:
-        self.complaints.append(f"console {message.type}: {message.text}")
+        if self.frame.parent_frame is None or message.location["url"] == self.frame.url:
+            self.complaints.append(f"console {message.type}: {message.text}")
 
     def _asked(self, request: Request) -> None:
+        if self.frame.parent_frame is not None and request.frame != self.frame:
+            return
         parts = urlsplit(request.url)
         itself = parts.scheme == "file" and request.url.partition("#")[0] == self.url
         if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1" and not itself:
@@ -140,21 +162,31 @@ class Visit:
     def close(self) -> list[str]:
         """Close the window; return what it complained about."""
         self.context.close()
-        return [
+        return self.take_complaints()
+
+    def take_complaints(self) -> list[str]:
+        """Return what was complained about so far, and forget it and what was allowed."""
+        lines = [
             line for line in self.complaints if not any(re.search(p, line) for p in self.allowed)
         ]
+        self.complaints.clear()
+        self.allowed.clear()
+        return lines
 
     def open(self, view: str = "") -> None:
-        """Open the page, at a view such as ``conv2d:3?scale=unit``; the token is used up once."""
-        self.page.goto(self.url)
-        if view:
-            self.page.goto(f"{self.origin}/#/{view}")
-            self.page.reload()
+        """Open the page, at a view such as ``conv2d:3?scale=unit``; with the token, as at first."""
+        self.page.goto(f"{self.url}#/{view}" if view else self.url)
+        self.settled()
+
+    def go(self, view: str) -> None:
+        """Go to a view by the address alone, from one in which nothing is chosen."""
+        self.page.mouse.move(0, 0)
+        self.page.evaluate(_GONE, f"#/{view}")
         self.settled()
 
     def settled(self) -> None:
         """Wait until nothing is awaited, and what has come is drawn."""
-        self.page.evaluate(_SETTLED)
+        self.frame.evaluate(_SETTLED)
 
     @property
     def view(self) -> str:
@@ -164,21 +196,29 @@ class Visit:
     @property
     def status(self) -> str:
         """The line of words at the bottom."""
-        return self.page.locator(".status").inner_text().strip()
+        return self.frame.locator(".status").inner_text().strip()
 
     def choose(self, label: str, option: str) -> None:
         """Choose what is shown as ``option`` from the choice of this name."""
-        self.page.get_by_label(label, exact=True).select_option(label=option)
+        self.frame.get_by_label(label, exact=True).select_option(label=option)
         self.settled()
 
     def sample(self, number: int) -> None:
         """Go to another sample."""
-        self.page.get_by_role("button", name=f"sample {number}:").click()
+        self.frame.get_by_role("button", name=f"sample {number}:").click()
+        self.settled()
+
+    def find(self, address: str) -> None:
+        """Go to a layer or a unit by its name."""
+        self.frame.get_by_role("button", name="Find a layer or a unit").click()
+        field = self.frame.get_by_role("combobox", name="Layer or unit")
+        field.fill(address)
+        field.press("Enter")
         self.settled()
 
     def canvas(self, region: str) -> Locator:
         """The canvas of the region, or panel, of this name."""
-        return self.page.get_by_role("region", name=region, exact=True).locator("canvas").first
+        return self.frame.get_by_role("region", name=region, exact=True).locator("canvas").first
 
     def pixels(self, canvas: Locator) -> np.ndarray:
         """All that a canvas shows, ``(height, width, 4)``."""
@@ -198,7 +238,7 @@ class Visit:
 
         ``xs`` and ``ys`` are columns and rows to look at, where it need not be all.
         """
-        rows = canvas.evaluate(_HEARD, [step, xs, ys])
+        rows = json.loads(canvas.evaluate(_HEARD, [step, xs, ys]))
         return [Heard(text, x, y, (red, green, blue)) for text, x, y, red, green, blue in rows]
 
     def probed(self, canvas: Locator, step: int = 5) -> list[Probe]:
@@ -214,8 +254,10 @@ class Visit:
 
     def faults(self) -> list[str]:
         """What axe-core finds that keeps people out."""
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate("() => axe.run()")
+        if self.page.evaluate("() => !globalThis.axe"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        # What passes is not looked at; there are no foreign style sheets or films to load first.
+        found = self.page.evaluate("() => axe.run({ resultTypes: ['violations'], preload: false })")
         return [
             f"{rule['id']}: {rule['help']}: {node['html'][:300]}"
             for rule in found["violations"]

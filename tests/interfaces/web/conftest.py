@@ -10,16 +10,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from cases import page_models
+import layerscope
+from cases import page_models, page_notebooks
+from cases.page_runs import Training
+from cases.page_servers import PageServers
 from cases.page_visits import Visit
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 # Other environments than that of `nox -s browser` have no browser to drive.
 collect_ignore_glob = [] if importlib.util.find_spec("playwright") else ["test_*.py"]
-
-TESTS = Path(__file__).parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,8 +66,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., s
     It is given the name of a network of :mod:`cases.page_models`, or what stands behind ``open``.
     What was started stays for all tests that ask for the same.
     """
-    started: dict[tuple[str, ...], subprocess.Popen[str]] = {}
-    urls: dict[tuple[str, ...], str] = {}
+    servers, urls = PageServers(), {}
 
     def serve(*words: str) -> str:
         if words not in urls:
@@ -77,26 +75,81 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., s
                 path = tmp_path_factory.mktemp(words[0]) / "input.npy"
                 np.save(path, page_models.INPUTS[words[0]]())
                 argv = (f"cases.page_models:{words[0]}", str(path), *words[1:])
-            started[words] = process = _started(argv)
-            assert process.stdout is not None
-            urls[words] = process.stdout.readline().strip()
+            urls[words] = servers.start(argv)
             assert urls[words].startswith("http://127.0.0.1:"), urls[words]
         return urls[words]
 
     yield serve
-    for process in started.values():
-        process.terminate()
-        process.communicate(timeout=60)
+    servers.stop()
 
 
-def _started(argv: Sequence[str]) -> subprocess.Popen[str]:
-    env = {**os.environ, "KERAS_BACKEND": "torch"}
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), env.get("PYTHONPATH")]))
-    # The command itself, where this Python has it.
-    command = [sys.executable, "-c", "from layerscope.interfaces.cli import run; run()", "open"]
-    return subprocess.Popen(
-        [*command, *argv, "--no-browser"], stdout=subprocess.PIPE, text=True, env=env
-    )
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes networks of :mod:`cases.page_models` one file each, once for all tests."""
+    folder, made = tmp_path_factory.mktemp("reports"), {}
+
+    def report(name: str, **how: Any) -> Path:
+        key = (name, *sorted(how.items()))
+        if key not in made:
+            model, x = getattr(page_models, name)(), page_models.INPUTS[name]()
+            made[key] = layerscope.report(model, x, folder / f"{len(made)}.html", **how)
+        return made[key]
+
+    return report
+
+
+@pytest.fixture(scope="session")
+def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a notebook that was run, the same one trusted, and as HTML."""
+    return page_notebooks.made(tmp_path_factory.mktemp("notebooks"))
+
+
+@pytest.fixture(scope="session")
+def lab(notebooks: Path) -> Iterator[str]:
+    """Where JupyterLab answers, with the notebooks."""
+    with page_notebooks.laboratory(notebooks) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that has ended."""
+    path = tmp_path_factory.mktemp("training") / "run.zarr"
+    Training(path).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def windows(chromium: Browser, served: Callable[..., str]) -> Iterator[dict[Any, Visit]]:
+    """Windows that stay open, by what is looked at in them."""
+    opened: dict[Any, Visit] = {}
+    yield opened
+    for window in opened.values():
+        window.close()
+
+
+@pytest.fixture
+def look(
+    chromium: Browser, served: Callable[..., str], windows: dict[Any, Visit]
+) -> Iterator[Callable[..., Visit]]:
+    """Goes to a view as ``visit`` does, in a window that other tests have used, to read there.
+
+    The view is as the address says; the graph may have been moved.
+    """
+    looked: list[Visit] = []
+
+    def go(network: str | tuple[str, ...] = "digits", view: str = "") -> Visit:
+        words = (network,) if isinstance(network, str) else network
+        if words not in windows:
+            windows[words] = Visit(chromium, served(*words))
+            windows[words].open()
+        looked.append(windows[words])
+        windows[words].go(view)
+        return windows[words]
+
+    yield go
+    complaints = [line for window in looked for line in window.take_complaints()]
+    assert not complaints, "\n".join(complaints)
 
 
 @pytest.fixture

@@ -10,18 +10,10 @@ from playwright.sync_api import expect
 
 import layerscope
 from cases.page_colours import levels, shows
-from cases.page_runs import Training
 from cases.page_truth import maps, vector
 from cases.page_visits import Visit
 
 PLACE = re.compile(r"(\w+):(\d+) @ (\d+),(\d+) \((.+)\) = ≈ (.+)")
-
-
-@pytest.fixture(scope="session")
-def recording(tmp_path_factory):
-    path = tmp_path_factory.mktemp("compared") / "run.zarr"
-    Training(path).close()
-    return path
 
 
 def wrong(there, region, parts, one, other, scale_range):
@@ -54,8 +46,8 @@ def wrong(there, region, parts, one, other, scale_range):
     return mistakes
 
 
-def test_two_samples_channel_by_channel_with_the_difference(visit):
-    there = visit("digits", "conv2d_1")
+def test_two_samples_channel_by_channel_with_the_difference(look):
+    there = look("digits", "conv2d_1")
     there.choose("Compare with", "another sample")
     there.page.get_by_label("Which sample").select_option("2")
     there.settled()
@@ -69,8 +61,8 @@ def test_two_samples_channel_by_channel_with_the_difference(visit):
     assert not wrong(there, "conv2d_1", parts, one, other, both)
 
 
-def test_the_largest_difference_stands_first(visit):
-    there = visit("digits", "conv2d_1?against=sample:1")
+def test_the_largest_difference_stands_first(look):
+    there = look("digits", "conv2d_1?against=sample:1")
     there.choose("Order", "largest difference first")
     difference = np.abs(maps("digits", "conv2d_1", 0) - maps("digits", "conv2d_1", 1))
     order = np.argsort(-difference.sum((1, 2)), kind="stable")
@@ -84,8 +76,8 @@ def test_the_largest_difference_stands_first(visit):
     assert len(seen) > 3
 
 
-def test_the_answers_stand_beside_one_another(visit):
-    there = visit("digits", "conv2d_1?against=sample:2")
+def test_the_answers_stand_beside_one_another(look):
+    there = look("digits", "conv2d_1?against=sample:2")
     answers = there.page.get_by_role("region", name="What the network answered")
     for name in ("sample 0", "sample 2"):
         expect(answers.get_by_role("columnheader", name=name)).to_be_visible()
@@ -95,8 +87,8 @@ def test_the_answers_stand_beside_one_another(visit):
         expect(row).to_contain_text(f"{100 * shares.max():.1f} %")
 
 
-def test_a_unit_has_its_map_twice_with_exact_values(visit):
-    there = visit("digits", "conv2d:3?against=sample:1")
+def test_a_unit_has_its_map_twice_with_exact_values(look):
+    there = look("digits", "conv2d:3?against=sample:1")
     canvas = there.canvas("Its map")
     one, other = maps("digits", "conv2d", 0)[3], maps("digits", "conv2d", 1)[3]
     values = {"sample 0": one, "sample 1": other, "difference": one - other}
@@ -110,8 +102,8 @@ def test_a_unit_has_its_map_twice_with_exact_values(visit):
     assert seen == set(values)
 
 
-def test_two_steps(visit, recording):
-    there = visit((str(recording),), "relu?step=1&sample=0")
+def test_two_steps(look, recording):
+    there = look((str(recording),), "relu?step=1&sample=0")
     there.choose("Compare with", "another step")
     there.page.get_by_label("Which step").select_option("5")
     there.settled()

@@ -7,8 +7,8 @@ import re
 from playwright.sync_api import expect
 
 
-def test_a_layer_that_cant_be_drawn_says_so_in_its_place(visit):
-    there = visit("undrawable", "spectrum")
+def test_a_layer_that_cant_be_drawn_says_so_in_its_place(look):
+    there = look("undrawable", "spectrum")
     there.allow("status of 422")
     error = there.page.get_by_role("region", name="spectrum").get_by_role("alert")
     expect(error).to_have_text("'spectrum' holds complex64 values, which can't be drawn.")
@@ -20,39 +20,39 @@ def test_a_layer_that_cant_be_drawn_says_so_in_its_place(visit):
     assert {probe.unit for probe in there.probed(there.canvas("after"), 30)} == set(range(4))
 
 
-def test_each_panel_of_a_unit_says_what_is_wrong_with_it(visit):
-    there = visit("undrawable", "spectrum:1")
+def test_each_panel_of_a_unit_says_what_is_wrong_with_it(look):
+    there = look("undrawable", "spectrum:1")
     there.allow("status of 422")
     errors = there.page.get_by_role("alert")
     expect(errors.first).to_be_visible()
     assert all("complex64" in text for text in errors.all_inner_texts())
 
 
-def test_an_address_that_does_not_exist_says_so(visit):
-    there = visit("digits", "conv2d_9")
+def test_an_address_that_does_not_exist_says_so(look):
+    there = look("digits", "conv2d_9")
     there.allow("status of 422")
     expect(there.page.get_by_role("alert")).to_have_text(re.compile("conv2d_9.*conv2d"))
     assert there.heard(there.canvas("The passage through the network"), 15)
 
 
-def test_a_unit_that_does_not_exist_says_so(visit):
-    there = visit("digits", "conv2d:99")
+def test_a_unit_that_does_not_exist_says_so(look):
+    there = look("digits", "conv2d:99")
     there.allow("status of 422")
     for error in there.page.get_by_role("alert").all_inner_texts():
         assert "99" in error
     assert there.page.get_by_role("alert").count() >= 1
 
 
-def test_a_sample_that_does_not_exist_says_so(visit):
-    there = visit("digits", "conv2d?sample=7")
+def test_a_sample_that_does_not_exist_says_so(look):
+    there = look("digits", "conv2d?sample=7")
     there.allow("status of 422")
     expect(there.page.get_by_role("alert").first).to_have_text(re.compile("sample 7"))
     there.sample(1)
     assert there.page.get_by_role("alert").count() == 0
 
 
-def test_an_address_that_is_no_address_is_taken_as_it_stands(visit):
-    there = visit("digits", "%zz%E0%A4?scale=nonsense&palette=../../x&sample=-1&zoom=1e9")
+def test_an_address_that_is_no_address_is_taken_as_it_stands(look):
+    there = look("digits", "%zz%E0%A4?scale=nonsense&palette=../../x&sample=-1&zoom=1e9")
     there.allow("status of 422")
     expect(there.page.get_by_role("alert").first).to_be_visible()
     assert there.heard(there.canvas("The passage through the network"), 15)

@@ -6,35 +6,18 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-import layerscope as ls
-from cases import page_models
 from cases.page_colours import levels, shows
 from cases.page_truth import maps, truth
 from cases.page_visits import Visit
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Reports of networks of :mod:`cases.page_models`, by their names; each is made once."""
-    folder, made = tmp_path_factory.mktemp("reports"), {}
-
-    def report(name: str, **how):
-        key = (name, *sorted(how.items()))
-        if key not in made:
-            model, x = getattr(page_models, name)(), page_models.INPUTS[name]()
-            made[key] = ls.report(model, x, folder / f"{len(made)}.html", **how)
-        return made[key]
-
-    return report
-
-
 @pytest.fixture
-def opened(chromium, files):
+def opened(chromium, reports):
     """Opens a report at a view, where nothing can be reached."""
     visits = []
 
     def open_file(name: str, view: str = "", **how) -> Visit:
-        made = Visit(chromium, files(name, **how).as_uri(), offline=True)
+        made = Visit(chromium, reports(name, **how).as_uri(), offline=True)
         visits.append(made)
         made.page.goto(f"{made.url}#/{view}")
         made.settled()
@@ -44,18 +27,19 @@ def opened(chromium, files):
     assert not [line for made in visits for line in made.close()]
 
 
-@pytest.mark.parametrize(
-    ("scale", "shown"),
-    [("layer", "each layer"), ("unit", "each map"), ("network", "network"), ("zscore", "z-score")],
-)
-def test_every_value_of_a_layer_has_its_colour(opened, scale, shown):
+SCALES = [("layer", "each layer"), ("unit", "each map"), ("network", "network"),
+          ("zscore", "z-score")]  # fmt: skip
+
+
+def test_every_value_of_a_layer_has_its_colour(opened):
     there = opened("digits", "conv2d_1?sample=1")
-    there.choose("Scaling", shown)
-    expected = levels(maps("digits", "conv2d_1", 1), scale, truth("digits").extent(1))
-    probes = there.probed(there.canvas("conv2d_1"), 9)
-    assert {probe.unit for probe in probes} == set(range(12))
-    for probe in probes:
-        assert shows(probe.colour, expected[probe.unit, probe.y, probe.x], "viridis"), probe
+    for scale, shown in SCALES:
+        there.choose("Scaling", shown)
+        expected = levels(maps("digits", "conv2d_1", 1), scale, truth("digits").extent(1))
+        probes = there.probed(there.canvas("conv2d_1"), 9)
+        assert {probe.unit for probe in probes} == set(range(12))
+        for probe in probes:
+            assert shows(probe.colour, expected[probe.unit, probe.y, probe.x], "viridis"), probe
 
 
 def test_another_sample_changes_the_passage_and_the_layer(opened):
@@ -102,10 +86,10 @@ def test_a_block_is_opened_and_closed_where_a_depth_has_it_so(opened):
     assert closed < opened_one <= usual
 
 
-def test_what_is_left_out_is_told(opened, files):
-    whole = files("digits").stat().st_size
+def test_what_is_left_out_is_told(opened, reports):
+    whole = reports("digits").stat().st_size
     there = opened("digits", max_size=whole * 9 // 10)
-    assert files("digits", max_size=whole * 9 // 10).stat().st_size <= whole * 9 // 10
+    assert reports("digits", max_size=whole * 9 // 10).stat().st_size <= whole * 9 // 10
     there.page.get_by_role("button", name="What to know of this page").click()
     dialog = there.page.get_by_role("dialog")
     expect(dialog).to_contain_text("This is a file: nothing is computed in it.")
@@ -119,8 +103,8 @@ def test_hostile_names_are_text(opened):
     assert there.page.locator("img").count() == 0
 
 
-def test_a_browser_that_can_not_unpack_is_told_so(chromium, files):
-    made = Visit(chromium, files("digits").as_uri())
+def test_a_browser_that_can_not_unpack_is_told_so(chromium, reports):
+    made = Visit(chromium, reports("digits").as_uri())
     made.page.add_init_script("delete globalThis.DecompressionStream")
     made.page.goto(made.url)
     expect(made.page.get_by_role("alert")).to_contain_text("This browser can't unpack the file")

@@ -13,9 +13,9 @@ KEPT = """async ([address, forgets]) => {
 }"""
 
 
-def test_what_was_asked_for_twice_at_once_is_counted_once(visit):
-    assert visit("digits").page.evaluate(KEPT, ["conv2d", False]) == [1, 0]
+def test_what_was_asked_for_twice_at_once_is_counted_once(look):
+    assert look("digits").page.evaluate(KEPT, ["conv2d", False]) == [1, 0]
 
 
-def test_what_was_sent_before_a_change_is_not_kept_after_it(visit):
-    assert visit("digits").page.evaluate(KEPT, ["conv2d", True]) == [0, 0]
+def test_what_was_sent_before_a_change_is_not_kept_after_it(look):
+    assert look("digits").page.evaluate(KEPT, ["conv2d", True]) == [0, 0]

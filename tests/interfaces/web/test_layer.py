@@ -24,22 +24,21 @@ def wrongly_coloured(probes, expected, palette):
 
 
 @pytest.mark.parametrize("palette", ["viridis", "diverging"])
-@pytest.mark.parametrize(("scale", "shown"), SCALES)
-def test_every_value_has_the_colour_of_its_scaling_and_palette(visit, scale, shown, palette):
-    there = visit("digits", "conv2d_1")
-    there.choose("Scaling", shown)
+def test_every_value_has_the_colour_of_its_scaling_and_palette(look, palette):
+    there = look("digits", "conv2d_1")
     there.choose("Palette", palette)
-    expected = levels(
-        maps("digits", "conv2d_1"), scale, truth("digits").extent(0), palette in DIVERGING
-    )
-    probes = there.probed(there.canvas("conv2d_1"), step=9)
-    assert {probe.unit for probe in probes} == set(range(12))
-    assert len(probes) > 300
-    assert not wrongly_coloured(probes, expected, palette)
+    values, network = maps("digits", "conv2d_1"), truth("digits").extent(0)
+    for scale, shown in SCALES:
+        there.choose("Scaling", shown)
+        expected = levels(values, scale, network, palette in DIVERGING)
+        probes = there.probed(there.canvas("conv2d_1"), step=9)
+        assert {probe.unit for probe in probes} == set(range(12))
+        assert len(probes) > 300
+        assert not wrongly_coloured(probes, expected, palette), scale
 
 
-def test_another_sample_changes_the_maps_in_place(visit):
-    there = visit("digits", "conv2d_1")
+def test_another_sample_changes_the_maps_in_place(look):
+    there = look("digits", "conv2d_1")
     canvas = there.canvas("conv2d_1")
     canvas.evaluate("(canvas) => { canvas.marked = true; }")
     places = [(p.unit, p.at) for p in there.probed(canvas, step=15)]
@@ -52,8 +51,8 @@ def test_another_sample_changes_the_maps_in_place(visit):
     assert canvas.evaluate("(canvas) => canvas.marked")  # it is the same canvas
 
 
-def test_the_pointer_is_told_the_value_and_its_place(visit):
-    there = visit("digits", "conv2d_1")
+def test_the_pointer_is_told_the_value_and_its_place(look):
+    there = look("digits", "conv2d_1")
     values = maps("digits", "conv2d_1")
     step = (values.max((1, 2)) - values.min((1, 2))) / 238  # by which a colour tells a value
     probes = there.probed(there.canvas("conv2d_1"), step=13)
@@ -64,8 +63,8 @@ def test_the_pointer_is_told_the_value_and_its_place(visit):
         assert abs(probe.value - value) <= 0.51 * step[probe.unit] + 0.006 * abs(value)
 
 
-def test_silent_channels_are_counted_dimmed_and_hidden(visit):
-    there = visit("digits", "conv2d")
+def test_silent_channels_are_counted_dimmed_and_hidden(look):
+    there = look("digits", "conv2d")
     canvas = there.canvas("conv2d")
     expect(there.page.get_by_text("1 of 8 silent")).to_be_visible()
     expect(canvas).to_have_attribute(
@@ -84,8 +83,8 @@ def test_silent_channels_are_counted_dimmed_and_hidden(visit):
     assert {p.unit for p in there.probed(canvas, step=9)} == set(range(8))
 
 
-def test_channels_stand_in_the_order_of_their_strength(visit):
-    there = visit("digits", "conv2d_1")
+def test_channels_stand_in_the_order_of_their_strength(look):
+    there = look("digits", "conv2d_1")
     there.choose("Order", "strongest first")
     probes = there.probed(there.canvas("conv2d_1"), step=15)
     tops = {}  # a row of maps is as high as the uppermost places of its units
@@ -99,8 +98,8 @@ def test_channels_stand_in_the_order_of_their_strength(visit):
     assert list(dict.fromkeys(p.unit for p in probes)) == sorted({p.unit for p in probes})
 
 
-def test_thousands_of_channels_are_reached_by_scrolling(visit):
-    there = visit("wide", "0")
+def test_thousands_of_channels_are_reached_by_scrolling(look):
+    there = look("wide", "0")
     canvas, scroller = there.canvas("0"), there.page.locator(".stack")
     expected = levels(maps("wide", "0"), "layer")
     seen, checked = set(), 0
@@ -117,15 +116,15 @@ def test_thousands_of_channels_are_reached_by_scrolling(visit):
     assert checked > 4_000
 
 
-def test_no_more_is_drawn_than_what_is_seen(visit):
-    there = visit("wide", "0")
+def test_no_more_is_drawn_than_what_is_seen(look):
+    there = look("wide", "0")
     size = there.canvas("0").evaluate("(canvas) => [canvas.width, canvas.height]")
     assert size[0] <= 1280
     assert size[1] <= 800
 
 
-def test_a_click_on_a_channel_opens_its_page(visit):
-    there = visit("digits", "conv2d_1")
+def test_a_click_on_a_channel_opens_its_page(look):
+    there = look("digits", "conv2d_1")
     canvas = there.canvas("conv2d_1")
     probe = next(p for p in there.probed(canvas, step=15) if p.unit == 7)
     canvas.click(position={"x": probe.at[0], "y": probe.at[1]})
@@ -133,8 +132,8 @@ def test_a_click_on_a_channel_opens_its_page(visit):
     assert there.view == "conv2d_1:7"
 
 
-def test_the_scale_is_shown(visit):
-    there = visit("digits", "conv2d_1")
+def test_the_scale_is_shown(look):
+    there = look("digits", "conv2d_1")
     bar = there.page.get_by_role("img", name="scale:")
     expect(bar).to_have_attribute("aria-label", "scale: 0 to 0.794 ")
     there.choose("Scaling", "each map")

@@ -2,75 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
+from cases.page_notebooks import CELLS
 from cases.page_visits import Visit
-
-TESTS = Path(__file__).parents[2]
-
-CELLS = (
-    "import layerscope as ls\nfrom cases import page_models\n"
-    "acts = ls.activations(page_models.digits(), page_models.digit_images())\nacts",
-    "acts.network",
-    "ls.histogram(acts, 'conv2d')",
-    "ls.sheet(acts, 'conv2d')",
-    "ls.weights(page_models.digits())",
-    "ls.across(acts, 2)",
-    "from cases.visualizations import coloured\ncoloured()",
-)
-
-
-def run(words: list[str], folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", *words], check=True, env=environment(folder), cwd=folder)
-
-
-def environment(folder: Path) -> dict[str, str]:
-    env = {**os.environ, "KERAS_BACKEND": "torch", "HOME": str(folder)}
-    env |= {"JUPYTER_PLATFORM_DIRS": "1", "IPYTHONDIR": str(folder / "ipython")}
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), env.get("PYTHONPATH")]))
-    return env
-
-
-@pytest.fixture(scope="module")
-def notebooks(tmp_path_factory) -> Path:
-    """A folder with a notebook that was run, the same one trusted, and as HTML."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    import nbformat  # with JupyterLab: requirements/notebook.txt
-
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    nbformat.write(notebook, folder / "plain.ipynb")
-    run(["nbconvert", "--to", "notebook", "--execute", "--inplace", "plain.ipynb"], folder)
-    run(["nbconvert", "--to", "html", "plain.ipynb", "--output", "page.html"], folder)
-    (folder / "trusted.ipynb").write_bytes((folder / "plain.ipynb").read_bytes())
-    other = nbformat.read(folder / "plain.ipynb", as_version=4)
-    other.cells.append(nbformat.v4.new_markdown_cell("trust goes by what is in a notebook"))
-    nbformat.write(other, folder / "stranger.ipynb")
-    run(["jupyter", "trust", "trusted.ipynb"], folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lab(notebooks):
-    words = ["jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-    words += ["--allow-root", f"--ServerApp.root_dir={notebooks}", "--IdentityProvider.token=t"]
-    command = [sys.executable, "-m", *words, "--LabApp.news_url=None"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment(notebooks), cwd=notebooks
-    )
-    assert process.stderr is not None
-    found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", s) for s in process.stderr)))
-    yield found[0]
-    for _ in range(2):  # the second time it does not wait for its kernels, which end with it
-        process.terminate()
-    process.communicate(timeout=120)
 
 
 def frames(there: Visit):

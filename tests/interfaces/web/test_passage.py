@@ -57,8 +57,8 @@ def fit(there, header):
     return lambda x, y: (left + x * times, top + y * times)
 
 
-def test_every_layer_has_its_box(visit):
-    there = visit()
+def test_every_layer_has_its_box(look):
+    there = look()
     there.page.get_by_role("button", name="show the whole network").click()
     there.settled()
     boxes = {heard.text.partition(";")[0] for heard in there.heard(there.canvas(GRAPH), 7)}
@@ -69,8 +69,8 @@ def test_every_layer_has_its_box(visit):
 
 
 @pytest.mark.parametrize("palette", ["viridis", "diverging"])
-def test_the_pictures_in_the_boxes_are_the_channels_that_they_name(visit, graph, palette):
-    there = visit("digits", "dense")
+def test_the_pictures_in_the_boxes_are_the_channels_that_they_name(look, graph, palette):
+    there = look("digits", "dense")
     there.choose("Palette", palette)
     for sample in (0, 2):
         there.sample(sample)
@@ -106,8 +106,8 @@ def shown_channels(header):
     return result
 
 
-def test_the_answers_are_the_networks(visit):
-    there = visit()
+def test_the_answers_are_the_networks(look):
+    there = look()
     for sample in (0, 1):
         there.sample(sample)
         values = vector("digits", "dense", sample)
@@ -120,8 +120,8 @@ def test_the_answers_are_the_networks(visit):
             assert number.inner_text() == f"{100 * values[unit]:.1f} %"
 
 
-def test_answers_that_are_numbers_are_shown_in_order(visit):
-    there = visit("mlp")
+def test_answers_that_are_numbers_are_shown_in_order(look):
+    there = look("mlp")
     values = vector("mlp", "4")
     rows = there.page.get_by_role("region", name="What the network answered").get_by_role("row")
     expect(rows).to_have_count(3)
@@ -131,8 +131,8 @@ def test_answers_that_are_numbers_are_shown_in_order(visit):
         assert near(float(number.inner_text().replace("−", "-")), values[unit])
 
 
-def test_an_answer_opens_its_unit(visit):
-    there = visit()
+def test_an_answer_opens_its_unit(look):
+    there = look()
     answers = there.page.get_by_role("region", name="What the network answered")
     answers.get_by_role("link").first.click()
     there.settled()

@@ -29,8 +29,8 @@ def digest() -> str:
 
 
 @pytest.mark.parametrize("panel", ["Its map", "Its kernel", "Histogram", "What drives it here"])
-def test_a_panel_is_saved_with_where_it_comes_from(visit, digest, panel):
-    there = visit("digits", "conv2d_1:2?sample=1")
+def test_a_panel_is_saved_with_where_it_comes_from(look, digest, panel):
+    there = look("digits", "conv2d_1:2?sample=1")
     image = Image.open(io.BytesIO(saved(there, panel, "PNG")))
     image.load()
     fields = image.text

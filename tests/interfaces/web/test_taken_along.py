@@ -34,8 +34,8 @@ def saved():
     return save
 
 
-def test_a_layer_is_saved_as_it_is_seen(visit, saved):
-    there = visit("digits", "conv2d_1?zoom=64&palette=magma")
+def test_a_layer_is_saved_as_it_is_seen(look, saved):
+    there = look("digits", "conv2d_1?zoom=64&palette=magma")
     seen = there.pixels(there.canvas("conv2d_1"))
     image = np.asarray(Image.open(io.BytesIO(saved(there, "PNG"))).convert("RGB"))
     assert image.shape[1] == 2 * seen.shape[1]  # sharp where screens are
@@ -46,22 +46,22 @@ def test_a_layer_is_saved_as_it_is_seen(visit, saved):
         assert tuple(image[int(2 * y), int(2 * x)]) == probe.colour
 
 
-def test_all_channels_are_saved_not_only_those_in_view(visit, saved):
-    there = visit("wide", "0")
+def test_all_channels_are_saved_not_only_those_in_view(look, saved):
+    there = look("wide", "0")
     image = Image.open(io.BytesIO(saved(there, "PNG")))
     height = there.page.locator(".stack").evaluate("(el) => el.scrollHeight")
     assert image.height >= height
 
 
-def test_more_than_a_canvas_can_hold_is_saved_smaller(visit, saved):
-    there = visit("wide", "0?zoom=256")
+def test_more_than_a_canvas_can_hold_is_saved_smaller(look, saved):
+    there = look("wide", "0?zoom=256")
     image = Image.open(io.BytesIO(saved(there, "PNG")))
     assert image.height > 10_000
     assert np.asarray(image.convert("RGB")).std() > 1  # and it is not empty
 
 
-def test_svg_is_well_formed_and_holds_the_same_picture(visit, saved):
-    there = visit("hostile", "a:7")
+def test_svg_is_well_formed_and_holds_the_same_picture(look, saved):
+    there = look("hostile", "a:7")
     root = ET.fromstring(saved(there, "SVG"))
     assert root.tag == f"{SVG}svg"
     assert root.find(f"{SVG}title").text.startswith("a:7")
@@ -76,8 +76,8 @@ def test_svg_is_well_formed_and_holds_the_same_picture(visit, saved):
 
 
 @pytest.mark.parametrize("format_", ["PNG", "SVG"])
-def test_a_histogram_is_saved(visit, saved, format_):
-    there = visit("digits", "conv2d:3")
+def test_a_histogram_is_saved(look, saved, format_):
+    there = look("digits", "conv2d:3")
     data = saved(there, format_, "Histogram")
     if format_ == "PNG":
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))

@@ -17,14 +17,6 @@ from cases.page_visits import Visit
 PATIENCE = 60_000  #: milliseconds, of a machine that has much else to do
 
 
-@pytest.fixture(scope="session")
-def recording(tmp_path_factory):
-    """A training that has ended."""
-    path = tmp_path_factory.mktemp("training") / "run.zarr"
-    Training(path).close()
-    return path
-
-
 @pytest.fixture
 def training(tmp_path):
     """A training that goes on, and where it is recorded."""
@@ -64,8 +56,8 @@ def wrong_at(there, path, step, sample=0):
     ]  # fmt: skip
 
 
-def test_each_key_is_a_step_and_every_picture_follows_on_one_scale(visit, recording):
-    there = visit((str(recording),), "relu?step=0")
+def test_each_key_is_a_step_and_every_picture_follows_on_one_scale(look, recording):
+    there = look((str(recording),), "relu?step=0")
     line = slider(there)
     expect(line).to_have_attribute("aria-valuemax", str(STEPS - 1))
     at(there, 0)
@@ -85,8 +77,8 @@ def test_each_key_is_a_step_and_every_picture_follows_on_one_scale(visit, record
     there.page.wait_for_url(re.compile("step=2"))
 
 
-def test_the_answers_are_those_of_the_step(visit, recording):
-    there = visit((str(recording),), "relu?step=1")
+def test_the_answers_are_those_of_the_step(look, recording):
+    there = look((str(recording),), "relu?step=1")
     run = layerscope.open_recording(recording)
     for step in (1, 2):
         shares = run["softmax"].values[step, 0]
@@ -97,8 +89,8 @@ def test_the_answers_are_those_of_the_step(visit, recording):
         there.page.keyboard.press("]")
 
 
-def test_play_goes_on_and_stops_at_the_end(visit, recording):
-    there = visit((str(recording),), "relu?step=0")
+def test_play_goes_on_and_stops_at_the_end(look, recording):
+    there = look((str(recording),), "relu?step=0")
     there.page.get_by_label("Speed").select_option("16")
     there.page.get_by_role("button", name="Play", exact=True).click()
     at(there, STEPS - 1)
@@ -115,8 +107,8 @@ def test_play_goes_on_and_stops_at_the_end(visit, recording):
     expect(there.page.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
-def test_a_click_on_the_curve_goes_there_and_a_drag_shows_the_newest(visit, recording):
-    there = visit((str(recording),), "relu?step=0")
+def test_a_click_on_the_curve_goes_there_and_a_drag_shows_the_newest(look, recording):
+    there = look((str(recording),), "relu?step=0")
     box = slider(there).bounding_box()
     places = [box["x"] + 9 + i / (STEPS - 1) * (box["width"] - 18) for i in range(STEPS)]
     there.page.mouse.click(places[2] + 3, box["y"] + 12)
@@ -131,8 +123,8 @@ def test_a_click_on_the_curve_goes_there_and_a_drag_shows_the_newest(visit, reco
     assert not wrong_at(there, recording, 3)
 
 
-def test_what_woke_and_what_fell_silent_leads_there(visit, recording):
-    there = visit((str(recording),), "relu?step=0")
+def test_what_woke_and_what_fell_silent_leads_there(look, recording):
+    there = look((str(recording),), "relu?step=0")
     group = there.page.get_by_role("group", name="What came about")
     woke = group.get_by_role("button", name=f"relu:{WAKES} was silent until epoch {WOKE}")
     fell = group.get_by_role("button", name=f"relu:{FALLS} fell silent at epoch {FELL}")

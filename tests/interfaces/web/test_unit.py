@@ -26,8 +26,8 @@ def number(text):
 
 
 @pytest.mark.parametrize("which", ["overlay", "overlay-input"])
-def test_the_pointer_is_told_the_value_and_where_it_lies_on_the_input(visit, which):
-    there = visit("digits", "conv2d_1:3")
+def test_the_pointer_is_told_the_value_and_where_it_lies_on_the_input(look, which):
+    there = look("digits", "conv2d_1:3")
     values = maps("digits", "conv2d_1")[3]
     canvas = panel(there, "Its map").locator(f"canvas[data-panel={which}]")
     heard = there.heard(canvas, 11)
@@ -43,8 +43,8 @@ def test_the_pointer_is_told_the_value_and_where_it_lies_on_the_input(visit, whi
         assert rows[-1] == -(-(y + 1) * 28 // 11) - 1
 
 
-def test_the_map_over_the_input_can_be_weaker_or_a_contour(visit):
-    there = visit("digits", "conv2d:3")
+def test_the_map_over_the_input_can_be_weaker_or_a_contour(look):
+    there = look("digits", "conv2d:3")
     canvas = panel(there, "Its map").locator("canvas[data-panel=overlay-input]")
     slider = there.page.get_by_label("Opacity of the map over the input")
     strong = there.pixels(canvas)
@@ -61,8 +61,8 @@ def test_the_map_over_the_input_can_be_weaker_or_a_contour(visit):
     assert np.abs(there.pixels(canvas).astype(int) - most).sum() > 0
 
 
-def test_the_strongest_inputs_of_the_kernel_lead_there(visit):
-    there = visit("digits", "conv2d_1:3")
+def test_the_strongest_inputs_of_the_kernel_lead_there(look):
+    there = look("digits", "conv2d_1:3")
     from cases.page_models import numbers
 
     kernel = numbers(2, 3, 3, 8, 12)[..., 3] / 9
@@ -81,8 +81,8 @@ def test_the_strongest_inputs_of_the_kernel_lead_there(visit):
     assert there.view == f"conv2d:{strongest}"
 
 
-def test_what_drives_a_unit_follows_the_sample(visit):
-    there = visit("digits", "dense:2")
+def test_what_drives_a_unit_follows_the_sample(look):
+    there = look("digits", "dense:2")
     before = panel(there, "What drives it here").inner_text()
     there.sample(1)
     assert panel(there, "What drives it here").inner_text() != before
@@ -96,8 +96,8 @@ def test_what_drives_a_unit_follows_the_sample(visit):
     assert names == [f"conv2d_1:{i}" for i in order]
 
 
-def test_a_unit_of_single_values_says_its_value_over_the_input_alone(visit):
-    there = visit("digits", "dense:4")
+def test_a_unit_of_single_values_says_its_value_over_the_input_alone(look):
+    there = look("digits", "dense:4")
     (value,) = [vector("digits", "dense")[4]]
     region = panel(there, "Its map")
     text = region.locator(".value").inner_text()
@@ -105,8 +105,8 @@ def test_a_unit_of_single_values_says_its_value_over_the_input_alone(visit):
     assert region.locator("canvas:visible").count() == 1
 
 
-def test_a_link_can_be_reached_by_the_keyboard(visit):
-    there = visit("digits", "conv2d_1:3")
+def test_a_link_can_be_reached_by_the_keyboard(look):
+    there = look("digits", "conv2d_1:3")
     link = panel(there, "Its kernel").get_by_role("link").first
     name = link.get_attribute("aria-label").split(" ")[0]
     link.focus()
@@ -115,8 +115,8 @@ def test_a_link_can_be_reached_by_the_keyboard(visit):
     assert there.view == name
 
 
-def test_both_branches_of_a_residual_network_are_named(visit):
-    there = visit("residual", "stage2.1.conv1:5")
+def test_both_branches_of_a_residual_network_are_named(look):
+    there = look("residual", "stage2.1.conv1:5")
     labels = panel(there, "Its kernel").locator(".label")
     names = [label.get_attribute("title") for label in labels.all()]
     assert all("stage2.0.conv2:" in name and "stage2.0.shortcut:" in name for name in names)

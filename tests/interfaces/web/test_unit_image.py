@@ -46,13 +46,23 @@ def test_it_is_cancelled_with_what_there_is(visit):
 
 
 def test_it_goes_on_while_one_looks_elsewhere(visit):
-    there = visit("digits", "conv2d_1:2")
+    there = visit("slow", "conv:1")
     panel_of(there).get_by_role("button", name="Make an image").click()
-    expect(panel_of(there).get_by_role("progressbar")).to_be_visible()
+    expect(panel_of(there)).to_contain_text(re.compile(r"step \d+ of \d+"), timeout=60_000)
+    before = step_of(there)
     there.page.get_by_role("button", name="next").click()
     expect(panel_of(there).get_by_role("button", name="Make an image")).to_be_visible()
     expect(panel_of(there).get_by_role("progressbar")).to_be_hidden()
     there.page.get_by_role("button", name="previous").click()
-    expect(panel_of(there).get_by_role("button", name="Make it again")).to_be_visible(
-        timeout=120_000
-    )
+    expect(panel_of(there).get_by_role("progressbar")).to_be_visible()
+    expect(panel_of(there)).not_to_contain_text(f"step {before} of", timeout=60_000)
+    assert step_of(there) > before
+    panel_of(there).get_by_role("button", name="Cancel").click()
+    expect(panel_of(there)).to_contain_text("stopped after", timeout=60_000)
+
+
+def step_of(there: Any) -> int:
+    """How many steps were made of the image that is under way."""
+    match = re.search(r"step (\d+) of", panel_of(there).inner_text())
+    assert match
+    return int(match[1])

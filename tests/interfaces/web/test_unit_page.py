@@ -9,8 +9,8 @@ from cases.page_colours import levels, shows
 from cases.page_truth import maps, near, truth
 
 
-def test_the_map_has_its_exact_values(visit):
-    there = visit("digits", "conv2d_1:3")
+def test_the_map_has_its_exact_values(look):
+    there = look("digits", "conv2d_1:3")
     values = maps("digits", "conv2d_1")[3]
     expected = levels(values[None], "layer")[0]
     probes = there.probed(there.canvas("Its map"), step=9)
@@ -23,8 +23,8 @@ def test_the_map_has_its_exact_values(visit):
         assert shows(probe.colour, expected[probe.y, probe.x], "viridis"), probe
 
 
-def test_the_histogram_counts_the_values_of_all_samples_that_were_run(visit):
-    there = visit("digits", "conv2d:3")
+def test_the_histogram_counts_the_values_of_all_samples_that_were_run(look):
+    there = look("digits", "conv2d:3")
     chart = there.page.get_by_role("region", name="Histogram").get_by_role("img")
     expect(chart).to_be_visible()
     values = maps("digits", "conv2d")[3]
@@ -34,8 +34,8 @@ def test_the_histogram_counts_the_values_of_all_samples_that_were_run(visit):
     assert sum(counts) in (values.size, several.size)
 
 
-def test_the_next_unit_and_the_one_before(visit):
-    there = visit("digits", "conv2d:7")
+def test_the_next_unit_and_the_one_before(look):
+    there = look("digits", "conv2d:7")
     there.page.get_by_role("button", name="next", exact=True).click()
     expect(there.page.get_by_role("heading", name="channel 0", exact=True)).to_be_visible()
     there.settled()
@@ -49,8 +49,8 @@ def test_the_next_unit_and_the_one_before(visit):
             assert near(probe.value, values[probe.y, probe.x])
 
 
-def test_another_sample_changes_the_panels_in_place(visit):
-    there = visit("digits", "conv2d:3")
+def test_another_sample_changes_the_panels_in_place(look):
+    there = look("digits", "conv2d:3")
     canvas = there.canvas("Its map")
     canvas.evaluate("(canvas) => { canvas.marked = true; }")
     there.sample(1)
@@ -69,7 +69,7 @@ def test_another_sample_changes_the_panels_in_place(visit):
     ],
     ids=["dense", "mlp", "residual", "series", "attention"],
 )  # fmt: skip
-def test_units_of_every_form_have_their_page(visit, network, address):
-    there = visit(network, address)
+def test_units_of_every_form_have_their_page(look, network, address):
+    there = look(network, address)
     assert there.page.get_by_role("alert").count() == 0
     expect(there.page.get_by_role("region", name="Histogram")).to_be_visible()

@@ -15,9 +15,9 @@ SILENT = """async ([pixels, header]) => {
 HEADER = {"form": "maps", "silences": True, "labels": [], "layer": [0, 1], "title": "a layer"}
 
 
-def test_a_map_of_what_is_no_number_is_not_silent(visit):
+def test_a_map_of_what_is_no_number_is_not_silent(look):
     pixels = [0, 0, NAN, NAN, 0, POSITIVE_INFINITY, 0, MASKED]
-    silent = visit("digits").page.evaluate(SILENT, [pixels, {**HEADER, "shape": [4, 1, 2]}])
+    silent = look("digits").page.evaluate(SILENT, [pixels, {**HEADER, "shape": [4, 1, 2]}])
     assert silent == [True, False, False, True]
 
 
@@ -31,17 +31,17 @@ COMPARED = """async (given) => {
 }"""
 
 
-def test_what_is_masked_stays_so_where_two_are_compared(visit):
+def test_what_is_masked_stays_so_where_two_are_compared(look):
     header = {**HEADER, "form": "attention", "shape": [1, 1, 4]}
     one = [header, [0, 238, MASKED, NAN], [0], [1]]
     other = [header, [0, 238, MASKED, 0], [0], [1]]
-    pixels, _, _ = visit("digits").page.evaluate(COMPARED, [one, other])
+    pixels, _, _ = look("digits").page.evaluate(COMPARED, [one, other])
     assert pixels == [0, 238, MASKED, NAN, 0, 238, MASKED, 0, 0, 0, MASKED, NAN]
 
 
-def test_differences_are_no_larger_than_they_can_be_told(visit):
+def test_differences_are_no_larger_than_they_can_be_told(look):
     header = {**HEADER, "shape": [1, 1, 2]}
     one, other = [header, [0, 238], [0], [238]], [header, [0, 238], [0], [238.5]]
-    _, reach, rounding = visit("digits").page.evaluate(COMPARED, [one, other])
+    _, reach, rounding = look("digits").page.evaluate(COMPARED, [one, other])
     assert rounding == (1 + 238.5 / 238) / 2
     assert reach == rounding
