@@ -7,12 +7,12 @@ import gzip
 import hashlib
 import json
 import re
-import struct
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cases.packed_panels import unpacked as unpacked_panel
 from cases.recordings import MAPS as AXES
 from cases.recordings import VECTOR, maps, named
 from cases.runs import run_of
@@ -57,12 +57,7 @@ def read(html: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def unpacked(block: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    raw = gzip.decompress(base64.b64decode(block))
-    (length,) = struct.unpack("<I", raw[:4])
-    told = json.loads(raw[4 : 4 + length])
-    start = -(-(4 + length) // 8) * 8
-    parts = {n: raw[start + at : start + at + size] for n, (at, size) in told["buffers"].items()}
-    return told["header"], parts
+    return unpacked_panel(gzip.decompress(base64.b64decode(block)))
 
 
 def test_all_layers_of_all_samples_are_in_it_as_the_page_would_get_them():

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import struct
+import re
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from layerscope.interfaces.page.wire import packed_parts, plain_json
+from cases.packed_panels import unpacked
+from layerscope.interfaces.page import assets
+from layerscope.interfaces.page.wire import USUAL, packed, packed_parts, plain_json, squeezed
+from layerscope.views.render.stack import Stack, stack_panel
+
+numbers = arrays.arrays("<f4", st.integers(0, 20))
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-
-
-def unpacked(data):
-    """The header and buffers, read step by step."""
-    (length,) = struct.unpack("<I", data[:4])
-    text = json.loads(data[4 : 4 + length].decode("utf-8"), parse_constant=pytest.fail)
-    start = 4 + length
-    while start % 8:
-        assert data[start] == 0
-        start += 1
-    buffers = {}
-    for name, (offset, size) in text["buffers"].items():
-        assert (start + offset) % 8 == 0  # where a typed array may begin
-        buffers[name] = data[start + offset : start + offset + size]
-    assert len(data) % 8 == 0
-    return text["header"], buffers
 
 
 def plain(value):
@@ -49,8 +39,35 @@ def plain(value):
     st.dictionaries(st.text(max_size=9), st.binary(max_size=40), max_size=4),
 )
 def test_what_is_packed_is_unpacked(header, buffers):
-    header = {"kind": "stack", **header}
-    assert unpacked(packed_parts(header, buffers)) == (plain(header), buffers)
+    header = {"kind": "lines", **header}
+    data = packed_parts(header, buffers)
+    assert unpacked(data) == (plain(header), buffers)
+    assert gzip.decompress(squeezed(data)) == data
+
+
+@given(numbers, numbers, st.binary(max_size=40))
+def test_numbers_sent_by_the_weight_of_their_bytes_come_back(low, high, pixels):
+    buffers = {"pixels": pixels, "low": low.tobytes(), "high": high.tobytes()}
+    header = {**USUAL["stack"], "kind": "stack", "note": "a note", "labels": ["a", "b"]}
+    data = packed_parts(header, buffers)
+    assert unpacked(data) == (header, buffers)
+    assert len(packed_parts(USUAL["stack"] | {"kind": "stack"}, {})) < 70
+    for level in (1, 6):
+        assert gzip.decompress(squeezed(data, level)) == data
+
+
+def test_the_browser_knows_the_same_of_usual_headers():
+    text = re.search(r"const USUAL = (\{.*?\n\});", assets.text("wire.js"), re.DOTALL)
+    assert text is not None
+    assert json.loads(text[1]) == USUAL
+
+
+def test_a_layer_of_small_maps_takes_little_more_than_its_pixels():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(192, 8, 8)).astype(np.float32) * rng.gamma(2, size=(192, 1, 1))
+    panel = stack_panel(Stack("a", "a (8, 8, 192)", maps.astype(np.float32), "maps", (), "channel"))
+    sent = squeezed(packed(panel))
+    assert len(sent) <= 1.1 * len(gzip.compress(panel.buffers["pixels"], 1))
 
 
 def test_numpys_numbers_and_tuples_are_plain():

@@ -45,6 +45,28 @@ def decoded(panel):
     return values, low, high
 
 
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1e-30, 1e-3, 1.0, 1e4]),
+    st.sampled_from([0.0, 1.0, 300.0]),
+)
+def test_of_many_maps_ranges_are_of_few_digits_and_values_as_near(seed, size, offset):
+    numbers = np.random.default_rng(seed)
+    values = numbers.normal(size=(70, 3, 4)) * size * numbers.gamma(1, size=(70, 1, 1))
+    values = (values + offset * size * numbers.normal(size=(70, 1, 1))).astype(np.float32)
+    values[::3] = np.maximum(values[::3], 0)
+    values[5], values[7] = 0, 0.3 * size
+    back, low, high = decoded(stack_panel(stack(values)))
+    least, most = (values.astype(float).min((1, 2)), values.astype(float).max((1, 2)))
+    width = most - least
+    rounding = width / 2048 + 2**-24 * np.maximum(np.abs(least), np.abs(most))
+    assert (np.abs(low - least) <= rounding).all()
+    assert (np.abs(high - most) <= rounding).all()
+    half = (high - low) / (LEVELS - 1) / 2
+    assert (np.abs(back - values).max((1, 2)) <= 1.01 * half + rounding).all()
+    assert (low[5], high[5], low[7]) == (0, 0, np.float32(0.3 * size))
+
+
 @given(arrays.arrays(np.float32, shapes, elements=floats))
 def test_every_value_comes_back_to_half_a_step(values):
     panel = stack_panel(stack(values))

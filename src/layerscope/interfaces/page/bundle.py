@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from layerscope.instruments.portable import PortableProgram
 from layerscope.interfaces.page.extract import INPUT_SIDES, Extract
 from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
-from layerscope.interfaces.page.wire import packed, packed_parts
+from layerscope.interfaces.page.wire import packed, packed_parts, squeezed
 from layerscope.recordings.run import Run
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
@@ -35,7 +34,6 @@ from layerscope.views.render.stack import stack_of, strongest
 
 DERIVED = ("map", "histogram")  #: panels of a unit that the page makes of its layer
 _MOST_BOXES = 260  #: of a passage that is drawn with its blocks open
-_GZIP = 31  #: zlib's number for a stream with a header that browsers know
 
 Watch = Callable[[int, int], object]
 Where = tuple[int, int | None]  #: a sample, and a step, None where there are none
@@ -68,9 +66,8 @@ class Bundle:
 
 
 def squeezed_text(data: bytes) -> str:
-    """Return data as it stands in a file: compressed, in letters."""
-    squeezer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
-    return base64.b64encode(squeezer.compress(data) + squeezer.flush()).decode("ascii")
+    """Return a packed panel as it stands in a file: compressed, in letters."""
+    return base64.b64encode(squeezed(data, 6)).decode("ascii")
 
 
 def key(*parts: object) -> str:

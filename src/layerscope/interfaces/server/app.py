@@ -18,7 +18,7 @@ from layerscope.interfaces.page import assets
 from layerscope.interfaces.page.html import page_html
 from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
-from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json
+from layerscope.interfaces.page.wire import MEDIA_TYPE, packed, plain_json, squeezed
 from layerscope.interfaces.server.access import Access
 from layerscope.interfaces.server.computations import Computations, GoneError
 from layerscope.interfaces.server.guard import Guard, page_policy, refused
@@ -75,6 +75,10 @@ async def _file(request: Request) -> Response:
     return Response(assets.text(name), media_type=assets.MEDIA_TYPES[ending])
 
 
+def _compressed(made: bytes, media_type: str) -> bytes:
+    return squeezed(made) if media_type == MEDIA_TYPE else gzip.compress(made, 1)
+
+
 def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]:
     """Return the routes of what is computed: each answer is kept for the next who asks."""
     kept = Answers()
@@ -88,7 +92,7 @@ def _of_subject(subject: PageSubject, computations: Computations) -> list[Route]
 
             def computed() -> bytes:
                 made = make()
-                sent = gzip.compress(made, 1) if made else made
+                sent = _compressed(made, media_type) if made else made
                 kept.put(address, generation, sent)
                 return sent
 

@@ -25,6 +25,7 @@ MODES = ("unit", "layer", "network", "zscore")
 
 #: A range narrower than this share of the values themselves is rounding, not a pattern.
 _ROUNDING = 1e-6
+_GRID = 1024  #: so many parts of a map's range are told apart in the ends of one that is sent
 _TINY, _HUGE = 1e-300, 1e150  #: beyond these, quotients and squares leave float64
 
 
@@ -70,12 +71,14 @@ def scaled(
     diverging: bool = False,
     extent: tuple[float, float] | None = None,
     half: bool = False,
+    short: bool = False,
 ) -> Scaled:
     """Give each value of ``(n, height, width)`` its palette index.
 
     ``diverging`` puts zero in the middle of the range, unless the limits are given; ``extent`` is
     the range of the network, or of its input, for those scales; ``half`` halves the range about its
-    middle.
+    middle. ``short`` rounds the ends of each map's own range to numbers of few digits, which take
+    less room: by no more than 1/2048 of it, an eighth of the step between two colours.
     """
     exact = maps.dtype == np.float64 or scale == "zscore"  # squares leave float32 early
     values = np.ascontiguousarray(maps, np.float64 if exact else np.float32)
@@ -87,13 +90,14 @@ def scaled(
     if scale in ("network", "input") and extent is not None:
         given = max(extent[0], -_HUGE), min(extent[1], _HUGE)
     if _needs_wider(values.dtype, whole, given):
-        return scaled(_wider(values), scale, diverging=diverging, extent=extent, half=half)
+        wider = _wider(values)
+        return scaled(wider, scale, diverging=diverging, extent=extent, half=half, short=short)
     # A single value has no pattern to stretch.
     flat = _is_rounding(least, most) & (values.shape[1] * values.shape[2] != 1)
     if scale == "zscore":
         low, high = _zscore_limits(values, finite, flat)
     elif scale == "unit":
-        low, high = least, most
+        low, high = _short(least, most) if short else (least, most)
     else:
         whole = given or whole
         if not isinstance(scale, tuple) and _is_rounding(*whole):
@@ -105,7 +109,7 @@ def scaled(
     if half:
         middle, reach = low / 2 + high / 2, high / 4 - low / 4
         low, high = middle - reach, middle + reach
-    covered = given is None and scale != "zscore" and not half
+    covered = given is None and scale != "zscore" and not half and not short
     indexes = _indexes(values, low, high, diverging, clip=not covered)
     if flat.any():
         one = least[flat, None, None]
@@ -136,6 +140,17 @@ def _ranges(values: Array) -> tuple[Array, Array, npt.NDArray[np.bool_] | None]:
     least = flat.min(axis=1, where=finite, initial=np.inf)
     most = flat.max(axis=1, where=finite, initial=-np.inf)
     return least, most, finite.reshape(values.shape)
+
+
+def _short(least: Array, most: Array) -> tuple[Array, Array]:
+    """Return ranges whose ends are multiples of a power of two; a single value stays as it is."""
+    low, high = least.astype(np.float64), most.astype(np.float64)
+    width = high - low
+    varies = width > _TINY * _GRID
+    step = np.exp2(np.floor(np.log2(np.where(varies, width, 1) / _GRID)))
+    ends = (np.where(varies, np.rint(end / step) * step, end) for end in (low, high))
+    low, high = (end.astype(least.dtype) for end in ends)
+    return low, high
 
 
 def _is_rounding(low: Array | float, high: Array | float) -> npt.NDArray[np.bool_]:

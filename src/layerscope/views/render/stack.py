@@ -5,7 +5,8 @@
 ``series`` (values along a position, in one row each), ``vector`` (a single value each) or
 ``colour`` (one image, RGB). The buffer ``pixels`` holds a byte for each value: the index
 ``i`` of a map stands for ``low + i / (LEVELS - 1) * (high - low)``, with its ``low`` and ``high``
-from the buffers of that name, float32; what is no number, or masked, has the palette's own index.
+from the buffers of that name, float32, which are the map's least and largest value, of many
+maps rounded to 1/2048 of its range; what is no number, or masked, has the palette's own index.
 ``labels`` name the maps where they are not simply numbered, ``counts`` is what is numbered;
 ``layer`` is the range of them all; ``whole`` says whether values are whole numbers, such as the
 indexes of words, and ``silences`` whether a map that is 0 throughout is a unit that does not fire.
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 VECTOR = False
 MOST_BYTES = 32_000_000  #: of the values of a stack, before they are averaged
+_MANY = 64  #: maps: what so many ranges take is worth rounding them
 _LONG = 1024  #: an input of more single values than this is a signal, and drawn as one
 
 Array = npt.NDArray[Any]
@@ -184,7 +186,7 @@ def stack_panel(
         header |= {"layer": [tiles[0].low, tiles[0].high], "not_finite": not_finite}
         buffers = {"pixels": tiles[0].pixels.tobytes()}
     else:
-        scaled = colour_scale.scaled(values, "unit")
+        scaled = colour_scale.scaled(values, "unit", short=count >= _MANY)
         masked = stack.masked if thinned == 1 else None
         pixels = scaled.indexes if masked is None else np.where(masked, MASKED, scaled.indexes)
         header |= {"layer": _extent(values), "not_finite": scaled.not_finite}
