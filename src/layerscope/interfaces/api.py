@@ -27,6 +27,7 @@ def diagram(
     scale: Any = "layer",
     palette: str = "viridis",
     ground: str = "light",
+    wrap: int | None = None,
 ) -> Panel:
     """Draw the architecture of a model; with activations, the poster of their passage.
 
@@ -60,6 +61,9 @@ def diagram(
         As in :func:`layerscope.sheet`.
     ground
         ``"light"`` or ``"dark"``.
+    wrap
+        In how many columns to draw it, of a horizontal one rows; 1 for none. By default a picture
+        that is long, and more than twice as long as wide, takes as many as it needs to be less.
 
     Raises
     ------
@@ -111,6 +115,7 @@ def diagram(
         scale=scale,
         palette=palette,
         ground=ground,
+        wrap=wrap,
     )
 
 

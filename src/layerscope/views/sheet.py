@@ -20,6 +20,7 @@ from layerscope.views.render.grid import (
     Tile,
     arrange,
     check_columns,
+    value_format,
     without_pattern,
 )
 from layerscope.views.render.panel import Panel
@@ -75,7 +76,8 @@ def sheet(
         for units are drawn on ``"input"``, the range that the network accepts.
     palette
         ``"viridis"``, ``"gray"``, ``"diverging"`` (zero in the middle) or any name that Matplotlib
-        knows. ``"viridis"`` by default; images made for units are gray, or in their own colours.
+        knows. ``"viridis"`` by default, ``"diverging"`` for weights of both signs; images made for
+        units are gray, or in their own colours.
     sample, step
         Which sample, counted from 0, and of a recording over time which step, by its number. Where
         they are not given, the first sample and the last step; several images made for one
@@ -88,7 +90,7 @@ def sheet(
         ``(low, high)``, as for ``scale``; or ``"half"``: the range about zero, halved, which
         brings out weak weights.
     values
-        Write each value in its cell, to one decimal.
+        Write each value in its cell, to one decimal, or as many as give the largest two digits.
     kernels
         The model's weights: each kernel beside the map that it makes.
     features
@@ -120,7 +122,8 @@ def sheet(
     columns = check_columns(columns)
     if not values:
         chosen = along(chosen, max(_NARROW, WIDTH // (columns or 1)))
-    palette = palette or palettes.default(signed=False, images=chosen.feature)
+    signed = recording.kind == "weights" and _is_signed(chosen)
+    palette = palette or palettes.default(signed, images=chosen.feature)
     extent = extent_of(recording, scale, sample or 0)
     if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
         extent = 0.0, recording.extent(sample or 0, recording.place(chosen.address).layer)[1]
@@ -167,6 +170,12 @@ def _range_of_layer(
     if chosen.maps.size != 1 or scale != "layer" or chosen.is_input:
         return None
     return colour_scale.bounds_of(recording.extent(sample, recording.place(chosen.address).layer))
+
+
+def _is_signed(chosen: Chosen) -> bool:
+    """Return whether there are values of both signs."""
+    with np.errstate(invalid="ignore"):
+        return bool((chosen.maps < 0).any() and (chosen.maps > 0).any())
 
 
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:
@@ -280,7 +289,8 @@ def _with_values(tiles: list[Tile], chosen: Chosen) -> list[Tile]:
             f"{chosen.address!r} has {chosen.maps.size:,} values: values=True writes up to 20,000; "
             "choose a unit, as in 'conv2d:0'."
         )
+    form = value_format(chosen.maps)
     if chosen.vector:
         cells = np.split(chosen.maps[0, 0], np.cumsum([t.pixels.size for t in tiles])[:-1])
-        return with_values(tiles, cells)
-    return with_values(tiles, list(chosen.maps))
+        return with_values(tiles, cells, form)
+    return with_values(tiles, list(chosen.maps), form)

@@ -195,7 +195,7 @@ def test_the_demo_trains_and_looks(shell):
         "digit.png",
         "00-input.png",
         "01-conv2d.png",
-        "pages-1.png",
+        "pages-01.png",
         "across-channel-5.png",
         "kernels-conv2d.png",
         "kernels-conv2d_1.png",

@@ -21,7 +21,7 @@ def test_look_writes_every_layer_and_says_where(shell, tiny, image):
     code, out, err = shell("look", tiny, image)
     assert (code, err) == (0, "")
     diagrams = ["tiny-passage.svg", "tiny.svg"]
-    pictures = ["00-input.png", *SHEETS, "pages-1.png"]
+    pictures = ["00-input.png", *SHEETS, "pages-01.png"]
     assert names("layerscope-tiny") == sorted([*pictures, "answers.csv", "summary.csv", *diagrams])
     for name in pictures:
         with Image.open(Path("layerscope-tiny", name)) as picture:
@@ -122,7 +122,7 @@ def test_every_option(shell, tiny, image):
         *("--out", "deep/er", "--backend", os.environ["KERAS_BACKEND"]),
     )
     assert (code, err) == (0, "")
-    assert (Path("deep/er") / "pages-2.png").exists()  # input, 18×18 and 9×9
+    assert (Path("deep/er") / "pages-02.png").exists()  # input, 18×18 and 9×9
     for scale in ("unit", "layer", "network", "zscore"):
         assert shell("look", tiny, image, "--scale", scale, "--out", scale)[0] == 0
 

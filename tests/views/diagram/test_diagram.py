@@ -50,7 +50,7 @@ def test_boxes_are_joined_as_the_layers_are(net: Network, style: str, depth: int
 @given(networks(20), styles)
 def test_each_box_may_carry_a_map(net: Network, style: str) -> None:
     acts = Recording({layer.address: maps(2) for layer in net}, network=net)
-    picture = diagram(net, acts, style=style)
+    picture = diagram(net, acts, style=style, wrap=1)
     assert len(picture) == sum(
         any(address in acts for address in box["addresses"]) for box in picture.header["boxes"]
     )
@@ -67,7 +67,7 @@ def test_the_same_network_gives_the_same_picture(net: Network, style: str) -> No
 @pytest.mark.parametrize("style", ["vertical", "horizontal"])
 @pytest.mark.parametrize("alike", [True, False])
 def test_a_chain_of_a_thousand(style: str, alike: bool) -> None:
-    header = diagram(chain(1000, alike), style=style).header
+    header = diagram(chain(1000, alike), style=style, wrap=1).header
     assert len(header["boxes"]) == (1 if alike else 1000)
     assert len(header["lines"]) == (0 if alike else 999)
     along = header["size"][style == "vertical"]
@@ -88,7 +88,7 @@ def test_every_layer_feeds_all_later_ones(style: str) -> None:
 def test_sixty_levels(separator: str) -> None:
     names = [separator.join([f"b{j}" for j in range(i)] + ["x"]) for i in range(60)]
     net = wired(list(itertools.pairwise(names)))
-    header = diagram(net).header
+    header = diagram(net, wrap=1).header
     assert len(header["frames"]) == 58
     check(header, horizontal=False)
     assert diagram(net, depth=3).header["boxes"][-1]["addresses"] == names[4:]

@@ -63,6 +63,13 @@ def add(commands: Any) -> None:
         metavar="N",
         help="which channel to show (default: the one that varies most)",
     )
+    parser.add_argument(
+        "--wrap",
+        type=options.index,
+        metavar="N",
+        help="in how many columns to draw it (default: as many as keep it at most about twice as "
+        "long as wide; 1: none)",
+    )
     parser.add_argument("--palette", default="viridis", metavar="NAME", help="default: viridis")
     parser.add_argument("--ground", choices=("dark", "light"), default="light")
 
@@ -93,6 +100,7 @@ def _run(args: argparse.Namespace) -> None:
             show_shapes=not args.no_shapes,
             show_layer_names=not args.no_names,
             unit=args.unit,
+            wrap=args.wrap,
             palette=args.palette,
             ground=args.ground,
         )

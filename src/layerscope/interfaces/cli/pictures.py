@@ -155,8 +155,9 @@ def _write_passage(acts: Recording, output: OutputFolder, how: LookOptions) -> l
         )
     except ViewError as error:
         return [f"Note: no pages of the passage: {error}"]
+    digits = max(2, len(str(len(panels))))
     for number, panel in enumerate(panels, 1):
-        output.write(f"pages-{number}.png", panel.save)
+        output.write(f"pages-{number:0{digits}d}.png", panel.save)
     return []
 
 

@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         commands, "weights", _run, "Write a picture of every kernel, and print a table of weights."
     )
     options.add_model(parser)
-    options.add_pictures(parser)
+    options.add_pictures(parser, palette=None)
     options.add_output(parser, "layerscope-NAME-weights")
 
 

@@ -48,6 +48,7 @@ from layerscope.views.diagram.place import Placed, place
 from layerscope.views.diagram.repeats import collapsed
 from layerscope.views.diagram.thumbnails import Thumbnails
 from layerscope.views.diagram.volume import volumes
+from layerscope.views.diagram.wrap import check_wrap, clear_of_lines, wrapped
 from layerscope.views.render.palette import known
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import check_recording
@@ -79,6 +80,7 @@ def diagram(
     scale: Any = "layer",
     palette: str = "viridis",
     ground: str = "light",
+    wrap: int | None = None,
 ) -> Panel:
     """Draw the architecture of a network; with a recording of it, what each box returned.
 
@@ -87,6 +89,7 @@ def diagram(
     colours(ground)
     known(palette)
     _check(style, depth)
+    check_wrap(wrap)
     if recording is not None:
         check_recording(recording)
         recording = recording.at(step)
@@ -100,7 +103,7 @@ def diagram(
         raise ViewError("unit= says which channel of activations to show: pass activations, too.")
     thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
     return drawn_structure(
-        structure, thumbnails, style, palette, ground, show_shapes, show_layer_names
+        structure, thumbnails, style, palette, ground, show_shapes, show_layer_names, wrap=wrap
     )
 
 
@@ -171,16 +174,22 @@ def drawn_structure(
     show_shapes: bool = True,
     show_layer_names: bool = True,
     heading: bool = True,
+    wrap: int | None = 1,
 ) -> Panel:
-    """Draw a structure, with thumbnails where a recording gives them, and a heading if wanted."""
+    """Draw a structure, with thumbnails where a recording gives them, and a heading if wanted.
+
+    ``wrap`` is how many columns it takes, None for as many as a readable shape needs.
+    """
     size = (lambda item: None) if thumbnails is None else thumbnails.size
     cards = {
         item.id: card(item, show_shapes, show_layer_names, size(item))
         for item in drawn(structure.root)
     }
-    placed = structure.place(cards, style == "horizontal")
     network, root = structure.network, structure.root
     notes = _heading(network, thumbnails, structure.note) if heading else []
+    placed = structure.place(cards, style == "horizontal")
+    least = max((text.width for text in notes), default=0.0)
+    placed = wrapped(placed, wrap, least, style == "horizontal")
     return _picture(network, root, placed, cards, thumbnails, notes, style, palette, ground)
 
 
@@ -279,19 +288,24 @@ def _picture(
         if thumbnails is not None and card_of_item.thumbnail is not None:
             left, top, w, h = card_of_item.thumbnail
             texts += thumbnails.add(item, (x + left, y + top, w, h), len(texts))
-    frames = []
-    depth_of = _depths(root)
+    frames: list[dict[str, Any]] = []
+    depth_of, begun = _depths(root), set()
     for block, box in placed.frames:
         x, y, width, height = _moved(box, dx, dy)
         level = depth_of[block.id]
+        goes_on = block.id in begun  # in another column
+        begun.add(block.id)
+        words = f"{title(block)}, continued" if goes_on else title(block)
         frames.append({
-            "title": title(block),
+            "title": words,
             "block": block.name,
             "box": (x, y, width, height),
             "level": level,
         })  # fmt: skip
-        texts.append(Text(x + 10, y + 15, title(block), NAME, "name"))
-        if frame_text(block):
+        start = clear_of_lines(placed, box, Text(0, 0, words, NAME, "name").width)
+        if start is not None:
+            texts.append(Text(start + dx, y + 15, words, NAME, "name"))
+        if frame_text(block) and not goes_on:
             texts.append(Text(x + width - 10, y + 15, frame_text(block), SMALL, "soft", "end"))
     lines = [
         {

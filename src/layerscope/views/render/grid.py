@@ -23,6 +23,7 @@ TITLE, SMALL, LABEL = 15, 11, 9  #: sizes of text
 _BAR_WIDTH, _BAR_HEIGHT = 120, 10
 _WIDEST = 2600  #: how wide a picture gets before it takes fewer columns than 16
 _COLUMNS = 16
+_DECIMALS = 6  #: smaller values are written as 1.2e-09
 _LONGEST = 250  #: characters of a line of the heading
 _TALLEST = 16_384  #: how high one gets before it takes more columns than 16
 _MANY_PIXELS = 2**25  #: a picture of more pixels has its maps enlarged less
@@ -273,6 +274,19 @@ def without_pattern(tiles: Sequence[Tile]) -> str:
     alone = len(maps) == 1
     words = [word if alone else f"{n} of {len(maps)} {word}" for word, n in counts.items() if n]
     return ", ".join(words)
+
+
+def value_format(values: npt.NDArray[Any]) -> str:
+    """Return how to write values: to one decimal, or to as many as show two digits of the largest.
+
+    Kernels of 0.17 and 0.08 would both read 0.1, or 0.2.
+    """
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(finite.max(initial=0))
+    if largest >= 1 or largest == 0:
+        return "z.1f"
+    decimals = math.ceil(-math.log10(largest)) + 1
+    return f"z.{decimals}f" if decimals <= _DECIMALS else ".1e"
 
 
 def for_values(tile: Tile, values: npt.NDArray[Any], form: str = "z.1f") -> Tile:
