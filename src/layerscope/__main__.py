@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """``python -m layerscope``: the shell."""
 
 from layerscope.interfaces.cli import run

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The shell: ``layerscope look``, ``describe``, ``diagram``, ``weights``, ``features`` and so on.
 
 One file per command; each reads its options, calls instruments and views, and writes what they
@@ -56,9 +57,20 @@ _PAIRS = ("--input-range", "--scale")
 
 def run() -> None:
     """Run the command that the process was started with; the console entry point."""
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     with without_chatter():
         code = main()
     sys.exit(code)
+
+
+def _complete() -> None:
+    """Answer the shell that asks what could come next, and exit."""
+    try:
+        import argcomplete
+    except ImportError:
+        sys.exit(FAILED)  # whoever asks shows nothing that is printed
+    argcomplete.autocomplete(command_parser())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,8 @@ def add(commands: Any) -> None:
     parser = options.add_command(
         commands, "help", _run, "Print what commands there are, or the options of one of them."
     )
-    parser.add_argument("topic", nargs="?", metavar="COMMAND", help="one of the commands")
+    topic = parser.add_argument("topic", nargs="?", metavar="COMMAND", help="one of the commands")
+    topic.completer = lambda **_: commands.choices  # type: ignore[attr-defined]  # argcomplete's
     parser.set_defaults(parsers=commands.choices)
 
 
