@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import room, say
-from layerscope.core.network import Network, to_json
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.tables import json_lines
+
+if TYPE_CHECKING:
+    from layerscope.core.network import Network
 
 
 def add(commands: Any) -> None:
@@ -46,6 +48,8 @@ def _run(args: argparse.Namespace) -> None:
 
 def described(network: Network) -> dict[str, Any]:
     """Return what is printed as JSON: the description, and the totals of its parameters."""
+    from layerscope.core.network import to_json
+
     totals = {
         "total": network.total,
         "trainable": network.trainable,
