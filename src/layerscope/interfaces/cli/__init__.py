@@ -65,7 +65,7 @@ def run() -> None:
 
 
 def _complete() -> None:
-    """Answer the shell that asks what could come next, and exit."""
+    """Tell the shell that asks what could come next, and exit."""
     try:
         import argcomplete
     except ImportError:
