@@ -57,6 +57,49 @@ def test_the_figures_are_those_of_numpy():
     assert rectified.blank_share == pytest.approx(1 / 6)
 
 
+@given(
+    shape=hnp.array_shapes(min_dims=4, max_dims=4, max_side=4),
+    dtype=st.sampled_from(["float32", "float16", "float64", "int32", "uint8", "bool"]),
+    share=st.sampled_from([0, 0.6, 1]),
+    layer_type=st.sampled_from(["ReLU", "Conv2D", "Softmax", "Mine"]),
+    odd=st.sampled_from([None, np.nan, np.inf]),
+    first=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_what_is_read_three_times_has_the_figures_of_the_maps_one_by_one(
+    shape, dtype, share, layer_type, odd, first, seed
+):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=shape) * (rng.random(shape) >= share)
+    values[..., 0] = rng.integers(0, 3)
+    values = (np.abs(values) if layer_type != "Conv2D" else values).astype(dtype)
+    if odd is not None and values.dtype.kind == "f":
+        values[0, 0, 0, -1] = odd
+    axes = ("sample", "channel", "y", "x") if first else MAPS
+    (row,) = summary(recording(layer_type, conv=(values, axes)))
+    by_unit = np.moveaxis(values, 1 if first else -1, 1).reshape(*maps_shape(values, first))
+    finite = by_unit[np.isfinite(by_unit)].astype(float)
+    flat = [
+        by_unit.shape[2] > 1 and all(len(set(m.tolist())) == 1 and np.isfinite(m[0]) for m in unit)
+        for unit in np.moveaxis(by_unit, 1, 0)
+    ]
+    silent = [
+        layer_type in ("ReLU", "Mine") and not unit.any() for unit in np.moveaxis(by_unit, 1, 0)
+    ]
+    assert (row.blank, row.constant) == (
+        sum(silent), sum(f and not s for f, s in zip(flat, silent, strict=True)),
+    )  # fmt: skip
+    assert row.nonfinite == by_unit.size - finite.size
+    if finite.size:
+        assert (row.min, row.max) == (finite.min(), finite.max())
+        assert row.mean == pytest.approx(finite.mean())
+
+
+def maps_shape(values, first):
+    units = values.shape[1 if first else -1]
+    return len(values), units, values.size // len(values) // units
+
+
 def test_channels_first_and_channels_last_give_the_same():
     values = np.random.default_rng(1).normal(size=(2, 4, 5, 3)).astype(np.float32)
     values[..., 1] = 0

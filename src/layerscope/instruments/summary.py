@@ -131,29 +131,88 @@ def scope(recording: Recording, sample: int | None = None) -> str:
 
 
 def _tally(recording: Recording, address: str, layer_type: str, sample: int | None) -> Tally:
-    array = recording[address]
-    if sample is not None and "sample" in array.dims:
-        count = array.sizes["sample"]
+    array = recording.named(address)
+    values, axes = array.values, array.axes
+    if sample is not None and "sample" in axes:
+        at = axes.index("sample")
+        count = values.shape[at]
         if not 0 <= sample < count:
             raise InputError(f"There is no sample {sample}: there are {count}, counted from 0.")
-        array = array.isel(sample=slice(sample, sample + 1))
-    axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
-    maps = _maps(array.values, tuple(map(str, array.dims)), None if axis is None else str(axis))
-    low, total, high, count, nonfinite = _range(array.values)
+        values = np.take(values, [sample], at)
+    axis = next((name for name in reversed(axes) if name in UNIT_AXES), None)
     is_rectified = rectified(recording.network, address)
+    low, total, high, count, nonfinite, silent, steady = (
+        _finite_figures(values, axes, axis, is_rectified)
+        or _figures(_maps(values, axes, axis), values, is_rectified)
+    )  # fmt: skip
+    lengths = zip(axes, values.shape, strict=True)
     return Tally(
         address=address,
         type=layer_type,
-        shape=tuple(n for name, n in array.sizes.items() if name != "sample"),
+        shape=tuple(n for name, n in lengths if name != "sample"),
         low=low,
         total=total,
         high=high,
         count=count,
-        silent=_in_each(maps, lambda of_sample: blank(of_sample, is_rectified)),
-        steady=_in_each(maps, constant),
+        silent=silent,
+        steady=steady,
         nonfinite=nonfinite,
-        sampled="sample" in array.dims,
+        sampled="sample" in axes,
     )
+
+
+#: Lowest, sum, highest, count of finite values, count of others; which units are blank, constant.
+_Figures = tuple[float, float, float, int, int, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+
+
+def _figures(maps: Array, values: Array, is_rectified: bool | None) -> _Figures:
+    """Return the figures of any values; ``maps`` are they as (sample, unit, everything else)."""
+    silent = _in_each(maps, lambda of_sample: blank(of_sample, is_rectified))
+    return *_range(values), silent, _in_each(maps, constant)
+
+
+def _finite_figures(
+    values: Array, axes: tuple[str, ...], axis: str | None, is_rectified: bool | None
+) -> _Figures | None:
+    """Return the figures of values that are all finite, read three times; None of others.
+
+    Of much data most of the time would go into copies with the units in front.
+    """
+    if axis is None or values.size == 0 or values.dtype.kind not in "biuf":
+        return None
+    # In float16 a sum overflows long before the values do.
+    total = float(values.sum(dtype=np.float64))
+    if not math.isfinite(total):
+        return None
+    kept = [name for name in axes if name in ("sample", axis)]
+    lowest, highest = (
+        _reduced(np.minimum, values, axes, kept),
+        _reduced(np.maximum, values, axes, kept),
+    )
+    if kept == ["sample", axis]:
+        lowest, highest = lowest.T, highest.T
+    lowest, highest = lowest.reshape(len(lowest), -1), highest.reshape(len(highest), -1)
+    several = values.size > lowest.size  # a map of a single value has no pattern to lack
+    steady = ((lowest == highest) & several).all(axis=1)
+    silent = (lowest == 0) & (highest == 0)
+    silent &= False if is_rectified is False else ~(lowest < 0).any(axis=0)
+    low, high = float(lowest.min()), float(highest.max())
+    return low, total, high, values.size, 0, silent.all(axis=1), steady
+
+
+def _reduced(of: np.ufunc, values: Array, axes: tuple[str, ...], kept: Sequence[str]) -> Array:
+    """Return the least or largest along all axes but these.
+
+    One axis after the other, those that lie furthest apart in memory first: so rows of it are
+    compared with each other, and not every value by itself.
+    """
+    left = list(axes)
+    strides = dict(zip(axes, values.strides, strict=True))
+    for name in sorted(strides, key=lambda name: -abs(strides[name])):
+        if name not in kept:
+            values = of.reduce(values, axis=left.index(name))
+            left.remove(name)
+    return values
 
 
 def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> npt.NDArray[Any]:
