@@ -22,10 +22,11 @@ from layerscope.backends.torch.arrays import named_array, named_arrays, output_a
 from layerscope.backends.torch.calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch.calls import looking
 from layerscope.backends.torch.exported import example as exported_example
+from layerscope.backends.torch.following import Diverged
 from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.plan import PassPlan, choose
-from layerscope.backends.torch.replay import Diverged, Replay
+from layerscope.backends.torch.replay import HooksAppeared, Replay
 from layerscope.backends.torch.tensors import read
 from layerscope.backends.torch.training import TorchTraining
 from layerscope.backends.torch.untouched import inference, restored
@@ -145,9 +146,8 @@ class TorchBackend:
         if choice is None:
             return None
         modules = model.modules(self._model)
-        places = model.hook_places(plan, self._model)
         while True:
-            use = given.copied()
+            use, places = given.copied(), model.call_places(plan, self._model)
             replay = Replay(plan, choice, model.tensors, use.received)
             output, complete = None, False
             try:
@@ -158,10 +158,12 @@ class TorchBackend:
                 ):
                     with replay.watching(places), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)
-                        complete = not replay.stopped  # the model may catch what ends a pass
-                    overwritten = replay.overwritten()
+                        complete = not replay.kept.stopped  # the model may catch what ends a pass
+                    overwritten = replay.kept.overwritten()
                 if complete:
-                    replay.finish()
+                    replay.kept.finish()
+            except HooksAppeared:
+                continue
             except Diverged:
                 memory.diverged(plan)
                 return None
@@ -173,7 +175,7 @@ class TorchBackend:
             plan.copied.update(overwritten)
         return ForwardPass(
             plan.network,
-            named_arrays(replay.ordered(), plan.axes),
+            named_arrays(replay.kept.ordered(), plan.axes),
             {name: named_array(v, plan.input_axes[name]) for name, v in given.received.items()},
             plan.aliases,
             output_arrays(output) if complete else None,

@@ -14,7 +14,8 @@ from torch import nn
 from layerscope.backends.base import ForwardPass
 from layerscope.backends.torch import tree
 from layerscope.backends.torch.object_state import DictSnapshot, ObjectState
-from layerscope.backends.torch.plan import HookPlaces, Log, PassPlan
+from layerscope.backends.torch.places import CallPlaces
+from layerscope.backends.torch.plan import Log, PassPlan
 from layerscope.backends.torch.sharded import awaits_first_call
 from layerscope.backends.torch.untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace
@@ -50,7 +51,7 @@ class Known:
         # Without the model itself, which goes when nobody else holds on to it.
         self._modules = [module for module in model.modules() if module is not model]
 
-        self._places: tuple[PassPlan, HookPlaces] | None = None
+        self._places: tuple[PassPlan, int, CallPlaces] | None = None
 
     def is_current(self) -> bool:
         """Return whether the model is still as it was found."""
@@ -61,11 +62,13 @@ class Known:
         """Return whether what tells which inputs the model takes is as it was found."""
         return self._telling.is_current()
 
-    def hook_places(self, plan: PassPlan, model: nn.Module) -> HookPlaces:
-        """Return where a pass that follows this plan puts its hooks."""
-        if self._places is None or self._places[0] is not plan:
-            self._places = plan, HookPlaces(plan, self.modules(model))
-        return self._places[1]
+    def call_places(self, plan: PassPlan, model: nn.Module) -> CallPlaces:
+        """Return where a pass that follows this plan sees calls of modules."""
+        known, hooked = self._places, len(plan.hooked)
+        if known is None or known[0] is not plan or known[1] != hooked:
+            known = plan, hooked, CallPlaces(plan, model, self._modules)
+            self._places = known
+        return known[2]
 
     def modules(self, model: nn.Module) -> list[nn.Module]:
         """Return the model and the modules in it."""
@@ -174,7 +177,6 @@ def planned(
         calls=calls,
         functions=functions,
         met=frozenset(call.what for call in log.calls if not call.is_module),
-        with_kwargs=frozenset(log.with_kwargs),
         sealed=frozenset(id(m) for m in model.modules() if tree.is_sealed(m)),
         network=run.network,
         aliases=dict(trace.aliases),

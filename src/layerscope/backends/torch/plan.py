@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 import torch
@@ -16,6 +13,7 @@ from torch import nn
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import CallOutcome, unpacked
+from layerscope.backends.torch.producers import Producers
 from layerscope.backends.trace import MOST_WEIGHTS, Returned
 from layerscope.core.network import Layer, Network
 from layerscope.core.selection import Selection
@@ -41,7 +39,6 @@ class PassPlan:
     calls: tuple[Call, ...]
     functions: frozenset[Any]  #: those that are calls of the plan
     met: frozenset[Any]  #: all that were called
-    with_kwargs: frozenset[int]  #: ids of modules that are given tensors by name
     sealed: frozenset[int]  #: ids of the modules whose functions are their own affair
     network: Network
     aliases: Mapping[str, str]
@@ -52,6 +49,7 @@ class PassPlan:
     written: tuple[int, ...]  #: which of the model's tensors the pass writes to
     handed_on: frozenset[str]  #: addresses of what containers hand on
     copied: set[str]  #: addresses whose values are copied at once, since they are written to later
+    hooked: set[int] = field(default_factory=set)  #: ids of modules that get hooks during a pass
     choices: dict[str, Choice] = field(default_factory=dict)  #: what is asked for most
     kinds: dict[Any, str] = field(default_factory=dict)  #: what is to be done about a function
 
@@ -61,7 +59,6 @@ class Log:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.with_kwargs: set[int] = set()  #: ids of modules that were given tensors by name
         self._producers = Producers()
         self._storages: dict[str, int] = {}  #: of every value, whether it is kept or not
         self._shared: set[int] = set()  #: storages that others may write to uncounted
@@ -87,8 +84,6 @@ class Log:
         self, module: nn.Module, args: Any, kwargs: Any, result: Any, seen: CallOutcome
     ) -> None:
         """Note that a module has returned."""
-        if any(True for _ in functions.tensors_in(kwargs)):
-            self.with_kwargs.add(id(module))
         self._note(weakref.ref(module), True, [*args, *kwargs.values()], unpacked(result), seen)
 
     def function_ended(
@@ -137,59 +132,6 @@ class Log:
         return tuple(renumbered), wanted
 
 
-class Producers:
-    """Which call has returned a tensor.
-
-    ``holding``: hold on to every tensor, so that no other can take its identity. That costs no
-    memory where all are kept anyway, and is quicker.
-    """
-
-    def __init__(self, *, holding: bool = False) -> None:
-        self.calls: dict[int, int] = {}  #: by the identities of tensors
-        self.held: list[torch.Tensor] | None = [] if holding else None
-        self._references: dict[int, weakref.ref[torch.Tensor]] = {}
-        #: Returns the call that has returned the tensor of an identity, or the default.
-        self.number_of: Callable[[int, int], int] = self.calls.get if holding else self._living
-
-    def receive(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Note the network's inputs, which come from no call."""
-        for i, tensor in enumerate(tensors):
-            self.note(tensor, -2 - i)
-
-    def note(self, tensor: torch.Tensor, call: int) -> None:
-        """Note that a call has returned this."""
-        self.calls[id(tensor)] = call
-        if self.held is not None:
-            self.held.append(tensor)
-        else:
-            self._references[id(tensor)] = weakref.ref(tensor)
-
-    def of(self, args: Sequence[Any]) -> tuple[int, ...]:
-        """Return the calls that arguments come from, also those in lists, one deep."""
-        number_of, tensor_type = self.number_of, torch.Tensor
-        sources = []
-        for arg in args:
-            if isinstance(arg, tensor_type):
-                sources.append(number_of(id(arg), -1))
-            elif type(arg) is list or type(arg) is tuple:
-                sources += [number_of(id(v), -1) for v in arg if isinstance(v, tensor_type)]
-        return tuple(sources)
-
-    def reference(self, tensor: torch.Tensor) -> Any:
-        """Return what tells whether another tensor is this one, without holding on to more."""
-        return tensor if self.held is not None else weakref.ref(tensor)
-
-    def is_same(self, reference: Any, tensor: torch.Tensor) -> bool:
-        """Return whether this is the tensor that a reference was made of; None is of none."""
-        if self.held is None and reference is not None:
-            reference = reference()
-        return reference is tensor
-
-    def _living(self, identity: int, default: int) -> int:
-        reference = self._references.get(identity)
-        return default if reference is None or reference() is None else self.calls[identity]
-
-
 class Step:
     """One call of a plan, and what to keep of it: laid out to be read quickly."""
 
@@ -231,56 +173,6 @@ class Choice:
     addresses: tuple[str, ...]  #: all that is kept, in the order of the plan
     everything: bool
     last: int | None = None  #: the call after which everything is there; None to run to the end
-
-
-class HookPlaces:
-    """The dicts that modules keep their hooks in, by what a replay puts into them.
-
-    Hooks are put there as ``register_forward_hook`` does it, but without an object for each of
-    hundreds, and without code of Python's own that runs for each: that would take longer than what
-    they do.
-    """
-
-    def __init__(self, plan: PassPlan, modules: Iterable[nn.Module]) -> None:
-        self._before: list[dict[int, Any]] = []
-        self._after: list[dict[int, Any]] = []
-        self._sealed: list[dict[int, Any]] = []
-        self._with_kwargs: list[dict[int, Any]] = []
-        self._flags: list[dict[int, Any]] = []
-        for module in modules:
-            if isinstance(module, torch.jit.ScriptModule):
-                continue  # takes no hooks
-            self._flags.append(module._forward_hooks_always_called)
-            if id(module) in plan.with_kwargs or isinstance(module, nn.MultiheadAttention):
-                self._flags.append(module._forward_hooks_with_kwargs)
-                self._with_kwargs.append(module._forward_hooks)
-            elif id(module) in plan.sealed:
-                self._before.append(module._forward_pre_hooks)
-                self._sealed.append(module._forward_hooks)
-            else:
-                self._after.append(module._forward_hooks)
-        self._all = [
-            *self._flags, *self._before, *self._after, *self._sealed, *self._with_kwargs,
-        ]  # fmt: skip
-
-    def put(self, key: int, before: Any, after: Any, sealed: Any, with_kwargs: Any) -> None:
-        """Put hooks there: before sealed modules, after others, them, those given tensors by name.
-
-        They are called also where a module raises.
-        """
-        _put(self._flags, key, True)
-        _put(self._before, key, before)
-        _put(self._after, key, after)
-        _put(self._sealed, key, sealed)
-        _put(self._with_kwargs, key, with_kwargs)
-
-    def remove(self, key: int) -> None:
-        """Take them away again, those that are there."""
-        deque(map(operator.methodcaller("pop", key, None), self._all), maxlen=0)
-
-
-def _put(places: Sequence[dict[int, Any]], key: int, value: Any) -> None:
-    deque(map(operator.setitem, places, repeat(key), repeat(value)), maxlen=0)
 
 
 def choose(plan: PassPlan, selection: Selection) -> Choice | None:

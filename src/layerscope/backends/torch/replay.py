@@ -15,33 +15,27 @@ its version; it is copied at once from then on, and the pass is made once more.
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import get_ident
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import nn
 
-from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention, functions
-from layerscope.backends.torch.calls import Pass, running, unpacked
-from layerscope.backends.torch.plan import (
-    Choice,
-    HookPlaces,
-    PassPlan,
-    Producers,
-    Step,
-)
-from layerscope.backends.trace import PassComplete
+from layerscope.backends.torch.calls import Pass, running
+from layerscope.backends.torch.following import Diverged, Following
+from layerscope.backends.torch.places import CallPlaces
+from layerscope.backends.torch.plan import Choice, PassPlan, Step
+
+_pop_mode = torch._C._pop_torch_function_stack
+_push_mode = torch._C._push_on_torch_function_stack
+_count_modes, _mode_at = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
 
 
-class Diverged(BaseException):
-    """The pass is not the one that was planned.
-
-    Not an Exception, so that no ``except Exception`` of the model's own swallows it.
-    """
+class HooksAppeared(Diverged):
+    """Modules got hooks in the midst of the pass: they are to be seen by hooks, too."""
 
 
 class Replay(Pass):
@@ -52,8 +46,8 @@ class Replay(Pass):
     plan, choice
         What the pass is, and what to keep of it.
     held
-        The tensors that the model holds: what shares their memory is copied, and of those that the
-        plan does not write to there are no copies.
+        The tensors that the model holds: of those that the plan does not write to there are no
+        copies.
     received
         The network's inputs, by name.
     """
@@ -66,115 +60,43 @@ class Replay(Pass):
         received: Mapping[str, torch.Tensor],
     ) -> None:
         super().__init__()
-        #: The values kept; of attention weights, what they can be computed from.
-        self.values: dict[str, torch.Tensor | attention.FusedCall] = {}
+        self.kept = Following(plan, choice, held, received)
         self._plan = plan
-        self._choice = choice
-        self._kinds, self._copied = plan.kinds, plan.copied
-        self._pending = choice.steps[::-1]  #: the calls that are still to come, the next one last
-        self._lasting = frozenset(map(id, held))
+        self._kinds = plan.kinds
         self._tensors = held
-        #: What is kept as it is, under which addresses, and the versions that it had.
-        self._kept: list[torch.Tensor] = []
-        self._addresses: list[str] = []
-        self._versions: list[int] = []
-        self._producers = Producers(holding=choice.everything)
-        self._producers.receive(received.values())
-        self._handed: dict[str, tuple[Any, int]] = {}
-        for name, value in received.items():
-            self._handed[name] = (self._producers.reference(value), value._version)
-        self._own_memory: set[int] = set()
-        self._searched = 0  #: how many values were looked at for these
-        self._closed: nn.Module | None = None  #: what runs with functions being no affair of ours
-        self._follow = self._follower()
-        self.stopped = False  #: whether everything that was asked for was there before the end
-        self._has_diverged = False
+        self._follow = self.kept.follower()
         self._owner = get_ident()
 
-    def overwritten(self) -> set[str]:
-        """Return the addresses whose values were written to since they were kept.
-
-        Called when the pass has ended, and the model's tensors are as it has left them: values in
-        their memory are copied now.
-        """
-        kept, lasting = self._kept, self._lasting
-        # Without code of Python's own that runs for each, as long as all is as it mostly is.
-        if not (
-            lasting.isdisjoint(map(id, kept)) and lasting.isdisjoint(map(id, map(_base_of, kept)))
-        ):
-            for address, value in zip(self._addresses, kept, strict=True):
-                if self.values[address] is value and self._is_lasting(value):
-                    self.values[address] = value.clone()
-        versions = list(map(_version_of, kept))
-        if versions == self._versions:
-            return set()
-        rows = zip(self._addresses, versions, self._versions, strict=True)
-        return {address for address, version, was in rows if version != was}
-
     @contextmanager
-    def watching(self, places: HookPlaces) -> Iterator[None]:
+    def watching(self, places: CallPlaces) -> Iterator[None]:
         """See the calls of these modules, and of functions, for as long as this lasts."""
-        key = -id(self)
         try:
-            places.put(key, self._close, self._ended, self._sealed_ended, self._ended_with_kwargs)
-            with running(self), self:
-                try:
-                    yield
-                finally:
-                    self._open()
+            with places.taken(-id(self), self._ended, self._calls()), running(self), self:
+                yield
+        except Diverged:
+            hooked = places.hooked()
+            if hooked:
+                self._plan.hooked.update(hooked)
+                raise HooksAppeared from None
+            raise
         finally:
-            places.remove(key)
             del self._follow  # refers to what refers to it
 
     def __deepcopy__(self, memo: Any) -> Replay:
         # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
         return self
 
-    def ordered(self) -> dict[str, torch.Tensor | attention.FusedCall]:
-        """Return the values that were kept, in the order of the plan."""
-        return {a: self.values[a] for a in self._choice.addresses if a in self.values}
-
-    def finish(self) -> None:
-        """Raise Diverged where not every call of the plan was made."""
-        if self._pending or self._has_diverged:
-            self._diverge()
-
-    def _diverge(self) -> NoReturn:
-        self._has_diverged = True  # for good: the model's own code may catch what is raised here
-        self._pending.clear()
-        raise Diverged
-
-    def _close(self, module: nn.Module, args: Any) -> None:
-        # What PyTorch's own layers call is their affair, and need not pass by here.
-        # Not where one is in training mode, and may write to its statistics.
-        if self._closed is not None or not self.is_active or get_ident() != self._owner:
-            return
-        if not module.training and _is_innermost(self):
-            torch._C._pop_torch_function_stack()
-            self._closed = module
-
-    def _open(self) -> None:
-        if self._closed is not None:
-            self._closed = None
-            torch._C._push_on_torch_function_stack(self)
-
-    def _sealed_ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        if self._closed is not module or get_ident() != self._owner:
-            self._ended(module, args, result)
-            return
-        try:  # while functions are no affair of ours
-            self._follow(self._next(module), args, result)
-        finally:
-            self._open()
-
     # What other threads call is no call of this pass: none that was planned calls modules in other
     # threads, so it is somebody else who uses the model meanwhile. They may call it while hooks
     # come and go, one entry after the other: with hooks that have ended, or without what they take.
 
-    def _ended_with_kwargs(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if not self.is_active or get_ident() != self._owner:
-            return
-        kwargs, result = rest
+    def _ended(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        """See that a module with a hook has returned."""
+        if self.is_active and get_ident() == self._owner:
+            self._see(module, args, *rest)
+
+    def _see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        """Hold a call of a module against the plan; its result is None where it has raised."""
         with torch._C.DisableTorchFunction():
             step = self._next(module)
             if (
@@ -182,21 +104,64 @@ class Replay(Pass):
                 and result is not None
                 and isinstance(module, nn.MultiheadAttention)
             ):
-                self.values[step.weights] = attention.module_weights(module, args, kwargs)
-            self._follow(step, [*args, *kwargs.values()], result)
-
-    def _ended(self, module: nn.Module, args: Any, result: Any) -> None:
-        if not self.is_active or get_ident() != self._owner:
-            return
-        with torch._C.DisableTorchFunction():
-            self._follow(self._next(module), args, result)
+                self.kept.values[step.weights] = attention.module_weights(module, args, kwargs)
+            self._follow(step, [*args, *kwargs.values()] if kwargs else args, result)
 
     def _next(self, module: nn.Module) -> Step:
         """Return the call that was to come next, where it is this module's."""
-        step = self._pending.pop() if self._pending else None
+        step = self.kept.pending.pop() if self.kept.pending else None
         if step is None or not step.is_module or step.what() is not module:
-            self._diverge()
+            self.kept.diverge()
         return step
+
+    def _calls(self) -> Callable[..., Callable[..., Any]]:
+        """Return what makes that which modules call, and which sees the call.
+
+        ``sealed`` modules are PyTorch's own layers: what they call is their affair, and need not
+        pass by here. Not where one is in training mode, and may write to its statistics.
+        """
+        owner, follow, see, kept = self._owner, self._follow, self._see, self.kept
+        pending = kept.pending
+
+        def make(
+            module: nn.Module, inner: Callable[..., Any], sealed: bool, before: Any, after: Any
+        ) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                if not self.is_active or get_ident() != owner:
+                    return inner(*args, **kwargs)
+                try:
+                    result = inner(*args, **kwargs)
+                except Exception:
+                    see(module, args, kwargs, None)
+                    raise
+                if before or after:  # which it did not have: then ours would come before them
+                    kept.diverge()
+                see(module, args, kwargs, result)
+                return result
+
+            def sealed_call(*args: Any, **kwargs: Any) -> Any:
+                if not self.is_active or get_ident() != owner:
+                    return inner(*args, **kwargs)
+                if module.training or not _is_innermost(self):
+                    return call(*args, **kwargs)
+                _pop_mode()
+                try:
+                    try:
+                        result = inner(*args, **kwargs)
+                    except Exception:
+                        follow(self._next(module), [*args, *kwargs.values()], None)
+                        raise
+                    step = pending.pop() if pending else None
+                    if step is None or before or after or step.what() is not module:
+                        kept.diverge()
+                    follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+                finally:
+                    _push_mode(self)
+                return result
+
+            return sealed_call if sealed else call
+
+        return make
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -213,17 +178,18 @@ class Replay(Pass):
         if kind == "plain" and not in_place:
             return func(*args, **kwargs)
         if kind == "foreign":
-            self._diverge()
+            self.kept.diverge()
         if kind != "step" or in_place:
             self._guard(func, args, kwargs)
             if kind not in ("writing step", "step"):
                 return func(*args, **kwargs)
         result = func(*args, **kwargs)
-        step = self._pending.pop() if self._pending else None
+        pending = self.kept.pending
+        step = pending.pop() if pending else None
         if step is None or step.is_module or (step.what is not func and step.what != func):
-            self._diverge()
+            self.kept.diverge()
         if step.weights is not None:
-            self._attend(step.weights, attention.FusedCall(args, kwargs))
+            self.kept.attend(step.weights, attention.FusedCall(args, kwargs))
         self._follow(step, [*args, *kwargs.values()] if kwargs else args, result)
         return result
 
@@ -232,11 +198,7 @@ class Replay(Pass):
         for tensor in functions.written_by(func, args, kwargs):
             # By whatever name: a view, ``.data``, ``detach()``.
             if functions.storage_of(tensor) in self._guarded_storages:
-                self._diverge()
-
-    @functools.cached_property
-    def _gives_memory(self) -> bool:
-        return any(map(functions.gives_memory, self._plan.functions))
+                self.kept.diverge()
 
     @functools.cached_property
     def _guarded_storages(self) -> frozenset[int]:
@@ -244,139 +206,7 @@ class Replay(Pass):
         guarded = (tensor for i, tensor in enumerate(self._tensors) if i not in written)
         return frozenset(map(functions.storage_of, guarded))
 
-    def _follower(self) -> Callable[[Step, Sequence[Any], Any], None]:
-        """Return what holds a call's arguments and result against the plan, and keeps the latter.
-
-        A pass has hundreds of calls, most of which return one tensor: what has to be done for these
-        is done here, without a further call for any of it.
-        """
-        producers, copied, handed, values = self._producers, self._copied, self._handed, self.values
-        number_of, note, last = producers.number_of, producers.note, self._choice.last
-        calls, held = producers.calls, producers.held
-        kept, addresses, versions = self._kept, self._addresses, self._versions
-        tensor_type = torch.Tensor
-
-        def follow(step: Step, args: Sequence[Any], result: Any) -> None:
-            if step.source is not None and len(args) == 1 and type(args[0]) is tensor_type:
-                if number_of(id(args[0]), -1) != step.source:
-                    self._diverge()
-            elif producers.of(args) != step.sources:
-                self._diverge()
-            if not step.is_simple or type(result) is not tensor_type:
-                self._follow_any(step, args, result)
-            else:
-                try:
-                    version = result._version
-                except RuntimeError:  # made in inference mode, where none are counted
-                    self._diverge()
-                if result.shape != step.shape:
-                    self._diverge()
-                if step.handed_on is not None:
-                    self._check_handed_on(result, step.handed_on)
-                elif step.is_origin:
-                    handed[step.address] = (producers.reference(result), version)
-                if held is None:
-                    note(result, step.number)
-                else:
-                    calls[id(result)] = step.number
-                    held.append(result)
-                address = step.keeps
-                if address is not None:
-                    if address in copied:
-                        result = result.clone()
-                    else:
-                        kept.append(result)
-                        addresses.append(address)
-                        versions.append(version)
-                    values[address] = result
-            if step.number == last:
-                self.stopped = True
-                raise PassComplete
-
-        return follow
-
-    def _follow_any(self, step: Step, args: Sequence[Any], result: Any) -> None:
-        """Keep what is chosen of a call that attends, hands on, or returns something else."""
-        number = step.number
-        if type(result) is tuple and len(result) == 2 and result[1] is None:
-            result = result[0]  # as attention returns it without its weights
-        if step.is_module and step.call.marks:  # a softmax that makes attention weights
-            reference = self._producers.reference(result)
-            self._handed[str(step.call.attention)] = (reference, result._version)
-            if step.weights is not None:
-                self.values[step.weights] = attention.marking(args[0])(result)
-        if step.call.returned:
-            self._follow_parts(number, step, args, unpacked(result) if step.is_module else result)
-
-    def _follow_parts(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
-        call = step.call
-        parts = [value for _, value in named_parts(result)]
-        if len(parts) != len(call.shapes):
-            self._diverge()
-        for part, shape, returned in zip(parts, call.shapes, call.returned, strict=True):
-            if part.shape != shape or part.is_inference():
-                self._diverge()
-            self._producers.note(part, number)
-            if returned.handed_on is not None:
-                self._check_handed_on(part, returned.handed_on)
-            elif returned.address in self._plan.handed_on:
-                reference = self._producers.reference(part)
-                self._handed[returned.address] = (reference, part._version)
-        for index, address in step.kept:
-            self._keep(address, parts[index], args[0] if call.marks else None)
-
-    def _check_handed_on(self, value: torch.Tensor, address: str) -> None:
-        reference, version = self._handed.get(address, (None, -1))
-        if version != value._version or not self._producers.is_same(reference, value):
-            self._diverge()
-
-    def _attend(self, address: str, call: attention.FusedCall) -> None:
-        """Keep the weights of a call, or what they are computed from when they are asked for."""
-        tensors = call.tensors()
-        later = None
-        if address not in self._copied and self._are_of_this_pass(tensors):
-            later = call.later()
-        if later is None:
-            self.values[address] = call.weights()
-            return
-        self.values[address] = later
-        for tensor in tensors:
-            self._note_version(address, tensor)
-
-    def _are_of_this_pass(self, tensors: Sequence[torch.Tensor]) -> bool:
-        """Return whether these are values of this pass, or views of such, and nobody else's."""
-        if self._producers.held is None or self._gives_memory:
-            return False
-        for value in self._kept[self._searched :]:
-            if not self._is_lasting(value):
-                self._own_memory.add(id(value if value._base is None else value._base))
-        self._searched = len(self._kept)
-        bases = (tensor if tensor._base is None else tensor._base for tensor in tensors)
-        return all(id(base) in self._own_memory for base in bases)
-
-    def _is_lasting(self, value: torch.Tensor) -> bool:
-        """Return whether a tensor is one that the model holds, or a view of one."""
-        base = value._base
-        return id(value) in self._lasting or (base is not None and id(base) in self._lasting)
-
-    def _keep(self, address: str, value: torch.Tensor, scores: torch.Tensor | None) -> None:
-        if scores is not None:
-            value = attention.marking(scores)(value)
-        elif address in self._copied:
-            value = value.clone()
-        else:
-            self._note_version(address, value)
-        self.values[address] = value
-
-    def _note_version(self, address: str, value: torch.Tensor) -> None:
-        self._kept.append(value)
-        self._addresses.append(address)
-        self._versions.append(value._version)
-
-
-_base_of, _version_of = operator.attrgetter("_base"), operator.attrgetter("_version")
-
 
 def _is_innermost(mode: Pass) -> bool:
-    depth = torch._C._len_torch_function_stack()
-    return bool(depth) and torch._C._get_function_stack_at(depth - 1) is mode
+    depth = _count_modes()
+    return bool(depth) and _mode_at(depth - 1) is mode
