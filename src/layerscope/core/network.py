@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, overload
 
@@ -54,6 +54,9 @@ class Layer:
     inputs: tuple[str, ...] = ()  #: the addresses whose values it received
     kind: Kind = "other"  #: what it is, in the words of ``layer_kinds``, whatever its framework
     activation: str | None = None  #: the function that it applies, or is: ``relu``; None for none
+    #: It only works out shapes, or hands on the same numbers in another shape or type, and is not
+    #: shown unless it is asked for.
+    plumbing: bool = False
 
     @property
     def weights(self) -> int:
@@ -144,7 +147,10 @@ class Network(Displayed):
 
     def text(self, width: int | None = None) -> str:
         """Return the layers as a table; on ``width`` columns of a terminal, or in full."""
-        first = {layer.address for layer in whole_layers(self.layers)}
+        layers = shown(self).layers
+        first = {layer.address for layer in whole_layers(layers)}
+        hidden = len(self.layers) - len(layers)
+        plumbing = [f"{PLUMBING.format(hidden)}: --all shows them"] if hidden else []
         rows = [
             (
                 layer.address,
@@ -157,7 +163,7 @@ class Network(Displayed):
                 f"{layer.biases:,}" if layer.parameters else "",
                 "" if layer.trainable is None else "yes" if layer.trainable else "no",
             )
-            for layer in self.layers
+            for layer in layers
         ]
         columns = ("layer", "type", "output shape", "settings", "weights", "biases", "trainable")
         return "\n".join(
@@ -167,7 +173,7 @@ class Network(Displayed):
                 text_table(columns, rows, ("weights", "biases"), width, whole=("output shape",)),
                 f"Parameters: {self.total:,} ({size_text(self.nbytes)}), "
                 f"{self.trainable:,} trainable, {self.non_trainable:,} non-trainable",
-                *(message(f"Note: {note}") for note in self.notes),
+                *(message(f"Note: {note}") for note in (*self.notes, *plumbing)),
             ]
         )
 
@@ -190,14 +196,50 @@ def whole_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(layer for layer in layers if not is_further(layer))
 
 
+#: What is not shown of some networks, and how many rows it is.
+PLUMBING = "{} rows of plumbing are hidden, such as shapes and changes of type"
+
+
+def shown(network: Network) -> Network:
+    """Return the network without its plumbing; edges lead past what hands on the same numbers."""
+    hidden = {row.address: row for row in network if row.plumbing}
+    if not hidden or len(hidden) == len(network):
+        return network
+    leads: dict[str, tuple[str, ...]] = {}
+
+    def seen(inputs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(a for name in inputs for a in leads.get(name, (name,))))
+
+    rows = []
+    for row in network:  # in execution order
+        inputs = seen(row.inputs)
+        if row.address in hidden:
+            leads[row.address] = () if row.role == "operation" else inputs
+        else:
+            rows.append(replace(row, inputs=inputs))
+    return replace(network, layers=tuple(rows))
+
+
+def revealed(network: Network, addresses: Collection[str] | None = None) -> Network:
+    """Return the network with its plumbing shown, all of it or that of these addresses."""
+    rows = tuple(
+        replace(row, plumbing=False)
+        if row.plumbing and (addresses is None or row.address in addresses)
+        else row
+        for row in network
+    )
+    return replace(network, layers=rows)
+
+
 def computing(
     network: Network, aliases: Mapping[str, str] | None = None
 ) -> tuple[Network, dict[str, str]]:
-    """Return the network without its containers, and the other names of its layers.
+    """Return the network without containers and plumbing, and the other names of its layers.
 
     A container's own name, and what stood under it, become names of the layer that it hands on,
     which takes over its parameters. One that hands on the network's input stays.
     """
+    network = shown(network)
     addresses = {row.address for row in network}
     handed_on = {
         row.address: row.inputs[0]
@@ -235,6 +277,9 @@ def to_json(network: Network) -> dict[str, Any]:
     Settings that JSON has no form for become text.
     """
     described = asdict(network)
+    for layer in described["layers"]:
+        if not layer["plumbing"]:
+            del layer["plumbing"]
     return dict(json.loads(json.dumps(described, default=str)))
 
 

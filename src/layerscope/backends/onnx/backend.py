@@ -24,7 +24,7 @@ from layerscope.backends.structure import name_bytes
 from layerscope.backends.turns import in_turn
 from layerscope.core.axes import NamedArray, named_axes
 from layerscope.core.errors import InputError, ModelError
-from layerscope.core.network import InputSpec, Layer, Network
+from layerscope.core.network import PLUMBING, InputSpec, Layer, Network, revealed
 from layerscope.core.selection import Selection, select
 
 Array = npt.NDArray[Any]
@@ -75,7 +75,7 @@ class OnnxBackend:
         by_address = {address: name for name, address in graph.addresses.items()}
         layers = enumerate(described.layers)
         kept = {layer.address: by_address[layer.address] for i, layer in layers
-                if selection.wants(layer, i)}  # fmt: skip
+                if _wants(selection, layer, i)}  # fmt: skip
         names = list(kept.values())
         if selection.everything:
             names = list(dict.fromkeys([*names, *graph.outputs]))
@@ -86,6 +86,10 @@ class OnnxBackend:
         values, differ = _joined(passes, names, axes)
         lost = [address for address, name in kept.items() if not _is_array(values.get(name))]
         notes = list(network.notes)
+        network = revealed(network, kept)  # what was asked for is shown
+        hidden = sum(layer.plumbing for layer in network)
+        if hidden and selection.everything:
+            notes.append(f"{PLUMBING.format(hidden)}: layers='*' keeps their values, too")
         if len(passes) > 1:
             notes.append(f"the model takes one sample at a time: it was run {len(passes)} times")
         if differ:
@@ -167,6 +171,13 @@ class OnnxBackend:
         if named_as is None or len(named_as) != value.ndim:
             named_as = named_axes(value.shape)
         return NamedArray(value, named_as, {"dtype": was} if was else {})
+
+
+def _wants(selection: Selection, layer: Layer, position: int) -> bool:
+    """Return whether to keep a value; one of plumbing only where it was asked for."""
+    if layer.plumbing and selection.everything and not selection.deferred:
+        return False
+    return selection.wants(layer, position)
 
 
 def _graph(model: Any) -> OnnxGraph:

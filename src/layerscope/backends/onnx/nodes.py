@@ -36,6 +36,7 @@ class OnnxNode:
     constants: Mapping[int, npt.NDArray[Any]]  #: whole numbers that it is given, by position
     counts: bool = False  #: it computes with lengths, not with what the network says
     inside: tuple[str, ...] = ()  #: the nodes that it runs in a loop or a branch
+    of_shapes: bool = False  #: what it returns follows from shapes alone
 
     @property
     def main(self) -> str:
@@ -59,6 +60,7 @@ def divide(stripped: StrippedModel, inputs: Iterable[str]) -> Parts:
     constants: dict[str, Any] = dict.fromkeys([*stripped.tensors, *sparse])
     values: dict[str, npt.NDArray[Any]] = {}
     counted: set[str] = set()
+    from_shapes: set[str] = set()
     nodes = []
     for address, proto in zip(names, stripped.proto.graph.node, strict=True):
         needs = inputs_of(proto)
@@ -75,12 +77,18 @@ def divide(stripped: StrippedModel, inputs: Iterable[str]) -> Parts:
         )
         if counts:
             counted.update(proto.output)
+        of_shapes = proto.op_type in _COUNTING or (
+            bool(sources) and from_shapes.issuperset(sources) and proto.op_type not in _RANDOM
+        )
+        if of_shapes:
+            from_shapes.update(proto.output)
         if any(proto.output):
             small = _whole_numbers(proto.input, stripped, values)
             nodes.append(
                 OnnxNode(
                     address, proto.op_type, tuple(proto.input), tuple(proto.output), sources,
                     _attributes(proto), small, counts, tuple(_inside(proto, address)),
+                    of_shapes,
                 )
             )  # fmt: skip
     return Parts(tuple(nodes), constants, values)

@@ -15,12 +15,13 @@ from typing import Any
 
 import onnx
 import onnxruntime as ort
+from onnx import TensorProto
 
 from layerscope.backends.onnx.axes import Axes, sample_axes, value_axes
 from layerscope.backends.onnx.data import type_name
 from layerscope.backends.onnx.kinds import kind_of
 from layerscope.backends.onnx.model import OnnxModel
-from layerscope.backends.onnx.nodes import Parts, divide
+from layerscope.backends.onnx.nodes import OnnxNode, Parts, divide
 from layerscope.backends.onnx.settings import settings_of
 from layerscope.backends.onnx.stripped import StrippedModel, strip_weights
 from layerscope.backends.onnx.weights import Weight, weights_of
@@ -30,6 +31,10 @@ from layerscope.core.network import InputSpec, Layer, Network, Shape
 FRAMEWORK = f"ONNX Runtime {ort.__version__}"
 
 _SHAPES_REMEMBERED = 4
+#: What returns the numbers that it is given, in another shape at most.
+_SAME_NUMBERS = frozenset({"Identity", "Squeeze", "Unsqueeze"})
+_FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16,
+                     TensorProto.BFLOAT16})  # fmt: skip
 _GRAPHS: weakref.WeakKeyDictionary[Any, OnnxGraph] = weakref.WeakKeyDictionary()
 
 
@@ -114,11 +119,27 @@ class OnnxGraph:
                 if shape is not None and named is not None:
                     pairs = zip(shape, named, strict=True)
                     shape = tuple(None if axis == "sample" else n for n, axis in pairs)
+                role: Any = "operation" if node.counts or node.of_shapes else "layer"
                 yield Layer(
-                    address, node.op, "operation" if node.counts else "layer",
-                    shape, named, settings, parameters, tuple(sources), kind, activation,
+                    address, node.op, role, shape, named, settings, parameters, tuple(sources),
+                    kind, activation, not parameters and self._is_plumbing(node),
                 )  # fmt: skip
                 parameters = ()
+
+    def _is_plumbing(self, node: OnnxNode) -> bool:
+        """Return whether a node only works out shapes, or hands on the numbers that it takes."""
+        if not set(self.outputs).isdisjoint(node.outputs):
+            return False
+        if node.of_shapes or node.op in _SAME_NUMBERS:
+            return True
+        taken, given = (self.values.get(name, Value("")) for name in (node.main, node.outputs[0]))
+        if node.op == "Cast":
+            return taken.data_type not in _FLOATS or given.data_type in _FLOATS
+        if node.op != "Reshape" or taken.shape is None or given.shape is None:
+            return False
+        # An axis of length 1 that comes or goes leaves the picture as it is.
+        before, after = ([n for n in value.shape or () if n != 1] for value in (taken, given))
+        return before == after and before.count(None) < 2
 
     def _notes(self) -> tuple[str, ...]:
         """Say what is left out, in the words of the other backends."""

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import room, say
+from layerscope.core.network import revealed
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.tables import json_lines
@@ -27,6 +28,7 @@ def add(commands: Any) -> None:
         help=options.INPUT + "; a pass on it, or on the first of its files, shows the order and "
         "shapes that a model does not know by itself",
     )
+    options.add_all(parser)
     options.add_input(parser)
     options.add_json(parser)
 
@@ -40,6 +42,7 @@ def _run(args: argparse.Namespace) -> None:
     else:
         _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
         network = acts.network
+    network = revealed(network) if args.all else network
     if args.json:
         say(*json_lines(described(network)))
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.core.console import say
+from layerscope.core.network import revealed
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
@@ -25,6 +26,7 @@ def add(commands: Any) -> None:
         metavar="INPUT",
         help=options.INPUT + "; with it each box carries a map of what its layer returned",
     )
+    options.add_all(parser)
     options.add_input(parser)
     parser.add_argument(
         "--out",
@@ -87,6 +89,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.input:
         _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
     network = describe(model) if acts is None else acts.network
+    network = revealed(network) if args.all else network
     if path is None:
         path = claim_file(f"{safe(network.name)}.svg", kinds, force=args.force)
     with Bar("Drawing"):

@@ -51,6 +51,7 @@ def add(commands: Any) -> None:
         metavar="GLOB",
         help="an address or a glob, such as 'conv*'; may be given again (default: all)",
     )
+    options.add_all(parser)
     options.add_input(parser)
     parser.add_argument(
         "--scale",
@@ -113,7 +114,10 @@ def _run(args: argparse.Namespace) -> None:
         if not args.input or args.step is not None:
             raise InputError(_expected(args))
         model = opened(args)
-        folder = args.out or f"layerscope-{safe(outline(model).name)}"
+        network = outline(model)
+        if args.all and not how.layers and any(layer.plumbing for layer in network):
+            how = replace(how, layers=("*",))
+        folder = args.out or f"layerscope-{safe(network.name)}"
         output = claim_folder(folder, force=args.force)
         look(model, args.input, output, how)
     if not args.json:

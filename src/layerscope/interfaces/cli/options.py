@@ -82,6 +82,16 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_all(parser: argparse.ArgumentParser) -> None:
+    """Add the option that shows plumbing."""
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="show the plumbing of ONNX graphs, too: nodes that only work out shapes or hand on "
+        "the same numbers",
+    )
+
+
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add how images become input."""
     parser.add_argument(

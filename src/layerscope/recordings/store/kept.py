@@ -47,6 +47,7 @@ _LAYER = Exactly(
         "inputs": [str],
         "kind": Optional(str),  # of layers recorded before they said it, neither is there
         "activation": Optional(str),
+        "plumbing": Optional(bool),  # only of what is
     }
 )
 _ORIGIN = Exactly({"path": str, "format": str, "written_by": str, "repairs": [str]})
