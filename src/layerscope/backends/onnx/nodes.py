@@ -37,6 +37,7 @@ class OnnxNode:
     counts: bool = False  #: it computes with lengths, not with what the network says
     inside: tuple[str, ...] = ()  #: the nodes that it runs in a loop or a branch
     of_shapes: bool = False  #: what it returns follows from shapes alone
+    graphs: tuple[Any, ...] = ()  #: that it runs in a loop or a branch, as the file has them
 
     @property
     def main(self) -> str:
@@ -88,7 +89,7 @@ def divide(stripped: StrippedModel, inputs: Iterable[str]) -> Parts:
                 OnnxNode(
                     address, proto.op_type, tuple(proto.input), tuple(proto.output), sources,
                     _attributes(proto), small, counts, tuple(_inside(proto, address)),
-                    of_shapes,
+                    of_shapes, tuple(graphs_of(proto)),
                 )
             )  # fmt: skip
     return Parts(tuple(nodes), constants, values)
@@ -132,6 +133,15 @@ def _whole_numbers(
         if value is not None and value.dtype == np.int64 and value.ndim <= 1:
             numbers[position] = np.atleast_1d(value)
     return numbers
+
+
+def inner_node(proto: Any) -> OnnxNode:
+    """Return a node of a graph inside another node, as far as its weights have to know it."""
+    outputs = tuple(proto.output)
+    return OnnxNode(
+        proto.name or proto.op_type, proto.op_type, tuple(proto.input), outputs, (),
+        _attributes(proto), {}, graphs=tuple(graphs_of(proto)),
+    )  # fmt: skip
 
 
 def _attributes(node: Any) -> dict[str, Any]:

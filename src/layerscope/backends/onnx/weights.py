@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.backends.onnx.data import nbytes_of, type_name
-from layerscope.backends.onnx.nodes import OnnxNode, Parts
+from layerscope.backends.onnx.data import array_of, nbytes_of, type_name
+from layerscope.backends.onnx.nodes import OnnxNode, Parts, inner_node
 from layerscope.backends.onnx.stripped import StrippedModel
 from layerscope.core.axes import NamedArray, carried
 from layerscope.core.network import Parameter
@@ -66,6 +66,7 @@ class Weight:
     shape: tuple[int, ...]
     dtype: str
     nbytes: int
+    inner: Any = None  #: of a graph inside the owner: its tensor, and the node that takes it
 
     @property
     def parameter(self) -> Parameter:
@@ -76,52 +77,109 @@ class Weight:
 
 
 def weights_of(stripped: StrippedModel, parts: Parts) -> list[Weight]:
-    """Return every weight, once: the first node that uses one owns it."""
+    """Return every weight, once: the first node that uses one owns it.
+
+    What a node runs in a loop or a branch is a part of it, and so are the weights in there.
+    """
     weights: dict[str, Weight] = {}
     for index, node in enumerate(parts.nodes):
-        for position, name in enumerate(node.inputs):
-            if name not in parts.constants or node.op in _SILENT:
-                continue
-            role = _ROLES.get(node.op, {}).get(position)
-            if role is None and node.op in _ROLES:
-                continue
-            for root, order in _roots(name, parts):
-                weight = _weight(
-                    stripped, parts, root, index, role or "other", order, node, position
-                )
-                if weight is not None:
-                    weights.setdefault(root, weight)
+        for root, position, role, order in _taken(node, parts):
+            tensor = _Constant.of(stripped, parts, root)
+            weight = tensor and _weight(tensor, root, index, role, order, node, position)
+            if weight:
+                weights.setdefault(root, weight)
+        for weight in _inside(stripped, parts, node.graphs, index, {}):
+            weights.setdefault(weight.name, weight)
     return list(weights.values())
 
 
-def _weight(
+def _taken(node: OnnxNode, parts: Parts) -> Iterator[tuple[str, int, str, Any]]:
+    """Yield the constants that a node takes: where, as what, and how their axes were permuted."""
+    for position, name in enumerate(node.inputs):
+        role = _role(node, position)
+        if role is not None and name in parts.constants:
+            for root, order in _roots(name, parts):
+                yield root, position, role, order
+
+
+def _role(node: OnnxNode, position: int) -> str | None:
+    """Return what a node does with a constant at this position; None where it learns none there."""
+    if node.op in _SILENT:
+        return None
+    return _ROLES[node.op].get(position) if node.op in _ROLES else "other"
+
+
+def _inside(
     stripped: StrippedModel,
     parts: Parts,
-    name: str,
+    graphs: Iterable[Any],
     owner: int,
-    role: str,
-    order: Any,
-    node: OnnxNode,
-    at: int,
+    around: Mapping[str, Any],
+) -> Iterator[Weight]:
+    """Yield the weights that the nodes of these graphs take, from in there or from outside."""
+    for graph in graphs:
+        held = {**around, **{tensor.name: tensor for tensor in graph.initializer}}
+        for proto in graph.node:
+            if proto.op_type == "Constant":
+                value = next((a.t for a in proto.attribute if a.name == "value"), None)
+                held |= {proto.output[0]: value} if value is not None and proto.output else {}
+                continue
+            node = inner_node(proto)
+            for position, name in enumerate(node.inputs):
+                role = _role(node, position)
+                if role is not None and held.get(name) is not None:
+                    tensor = held[name]
+                    constant = _Constant.in_graph(tensor)
+                    key = f"{parts.nodes[owner].address}/{name}"
+                    weight = _weight(constant, key, owner, role, None, node, position)
+                    if weight is not None:
+                        yield replace(weight, inner=(tensor, node))
+            for root, position, role, order in _taken(node, parts):
+                outer = _Constant.of(stripped, parts, root) if root not in held else None
+                weight = outer and _weight(outer, root, owner, role, order, node, position)
+                if weight:
+                    yield replace(weight, inner=(None, node))
+            yield from _inside(stripped, parts, node.graphs, owner, held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """What is known of a constant without reading it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+    at_least: int = 1  #: so many values a weight of its kind has
+
+    @staticmethod
+    def in_graph(tensor: Any) -> _Constant:
+        """Return what a tensor says of itself."""
+        return _Constant(tuple(tensor.dims), type_name(tensor.data_type), nbytes_of(tensor))
+
+    @staticmethod
+    def of(stripped: StrippedModel, parts: Parts, name: str) -> _Constant | None:
+        """Return what is known of a constant of the main graph; None for none that is held."""
+        if name in stripped.tensors:
+            return _Constant.in_graph(stripped.tensors[name])
+        if name in parts.values:
+            value = parts.values[name]
+            # A number written into the graph is no weight.
+            return _Constant(value.shape, str(value.dtype), value.nbytes, 2)
+        return None
+
+
+def _weight(
+    constant: _Constant, name: str, owner: int, role: str, order: Any, node: OnnxNode, at: int
 ) -> Weight | None:
     """Return the constant, if it is one that is learnt."""
-    if name in stripped.tensors:
-        tensor = stripped.tensors[name]
-        shape, dtype, nbytes = tuple(tensor.dims), type_name(tensor.data_type), nbytes_of(tensor)
-        at_least = 1
-    elif name in parts.values:
-        value = parts.values[name]
-        shape, dtype, nbytes = value.shape, str(value.dtype), value.nbytes
-        at_least = 2  # a number written into the graph is no weight
-    else:
-        return None
+    shape, dtype = constant.shape, constant.dtype
     quantized = role in ("kernel", "left", "right", "bias", "table") and "int" in dtype
     learnt = dtype.startswith(_FLOATS) or (quantized and dtype not in ("int64", "uint64"))
-    at_least = 2 if role in ("factor", "other") else at_least
+    at_least = 2 if role in ("factor", "other") else constant.at_least
     if not learnt or not shape or math.prod(shape) < at_least:
         return None
     flipped = bool(node.attributes.get("transB" if at else "transA")) and node.op == "Gemm"
-    return Weight(name, owner, role, order, flipped, shape, dtype, nbytes)
+    return Weight(name, owner, role, order, flipped, shape, dtype, constant.nbytes)
 
 
 def _roots(name: str, parts: Parts, depth: int = 8) -> Iterator[tuple[str, Any]]:
@@ -149,11 +207,15 @@ def named(
     out: tuple[str, ...] | None,
 ) -> NamedArray:
     """Return the values with their axes named; ``out`` are the axes of the node's output."""
-    values = (
-        stripped.array(weight.name)
-        if weight.name in stripped.tensors
-        else parts.values[weight.name]
-    )
+    tensor, inner = weight.inner or (None, None)
+    if tensor is not None:
+        values = array_of(tensor, stripped.source)
+    elif weight.name in stripped.tensors:
+        values = stripped.array(weight.name)
+    else:
+        values = parts.values[weight.name]
+    if inner is not None:  # whose output has axes that nobody knows
+        node, out = inner, ()
     axes = _axes(weight, values, node, out or ())
     if weight.order == "reversed":
         axes = axes[::-1]
