@@ -141,7 +141,7 @@ def lstm() -> Case:
 
 
 def loop() -> Case:
-    """Loop and branch: what they return is seen, what runs in them is noted."""
+    """Loop and branch: what runs in a loop is noted; a branch that is always taken is seen."""
     body = helper.make_graph(
         [
             node("Identity", "go", "go_on"),
@@ -173,9 +173,9 @@ def loop() -> Case:
     return Case(
         graph,
         x,
-        ("relu", "loop", "choice"),
-        values={"loop": grown, "choice": -grown},
-        left_out=("loop/grow", "choice/then"),
+        ("relu", "loop", "choice/then"),
+        values={"loop": grown, "choice/then": -grown},
+        left_out=("loop/grow",),
     )
 
 

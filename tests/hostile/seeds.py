@@ -243,6 +243,17 @@ def onnx_files(folder: Path) -> Iterator[Seed]:
         path = folder / f"{case.__name__}.onnx"
         onnx.save(case().model, path)
         yield Seed(path)
+    then, other = (
+        helper.make_graph([helper.make_node(op, ["x"], [op])], op, [], [onnx_cases.value(op, None)])
+        for op in ("Neg", "Abs")
+    )
+    choice = onnx_cases.node("If", "yes", "y", "choice", then_branch=then, else_branch=other)
+    chosen = onnx_cases.model(
+        [choice], [onnx_cases.value("x", ["n", 3])], [onnx_cases.value("y", None)],
+        {"yes": np.array(True)},
+    )  # fmt: skip
+    onnx.save(chosen, folder / "choice.onnx")
+    yield Seed(folder / "choice.onnx")
     double = helper.make_function(
         "own", "Double", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])],
         [helper.make_opsetid("", 17)],

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, ValueInfoProto
 
+from layerscope.backends.onnx.branches import write_out_branches
 from layerscope.backends.onnx.data import (
     all_tensors,
     array_of,
@@ -100,7 +101,28 @@ def strip_weights(model: OnnxModel) -> StrippedModel:
         StrippedModel(model.label, model.name, slim, tensors, tuple(borrowed), source)
     )
     _check(stripped)
-    return stripped
+    return _without_branches(stripped)
+
+
+def _without_branches(stripped: StrippedModel) -> StrippedModel:
+    """Return the model with the branches that are always taken written out."""
+    if not any(node.op_type == "If" for node in stripped.proto.graph.node):
+        return stripped
+    proto = stripped.checkable()
+    held = set(stripped.tensors)
+    count = write_out_branches(proto)
+    if not count:
+        return stripped
+    del proto.graph.input[:]  # among them those that only the checker needs
+    proto.graph.input.extend(stripped.proto.graph.input)
+    tensors = {**stripped.tensors, **{t.name: t for t in proto.graph.initializer
+                                      if t.name not in held}}  # fmt: skip
+    repair = (
+        "the branch of a condition that is always the same was written out"
+        if count == 1
+        else f"the branches of {count} conditions that are always the same were written out"
+    )
+    return replace(stripped, proto=proto, tensors=tensors, repairs=(*stripped.repairs, repair))
 
 
 def _texts(message: Any) -> Iterator[Any]:

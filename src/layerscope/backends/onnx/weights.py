@@ -84,9 +84,11 @@ def weights_of(stripped: StrippedModel, parts: Parts) -> list[Weight]:
     weights: dict[str, Weight] = {}
     for index, node in enumerate(parts.nodes):
         for root, position, role, order in _taken(node, parts):
-            tensor = _Constant.of(stripped, parts, root)
-            weight = tensor and _weight(tensor, root, index, role, order, node, position)
-            if weight:
+            constant = _Constant.of(stripped, parts, root)
+            if constant is None:
+                continue
+            weight = _weight(constant, root, index, role, order, node, position)
+            if weight is not None:
                 weights.setdefault(root, weight)
         for weight in _inside(stripped, parts, node.graphs, index, {}):
             weights.setdefault(weight.name, weight)
@@ -136,8 +138,10 @@ def _inside(
                         yield replace(weight, inner=(tensor, node))
             for root, position, role, order in _taken(node, parts):
                 outer = _Constant.of(stripped, parts, root) if root not in held else None
-                weight = outer and _weight(outer, root, owner, role, order, node, position)
-                if weight:
+                if outer is None:
+                    continue
+                weight = _weight(outer, root, owner, role, order, node, position)
+                if weight is not None:
                     yield replace(weight, inner=(None, node))
             yield from _inside(stripped, parts, node.graphs, owner, held)
 
