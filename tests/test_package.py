@@ -16,7 +16,17 @@ INSTRUMENTS = {
     "Recorder", "activations", "describe", "every_unit", "features", "load_model",
     "open_recording", "weights",
 }  # fmt: skip
-VIEWS = {"across", "curves", "diagram", "film", "histogram", "pages", "sheet", "timeline"}
+VIEWS = {
+    "across",
+    "curves",
+    "defaults",
+    "diagram",
+    "film",
+    "histogram",
+    "pages",
+    "sheet",
+    "timeline",
+}
 HOSTS = {"export", "report", "serve"}
 PUBLIC = INSTRUMENTS | VIEWS | HOSTS
 #: The vocabulary of `features`, and what is raised, in modules of their own.

@@ -6,7 +6,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     input     load_model          Network       sheet   across             notebook, file
               describe  weights                 pages   diagram            the shell: layerscope
               activations Recorder              timeline  film             export
-              features  every_unit              curves                     report
+              features  every_unit              curves defaults            report
               open_recording                    histogram                  serve
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from layerscope.views.film import film as film
     from layerscope.views.histogram import histogram as histogram
     from layerscope.views.pages import pages as pages
+    from layerscope.views.render.defaults import defaults as defaults
     from layerscope.views.sheet import sheet as sheet
     from layerscope.views.timeline import timeline as timeline
 
@@ -72,6 +73,7 @@ _HOME = {
     "film": "layerscope.views.film",
     "histogram": "layerscope.views.histogram",
     "curves": "layerscope.views.curves",
+    "defaults": "layerscope.views.render.defaults",
     # Hosts: where numbers and pictures go.
     "export": "layerscope.recordings.export",
     "report": "layerscope.interfaces.report",
@@ -79,9 +81,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "curves", "describe", "diagram", "every_unit", "export",
-    "features", "film", "histogram", "load_model", "open_recording", "pages", "report", "serve",
-    "sheet", "timeline", "weights",
+    "Recorder", "across", "activations", "curves", "defaults", "describe", "diagram", "every_unit",
+    "export", "features", "film", "histogram", "load_model", "open_recording", "pages", "report",
+    "serve", "sheet", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

@@ -192,3 +192,16 @@ def test_a_layer_that_returns_several_values_counts_once() -> None:
         ["lstm[1]", "(None,"],
         ["lstm[state.c]", "(None,"],
     ]
+
+
+def test_a_network_as_a_data_frame() -> None:
+    kernel = Parameter("conv/kernel", (3, 3, 1, 2), "float32", True, False, 72)
+    conv = Layer("conv", "Conv2D", shape=(None, 4, 4, 2), settings={"kernel": (3, 3)},
+                 parameters=(kernel,), inputs=("x",), kind="conv", activation="relu")  # fmt: skip
+    frame = Network("net", "none", (conv, Layer("flat", "Flatten"))).to_frame()
+    assert list(frame.index) == ["conv", "flat"]
+    assert frame.loc["conv", "weights"] == 18
+    assert frame.loc["conv", "shape"] == (None, 4, 4, 2)
+    assert frame.loc["conv", "settings"] == {"kernel": (3, 3)}
+    assert frame.loc["flat", "trainable"] is None
+    assert Network("empty", "none", ()).to_frame().empty

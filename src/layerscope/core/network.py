@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import Layout
@@ -14,6 +14,9 @@ from layerscope.core.display import Displayed
 from layerscope.core.layer_kinds import Kind
 from layerscope.core.table import setting_text, shape_text, size_text, text_table
 from layerscope.core.text import message
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Shape = tuple[int | None, ...]
 
@@ -178,6 +181,29 @@ class Network(Displayed):
         )
 
     __repr__ = __str__
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the layers as a data frame of pandas, one row for each, by their addresses."""
+        import pandas as pd
+
+        rows = [
+            {
+                "layer": layer.address,
+                "type": layer.type,
+                "kind": layer.kind,
+                "activation": layer.activation,
+                "shape": layer.shape,
+                "settings": dict(layer.settings),
+                "weights": layer.weights,
+                "biases": layer.biases,
+                "trainable": layer.trainable,
+                "inputs": layer.inputs,
+            }
+            for layer in self.layers
+        ]
+        columns = ["layer", "type", "kind", "activation", "shape", "settings", "weights", "biases",
+                   "trainable", "inputs"]  # fmt: skip
+        return pd.DataFrame(rows, columns=columns).set_index("layer")
 
 
 #: How a further value of a call is addressed: ``lstm[1]``.

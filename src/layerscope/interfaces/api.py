@@ -24,9 +24,9 @@ def diagram(
     unit: int | None = None,
     sample: int = 0,
     step: int | None = None,
-    scale: Any = "layer",
-    palette: str = "viridis",
-    ground: str = "light",
+    scale: Any = None,
+    palette: str | None = None,
+    ground: str | None = None,
     wrap: int | None = None,
 ) -> Panel:
     """Draw the architecture of a model; with activations, the poster of their passage.
@@ -60,7 +60,7 @@ def diagram(
     scale, palette
         As in :func:`layerscope.sheet`.
     ground
-        ``"light"`` or ``"dark"``.
+        ``"light"`` (default) or ``"dark"``.
     wrap
         In how many columns to draw it, of a horizontal one rows; 1 for none. By default a picture
         that is long, and more than twice as long as wide, takes as many as it needs to be less.

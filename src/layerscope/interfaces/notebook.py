@@ -36,7 +36,7 @@ _MOMENTS = 30  #: samples at steps: nobody waits for more
 
 def bundle(thing: Any) -> dict[str, Any]:
     """Return what is shown of a recording, a network or a panel, by media types."""
-    shown: dict[str, Any] = {"text/plain": _text(thing)}
+    shown: dict[str, Any] = {"text/plain": repr(thing)}
     picture = _first(panel.png for panel in _pictures(thing))
     if picture is None:
         return shown
@@ -58,12 +58,6 @@ def _small(picture: bytes) -> bytes:
         times += 1
         small = reduced(picture, times)
     return small
-
-
-def _text(thing: Any) -> str:
-    if isinstance(thing, Panel):
-        return f"<layerscope.Panel, {thing.header['kind']}: {thing.header['title']}>"
-    return repr(thing)
 
 
 def frame(document: str, png: str) -> str:

@@ -11,7 +11,7 @@ from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
 from layerscope.views.passage import Passage
 from layerscope.views.render import colour_scale
-from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import ground_or, palette_or
 from layerscope.views.render.feature_maps import (
     extent_of,
     is_feature,
@@ -36,7 +36,7 @@ def across(
     palette: str | None = None,
     sample: int = 0,
     step: int | None = None,
-    ground: str = "dark",
+    ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
 ) -> Panel:
     """Draw one channel through all layers that have it, the input first; blank where it is silent.
@@ -56,7 +56,7 @@ def across(
     if not isinstance(channel, int | np.integer) or isinstance(channel, bool):
         raise ViewError(f"channel={channel!r}: pass a whole number, counted from 0.")
     images = recording.kind == "features"
-    palette = palette or palettes.default(signed=False, images=images)
+    palette = palette_or(palette, images=images)
     passage = Passage(recording, scale_of(recording, scale), palette, sample, _SIDE)
     before = passage.input(reshape)
     tiles: list[Tile] = []
@@ -81,7 +81,7 @@ def across(
         heading,
         columns=columns or min(_COLUMNS // (1 + wide), len(before) + len(tiles)),
         palette=palette,
-        ground=ground,
+        ground=ground_or(ground),
         provenance=lambda: recording.provenance,
     )
 

@@ -11,6 +11,7 @@ from layerscope.core.table import a_kind
 from layerscope.recordings.recording import Recording
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import palette_or
 from layerscope.views.render.grid import Heading, Tile, magnification
 from layerscope.views.render.select_maps import Chosen, choose
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles, joined_tiles
@@ -99,5 +100,5 @@ def image_tiles(images: Chosen, extent: tuple[float, float]) -> tuple[list[Tile]
     result = colour_scale.scaled(images.maps, "input", extent=extent)
     several = "·" in images.labels[-1]
     tiles = joined_tiles(images, result) if several else index_tiles(images, result)
-    colours = palettes.table(palettes.default(signed=False, images=True), "dark")
+    colours = palettes.table(palette_or(None, images=True), "dark")
     return [tile._replace(pixels=colours[tile.pixels]) for tile in tiles], f"in gray, {result.text}"

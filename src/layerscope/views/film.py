@@ -17,6 +17,7 @@ from layerscope.recordings.recording import Recording
 from layerscope.views.moments import Moments, samples_of, steps_of
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import ground_or, palette_or
 from layerscope.views.render.encoding import MIME, Reel, check_kind, write
 from layerscope.views.render.feature_maps import check_passage, scale_of
 from layerscope.views.render.frames import FrameLayout
@@ -63,7 +64,7 @@ def film(
     columns: int | None = None,
     scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
-    ground: str = "dark",
+    ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
@@ -123,7 +124,8 @@ def film(
     check_free(target, overwrite=overwrite)
     check_recording(recording)
     scale = _check_scale(recording, scale)
-    palettes.table(palette or palettes.default(signed=False), ground)
+    ground = ground_or(ground)
+    palettes.table(palette_or(palette), ground)
     columns = check_columns(columns)
     reshape = reshape and check_shape(reshape)
     moments = _moments(recording, along, sample, step, steps)

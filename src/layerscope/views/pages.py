@@ -15,6 +15,7 @@ from layerscope.recordings.answers import answer_text, answers
 from layerscope.recordings.recording import Recording
 from layerscope.views.passage import Passage, alike
 from layerscope.views.render import colour_scale
+from layerscope.views.render.defaults import ground_or, palette_or, scale_or
 from layerscope.views.render.feature_maps import check_passage
 from layerscope.views.render.grid import Heading, Tile, arrange, check_columns, without_pattern
 from layerscope.views.render.panel import Pages
@@ -36,11 +37,11 @@ def pages(
     grid: tuple[int, int] = (3, 3),
     min_size: tuple[int, int] = (15, 15),
     columns: int | None = None,
-    scale: colour_scale.Scaling = "layer",
-    palette: str = "viridis",
+    scale: colour_scale.Scaling | None = None,
+    palette: str | None = None,
     sample: int = 0,
     step: int | None = None,
-    ground: str = "dark",
+    ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
     classes: Sequence[str] = (),
 ) -> Pages:
@@ -80,7 +81,8 @@ def pages(
     check_recording(recording)
     check_passage(recording)
     recording = recording.at(step)
-    passage = Passage(recording, colour_scale.check(scale), palette, sample, _SIDE)
+    palette = palette_or(palette)
+    passage = Passage(recording, colour_scale.check(scale_or(scale)), palette, sample, _SIDE)
     inputs = input_of(passage, reshape)
     seen = [tile.pixels.shape[:2] for tile in inputs]
     patterns = [p for p in inputs if p.pixels.shape[0] >= height and p.pixels.shape[1] >= width]
@@ -105,7 +107,7 @@ def pages(
             _heading(recording, passage, i, len(chunks), _note(answer if not i else "", chunk)),
             columns=across,
             palette=palette,
-            ground=ground,
+            ground=ground_or(ground),
             provenance=lambda: recording.provenance,
         )
         for i, chunk in enumerate(chunks)

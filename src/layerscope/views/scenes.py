@@ -19,6 +19,7 @@ from layerscope.views.passage import Passage, alike, fitted, wrapped
 from layerscope.views.ranges import extent_over, limits_of
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import palette_or
 from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen
@@ -54,7 +55,7 @@ def layer_scene(
     weights = recording.kind == "weights"
     signed = bool(low.min() < 0 < high.max())
     images = recording.kind == "features"
-    colours = palette or palettes.default(weights and signed, images)
+    colours = palette_or(palette, signed=weights and signed, images=images)
     limits = _limits(low, high, scale, moments, palettes.is_diverging(colours))
 
     def panels() -> Iterator[Panel]:
@@ -88,7 +89,7 @@ def passage_scene(
     reshape: tuple[int, ...] | None,
 ) -> Scene:
     """Draw the pattern in every layer that has two axes, on one page."""
-    colours = palette or palettes.default(signed=False)
+    colours = palette_or(palette)
     ranges = _pattern_ranges(moments, scale, palettes.is_diverging(colours), reshape)
 
     def panels() -> Iterator[Panel]:

@@ -14,6 +14,7 @@ from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import ground_or, palette_or
 from layerscope.views.render.feature_maps import extent_of, scale_of
 from layerscope.views.render.grid import (
     Heading,
@@ -49,7 +50,7 @@ def sheet(
     palette: str | None = None,
     sample: int | None = None,
     step: int | None = None,
-    ground: str = "dark",
+    ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
     limits: tuple[float, float] | str | None = None,
     values: bool = False,
@@ -76,14 +77,14 @@ def sheet(
         for units are drawn on ``"input"``, the range that the network accepts.
     palette
         ``"viridis"``, ``"gray"``, ``"diverging"`` (zero in the middle) or any name that Matplotlib
-        knows. ``"viridis"`` by default, ``"diverging"`` for weights of both signs; images made for
-        units are gray, or in their own colours.
+        knows. What :func:`layerscope.defaults` says, ``"viridis"`` at first; ``"diverging"`` for
+        weights of both signs; images made for units are gray, or in their own colours.
     sample, step
         Which sample, counted from 0, and of a recording over time which step, by its number. Where
         they are not given, the first sample and the last step; several images made for one
         objective are drawn all.
     ground
-        ``"dark"`` or ``"light"``.
+        ``"dark"`` (default) or ``"light"``.
     reshape
         ``(height, width)`` for vectors, and for the kernels of dense layers, that are images.
     limits
@@ -123,7 +124,7 @@ def sheet(
     if not values:
         chosen = along(chosen, max(_NARROW, WIDTH // (columns or 1)))
     signed = recording.kind == "weights" and _is_signed(chosen)
-    palette = palette or palettes.default(signed, images=chosen.feature)
+    palette = palette_or(palette, signed=signed, images=chosen.feature)
     extent = extent_of(recording, scale, sample or 0)
     if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
         extent = 0.0, recording.extent(sample or 0, recording.place(chosen.address).layer)[1]
@@ -157,7 +158,7 @@ def sheet(
         heading,
         columns=columns,
         palette=palette,
-        ground=ground,
+        ground=ground_or(ground),
         provenance=lambda: recording.provenance,
         group=group,
     )

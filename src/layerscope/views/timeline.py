@@ -15,6 +15,7 @@ from layerscope.views.moments import Moments, steps_of
 from layerscope.views.ranges import extent_over
 from layerscope.views.render import colour_scale, text
 from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import ground_or, palette_or
 from layerscope.views.render.feature_maps import scale_of
 from layerscope.views.render.grid import (
     GAP,
@@ -47,7 +48,7 @@ def timeline(
     columns: int | None = None,
     scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
-    ground: str = "dark",
+    ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
 ) -> Panel:
     """Draw one channel at every step, side by side, on one scale, so that change is change.
@@ -94,8 +95,8 @@ def timeline(
     moments = steps_of(run, sample, steps)
     chosen = _gathered(moments, address, reshape)
     first = chosen[0]
-    palette = palette or palettes.default(
-        run.kind == "weights" and _signed(chosen), images=first.feature
+    palette = palette_or(
+        palette, signed=run.kind == "weights" and _signed(chosen), images=first.feature
     )
     heading = Heading(_title(first, moments), first.address, "", _mode(scale), None, "")
     if first.vector:
@@ -111,7 +112,7 @@ def timeline(
         heading,
         columns=columns or (len(chosen) if len(first.maps) > 1 and not first.vector else None),
         palette=palette,
-        ground=ground,
+        ground=ground_or(ground),
         provenance=lambda: run.provenance,
     )
     return _with_rows(panel, moments) if first.vector else panel

@@ -49,6 +49,7 @@ from layerscope.views.diagram.repeats import collapsed
 from layerscope.views.diagram.thumbnails import Thumbnails
 from layerscope.views.diagram.volume import volumes
 from layerscope.views.diagram.wrap import check_wrap, clear_of_lines, wrapped
+from layerscope.views.render.defaults import ground_or, palette_or, scale_or
 from layerscope.views.render.palette import known
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import check_recording
@@ -77,15 +78,16 @@ def diagram(
     unit: int | None = None,
     sample: int = 0,
     step: int | None = None,
-    scale: Any = "layer",
-    palette: str = "viridis",
-    ground: str = "light",
+    scale: Any = None,
+    palette: str | None = None,
+    ground: str | None = None,
     wrap: int | None = None,
 ) -> Panel:
     """Draw the architecture of a network; with a recording of it, what each box returned.
 
     See :func:`layerscope.diagram`, which has the same arguments.
     """
+    ground, palette, scale = ground_or(ground, "light"), palette_or(palette), scale_or(scale)
     colours(ground)
     known(palette)
     _check(style, depth)

@@ -14,6 +14,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, ViewError
 from layerscope.recordings.recording import Recording
 from layerscope.views.render import colour_scale
+from layerscope.views.render.defaults import scale_or
 
 Array = npt.NDArray[Any]
 
@@ -54,8 +55,7 @@ def scale_of(recording: Recording, scale: Any) -> colour_scale.Scaling:
     ViewError
         When it is no scaling, or none of this recording.
     """
-    if scale is None:
-        scale = recording.scale
+    scale = scale_or(scale, recording.scale)
     if isinstance(scale, str) and scale == "input" and recording.input_range is not None:
         return "input"
     return colour_scale.check(scale)

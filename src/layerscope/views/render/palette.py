@@ -52,16 +52,6 @@ def known(name: str) -> str:
     return name
 
 
-def default(signed: bool, images: bool = False) -> str:
-    """Return the palette where none is named: of weights of both signs zero is plain.
-
-    ``images``: what is drawn are pictures, as the network receives them.
-    """
-    if images:
-        return "gray"
-    return "diverging" if signed else "viridis"
-
-
 def is_diverging(name: str) -> bool:
     """Return whether the palette's middle stands for zero."""
     return _ALIASES.get(name, name).removesuffix("_r") in _DIVERGING

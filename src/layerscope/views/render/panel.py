@@ -16,7 +16,7 @@ from layerscope.core.console import in_notebook
 from layerscope.core.display import Displayed
 from layerscope.core.errors import ViewError
 from layerscope.core.files import whole
-from layerscope.core.text import printable, printable_lines
+from layerscope.core.text import one_line, printable, printable_lines
 from layerscope.views.render import documents
 from layerscope.views.render.kinds import check_kind, lowering
 
@@ -38,7 +38,7 @@ _NAMES = frozenset({
 _LINES = frozenset({"about", "label", "labels", "note", "notes", "reference", "text", "title"})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Panel(Displayed):
     """A picture as data: a JSON-able header that says what goes where, and named bytes of numbers.
 
@@ -63,6 +63,9 @@ class Panel(Displayed):
 
     def __bool__(self) -> bool:
         return True
+
+    def __repr__(self) -> str:
+        return f"<layerscope.Panel, {self.header['kind']}: {one_line(str(self.header['title']))}>"
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
         """Return a tile's pixels at the map's own resolution, RGB last where it has colours."""
