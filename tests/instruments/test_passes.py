@@ -72,7 +72,7 @@ def test_more_than_fits_into_memory_is_refused_after_the_first_chunk(model, fold
     assert str(caught.value) == (
         f"The activations on 7 samples would take {7 * each / 1000:.1f} kB, {each} B each, and "
         f"{10 * each / 1000:.1f} kB of memory are free, of which half may be taken: name fewer "
-        "layers with layers=, or pass fewer files."
+        "layers with layers=, or take fewer samples with samples=."
     )
     assert len(ls.activations(model, folder, layers="out")["out"]) == 7
 

@@ -14,6 +14,7 @@ def pass_notes(
     scaled: Collection[str],
     too_large: Collection[str],
     guessed: Collection[str],
+    over_batch: Collection[str],
 ) -> tuple[str, ...]:
     """Return a sentence for each of these that names any layer.
 
@@ -27,6 +28,8 @@ def pass_notes(
         Attention weights that nobody has asked for by name.
     guessed
         Layers whose source is not known.
+    over_batch
+        Layers that normalize by the statistics of the samples that run together.
     """
     notes = []
     if in_loops:
@@ -41,6 +44,14 @@ def pass_notes(
         notes.append(f"left out, because of their size, unless layers= names them: {names}")
     if guessed:
         notes.append(guessed_note(guessed))
+    if over_batch:
+        verb, its, it = (
+            ("normalizes", "its", "it") if len(over_batch) == 1 else ("normalize", "their", "them")
+        )
+        notes.append(
+            f"{_listed(over_batch)} {verb} by the statistics of the batch: {its} values, and those "
+            f"after {it}, depend on which samples are run together"
+        )
     return tuple(notes)
 
 

@@ -155,6 +155,7 @@ class Trace:
         #: Called by another thread than the pass's own, and whether the pass has started it.
         self.in_threads: dict[str, bool] = {}
         self._threads = frozenset(thread.ident for thread in threading.enumerate())
+        self.over_batch: dict[str, None] = {}  #: layers that take statistics of the batch
         self.too_large: dict[str, None] = {}  #: attention weights that nobody has asked for by name
         self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
         self._selection = selection
@@ -185,6 +186,12 @@ class Trace:
         """Note arithmetic with a plain number, which is no step of its own."""
         if any(self.lineage.sources(value) for value in leaves(arguments)):
             self.scaled.setdefault(function)
+
+    def note_over_batch(self, otherwise: str = "") -> None:
+        """Note that the layer that runs now takes statistics of all samples that run together."""
+        frame = self._frames[-1] if self._frames else None
+        name = frame.subject.address if frame is not None else ""
+        self.over_batch.setdefault(name or otherwise)
 
     def enter(self, subject: Subject, arguments: Sequence[Any] = ()) -> None:
         """Note that a layer is being called."""
@@ -364,6 +371,7 @@ class Trace:
             in_threads=sorted(self.only_in_threads()),  # threads end in any order
             scaled=self.scaled,
             too_large=self.too_large,
+            over_batch=self.over_batch,
             guessed=self.guessed,
         )
         return Network(name, framework, tuple(self.layers), parameters, notes)

@@ -7,6 +7,8 @@
     image file, PIL image    ──► images: channels, size and range of values as the network has them
     "noise", "zeros"         ──► named: in the network's own shape
     folder, glob, long list  ──► sources ──► batches: of these, one after another
+    DataLoader, generator …  ──► loaders: batches that somebody else makes
+    array with a batch size  ──► feeds: parts of it
     flag, number, None, object ► arguments: handed on as it is, where a model may take others
 
 Whatever was done to it is said, in sentences.
@@ -14,8 +16,8 @@ Whatever was done to it is said, in sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from layerscope.core.errors import InputError
@@ -25,38 +27,35 @@ from layerscope.inputs.arguments import are_several, arguments, is_data, is_pack
 from layerscope.inputs.array_files import array_file, load_members, members
 from layerscope.inputs.arrays import is_array, is_numbers, is_table
 from layerscope.inputs.batches import Batches
+from layerscope.inputs.feeds import Feed, Prepared, Slices, can_be_cut, check_size, sample_count
 from layerscope.inputs.fitting import fit
 from layerscope.inputs.images import is_image
+from layerscope.inputs.loaders import Loader, is_loader, is_used_up
 from layerscope.inputs.memory import free_memory
 from layerscope.inputs.named import is_named
+from layerscope.inputs.number_files import is_number_file
 from layerscope.inputs.settings import Fitted, InputRange, InputSettings
 from layerscope.inputs.sources import CHUNK, Files, files_of, listed
 
 __all__ = [
     "Batches",
+    "Feed",
     "Files",
     "InputRange",
     "InputSettings",
     "Prepared",
     "batches",
+    "feed_of",
     "files_of",
     "free_memory",
+    "is_used_up",
     "listed",
     "prepare",
+    "sample_count",
 ]
 
 #: For a value that no specification belongs to: its shape is not checked, whole numbers stay whole.
 _ANY = InputSpec("x", certain=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An input, ready for a backend."""
-
-    value: Any  #: an array, or a list, tuple or dict of them, in the framework's own layout
-    notes: tuple[str, ...] = field(default=())  #: what was done to it
-    samples: tuple[str, ...] = ()  #: the names of its samples; empty where they have none
-    pixels: bool = False  #: whether it is images for one input, which ``input_range`` applies to
 
 
 def prepare(
@@ -115,18 +114,68 @@ def prepare(
     return Prepared(one.value, notes, one.samples, one.pixels)
 
 
+def feed_of(
+    x: Any,
+    specs: Sequence[InputSpec],
+    settings: InputSettings,
+    *,
+    batch_size: int | None = None,
+    samples: int | None = None,
+    chunk: Callable[[], int] = lambda: CHUNK,
+) -> Feed | None:
+    """Return what comes some at a time: files, batches, parts; None where x is a batch by itself.
+
+    ``batch_size`` and ``samples`` are those of :func:`layerscope.activations`; ``chunk`` tells how
+    many samples of files are run at once where neither does.
+
+    Raises InputError when they do not go together, or when there is nothing in it.
+    """
+    check_size(batch_size, samples)
+    fitted = lambda part: prepare(part, specs, settings)  # noqa: E731
+    if is_loader(x, specs):
+        loader = Loader(x, specs, fitted, samples)
+        if batch_size is not None:
+            raise InputError(
+                f"batch_size={batch_size}: the batches of a {loader.title} are its own; leave "
+                "batch_size out."
+            )
+        return loader
+    files = None
+    if not any(spec.dtype == "string" for spec in specs) and not (
+        len(specs) > 1 and isinstance(x, list | tuple)  # one file for each input
+    ):
+        files = files_of(x)
+        if (
+            files is None
+            and batch_size is not None
+            and len(specs) < 2
+            and (array_file(x) or is_number_file(x))
+        ):
+            files = listed([x], strict=True)
+    if files is not None:
+        return batches(files, specs, settings, chunk=batch_size or chunk(), limit=samples)
+    if batch_size is None and samples is None:
+        return None
+    if not can_be_cut(x):  # images, names: they are not many
+        whole = prepare(x, specs, settings)
+        return Slices(whole.value, lambda part: replace(whole, value=part), batch_size, samples)
+    return Slices(x, fitted, batch_size, samples)
+
+
 def batches(
     files: Files,
     specs: Sequence[InputSpec],
     settings: InputSettings | None = None,
     *,
     chunk: int = CHUNK,
+    limit: int | None = None,
     **options: Any,
 ) -> Batches:
     """Return the samples in files, some at a time, for a model with one input.
 
     ``settings`` and ``options`` are those of :func:`prepare`; ``chunk`` is how many samples a batch
-    has at most. Raises InputError for a model with several inputs.
+    has at most, ``limit`` how many there are in all. Raises InputError for a model with several
+    inputs.
     """
     if len(specs) > 1:
         raise InputError(
@@ -134,7 +183,7 @@ def batches(
             "with one input; pass one file for each."
         )
     settings = InputSettings(**options) if settings is None else settings
-    return Batches(files, specs[0] if specs else _ANY, settings, chunk)
+    return Batches(files, specs[0] if specs else _ANY, settings, chunk, limit)
 
 
 def _prepared(value: Any, fitted: Sequence[Fitted]) -> Prepared:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ import numpy.typing as npt
 
 from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
+from layerscope.inputs.ahead import made_ahead
 from layerscope.inputs.array_files import array_file, load_array
 from layerscope.inputs.arrays import fit_array
+from layerscope.inputs.feeds import Prepared
 from layerscope.inputs.images import FitImage, fit_image, grouped, stacked
 from layerscope.inputs.number_files import fit_numbers, is_number_file
 from layerscope.inputs.settings import Fitted, InputSettings
@@ -32,16 +36,40 @@ class Batches:
     Raises InputError when none of the files can be read, or their samples do not fit together.
     """
 
+    unit = "files"
+
     def __init__(
-        self, files: Files, spec: InputSpec, settings: InputSettings, chunk: int = CHUNK
+        self,
+        files: Files,
+        spec: InputSpec,
+        settings: InputSettings,
+        chunk: int = CHUNK,
+        limit: int | None = None,
     ) -> None:
         self.files = files
         self.opened = 0
-        self._spec, self._settings, self._chunk = spec, settings, chunk
+        self._limit = limit
+        self._spec, self._settings = spec, settings
+        self._chunk = chunk if limit is None else min(chunk, limit)
         self._labels: list[str] = []
         self._done: list[str] = []
         self._read: list[str] = []  #: what was done to sounds and tables
         self._skipped: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """How many files there are."""
+        return len(self.files)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they are called."""
+        return self.files.names
+
+    def samples(self) -> int:
+        """Return how many samples they hold; a file that can't be read counts as one."""
+        held = self.files.samples()
+        return held if self._limit is None else min(held, self._limit)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -61,19 +89,35 @@ class Batches:
             read = [*read[:_WAYS], f"and so on, for {len(read) - _WAYS} more files"]
         return (*self.files.notes, *read, *grouped(self._labels, done), *skipped)
 
-    def __iter__(self) -> Iterator[Fitted]:
+    def __iter__(self) -> Iterator[Prepared]:
+        left = self._limit
+        for batch in self._whole_batches():
+            if left is not None and len(batch.samples) > left:
+                batch = replace(batch, value=batch.value[:left], samples=batch.samples[:left])
+            self._note(batch.samples, batch.notes)
+            yield replace(batch, notes=())
+            if left is not None:
+                left -= len(batch.samples)
+                if left <= 0:
+                    return
+        if not self._labels:
+            raise InputError(f"None of the {len(self.files)} files can be read: {self._skipped[0]}")
+
+    def _whole_batches(self) -> Iterator[Prepared]:
+        """Yield the batches; the notes of each are what was done to its samples, one by one."""
         images: list[FitImage] = []
         rows: list[Fitted] = []
-        for path, name in zip(self.files.paths, self.files.names, strict=True):
+        for name, path, image in self._ahead():
             self.opened += 1
             try:
+                if isinstance(image, InputError):
+                    raise image
                 if is_number_file(path):
                     rows += self._numbers(path)
-                elif array_file(path) is None:
-                    image = fit_image(path, self._spec, self._settings)
-                    images.append(FitImage(image.values, name, image.steps))
-                else:
+                elif image is None:
                     rows += self._rows(path, name)
+                else:
+                    images.append(FitImage(image.values, name, image.steps))
             except InputError as error:
                 if self.files.strict:
                     raise
@@ -90,13 +134,29 @@ class Batches:
         while rows:
             batch, rows = self._joined(rows)
             yield batch
-        if not self._labels:
-            raise InputError(f"None of the {len(self.files)} files can be read: {self._skipped[0]}")
 
-    def _stacked(self, images: Sequence[FitImage]) -> Fitted:
+    def _ahead(self) -> Iterator[tuple[str, str, FitImage | InputError | None]]:
+        """Yield each file's name and path, and its image, None where it holds numbers.
+
+        The images of the next batch are read beside what is done with this one.
+        """
+
+        def image(path: str) -> FitImage | None:
+            if array_file(path) or is_number_file(path):
+                return None
+            return fit_image(path, self._spec, self._settings, quiet=False)
+
+        made = made_ahead(self.files.paths, image, self._chunk)
+        with closing(made):
+            for name, path, one in zip(self.files.names, self.files.paths, made, strict=True):
+                if isinstance(one, BaseException) and not isinstance(one, InputError):
+                    raise one
+                yield name, path, one
+
+    def _stacked(self, images: Sequence[FitImage]) -> Prepared:
         batch = stacked(images, self._settings)
-        self._note(batch.samples, [image.steps for image in images])
-        return batch
+        by = tuple(image.steps for image in images)
+        return Prepared(batch.value, by, batch.samples, batch.pixels)
 
     def _numbers(self, path: str) -> list[Fitted]:
         """Return the samples of a sound or a table; what was done to it is noted now."""
@@ -119,7 +179,7 @@ class Batches:
         names = tuple(f"{name}[{i}]" for i in range(len(array))) if len(array) > 1 else (name,)
         return [Fitted(array, samples=names)] if len(array) else []
 
-    def _joined(self, rows: Sequence[Fitted]) -> tuple[Fitted, list[Fitted]]:
+    def _joined(self, rows: Sequence[Fitted]) -> tuple[Prepared, list[Fitted]]:
         """Return the next batch of these, and what is left of them."""
         taken: list[npt.NDArray[Any]] = []
         names: list[str] = []
@@ -140,8 +200,7 @@ class Batches:
                 f"The arrays differ in shape, {' and '.join(sorted(map(str, shapes))[:2])}: their "
                 "samples can't be one batch."
             )
-        self._note(names, steps)
-        return Fitted(np.concatenate(taken), samples=tuple(names)), left
+        return Prepared(np.concatenate(taken), tuple(steps), tuple(names)), left
 
     def _note(self, labels: Sequence[str], steps: Sequence[str]) -> None:
         self._labels += labels

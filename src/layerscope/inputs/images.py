@@ -83,11 +83,18 @@ def fit_images(images: Iterable[Any], spec: InputSpec, settings: InputSettings) 
     )
 
 
-def fit_image(item: Any, spec: InputSpec, settings: InputSettings, number: int = 0) -> FitImage:
-    """Return one image; ``number`` names it where it has no name of its own."""
+def fit_image(
+    item: Any, spec: InputSpec, settings: InputSettings, number: int = 0, *, quiet: bool = True
+) -> FitImage:
+    """Return one image; ``number`` names it where it has no name of its own.
+
+    ``quiet`` is that of :func:`layerscope.inputs.pixels.opened`.
+    """
     name = item if isinstance(item, str | Path) else getattr(item, "filename", "")
     label = Path(str(name)).name or f"image {number}"
-    values, steps = _fit(item, label, _target(spec, settings), spec, settings)
+    target = _target(spec, settings)
+    image, done = opened(item, label, quiet=quiet)
+    values, steps = _fit(image, done, label, target, spec, settings)
     return FitImage(values, label, steps)
 
 
@@ -208,9 +215,13 @@ def _flat(shape: Shape, size: tuple[int, int] | None) -> _Target:
 
 
 def _fit(
-    item: Any, label: str, target: _Target, spec: InputSpec, settings: InputSettings
+    image: Image.Image,
+    steps: list[str],
+    label: str,
+    target: _Target,
+    spec: InputSpec,
+    settings: InputSettings,
 ) -> tuple[npt.NDArray[Any], str]:
-    image, steps = opened(item, label)
     channels = target.channels or (1 if is_grey(image) else 3)
     try:
         image, highest = levels(image, label)

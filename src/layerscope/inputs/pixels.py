@@ -6,6 +6,7 @@ import functools
 import io
 import struct
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,19 +47,22 @@ def formats() -> frozenset[str]:
     return _FORMATS & set(Image.OPEN)  # some are missing where Pillow was built without
 
 
-def opened(item: Any, label: str) -> tuple[Image.Image, list[str]]:
+def opened(item: Any, label: str, *, quiet: bool = True) -> tuple[Image.Image, list[str]]:
     """Return the image, the right way up, and what was done to it.
 
-    ``item`` is a path, the bytes of a file, or an image that Pillow has opened.
+    ``item`` is a path, the bytes of a file, or an image that Pillow has opened. Pillow's warnings
+    are filtered where it is to be ``quiet``; not beside other threads, since filters belong to the
+    process.
 
     Raises InputError when there is no such file, when Pillow can't read it, or refuses to.
     """
     from PIL import Image, UnidentifiedImageError
 
-    with warnings.catch_warnings():
-        # Pillow warns of an image too large before it refuses one twice as large.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    with warnings.catch_warnings() if quiet else nullcontext():
+        if quiet:
+            # Pillow warns of an image too large before it refuses one twice as large.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         try:
             if not isinstance(item, str | Path | bytes):
                 return _upright(item)

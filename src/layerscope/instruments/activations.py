@@ -18,8 +18,12 @@ def activations(
     resize: str = "stretch",
     size: tuple[int, int] | None = None,
     preprocess: Callable[[Any], Any] | str | None = None,
+    batch_size: int | None = None,
+    samples: int | None = None,
 ) -> Recording:
     """Return the activations of a model's layers on an input, by one pass in inference mode.
+
+    What comes some at a time, as files and the batches of a loader do, is one pass for each part.
 
     Parameters
     ----------
@@ -30,7 +34,9 @@ def activations(
         arrays for several inputs (a dict is keyword arguments in PyTorch). Or the path of an image,
         of a ``.npy`` or ``.npz`` file (``file.npz:name`` for one array of several), a PIL image, or
         a list of these. A folder or a glob of such files, which runs some of them at a time. Or
-        ``"digits:7"``, ``"digits"``, ``"noise"`` or ``"zeros"``.
+        ``"digits:7"``, ``"digits"``, ``"noise"`` or ``"zeros"``. Or what yields batches: a PyTorch
+        ``DataLoader``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a generator; of a batch
+        ``(x, y)`` x is taken, and a dict is inputs by name.
     layers
         Which layers to keep: an address, a glob, an index or a slice in execution order, the
         framework's own layer objects, a predicate on ``Layer``, or a list of these; all by default.
@@ -46,6 +52,12 @@ def activations(
         A function, or its name ``"package.module:function"``, which gets each batch of images, 0 to
         255 in the model's own layout, and returns what the model is to get, instead of
         ``input_range``. Arrays are taken as they are.
+    batch_size
+        How many samples to run at a time; an array all at once by default, files as many as take
+        half a gigabyte, up to 32. The batches of a loader are its own.
+    samples
+        How many samples to take, from the first on; all by default. A loader that never ends needs
+        it.
 
     Returns
     -------
@@ -56,8 +68,9 @@ def activations(
     Raises
     ------
     InputError
-        When x does not fit the model, the message says what it expects; or when the activations on
-        a folder would take more than half of the memory that is free.
+        When x does not fit the model, the message says what it expects; when the activations on
+        all that comes some at a time would take more than half of the memory that is free; or when
+        a loader never ends, or yields nothing.
     AddressError
         When no layer is so named; the message suggests the nearest ones.
     ModelError
@@ -71,5 +84,7 @@ def activations(
         resize=resize,
         size=size,
         preprocess=preprocess,
+        batch_size=batch_size,
+        samples=samples,
     )
     return joined(passes)

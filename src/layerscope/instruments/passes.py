@@ -1,4 +1,4 @@
-"""Passes through a model: one for an input, and for files one for each chunk of them."""
+"""Passes through a model: one for an input, and one for each part of what comes some at a time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from layerscope.core.network import InputSpec, Network
 from layerscope.core.selection import Selection
 from layerscope.core.table import size_text
 from layerscope.inputs import (
-    Batches,
-    Files,
+    Feed,
     InputSettings,
     Prepared,
-    batches,
-    files_of,
+    feed_of,
     free_memory,
     prepare,
+    sample_count,
 )
 from layerscope.instruments.input_scaling import scaling_notes
 from layerscope.recordings.recording import Recording
@@ -40,7 +39,7 @@ _LARGEST_CHUNK, _UNKNOWN_CHUNK = 32, 8
 
 @dataclass(frozen=True)
 class Passes:
-    """The passes of an input through a model: one, or for files one for each chunk of them."""
+    """The passes of an input through a model: one, or one for each batch of a feed."""
 
     model: Any
     backend: Backend
@@ -48,11 +47,19 @@ class Passes:
     x: Any
     layers: Any
     settings: InputSettings
-    batches: Batches | None  #: of files; its notes grow as they are opened
+    feed: Feed | None  #: what comes some at a time; its notes grow as it is read
 
     @classmethod
     def on(
-        cls, model: Any, x: Any, layers: Any = None, *, preprocess: Any = None, **options: Any
+        cls,
+        model: Any,
+        x: Any,
+        layers: Any = None,
+        *,
+        preprocess: Any = None,
+        batch_size: int | None = None,
+        samples: int | None = None,
+        **options: Any,
     ) -> Passes:
         """Return what :func:`activations` is asked for, not yet run; ``options`` are its own."""
         backend = backend_for(model)
@@ -67,16 +74,15 @@ class Passes:
             x = with_samples(x)
         indices = _indices(backend.describe()) if _is_noise(x) else None
         settings = InputSettings(**options, preprocess=preprocess, indices=indices)
-        files = _files(x, specs)
-        feed = None
-        if files is not None:
-            feed = batches(files, specs, settings, chunk=chunk_of(backend.describe()))
+        feed = feed_of(
+            x,
+            specs,
+            settings,
+            batch_size=batch_size,
+            samples=samples,
+            chunk=lambda: chunk_of(backend.describe()),
+        )
         return cls(model, backend, specs, x, layers, settings, feed)
-
-    @property
-    def files(self) -> Files | None:
-        """The files that it is run on, where it is run on many."""
-        return None if self.batches is None else self.batches.files
 
     @functools.cached_property
     def selection(self) -> Selection:
@@ -89,11 +95,10 @@ class Passes:
         Raises InputError when it can't be read, or does not fit.
         """
         _ = self.selection  # what is wrong with layers= is said before an image is read
-        if self.batches is None:
+        if self.feed is None:
             yield prepare(self.x, self.specs, self.settings)
-            return
-        for batch in self.batches:
-            yield Prepared(batch.value, samples=batch.samples, pixels=batch.pixels)
+        else:
+            yield from self.feed
 
     def record(self, prepared: Prepared) -> Recording:
         """Return the recording of one pass, run now.
@@ -133,31 +138,42 @@ class Passes:
 def joined(passes: Passes) -> Recording:
     """Return the recordings of all passes as one.
 
-    Raises InputError when, by the first of them, that would take more than half of the memory that
-    is free.
+    Raises InputError when that takes, or by the first of them would take, more than half of the
+    memory that is free.
     """
-    if passes.batches is None:
+    feed = passes.feed
+    if feed is None:
         return passes.record(next(passes.inputs()))
-    parts: list[Recording] = []
+    first: dict[str, Any] = {}  # what is the same in each
+    arrays: dict[str, list[NamedArray]] = {}
+    inputs: dict[str, list[NamedArray]] = {}
+    notes: dict[str, None] = {}
+    names: list[str] = []
+    size = count = 0
     for prepared in passes.inputs():
         part = passes.record(prepared)
-        if not parts:
-            _check_size(part, passes)
-        parts.append(part)
-    of_parts = dict.fromkeys(note for part in parts for note in part.notes)
-    notes = (*passes.batches.notes, *of_parts)
-    first = parts[0]
-    arrays = {name: _concatenated([part.named(name) for part in parts]) for name in first}
-    inputs = {name: _concatenated([part.named(name) for part in parts]) for name in first.inputs}
+        first = first or {
+            "network": part.network, "aliases": part.aliases, "left_out": part.left_out
+        }  # fmt: skip
+        whole = not arrays  # a branch that only later samples take has no value on all
+        notes |= dict.fromkeys(part.notes)
+        names += part.samples
+        size += part.nbytes
+        count += sample_count(prepared.value)
+        _check_size(feed, size, count)
+        for of_parts, addresses in ((arrays, part), (inputs, part.inputs)):
+            for name in addresses:
+                if whole or name in of_parts:
+                    of_parts.setdefault(name, []).append(part.named(name))
+        del part, prepared  # not beside those of the next pass
+    received = {name: _concatenated(inputs.pop(name)) for name in list(inputs)}
     return Recording(
-        arrays,
-        network=first.network,
-        inputs=inputs,
-        aliases=first.aliases,
-        notes=notes,
-        digest=lambda: _digests(passes.backend, inputs),
-        samples=[name for part in parts for name in part.samples],
-        left_out=first.left_out,
+        {name: _concatenated(arrays.pop(name)) for name in list(arrays)},
+        inputs=received,
+        notes=(*feed.notes, *notes),
+        digest=lambda: _digests(passes.backend, received),
+        samples=names,
+        **first,
     )
 
 
@@ -170,26 +186,27 @@ def _concatenated(parts: Sequence[NamedArray]) -> NamedArray:
     return NamedArray(values, first.axes, first.attrs)
 
 
-def _check_size(first: Recording, passes: Passes) -> None:
-    files = passes.files
+def _check_size(feed: Feed, size: int, count: int) -> None:
+    """Raise InputError where the activations on all samples would take too much memory."""
     free = free_memory()
-    if files is None or free is None or not first.samples:
+    if free is None or not count:
         return
-    count = files.samples()
-    each = first.nbytes / len(first.samples)
+    total = feed.samples()
+    whole = size if total is None else max(size, size * total // count)
     # What has been recorded is no longer free, and is part of the result.
-    if count > len(first.samples) and each * count > (free + first.nbytes) / 2:
+    if (total is not None and total <= count) or whole <= (free + size) / 2:
+        return
+    if total is None:
         raise InputError(
-            f"The activations on {count:,} samples would take {size_text(each * count)}, "
-            f"{size_text(each)} each, and {size_text(free)} of memory are free, of which "
-            "half may be taken: name fewer layers with layers=, or pass fewer files."
+            f"The activations on the first {count:,} samples take {size_text(size)}, more than "
+            f"half of the memory that is free, {size_text(free + size)}, and no end is in sight: "
+            "pass samples=, how many to take, or name fewer layers with layers=."
         )
-
-
-def _files(x: Any, specs: Sequence[InputSpec]) -> Files | None:
-    if _is_text(specs) or (len(specs) > 1 and isinstance(x, list | tuple)):
-        return None  # texts, or one file for each input
-    return files_of(x)
+    raise InputError(
+        f"The activations on {total:,} samples would take {size_text(whole)}, "
+        f"{size_text(size / count)} each, and {size_text(free)} of memory are free, of which half "
+        "may be taken: name fewer layers with layers=, or take fewer samples with samples=."
+    )
 
 
 def _is_text(specs: Sequence[InputSpec]) -> bool:

@@ -71,12 +71,15 @@ class SampleRecordings:
             passes = Passes.on(self.model, x, **self._options)
             self._form = None
             at_once = min(_AT_ONCE, chunk_of(passes.backend.describe()))
-            parts = [part for one in passes.inputs() for part in _split(one, at_once)]
-            count = sum(_count(part.value) for part in parts)
-            if len(self) + count > _MOST_SAMPLES:
-                raise InputError(
-                    f"These are more than {_MOST_SAMPLES:,} samples: pass fewer of them."
-                )
+            parts: list[Prepared] = []
+            count = len(self)
+            for one in passes.inputs():
+                parts += _split(one, at_once)
+                count += _count(one.value)
+                if count > _MOST_SAMPLES:  # before a loader's next batch, which may be no last one
+                    raise InputError(
+                        f"These are more than {_MOST_SAMPLES:,} samples: pass fewer of them."
+                    )
             return [number for part in parts for number in self._add_part(passes, part, name)]
 
     def _add_part(self, passes: Passes, part: Prepared, name: str | None) -> list[int]:

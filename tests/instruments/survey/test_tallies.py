@@ -13,7 +13,7 @@ from layerscope.core.errors import InputError
 from layerscope.instruments import passes as module
 from layerscope.instruments.passes import Passes
 from layerscope.instruments.summary import summary
-from layerscope.instruments.survey.tallies import FilesSummary
+from layerscope.instruments.survey.tallies import DataSummary
 
 keras = pytest.importorskip("keras")
 
@@ -42,11 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def summary_of(
     model: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, chunk: int = 3
-) -> FilesSummary:
+) -> DataSummary:
     monkeypatch.setattr(module, "_LARGEST_CHUNK", chunk)
     passes = Passes.on(model, str(folder))
-    assert passes.batches is not None
-    return FilesSummary(passes, passes.batches)
+    assert passes.feed is not None
+    return DataSummary(passes, passes.feed)
 
 
 def test_the_summary_of_the_chunks_is_that_of_one_pass(

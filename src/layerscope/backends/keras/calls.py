@@ -83,6 +83,8 @@ def _watched(kind: Any, seen: _Interception) -> Iterator[None]:
             return original(operation, *args, **kwargs)
         args, kwargs = converted(trace, operation, args, kwargs)
         trace.enter(subject, [args, kwargs])
+        if _is_over_batch(operation, args, kwargs):
+            trace.note_over_batch()
         try:
             with nullcontext() if attention is None else attention.running(operation, args, kwargs):
                 result = seen.perform(original, operation, args, kwargs)
@@ -111,3 +113,10 @@ def _watched(kind: Any, seen: _Interception) -> Iterator[None]:
         yield
     finally:
         kind.__call__ = original
+
+
+def _is_over_batch(operation: Any, args: Any, kwargs: Any) -> bool:
+    """Return whether a batch norm is told to take the statistics of the batch."""
+    if not isinstance(operation, keras.layers.BatchNormalization) or not operation.trainable:
+        return False
+    return kwargs.get("training", args[1] if len(args) > 1 else None) is True

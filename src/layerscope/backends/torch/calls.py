@@ -248,6 +248,8 @@ class _Functions(Pass):
             if self._log is not None:
                 self._log.memory_given(functions.tensors_in(args[:1]))
         inside = self._trace.inside()
+        if functions.is_over_batch(func, args, kwargs):
+            self._trace.note_over_batch("batch_norm")
         prefix = self._prefix_of()
         name = functions.step_name(func, args)
         seen = CallOutcome()

@@ -127,6 +127,13 @@ def is_in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result
     return name.endswith("_") and (not name.startswith("__") or name.startswith("__i"))
 
 
+def is_over_batch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether a batch norm takes the statistics of the batch, rather than those it keeps."""
+    if getattr(func, "__name__", "") != "batch_norm":
+        return False
+    return bool(kwargs.get("training", args[5] if len(args) > 5 else False))
+
+
 def gives_memory(func: Any) -> bool:
     """Return whether a function gives a tensor's memory to others, who may write to it unseen."""
     name = getattr(func, "__name__", "")

@@ -73,7 +73,7 @@ class Probe:
         self.inputs = _joined([_named(part, part.inputs) for part in parts])
         self.samples = tuple(name for part in parts for name in part.samples)
         notes = dict.fromkeys(note for part in parts for note in part.notes)
-        files = () if passes.batches is None else passes.batches.notes
+        files = () if passes.feed is None else passes.feed.notes
         self.notes: tuple[str, ...] = (*files, *notes)
         self.kept: tuple[str, ...] = numeric(_named(parts[0], parts[0]))
         self.left_out: tuple[str, ...] | None = None  #: what a recording lacks, from the first look

@@ -86,6 +86,7 @@ def _run(args: argparse.Namespace) -> None:
     picture = output.write("digit.png", lambda path: _save_digit(digits.example, path))
     say("", f"layerscope look {saved} {picture}")
     acts = look(model, picture, output, LookOptions())
+    assert acts is not None, "a single picture is one pass"
     _write_extras(model, acts, output)
     _write_learning(recording, output)
     _say_what_to_open(output.path)

@@ -10,7 +10,7 @@ from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.files import OutputFolder
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.many import look_at_files
+from layerscope.interfaces.cli.many import look_at_feed
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.output import claim_folder, safe
 from layerscope.interfaces.cli.pictures import (
@@ -81,6 +81,7 @@ def add(commands: Any) -> None:
         help="which input of a batch, counted from 0, or the name of its file (default: the first "
         "in pictures, all of them in the table; of a folder the table is always of all)",
     )
+    options.add_batches(parser)
     options.add_classes(parser)
     options.add_json(parser)
     options.add_pictures(parser)
@@ -147,12 +148,16 @@ def _look_at_run(args: argparse.Namespace, how: LookOptions) -> OutputFolder:
     return output
 
 
-def look(model: Any, x: Any, output: OutputFolder, how: LookOptions) -> Recording:
-    """Write the pictures of the input's way through the model, and print the summary."""
+def look(model: Any, x: Any, output: OutputFolder, how: LookOptions) -> Recording | None:
+    """Write the pictures of the input's way through the model, and print the summary.
+
+    Returns the recording, where all of it was one pass.
+    """
     passes = passes_of(model, x, how.layers, how.reading)
     how = replace(how, classes=names_of_classes(model) if how.classes is None else how.classes)
-    if passes.batches is not None:
-        return look_at_files(passes, passes.batches, output, how)
+    if passes.feed is not None:
+        look_at_feed(passes, passes.feed, output, how)
+        return None
     prepared, acts = ran(passes)
     how = replace(how, sample=sample_index(acts, how.sample))
     write_look(acts, output, how, lambda: input_advice(passes, prepared, acts))

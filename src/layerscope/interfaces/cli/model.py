@@ -38,15 +38,19 @@ class Reading:
     resize: str = "stretch"
     size: tuple[int, int] | None = None
     preprocess: str | None = None
+    batch_size: int | None = None
+    samples: int | None = None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Reading:
-        """Read those of a command that has :func:`options.add_input`."""
-        return cls(args.input_range, args.resize, args.size, args.preprocess)
+        """Read those of a command that has :func:`options.add_input`, and perhaps batches."""
+        batches = getattr(args, "batch_size", None), getattr(args, "samples", None)
+        return cls(args.input_range, args.resize, args.size, args.preprocess, *batches)
 
     def options(self) -> dict[str, Any]:
-        """Return them as ``activations`` takes them."""
-        return asdict(self)
+        """Return them as ``activations`` takes them; how many samples only where that was said."""
+        counts = ("batch_size", "samples")
+        return {k: v for k, v in asdict(self).items() if k not in counts or v is not None}
 
 
 def passes_of(
@@ -62,7 +66,7 @@ def passes_of(
     options = (reading or Reading()).options()
     passes = Passes.on(model, x, list(layers) or None, **options)
     several = isinstance(x, list) and passes.x is x and len(passes.specs) < 2
-    if several and passes.batches is None and _are_files(x):
+    if several and passes.feed is None and _are_files(x):
         # What the shell has made of photos/*.jpg is no other than photos/ itself.
         return Passes.on(model, listed(x), list(layers) or None, **options)
     return passes

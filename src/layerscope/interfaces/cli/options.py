@@ -128,6 +128,23 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_batches(parser: argparse.ArgumentParser) -> None:
+    """Add how many samples are run, and how many of them at a time."""
+    parser.add_argument(
+        "--batch-size",
+        type=whole,
+        metavar="N",
+        help="samples to run at a time (default: of files as many as take half a gigabyte, up to "
+        "32; of an array all)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=whole,
+        metavar="N",
+        help="how many to take, from the first on (default: all)",
+    )
+
+
 def add_classes(parser: argparse.ArgumentParser) -> None:
     """Add what the classes of the answer are called."""
     parser.add_argument(

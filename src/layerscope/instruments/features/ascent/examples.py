@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import InputError
+from layerscope.inputs import is_used_up
 from layerscope.instruments.passes import Passes
 
 Array = npt.NDArray[Any]
@@ -28,8 +29,13 @@ class Examples:
     def of(cls, model: Any, samples: Any, **options: Any) -> Examples:
         """Return what :func:`layerscope.activations` takes as x; ``options`` are its own.
 
-        Raises InputError where it can't be read, or does not fit the model.
+        Raises InputError where it can't be read, does not fit the model, or can be read only once.
         """
+        if is_used_up(samples):
+            raise InputError(
+                f"samples= is a {type(samples).__name__}, which can be run through only once: pass "
+                "a DataLoader, a data set, files or an array."
+            )
         return cls(lambda: Passes.on(model, samples, **options))
 
     @cached_property
