@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import room, say
-from layerscope.core.network import revealed
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
 from layerscope.interfaces.cli.tables import json_lines
@@ -42,7 +41,10 @@ def _run(args: argparse.Namespace) -> None:
     else:
         _, acts = ran(passes_of(model, args.input, reading=Reading.of(args)))
         network = acts.network
-    network = revealed(network) if args.all else network
+    if args.all:
+        from layerscope.core.network import revealed  # imports NumPy
+
+        network = revealed(network)
     if args.json:
         say(*json_lines(described(network)))
         return

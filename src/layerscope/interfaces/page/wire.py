@@ -62,9 +62,9 @@ def packed_parts(header: Mapping[str, Any], buffers: Mapping[str, bytes]) -> byt
         offset += len(parts[-1])
         planes = offset if name in first else planes
     usual = USUAL.get(str(header.get("kind")), {})
-    said = {k: v for k, v in header.items() if k not in usual or usual[k] != v}
-    told = {"header": said, "buffers": places, **({"planes": [0, planes]} if planes else {})}
-    text = plain_json(told).encode("utf-8")
+    unusual = {k: v for k, v in header.items() if k not in usual or usual[k] != v}
+    front = {"header": unusual, "buffers": places, **({"planes": [0, planes]} if planes else {})}
+    text = plain_json(front).encode("utf-8")
     parts[: len(first)] = [_by_weight(b"".join(parts[: len(first)]))]
     return b"".join([_filled(struct.pack("<I", len(text)) + text), *parts])
 
