@@ -224,6 +224,11 @@ class SampleRecordings:
             inputs = {name: NamedArray(value, axes)}
             return Recording({}, network=self._network, inputs=inputs), row
 
+    def renew(self) -> None:
+        """Let go of all recordings: the model is no longer what it was."""
+        with self._lock:
+            self._kept.clear()
+
     def _forget(self) -> None:
         """Let go of the recordings that nobody has looked at for longest."""
         total = sum(recording.nbytes for recording in self._kept.values())
@@ -261,6 +266,10 @@ class SameSamples:
             if sum(recording.nbytes for _, recording in self._kept.values()) > _KEPT_BYTES:
                 self._kept = {part: self._kept[part]}
         return self._kept[part][1], row
+
+    def renew(self) -> None:
+        """Let go of all recordings: the model is no longer what it was."""
+        self._kept.clear()
 
 
 def _arrays(value: Any) -> Iterator[Any]:

@@ -30,7 +30,8 @@ def serve(
 ) -> Server:
     """Serve a page on which one explores a model, or a training; a browser opens it at its address.
 
-    What comes into view is computed then. A run that is still being written grows on the page, too.
+    What comes into view is computed then. A run that is still being written grows on the page, too,
+    and a model that was trained further is shown as it is then.
 
     Parameters
     ----------
@@ -84,6 +85,7 @@ def serve(
         size=size,
         preprocess=preprocess,
     )
+    subject.watch_models()  # whoever has the model can train it on
     return server_of(subject, host=host, port=port, allow_remote=allow_remote)
 
 

@@ -109,3 +109,32 @@ def test_what_is_not_there_is_said_in_a_sentence(subject, panel, words, error, m
 def test_a_subject_of_nothing_says_so():
     with pytest.raises(LayerscopeError):
         PageSubject().outline()
+
+
+def test_a_model_that_was_trained_further_is_shown_as_it_is_then(monkeypatch):
+    from layerscope.instruments import model_watch
+
+    monkeypatch.setattr(model_watch, "_PAUSE", 0.0)
+    monkeypatch.setattr(model_watch, "_SHARE", 0)
+    model = page_models.residual()
+    subject = PageSubject(SampleRecordings(model, page_models.INPUTS["residual"]()))
+    subject.watch_models()
+    assert subject.outline()["can"]["change"]
+
+    def shown():
+        kernel = subject.panel("unit.kernel", {"address": "stem:1"})
+        layer = subject.panel("layer", {"address": "stem"})
+        return {**kernel.buffers, **layer.buffers}, layer.header["layer"]
+
+    before = shown()
+    assert subject.changes() == {"generation": 0, "missing": "", "trained": 0}
+    with torch.no_grad():
+        model.stem.weight *= -2
+    # While it is still being trained nothing is told, and what is shown is of one moment.
+    assert subject.changes()["trained"] == 0
+    assert shown() == before
+    assert subject.changes() == {"generation": 1, "missing": "", "trained": 1}
+    after = shown()
+    assert after[0] != before[0]
+    np.testing.assert_allclose(after[1][::-1], -2 * np.array(before[1]), rtol=1e-4, atol=1e-5)
+    assert subject.changes()["trained"] == 1

@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
 from typing import Any
 
 from layerscope._version import __version__
@@ -18,6 +17,7 @@ from layerscope.core.errors import InputError, ViewError
 from layerscope.core.text import printable, shown_name
 from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.unit_images import UnitImages
+from layerscope.instruments.model_watch import ModelWatch
 from layerscope.instruments.own_input import InputForm
 from layerscope.instruments.samples import SameSamples, SampleRecordings
 from layerscope.interfaces.page.outline import layers_of, looks, steps_of
@@ -72,7 +72,10 @@ class PageSubject:
         self._code = {**_CODE, **(code or {})}
         self.layouts = PassageLayouts()
         self.images = _unit_images(samples, features)
-        self._changes = 0  # other samples, other images of units
+        self._changes = 0  # other samples, other images of units, other parameters
+        self._watches: list[ModelWatch] = []
+        self._trained = 0  # how often the model was seen to have changed
+        self._weights: Recording | None = None
         self._steps: OrderedDict[int, Recording] = OrderedDict()
         self._ranges = None if run is None else StepRanges(run)
 
@@ -151,7 +154,7 @@ class PageSubject:
             row,
             None,
             self.run,
-            lambda: self._weights,
+            self._parameters,
             self.images.get,
             self.classes,
             self._code,
@@ -159,13 +162,31 @@ class PageSubject:
             number,
         )
 
-    @cached_property
-    def _weights(self) -> Recording:
-        """The parameters of the model, as they were when somebody first asked for them."""
+    def _parameters(self) -> Recording:
+        """Return the parameters of the model, as they were when somebody first asked for them."""
         from layerscope.instruments.weights import weights
 
         assert self.samples is not None
-        return weights(self.samples.model)
+        if self._weights is None:
+            self._weights = weights(self.samples.model)
+        return self._weights
+
+    def watch_models(self) -> None:
+        """Watch the models from now on: where they are trained further, the page shows them anew."""
+        models = [known.model for known in (self.samples, self.against) if known is not None]
+        self._watches = [ModelWatch(model) for model in models]
+
+    def _renew(self) -> None:
+        """Let go of what was made of the models as they were, where one of them has changed."""
+        changed = [watch.changed() for watch in self._watches]
+        if not any(changed):
+            return
+        for known in (self.samples, self.against):
+            if known is not None:
+                known.renew()
+        self._weights = None
+        self._trained += 1
+        self._changes += 1
 
     def _code_at(self, step: int | None) -> dict[str, str]:
         """Return the lines of Python that make what is looked at, at a step of the training."""
@@ -193,16 +214,20 @@ class PageSubject:
     def changes(self) -> dict[str, Any]:
         """Return how far the training's recording has come; it is looked at once a second at most.
 
-        ``missing`` is a sentence where it can no longer be read, else empty.
+        ``missing`` is a sentence where it can no longer be read, else empty; ``trained`` counts how
+        often the model was seen to have changed.
         """
         with self.lock:
+            self._renew()
+            trained = {"trained": self._trained}
             if self.growing is None:
-                return {"generation": self.generation, "missing": ""}
+                return {"generation": self.generation, "missing": "", **trained}
             if self.growing.refresh():
                 self._steps.clear()
                 self._ranges = StepRanges(self.growing.run)
             missing = self.growing.missing
-            return {"generation": self.generation, "missing": missing, **steps_of(self.run)}
+            known = {"generation": self.generation, "missing": missing, **trained}
+            return known | steps_of(self.run)
 
     def add(self, given: bytes | Any, name: str, into: int | None = None) -> dict[str, Any]:
         """Take an image file's bytes, or numbers, as a sample; return what there is to know of it.
@@ -287,6 +312,7 @@ class PageSubject:
                 "samples": self._samples(),
                 "recorded": self.recorded,
                 "generation": self.generation,
+                "trained": self._trained,
                 **steps_of(run),
                 "layers": layers_of(first.activations),
                 "unit_panels": [{"name": p.name, "title": p.title} for p in unit_panels()],
@@ -294,6 +320,7 @@ class PageSubject:
                 "can": {
                     "run": self.samples is not None,
                     "compare_models": self.against is not None,
+                    "change": bool(self._watches),
                 },
                 "inputs": self._inputs(),
                 "images": {"reason": self.images.reason, "editions": dict(self.images.editions)},

@@ -73,7 +73,7 @@ export class Page extends EventTarget {
    * step stands at the last one again.
    * @param {import("./types.d.ts").Changes} changes
    */
-  grow({ generation, steps, epochs, moments }) {
+  grow({ generation, steps, epochs, moments, trained }) {
     const last = this.outline.steps.at(-1);
     if (steps) Object.assign(this.outline, { steps, epochs, moments });
     this.generation = generation;
@@ -81,6 +81,9 @@ export class Page extends EventTarget {
     this.dispatchEvent(new Event("grown"));
     const { step } = this.state.view;
     this.state.go(step !== null && step === last ? { step: this.outline.steps.at(-1) ?? null } : {});
+    if (trained === undefined || trained === (this.outline.trained || 0)) return;
+    this.outline.trained = trained;
+    this.announce("The network has changed: it is shown as it is now.");
   }
 
   /**

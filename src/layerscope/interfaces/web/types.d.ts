@@ -13,7 +13,7 @@ export interface LayerInfo {
 export interface Outline {
   version: string; title: string; framework: string; about: string; notes: string[];
   samples: { name: string; edition?: number }[]; recorded: number; steps: number[]; epochs: (number | null)[];
-  moments: string[]; generation: number;
+  moments: string[]; generation: number; trained?: number;
   layers: LayerInfo[]; unit_panels: { name: string; title: string }[]; levels: number;
   palettes: Record<string, string>; diverging: string[]; palette?: string; grounds: Record<string, any>; can: Record<string, boolean>;
   inputs: InputForm;
@@ -49,7 +49,7 @@ export interface MakesImages {
 
 /** How far a recording that is still being written has come. */
 export interface Changes {
-  generation: number; missing: string; steps?: number[]; epochs?: (number | null)[]; moments?: string[];
+  generation: number; missing: string; trained?: number; steps?: number[]; epochs?: (number | null)[]; moments?: string[];
 }
 
 /** Where one is, and how one looks: all of it stands in the URL. */

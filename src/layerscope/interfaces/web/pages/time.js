@@ -29,13 +29,13 @@ export class TimeBar {
     this.pointed = 0;
     this.shownPlace = -1;
     this._build();
+    if (page.host.changes && (page.outline.steps.length || page.outline.can.change)) watchChanges(page, (missing) => this._tell(missing));
     if (!page.outline.steps.length) return;
     this.el.hidden = false;
     this.follow = beforeNextFrame(() => page.goToStep(this.pointed));
     page.state.addEventListener("change", () => this._moved());
     page.addEventListener("grown", () => this._read());
     new ResizeObserver(() => this._draw()).observe(this.track);
-    if (page.host.changes) watchChanges(page, (missing) => this._tell(missing));
     this._read();
   }
 
