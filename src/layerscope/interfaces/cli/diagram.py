@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.core.console import say
-from layerscope.core.network import revealed
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of, ran
@@ -77,6 +76,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from layerscope.core.network import revealed
     from layerscope.instruments.describe import describe
     from layerscope.views.diagram import diagram
     from layerscope.views.render.palette import known
