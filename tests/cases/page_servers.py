@@ -39,7 +39,7 @@ class PageServers:
     def start(self, argv: Sequence[str]) -> str:
         """Run ``layerscope open`` with these words; return the whole address that it prints."""
         reader, writer = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_run, args=(list(argv), writer))
+        process = self._context.Process(target=_run, args=(list(argv), writer), daemon=True)
         with _environment():
             process.start()
         self._processes.append(process)
