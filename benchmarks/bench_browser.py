@@ -1,10 +1,10 @@
 """How long a person waits for the page, by its own performance marks, in Chromium.
 
-Usage: ``python benchmarks/bench_browser.py [--only digits|inception] [--repeat N]``.
+Usage: ``python benchmarks/bench_browser.py [--only digits|inception|training] [--repeat N]``.
 
-``layerscope open`` serves the digits network and InceptionV3 (random weights, 299 × 299), each in a
-process of its own; Playwright drives Chromium. Measured are, the best of several times each, since
-whatever else the machine does only adds to them:
+``layerscope open`` serves the digits network, InceptionV3 (random weights, 299 × 299), and 40 steps
+of a training of the digits network, each in a process of its own; Playwright drives Chromium.
+Measured are, the best of several times each, since whatever else the machine does only adds to it:
 
 - from the server's first byte of the document to what is first of use: the passage and a layer are
   drawn;
@@ -12,7 +12,8 @@ whatever else the machine does only adds to them:
   when it was seen before;
 - from a stroke on the board, for one's own input, until all that is seen is drawn anew;
 - from a new address until a layer of 2,048 channels is drawn, and how long the drawing takes;
-- the longest frame, and their 95th percentile, while that layer is scrolled and the passage moved;
+- the longest frame, and their 95th percentile, while that layer is scrolled, while the passage is
+  moved by the wheel, dragged and enlarged, and while steps of a training are gone through by hand;
 - for each layer, what is sent as a share of its pixels' palette indexes, compressed alone;
 - the renderer's memory after every layer was looked at: of JavaScript, and of the whole process.
 
@@ -78,18 +79,17 @@ FOLLOWED = """async (before) => {
   return [all().length, all()[before].duration];
 }"""
 
-FRAMES = """async (what) => {
-  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const scroller = document.querySelector(".stack");
-  const graph = document.querySelector(".passage canvas");
+#: Notes when each frame begins, until it is stopped.
+WATCH = """() => {
   const times = [];
-  for (let i = 0; i < 120; i++) {
-    if (what === "layer") scroller.scrollTop += 90;
-    else graph.dispatchEvent(new WheelEvent("wheel", { deltaY: 40, cancelable: true }));
-    times.push(await frame());
-  }
-  return times.slice(1).map((time, i) => time - times[i]);
+  let asked = 0;
+  const next = (time) => { times.push(time); asked = requestAnimationFrame(next); };
+  asked = requestAnimationFrame(next);
+  globalThis.stopWatching = () => { cancelAnimationFrame(asked); return times; };
 }"""
+
+MOVES = 120  #: of the hand, for a measurement of frames
+STEPS = 40  #: of the training
 
 
 def digits() -> Any:
@@ -117,16 +117,36 @@ def inception() -> Any:
 SHAPES = {"digits": (6, 28, 28, 1), "inception": (2, 299, 299, 3)}
 
 
+def training(path: Path) -> None:
+    """Record steps of the digits network, whose weights grow by numbers of chance."""
+    import layerscope
+
+    model, chance = digits(), np.random.default_rng(1)
+    first = model.get_weights()
+    probe = np.random.default_rng(0).random(SHAPES["digits"], np.float32)
+    recorder = layerscope.Recorder(path, model, probe=probe, steps=STEPS, every="epoch", quiet=True)
+    for step in range(STEPS):
+        grown = [w * (0.5 + step / STEPS) + 0.02 * chance.standard_normal(w.shape) for w in first]
+        model.set_weights(grown)
+        recorder.snap(step, loss=5 / (step + 1), val_loss=1 + 4 / (step + 1))
+    recorder.close()
+
+
 @contextmanager
 def served(name: str) -> Iterator[str]:
     """Serve a network; the address of its page, once the first sample was run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.npy"
-        np.save(path, np.random.default_rng(0).random(SHAPES[name], np.float32))
+        words = [f"bench_browser:{name}", str(path)]
+        if name == "training":
+            words = [str(Path(folder) / "run.zarr")]
+            training(Path(words[0]))
+        else:
+            np.save(path, np.random.default_rng(0).random(SHAPES[name], np.float32))
         env = {**os.environ, "KERAS_BACKEND": "torch"}
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), env.get("PYTHONPATH")]))
         command = [sys.executable, "-c", "from layerscope.interfaces.cli import run; run()", "open"]
-        command += [f"bench_browser:{name}", str(path), "--no-browser"]
+        command += [*words, "--no-browser"]
         process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
@@ -171,8 +191,32 @@ class Window:
         return times
 
     def frames(self, what: str) -> list[float]:
-        """Milliseconds between frames while a layer is scrolled, or the passage moved."""
-        return [float(time) for time in self.page.evaluate(FRAMES, what)]
+        """Milliseconds between frames while a hand does something, 120 times."""
+        mouse, keyboard = self.page.mouse, self.page.keyboard
+        places = {"layer": ".stack", "scrubbed": ".time .track"}
+        box = self.page.locator(places.get(what, ".passage canvas")).bounding_box()
+        assert box is not None
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        mouse.move(*middle)
+        if what == "enlarged":
+            keyboard.down("Control")
+        elif what in ("dragged", "scrubbed"):
+            mouse.down()
+        self.page.evaluate(WATCH)
+        for i in range(MOVES):
+            if what in ("layer", "moved"):
+                mouse.wheel(0, 90 if what == "layer" else 40)
+            elif what == "enlarged":
+                mouse.wheel(0, -10 if i < MOVES / 2 else 10)
+            elif what == "dragged":
+                mouse.move(middle[0] + 80 * np.sin(i / 9), middle[1] - 200 * np.sin(i / 19))
+            else:
+                mouse.move(middle[0] + 0.45 * box["width"] * np.sin(i / 19), middle[1])
+        times = self.page.evaluate("() => stopWatching()")
+        mouse.up()
+        keyboard.up("Control")
+        self.page.evaluate(DRAWN, 0)
+        return [float(time) for time in np.diff(times)]
 
     def memory(self) -> tuple[float, float]:
         """Megabytes: JavaScript's own, and those of the renderer's process alone."""
@@ -218,6 +262,20 @@ def row(name: str, value: str, aim: str) -> None:
     print(f"| {name} | {value} | {aim} |", flush=True)
 
 
+def row_of_frames(window: Window, what: str, words: str, repeat: int) -> None:
+    """Print how long the frames were while a hand did something."""
+    times = min((window.frames(what) for _ in range(repeat)), key=max)
+    longest = f"longest {max(times):.0f} ms, 95 % {np.quantile(times, 0.95):.0f} ms"
+    row(f"frames while {words}", longest, "none over 50")
+
+
+def of_training(browser: Any, url: str, repeat: int) -> None:
+    """Measure on the steps of a training."""
+    window = Window(browser, url)
+    window.act("address", "#/conv2d")
+    row_of_frames(window, "scrubbed", "one goes through the steps", repeat)
+
+
 def of_digits(browser: Any, url: str, repeat: int) -> None:
     """Measure on the digits network."""
     first = min(Window(browser, url).first() for _ in range(repeat))
@@ -243,10 +301,9 @@ def of_inception(browser: Any, url: str, repeat: int) -> None:
     row("2,048 channels", f"{all_:.0f} ms, of which drawing {drawing:.0f} ms", "under 150")
     window = Window(browser, url)
     window.act("address", "#/mixed10")
-    for what in ("layer", "passage"):
-        times = min((window.frames(what) for _ in range(repeat)), key=max)
-        words = f"longest {max(times):.0f} ms, 95 % {np.quantile(times, 0.95):.0f} ms"
-        row(f"frames while the {what} is moved", words, "none over 50")
+    row_of_frames(window, "layer", "a layer is scrolled", repeat)
+    for what in ("moved", "dragged", "enlarged"):
+        row_of_frames(window, what, f"the passage is {what}", repeat)
     outline = window.context.request.get(url.partition("?")[0] + "api/outline").json()
     addresses = [layer["address"] for layer in outline["layers"]]
     sent, pixels = bytes_sent(url, window.cookie(), addresses).T
@@ -268,14 +325,14 @@ def main() -> None:
     """Measure and print a table."""
     from playwright.sync_api import sync_playwright
 
+    measure = {"digits": of_digits, "inception": of_inception, "training": of_training}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=list(SHAPES))
+    parser.add_argument("--only", choices=list(measure))
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
-    measure = {"digits": of_digits, "inception": of_inception}
     print("| | measured | aim |\n| --- | --- | --- |")
     with sync_playwright() as playwright:
-        for name in [arguments.only] if arguments.only else SHAPES:
+        for name in [arguments.only] if arguments.only else measure:
             path = shutil.which("chromium") or shutil.which("google-chrome")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
             with served(name) as url:

@@ -45,3 +45,25 @@ def test_differences_are_no_larger_than_they_can_be_told(look):
     _, reach, rounding = look("digits").page.evaluate(COMPARED, [one, other])
     assert rounding == (1 + 238.5 / 238) / 2
     assert reach == rounding
+
+
+STRIP = """async ([steps, fired]) => {
+  const { Activity } = await import("/web/parts/activity.js");
+  const panel = (level) => {
+    const levels = new Uint8Array(steps);
+    levels[fired] = level;
+    return { header: { activity: [steps, 1] }, buffers: { activity: levels.buffer } };
+  };
+  const activity = new Activity(panel(255), -1, []);
+  const context = Object.assign(document.createElement("canvas"), { width: 60, height: 9 })
+    .getContext("2d");
+  activity.draw(context, 0, 0, 4.5, 60);
+  const blue = [...context.getImageData(0, 2, 60, 1).data].filter((_, i) => i % 4 === 2);
+  return [blue, activity.goesOn(panel(255), 3), activity.at, activity.goesOn(panel(254), 4)];
+}"""
+
+
+def test_a_step_at_which_a_channel_fired_is_seen_among_thousands(look):
+    blue, same, at, other = look("digits").page.evaluate(STRIP, [6000, 3333])
+    assert [place for place, value in enumerate(blue) if value] == [33]
+    assert (same, at, other) == (True, 3, False)

@@ -28,6 +28,8 @@ export class TimeBar {
     this.lines = [];
     this.pointed = 0;
     this.shownPlace = -1;
+    this.width = 0; // of the line, measured where it changes: else each step costs a layout
+    this.left = 0;
     this._build();
     if (page.host.changes && (page.outline.steps.length || page.outline.can.change)) watchChanges(page, (missing) => this._tell(missing));
     if (!page.outline.steps.length) return;
@@ -99,13 +101,14 @@ export class TimeBar {
   /** Where a step stands on the line, in pixels.
    * @param {number} place */
   _across(place) {
-    return EDGE + (this.count > 1 ? place / (this.count - 1) : 0.5) * Math.max(1, this.track.clientWidth - 2 * EDGE);
+    return EDGE + (this.count > 1 ? place / (this.count - 1) : 0.5) * Math.max(1, this.width - 2 * EDGE);
   }
 
   /** Draw what does not change from step to step. */
   _draw() {
     const width = this.track.clientWidth;
     if (!width) return;
+    this.width = width;
     const header = this.panel?.header;
     const marks = (header?.marks || []).map((/** @type {any} */ mark) => ({ place: nearest(header?.at || [], mark.at), text: mark.text }));
     this.curve.replaceChildren(metricStrip(this.lines, { width, height: HEIGHT, across: (place) => this._across(place), marks }));
@@ -206,6 +209,7 @@ export class TimeBar {
   _down(event) {
     if (!this.recorded) return;
     this.track.setPointerCapture(event.pointerId);
+    this.left = this.track.getBoundingClientRect().left;
     this._stop();
     this._point(event);
   }
@@ -217,8 +221,7 @@ export class TimeBar {
 
   /** @param {PointerEvent} event */
   _point(event) {
-    const left = event.clientX - this.track.getBoundingClientRect().left;
-    const share = (left - EDGE) / Math.max(1, this.track.clientWidth - 2 * EDGE);
+    const share = (event.clientX - this.left - EDGE) / Math.max(1, this.width - 2 * EDGE);
     this.pointed = Math.max(0, Math.min(this.count - 1, Math.round(share * (this.count - 1))));
     if (event.shiftKey) this.page.state.go({ against: `step:${this.page.outline.steps[this.pointed]}` });
     else this.follow?.();

@@ -70,7 +70,7 @@ export class StackDrawing {
       this.panel = panel;
       this.stack = new Stack(panel, this.page.colours.levels);
     }
-    this.activity = panel.header.activity ? new Activity(panel, this.page.placeOf(this.page.step), this.page.outline.moments) : null;
+    this._follow(panel);
     const { order, silent } = this.model.view;
     const stack = this.stack;
     const single = this.free;
@@ -79,6 +79,14 @@ export class StackDrawing {
     this.chosen = chosen === undefined ? -1 : this.order.indexOf(Math.floor(chosen / each) * parts + Math.min(chosen % each, parts - 1));
     this.canvas.setAttribute("aria-label", this._about());
     this._layout();
+  }
+
+  /** Take in when the channels answered, and which step is looked at.
+   * @param {import("../types.d.ts").Panel} panel */
+  _follow(panel) {
+    const { step, outline } = this.page;
+    if (!panel.header.activity) this.activity = null;
+    else if (!this.activity?.goesOn(panel, this.page.placeOf(step))) this.activity = new Activity(panel, this.page.placeOf(step), outline.moments);
   }
 
   _about() {
@@ -106,14 +114,17 @@ export class StackDrawing {
       do this.grid = this._placed(each, width); while (this.grid.height > this.scroller.clientHeight && (each -= 8) >= Math.min(row, USUAL));
     }
     this.height = this.grid.height;
-    this.sized.style.height = `${this.height}px`;
+    const high = `${this.height}px`;
+    if (this.sized.style.height !== high) this.sized.style.height = high;
     const seen = this.free ? this.height : this.scroller.clientHeight;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = window.devicePixelRatio || 1, wide = Math.round(width * ratio), tall = Math.round(Math.max(1, seen) * ratio);
     this.seen = [width, Math.max(1, seen)];
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(this.seen[1] * ratio);
-    this.canvas.style.width = `${width}px`;
-    this.canvas.style.height = `${this.seen[1]}px`;
+    if (this.canvas.width !== wide || this.canvas.height !== tall) { // a canvas that is as large as before keeps its memory
+      this.canvas.width = wide;
+      this.canvas.height = tall;
+      this.canvas.style.width = `${width}px`;
+      this.canvas.style.height = `${this.seen[1]}px`;
+    }
     this.draw();
   }
 

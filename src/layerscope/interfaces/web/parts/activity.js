@@ -1,6 +1,8 @@
 /** When a channel answered: a thin strip over the steps of a training, dark where it was silent. */
 
-const HIGH = 5;
+const HIGH = 5; // pixels
+const KEPT = 2048; // strips that were drawn
+const FIRED = [106, 166, 245], SILENT = "#4a3830";
 
 /** How far each channel of a layer went at each step. */
 export class Activity {
@@ -16,6 +18,20 @@ export class Activity {
     this.units = units;
     this.levels = new Uint8Array(panel.buffers.activity);
     this.at = at;
+    /** @type {Map<string, HTMLCanvasElement>} strips that were drawn, which are alike at every step that is looked at */
+    this.strips = new Map();
+  }
+
+  /**
+   * Whether a panel tells the same of the channels; which step is looked at is taken from it then.
+   * @param {import("../types.d.ts").Panel} panel
+   * @param {number} at
+   */
+  goesOn(panel, at) {
+    const [steps, units] = panel.header.activity, levels = new Uint8Array(panel.buffers.activity);
+    if (steps !== this.steps || units !== this.units || !alike(levels, this.levels)) return false;
+    this.at = at;
+    return true;
   }
 
   /**
@@ -45,13 +61,47 @@ export class Activity {
   draw(context, unit, x, y, width) {
     if (width < 12 || unit >= this.units) return;
     const each = width / this.steps, top = y - HIGH / 2;
-    for (let step = 0; step < this.steps; step++) {
-      const level = this.levels[step * this.units + unit];
-      context.fillStyle = level ? `rgba(106, 166, 245, ${0.25 + (0.75 * level) / 255})` : "#4a3830";
-      context.fillRect(x + step * each, level ? top : y - 0.5, Math.max(0.6, each - (each > 3 ? 0.6 : 0)), level ? HIGH : 1);
-    }
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this._strip(unit, Math.round(width)), x, top, width, HIGH);
     if (this.at < 0) return;
     context.fillStyle = "#ffffff";
     context.fillRect(x + (this.at + 0.5) * each - 0.75, top - 1.5, 1.5, HIGH + 3);
   }
+
+  /**
+   * The strip of a channel, so many pixels wide, drawn once: of steps that share a pixel, the strongest.
+   * @param {number} unit
+   * @param {number} width
+   */
+  _strip(unit, width) {
+    const key = `${unit} ${width}`, drawn = this.strips.get(key);
+    if (drawn) return drawn;
+    const canvas = document.createElement("canvas");
+    const sharp = 2 * (window.devicePixelRatio || 1);
+    canvas.width = Math.ceil(width * sharp);
+    canvas.height = Math.ceil(HIGH * sharp);
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.scale(canvas.width / width, canvas.height / HIGH);
+    const parts = Math.min(this.steps, 2 * width), each = width / parts, gap = each > 3 ? 0.6 : 0;
+    for (let part = 0; part < parts; part++) {
+      const end = Math.ceil(((part + 1) * this.steps) / parts);
+      let level = 0;
+      for (let step = Math.floor((part * this.steps) / parts); step < end; step++) level = Math.max(level, this.levels[step * this.units + unit]);
+      context.fillStyle = level ? `rgba(${FIRED}, ${0.25 + (0.75 * level) / 255})` : SILENT;
+      context.fillRect(part * each, level ? 0 : HIGH / 2 - 0.5, each - gap, level ? HIGH : 1);
+    }
+    if (this.strips.size >= KEPT) this.strips.clear();
+    this.strips.set(key, canvas);
+    return canvas;
+  }
+}
+
+/**
+ * Whether bytes are the same.
+ * @param {Uint8Array} one
+ * @param {Uint8Array} other
+ */
+function alike(one, other) {
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
+  return one.length === other.length;
 }
