@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cases.networks import layer
 from cases.runs import learner, run_of
 from layerscope.core.network import Layer, Network, Parameter
-from layerscope.recordings.findings import _since, findings, layer_series, stopped_epoch
+from layerscope.recordings.finding import since
+from layerscope.recordings.findings import findings, layer_series, stopped_epoch
 
 UNITS = ("sample", "unit")
 
@@ -176,7 +177,7 @@ def test_series() -> None:
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_since_when(rows: list[list[bool]]) -> None:
     """Against the definition: the first row from which on a column is true."""
-    found = _since(np.array(rows))
+    found = since(np.array(rows))
     for column in range(3):
         own = [row[column] for row in rows]
         expected = next(i for i in range(len(own) + 1) if all(own[i:]))
@@ -197,3 +198,58 @@ def test_when_it_stopped() -> None:
     assert stopped_epoch(run_of(layers)) is None
     assert stopped_epoch(run_of(layers, notes=["probe.png: resized", note.format(61)])) == 61
     assert stopped_epoch(run_of(layers, notes=[note.format(1), note.format(12)])) == 12
+
+
+def softmax(*classes: list[int]) -> np.ndarray:
+    """Return the answers of a softmax over three units: the class of each sample, step by step."""
+    return np.eye(3, dtype=np.float32)[np.array(classes)]
+
+
+def answering(*classes: list[int]) -> list[str]:
+    network = Network("n", "?", (layer("out", "Dense", settings={"activation": "softmax"}),))
+    return said(run_of({"out": (UNITS, softmax(*classes))}, network=network))
+
+
+def test_a_softmax_that_always_says_the_same() -> None:
+    mixed = [0, 1, 2, 0, 1, 2, 0, 1]
+    assert answering(mixed, [2] * 8, [1] * 8, [1] * 8) == [
+        "out always says class 1: to each of 8 samples, from epoch 1 on"
+    ]
+    assert answering([1] * 8, [0] * 8) == [
+        "out always says one and the same class: to each of 8 samples, from epoch 0 on"
+    ]
+    assert answering([1] * 8, [1] * 8, mixed) == []
+    assert answering(mixed, [1] * 8) == []
+    assert answering([1] * 7, [1] * 7) == []  # of so few it may be right
+
+
+def test_a_softmax_over_one_unit() -> None:
+    network = Network("n", "?", (layer("out", "Dense", settings={"activation": "softmax"}),))
+    run = run_of({"out": (UNITS, np.ones((3, 2, 1), np.float32))}, network=network)
+    assert said(run) == ["out is a softmax over one unit: it is 1 whatever comes in"]
+
+
+def test_the_gravest_comes_first_and_layers_that_stopped_together_are_one_sentence() -> None:
+    network = Network("n", "?", (
+        *(layer(n, "Dense", parameters=(Parameter(f"{n}/kernel", (2, 1), "f", True, False, 8),))
+          for n in "abc"),
+        layer("relu", "ReLU", inputs=("c",)),
+    ))  # fmt: skip
+    kernel = (("input", "unit"), weights_that_change(5, 0, 0, 0))
+    run = run_of(
+        {"relu": (UNITS, units("11000", "01000", "11000"))},
+        weights={f"{name}/kernel": kernel for name in "abc"},
+        network=network,
+        metrics={"val_loss": [3, 1, 2, 2, 2]},
+    )
+    assert said(run) == [
+        "relu: all 3 units are silent from epoch 2 on",
+        "a, b and c learned nothing after epoch 1 (their weights stayed the same): no gradient "
+        "passes relu, which is silent",
+        "val_loss was lowest at epoch 1: 1, 2 at the end",
+    ]
+
+
+def test_pixels_that_are_zero_are_values_whatever_their_shape() -> None:
+    network = Network("n", "?", (layer("flatten", "Flatten", inputs=("pixels",)),))
+    assert said(run_of({"flatten": (UNITS, units("000", "111"))}, network=network)) == []

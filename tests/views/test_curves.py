@@ -68,9 +68,9 @@ def test_many_layers_are_drawn_and_ten_are_named() -> None:
     assert named(panel, 1)[::9] == ["layer0", "layer299"]
     assert len(chart["series"]) == 300
     figure = panel.figure()
-    legend = figure.axes[1].get_legend()
-    assert legend.get_title().get_text() == chart["title"]
-    assert [text.get_text() for text in legend.get_texts()] == named(panel, 1)
+    above, *ends = [text.get_text() for text in figure.axes[1].texts]
+    assert above == chart["title"]
+    assert sorted(ends) == sorted(f"{n}: 0" if n == "layer0" else n for n in named(panel, 1))
     assert len(figure.axes[1].lines) == 300
     figure.draw_without_rendering()
 
@@ -82,8 +82,8 @@ def test_names_that_matplotlib_would_read() -> None:
     )  # fmt: skip
     figure = curves(run).figure()
     figure.draw_without_rendering()
-    shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert shown == ["$x_{1}$", "_hidden"]
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert shown == ["$x_{1}$ = _hidden: 0"]  # no unit is silent
 
 
 @pytest.mark.parametrize("given", [HISTORY, SimpleNamespace(history=HISTORY)])
@@ -182,3 +182,30 @@ def test_the_extremes_are_named_and_small_shares_are_seen() -> None:
     assert panel.header["charts"][0]["title"] == "2 of 40 layers,\nthe others 0 %"
     assert panel.header["charts"][0]["limits"][1] < 0.2
     assert panel.figure().axes[0].get_ylim()[1] < 0.2
+
+
+def test_values_over_decades_have_an_axis_of_decades() -> None:
+    assert curves({"loss": [1e4, 10, 0.1, 1e-3]}).header["charts"][0]["linear_to"] == 1e-3
+    assert curves({"loss": [1e4, 10, 0, -1e-3]}).header["charts"][0]["linear_to"] == 1e-3
+    assert curves({"loss": [1, 0.5, 0, 0.02]}).header["charts"][0]["linear_to"] is None
+    steady = [1.0, 1.1, -1.2, 1.0, 0.9, 1e-7, 1.0]  # one that passes through zero
+    assert curves({"loss": steady}).header["charts"][0]["linear_to"] is None
+    figure = curves({"loss": [1e4, 10, 0.1, 1e-3]}).figure()
+    assert figure.axes[0].get_yscale() == "asinh"
+    log = curves({"loss": [1e4, 10, 0.1, 1e-3]}, logarithmic=True).header["charts"][0]
+    assert (log["logarithmic"], log["linear_to"]) == (True, None)
+
+
+def test_where_nothing_moves_no_epoch_is_the_best() -> None:
+    panel = curves({"loss": [2, 1, 1], "val_loss": [1.5, 1.5, 1.5]})
+    assert "best" not in panel.header["title"]
+    assert panel.header["marks"] == []
+
+
+def test_a_layer_that_never_fires_less_is_named_too() -> None:
+    values = np.ones((3, 2, 4), np.float32)
+    silent = values.copy()
+    silent[1:, :, 0] = 0
+    panel = curves(run_of({"a": (("sample", "unit"), values), "b": (("sample", "unit"), silent)}))
+    ends = [text.get_text() for text in panel.figure().axes[0].texts]
+    assert sorted(ends) == ["a: 0", "b"]

@@ -65,3 +65,16 @@ def test_columns_do_not_overlap_and_a_file_says_whence(tmp_path: Path) -> None:
     with Image.open(panel.save(tmp_path / "t.png")) as image:
         assert image.size == tuple(header["size"])
         assert image.info["layerscope:model"] == "abc"
+
+
+def test_a_thinned_table_holds_the_largest_change_since_the_column_before() -> None:
+    moved = np.zeros(100)
+    moved[55] = 50  # between the columns of epochs 42 and 57
+    kernel = np.stack([np.full(100, 100.0), np.cumsum(moved)], axis=1)[:, :, None]
+    values = np.ones((100, 1, 2, 2, 1), np.float32)
+    run = run_of({"a": (MAPS, values)}, weights={"a/kernel": (("input", "unit"), kernel)})
+    table = next(t for t in run_tables(run) if t.header["title"].startswith("change of weights"))
+    (row,) = table.header["rows"]
+    changed = [cell for cell in row[2:] if cell != "0.00%"]
+    assert changed == ["44.72%"]
+    assert table.header["note"] == "The largest change by a single step since the column before."

@@ -21,8 +21,8 @@ def rectified(network: Network, address: str) -> bool | None:
     seen, to_see = {address}, [address]
     for name in to_see:  # grows; not by recursion: a network may be deep, and paths many
         layer = layers.get(name)
-        if name in keys:
-            sources.add(False)
+        if name in keys or (layer is None and name != address):
+            sources.add(False)  # a parameter, or what comes in: a pixel of 0 is a value
         elif layer is not None and layer.inputs and _hands_on(layer):
             to_see += [source for source in layer.inputs if source not in seen]
             seen.update(layer.inputs)

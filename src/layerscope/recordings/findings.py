@@ -6,26 +6,23 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.silence import rectified
-from layerscope.core.text import message
+from layerscope.recordings.finding import Finding, Kind, moment_text, since
+from layerscope.recordings.layer_findings import same_class, still_layers
 
 if TYPE_CHECKING:
     from layerscope.recordings.run import Run
 
-Kind = Literal["never", "silent", "woke", "not finite", "still", "best"]
 Figures = npt.NDArray[np.float64]
 
-#: A layer is still where a step changes its weights by less than this share of their norm,
-STILL = 1e-3
-STILL_TOGETHER = 1e-2  #: and all of these steps together by less than this,
-_SLOWER = 10  #: if they are so many times smaller than those before
-_TAIL = 3  #: for so many steps at least
+_GRAVITY = ("not finite", "dead", "same class", "still", "never", "silent", "woke", "best")
 _NAMED = 4  #: units that are named one by one; of more, how many there are
+_NOTHING = 1e-6  #: metrics that differ by no more than this share are the same
 #: What tells how well a training went: a smaller value is better in the one, a larger in the other.
 _LOSSES = ("val_loss",)
 _SCORES = ("validation_score", "val_accuracy", "val_acc")
@@ -33,19 +30,6 @@ _SCORES = ("validation_score", "val_accuracy", "val_acc")
 
 #: As a recorder notes it when a training ended before its time.
 _STOPPED = re.compile(r"\bstopped by itself after epoch (\d+)\b")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence about a layer, or about the training, and what it is about."""
-
-    address: str  #: of a layer, a unit, or the name of a metric
-    kind: Kind
-    step: int | None  #: the number of the step at which it came about
-    text: str
-
-    def __str__(self) -> str:
-        return message(self.text)
 
 
 @dataclass(frozen=True)
@@ -74,15 +58,20 @@ def layer_series(run: Run) -> list[Series]:
 
 
 def findings(run: Run) -> list[Finding]:
-    """Return what there is to say of a training, the layers in order, and then the metrics.
+    """Return what there is to say of a training: the gravest first, layers alike in one sentence.
 
+    In this order, and each kind by the order of the layers:
+
+    - *not finite*: the mean of a unit is NaN or infinite from a step on, to the last.
+    - *dead*: all units of a layer are silent from a step on, to the last.
+    - *same class*: a softmax gives all samples that were kept the same class at the last step, and
+      has done so for two steps at least; or it is over one unit, and always 1.
+    - *learned nothing*: from a step on, three at least, each step changed a layer's weights by less
+      than 0.1 % of their norm, and all of them together by less than 1 %, far less than before.
     - *never fired*: a unit is silent, exactly zero on the whole probe, at every step.
     - *fell silent*: it was not at some step, is from a later one on, and stays so to the last, for
       two steps at least.
     - *woke*: it is zero on the whole probe at the first step, and at no step from a later one on.
-    - *not finite*: the mean of a unit is NaN or infinite from a step on, to the last.
-    - *learned nothing*: from a step on, three at least, each step changed a layer's weights by less
-      than 0.1 % of their norm, and all of them together by less than 1 %, far less than before.
     - *best*: ``val_loss`` was lowest, or the validation's score highest, before the last step.
 
     Only units of a layer that rectifies are silent: the zero of a softmax is an answer. Of a layer
@@ -92,17 +81,11 @@ def findings(run: Run) -> list[Finding]:
     run = run.activations
     if len(run.steps) < 2:
         return []
-    sentences = [*_units(run)]
-    for series in layer_series(run):
-        if series.change is not None:
-            sentences += _still(run, series.address, series.change)
-    return [*sentences, *_best(run)]
-
-
-def moment_text(run: Run, position: int) -> str:
-    """Return ``epoch 3``, or ``step 300`` where the step is no epoch."""
-    step, epoch = int(run.steps[position]), float(run.epochs[position])
-    return f"epoch {step}" if epoch == step else f"step {step}"
+    units = list(_units(run))
+    dead = [finding.address for finding in units if finding.kind == "dead"]
+    changes = [(s.address, s.change) for s in layer_series(run) if s.change is not None]
+    all_of_them = [*units, *same_class(run), *still_layers(run, changes, dead), *_best(run)]
+    return sorted(all_of_them, key=lambda finding: _GRAVITY.index(finding.kind))
 
 
 def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
@@ -172,15 +155,21 @@ def _handed_on(run: Run, address: str, silent: dict[str, npt.NDArray[np.bool_]])
 def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     count = silent.shape[1]
     always = np.flatnonzero(silent.all(axis=0))
+    whole = int(since(np.asarray(silent.all(axis=1, keepdims=True)))[0])
+    if count > 1 and 0 < whole < len(silent) - 1:
+        ever = f", {len(always)} of them from the start" * bool(len(always))
+        text = f"{address}: all {count} units are silent from {moment_text(run, whole)} on{ever}"
+        yield Finding(address, "dead", int(run.steps[whole]), text)
+        return
     if len(always):
         text = f"{_never(address, always, count)} {_seen(run)}"
-        yield Finding(address, "never", None, text)
-    begins = _since(silent)  # from which step on it is silent to the end
+        yield Finding(address, "dead" if len(always) == count else "never", None, text)
+    begins = since(silent)  # from which step on it is silent to the end
     fell = [int(u) for u in np.flatnonzero((begins > 0) & (begins < len(silent) - 1))]
     yield from _sentences(
         run, address, "silent", fell, begins, count, "fell silent at {} and stayed so"
     )
-    wakes = _since(~silent)
+    wakes = since(~silent)
     woke = [int(u) for u in np.flatnonzero(silent[0] & (wakes < len(silent)))]
     yield from _sentences(run, address, "woke", woke, wakes, count, "was silent until {}")
 
@@ -234,57 +223,22 @@ def _sentences(
     yield Finding(address, kind, int(run.steps[steps[0]]), text)
 
 
-def _since(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return, for each column, from which row on it is true to the end; else the number of rows."""
-    backwards = np.logical_and.accumulate(true[::-1], axis=0)
-    return np.asarray(len(true) - backwards.sum(axis=0), np.int64)
-
-
 def _not_finite(run: Run, address: str, mean: npt.NDArray[Any]) -> Iterator[Finding]:
-    begins = int(_since(~np.isfinite(mean).all(axis=1, keepdims=True))[0])
+    begins = int(since(~np.isfinite(mean).all(axis=1, keepdims=True))[0])
     if begins < len(mean):
         text = f"{address} is not finite from {moment_text(run, begins)} on"
         yield Finding(address, "not finite", int(run.steps[begins]), text)
 
 
-def _still(run: Run, address: str, change: Figures) -> Iterator[Finding]:
-    """Yield since when a layer has hardly changed."""
-    known = np.flatnonzero(np.isfinite(change))
-    if len(known) < _TAIL:
-        return
-    together = np.cumsum(change[known][::-1])[::-1]  # of each step and all after it
-    is_still = (change[known] < STILL) & (together < STILL_TOGETHER)
-    begins = int(_since(is_still[:, None])[0])
-    if len(known) - begins < _TAIL:
-        return
-    if begins and change[known[begins:]].mean() * _SLOWER > change[known[:begins]].mean():
-        return  # it goes on as slowly as before
-    largest = float(change[known[begins:]].max())
-    moved = "its weights stayed the same"
-    if largest > 0:
-        moved = f"each step changed its weights by less than {_percent(largest)}"
-    before = int(known[begins]) - 1  # the last step that brought something, or the first of all
-    step = int(run.steps[max(before, 0)])
-    if begins == 0:
-        first = moment_text(run, max(before, 0))
-        text = f"{address} learned nothing in {len(known)} steps from {first} on ({moved})"
-    else:
-        text = f"{address} learned nothing after {moment_text(run, before)} ({moved})"
-    yield Finding(address, "still", step, text)
-
-
-def _percent(share: float) -> str:
-    """Return a bound in percent that is above the share, to one digit."""
-    power = 10.0 ** math.floor(math.log10(share * 100))
-    return f"{(math.floor(share * 100 / power) + 1) * power:.3g} %"
-
-
 def best_position(metrics: Any) -> tuple[str, int] | None:
-    """Return which metric tells the best step, and where; None where none was validated."""
+    """Return which metric tells the best step, and where; None where none was, or none moved."""
     for names, pick in ((_LOSSES, np.nanargmin), (_SCORES, np.nanargmax)):
         for name in names:
             values = np.asarray(metrics.get(name, ()), np.float64)
-            if np.isfinite(values).any():
+            finite = values[np.isfinite(values)]
+            if len(finite) and np.ptp(finite) <= _NOTHING * np.abs(finite).max():
+                return None  # where nothing moves, no step is the best
+            if len(finite):
                 return name, int(pick(np.where(np.isfinite(values), values, np.nan)))
     return None
 

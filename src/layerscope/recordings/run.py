@@ -27,7 +27,7 @@ from layerscope.recordings.stored_arrays import StoredArrays, listing, notes_of,
 if TYPE_CHECKING:
     import xarray as xr
 
-    from layerscope.recordings.findings import Finding
+    from layerscope.recordings.finding import Finding
     from layerscope.recordings.store.reader import StoreReader
     from layerscope.recordings.store.schema import ArrayGroup
 

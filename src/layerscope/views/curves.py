@@ -36,6 +36,8 @@ from layerscope.views.render.lines import (
 from layerscope.views.render.panel import Panel
 
 _SILENT = "silent units"
+_DECADES = 1000  #: how many times larger the largest value is than the least, on a log axis
+_FINEST = 1e-8  #: smaller values than this share of the largest are as good as zero
 _LEAST_SHARE = 0.1  #: of silent units, that the axis shows
 
 
@@ -201,7 +203,14 @@ def metric_charts(history: History, *, logarithmic: bool = False) -> list[Chart]
     small = {n: v for n, v in scores.items() if np.nanmax(np.abs(v), initial=0) <= 1}
     large = {n: v for n, v in scores.items() if n not in small}
     return [
-        Chart(label, _metric_lines(history, metrics), logarithmic=logarithmic and label == "loss")
+        Chart(
+            label,
+            _metric_lines(history, metrics),
+            logarithmic=logarithmic and label == "loss",
+            linear_to=None
+            if logarithmic and label == "loss"
+            else linear_to(list(metrics.values())),
+        )
         for label, metrics in (
             ("loss", losses), ("score", small), ("metrics", large), ("learning rate", changing),
         )
@@ -226,6 +235,21 @@ def _charts(history: History, logarithmic: bool) -> list[Chart]:
     return charts
 
 
+def linear_to(series: Sequence[Values]) -> float | None:
+    """Return up to which value an axis is linear, where values span decades; None where not.
+
+    Beyond it the axis is logarithmic, in both directions.
+    """
+    sizes = np.abs(np.concatenate([np.asarray(values, np.float64) for values in series]))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not len(sizes) or sizes.max() < _DECADES * sizes.min():
+        return None
+    least = max(float(sizes.min()), float(sizes.max()) * _FINEST)
+    # A few values near zero, where a line crosses it, make no decades.
+    spread = float(np.quantile(sizes, 0.9) / np.quantile(sizes, 0.1))
+    return least if spread >= _DECADES or sizes.max() >= _DECADES * np.median(sizes) else None
+
+
 def _metric_lines(history: History, metrics: Mapping[str, Values]) -> list[Line]:
     """Return the metrics of training as lines, those of validation dashed in the same colour."""
     base = list(dict.fromkeys(name.removeprefix("val_") for name in metrics))
@@ -247,11 +271,12 @@ def _layer_chart(history: History, label: str, series: Sequence[tuple[str, Value
     depths = {layer.address: i for i, layer in enumerate(history.layers)}
     few, silence = len(series) <= NAMED, label == _SILENT
     some = [(name, values) for name, values in series if (values > 0).any()] if silence else []
-    named = extremes(some or series)
+    named = {name for name, _ in series} if few else extremes(some or series)
     limits = None
     if silence:
         top = max(_LEAST_SHARE, *(float(np.nanmax(values)) for _, values in series))
         limits = (-0.03 * top, 1.03 * top)
+    logarithmic = label == "change of weights" and all(np.nanmin(v) > 0 for _, v in series)
     which = "the others 0 %" if silence and len(some) == len(named) else "highest and lowest"
     return Chart(
         label,
@@ -267,7 +292,8 @@ def _layer_chart(history: History, label: str, series: Sequence[tuple[str, Value
             for address, values in series
         ],
         percent=label != "mean activation",
-        logarithmic=label == "change of weights" and all(np.nanmin(v) > 0 for _, v in series),
+        logarithmic=logarithmic,
+        linear_to=None if logarithmic or silence else linear_to([v for _, v in series]),
         limits=limits,
         title="" if few else f"{len(named)} of {len(series)} layers,\n{which}",
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.text import shown_name
-from layerscope.recordings.findings import layer_series, moment_text
+from layerscope.recordings.finding import moment_text
+from layerscope.recordings.findings import layer_series
 from layerscope.recordings.run import Run
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.table import table_panel
 
 _MOMENTS = 8  #: columns of a table over time
 _SILENT = "silent units"
+_CHANGE = "change of weights"
 
 Figures = npt.NDArray[np.float64]
 
@@ -32,7 +36,7 @@ def run_tables(run: Run) -> list[Panel]:
         ("metric", list(run.metrics.items()), ".3g"),
         (_SILENT, [(one.address, one.dead) for one in series], ".0%"),
         ("mean activation", [(one.address, one.mean) for one in series], ".3g"),
-        ("change of weights", [(one.address, one.change) for one in series], ".2%"),
+        (_CHANGE, [(one.address, _since_before(one.change, moments)) for one in series], ".2%"),
     ]
     made = [_table(run, *table, moments) for table in tables]
     return [panel for panel in made if panel.header["rows"] or panel.header["note"]]
@@ -55,6 +59,8 @@ def _table(
     if silent:
         rest = "the other " if rows else ""
         note = f"No unit was silent in {rest}{len(silent)} layer{'s' * (len(silent) != 1)}."
+    if title == _CHANGE and rows and len(moments) < len(run.steps):
+        note = "The largest change by a single step since the column before."
     titles = [moment_text(run, i) for i in moments]
     return table_panel(
         f"{title}: {shown_name(run.network.name)}",
@@ -65,6 +71,17 @@ def _table(
         note=note,
         provenance=lambda: run.provenance,
     )
+
+
+def _since_before(change: Figures | None, moments: list[int]) -> Figures | None:
+    """Return the largest change by a step since the moment before, at each of the moments."""
+    if change is None:
+        return None
+    largest = change.copy()
+    for before, at in itertools.pairwise(moments):
+        steps = change[before + 1 : at + 1]
+        largest[at] = np.nan if np.isnan(steps).all() else np.nanmax(steps)
+    return largest
 
 
 def _never(shares: Figures | None) -> bool:

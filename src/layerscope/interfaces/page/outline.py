@@ -7,7 +7,7 @@ from typing import Any
 
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.text import shown_name
-from layerscope.recordings.findings import moment_text
+from layerscope.recordings.finding import moment_text
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.views.diagram.kinds import colours

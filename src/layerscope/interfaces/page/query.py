@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from layerscope.core.architecture import counterparts
 from layerscope.core.errors import InputError
 from layerscope.instruments.weights import weights
-from layerscope.recordings.findings import moment_text
+from layerscope.recordings.finding import moment_text
 from layerscope.views.explorer.moment import Against, Moment
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.silence import rectified
-from layerscope.recordings.findings import findings, moment_text
+from layerscope.recordings.finding import moment_text
+from layerscope.recordings.findings import findings
 from layerscope.recordings.run import Run
 from layerscope.views.curves import best_and_stopped, metric_charts, read_history
 from layerscope.views.render.lines import Chart, colour_of, lines_panel

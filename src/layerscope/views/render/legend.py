@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layerscope.core.text import shown_name
 
@@ -14,15 +14,6 @@ if TYPE_CHECKING:
 
 NOTES = 6  #: sentences below a figure
 _SENTENCE = 200  #: characters of each of them
-
-
-def legend(ax: Axes, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
-    """Write names at the right of the axes."""
-    drawn = ax.legend(
-        handles, labels, title=title or None, fontsize=7, title_fontsize=7,
-        loc="upper left", bbox_to_anchor=(1.005, 1), frameon=False,
-    )  # fmt: skip
-    as_written(drawn.get_texts())
 
 
 def as_written(texts: Iterable[Text]) -> None:

@@ -2,7 +2,8 @@
 
 ``header["x"]`` has the axis' ``label``, and whether it counts ``whole`` numbers. Each of
 ``header["charts"]`` has a ``label``, the ``form`` of its values (``number`` or ``percent``),
-whether it is ``logarithmic``, ``limits`` or None, what stands above its legend (``title``), the
+whether it is ``logarithmic``, ``linear_to`` (a value beyond which it is so in both directions) or
+None, ``limits`` or None, what stands above its legend (``title``), the
 name of its ``reference`` lines, and ``series``: the ``name`` as the model has it, the ``label`` to
 write where it is ``named`` in the legend, ``colour``, ``dashed``, ``width``, whether values have
 ``dots``, ``x`` and ``y`` (offset and count of float64 in the buffer ``numbers``), and
@@ -21,7 +22,8 @@ import numpy.typing as npt
 
 from layerscope.core.text import shown_name
 from layerscope.views.render import documents
-from layerscope.views.render.legend import NOTES, legend, write_around
+from layerscope.views.render.legend import NOTES, write_around
+from layerscope.views.render.line_ends import LineEnd, name_ends
 from layerscope.views.render.numbers import Numbers
 from layerscope.views.render.panel import VERSION, Panel
 
@@ -63,6 +65,7 @@ class Chart:
     lines: Sequence[Line]
     percent: bool = False
     logarithmic: bool = False
+    linear_to: float | None = None  #: logarithmic both ways beyond this value, linear about zero
     limits: tuple[float, float] | None = None
     title: str = ""  #: above the legend
     reference: str = ""  #: what the values drawn across are
@@ -118,6 +121,7 @@ def _chart(chart: Chart, numbers: Numbers) -> dict[str, Any]:
         "label": chart.label,
         "form": "percent" if chart.percent else "number",
         "logarithmic": chart.logarithmic,
+        "linear_to": chart.linear_to,
         "limits": chart.limits and list(chart.limits),
         "title": chart.title,
         "reference": chart.reference,
@@ -204,10 +208,9 @@ def _divided(ax: Axes, count: int) -> list[Axes]:
 
 
 def _draw(ax: Axes, chart: Mapping[str, Any], panel: Panel) -> None:
-    handles: dict[str, Any] = {}
     dots: dict[str, Any] = {"marker": ".", "markersize": 4}
-    for i, series in enumerate(chart["series"]):
-        (line,) = ax.plot(
+    for series in chart["series"]:
+        ax.plot(
             panel.numbers(series["x"]),
             panel.numbers(series["y"]),
             "--" if series["dashed"] else "-",
@@ -216,27 +219,40 @@ def _draw(ax: Axes, chart: Mapping[str, Any], panel: Panel) -> None:
             linewidth=series["width"],
             **(dots if series["dots"] else {}),
         )
-        if series["named"]:
-            handles[f"{i} {series['label']}"] = line
         if series["reference"] is not None:
-            across = ax.axhline(
-                series["reference"], color=series["colour"], linestyle="--", linewidth=0.9
-            )
-            handles.setdefault(f"- {chart['reference']}", across)
+            ax.axhline(series["reference"], color=series["colour"], linestyle="--", linewidth=0.9)
     ax.set_ylabel(chart["label"], parse_math=False)
     if chart["limits"] is not None:
         ax.set_ylim(*chart["limits"])
-    _scale_axis(ax, logarithmic=chart["logarithmic"], percent=chart["form"] == "percent")
-    labels = [key.partition(" ")[2] for key in handles]
-    legend(ax, list(handles.values()), labels, chart["title"])
+    _scale_axis(ax, chart)
+    referred = any(series["reference"] is not None for series in chart["series"])
+    above = [chart["title"], f"dashed: {chart['reference']}" * referred]
+    name_ends(ax, _named(chart, panel), "\n".join(filter(None, above)))
 
 
-def _scale_axis(ax: Axes, *, logarithmic: bool, percent: bool) -> None:
+def _named(chart: Mapping[str, Any], panel: Panel) -> list[LineEnd]:
+    return [
+        LineEnd(
+            series["label"],
+            series["colour"],
+            panel.numbers(series["x"]),
+            panel.numbers(series["y"]),
+        )
+        for series in chart["series"]
+        if series["named"]
+    ]
+
+
+def _scale_axis(ax: Axes, chart: Mapping[str, Any]) -> None:
     """Set the scale of the vertical axis, and how its values are written."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
+    logarithmic, percent = chart["logarithmic"], chart["form"] == "percent"
     if logarithmic:
         ax.set_yscale("log")
+    elif chart["linear_to"]:
+        ax.set_yscale("asinh", linear_width=chart["linear_to"])
+        ax.yaxis.set_minor_formatter(NullFormatter())
     if logarithmic and percent:  # shares often span less than a decade
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_formatter(NullFormatter())

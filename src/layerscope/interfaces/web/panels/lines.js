@@ -92,7 +92,10 @@ function stepped(svg, model, across, part) {
 function chartOf(chart, top, part, across) {
   let [low, high] = chart.limits || endsOf(chart.series.map((/** @type {any} */ line) => part(line.y)));
   if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
-  const level = (/** @type {number} */ y) => (chart.logarithmic && low > 0 ? Math.log(y / low) / Math.log(high / low) : (y - low) / (high - low));
+  // Beyond `linear_to` an axis is logarithmic in both directions.
+  const bent = (/** @type {number} */ y) => (chart.linear_to ? Math.asinh(y / chart.linear_to) : y);
+  const level = (/** @type {number} */ y) => (chart.logarithmic && low > 0
+    ? Math.log(y / low) / Math.log(high / low) : (bent(y) - bent(low)) / (bent(high) - bent(low)));
   const up = (/** @type {number} */ y) => top + HEIGHT - BOTTOM - level(y) * (HEIGHT - BOTTOM - TOP);
   const written = (/** @type {number} */ y) => (chart.form === "percent" ? `${Math.round(100 * y)} %` : shortNumber(y));
   const group = s("g", {},

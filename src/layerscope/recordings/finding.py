@@ -1,0 +1,41 @@
+"""A finding: a sentence about a layer or a training, and what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.text import message
+
+if TYPE_CHECKING:
+    from layerscope.recordings.run import Run
+
+Kind = Literal["not finite", "dead", "same class", "still", "never", "silent", "woke", "best"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about a layer, or about the training, and what it is about."""
+
+    address: str  #: of a layer, the first of several, a unit, or the name of a metric
+    kind: Kind
+    step: int | None  #: the number of the step at which it came about
+    text: str
+
+    def __str__(self) -> str:
+        return message(self.text)
+
+
+def moment_text(run: Run, position: int) -> str:
+    """Return ``epoch 3``, or ``step 300`` where the step is no epoch."""
+    step, epoch = int(run.steps[position]), float(run.epochs[position])
+    return f"epoch {step}" if epoch == step else f"step {step}"
+
+
+def since(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return, for each column, from which row on it is true to the end; else the number of rows."""
+    backwards = np.logical_and.accumulate(true[::-1], axis=0)
+    return np.asarray(len(true) - backwards.sum(axis=0), np.int64)
