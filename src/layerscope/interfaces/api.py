@@ -28,6 +28,7 @@ def diagram(
     palette: str | None = None,
     ground: str | None = None,
     wrap: int | None = None,
+    reshape: tuple[int, ...] | None = None,
 ) -> Panel:
     """Draw the architecture of a model; with activations, the poster of their passage.
 
@@ -64,6 +65,8 @@ def diagram(
     wrap
         In how many columns to draw it, of a horizontal one rows; 1 for none. By default a picture
         that is long, and more than twice as long as wide, takes as many as it needs to be less.
+    reshape
+        ``(height, width)`` of vectors, and of tokens, that are images.
 
     Raises
     ------
@@ -116,6 +119,7 @@ def diagram(
         palette=palette,
         ground=ground,
         wrap=wrap,
+        reshape=reshape,
     )
 
 

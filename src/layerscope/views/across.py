@@ -21,7 +21,7 @@ from layerscope.views.render.feature_maps import (
 )
 from layerscope.views.render.grid import Heading, Tile, arrange, check_columns, without_pattern
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import check_recording, choose
+from layerscope.views.render.select_maps import check_recording, choose, reshapes
 
 _SIDE = 160  #: the longer side of a map, where enlarging it in whole steps gets there
 _COLUMNS = 8
@@ -43,7 +43,7 @@ def across(
 
     Layers with fewer channels, and vectors, are left out. Of images made for units, those of the
     units of that number. The other parameters are those of :func:`layerscope.sheet`; ``reshape`` is
-    for an input that is a flat vector.
+    for an input that is a flat vector, and for layers of tokens.
 
     Raises
     ------
@@ -64,7 +64,10 @@ def across(
     if not layers:
         raise _no_such_channel(recording, channel)
     for address in layers:
-        chosen = choose(recording, f"{address}:{channel}", sample=sample, colours=images)
+        shape = reshape if reshapes(recording.named(address), reshape) else None
+        chosen = choose(
+            recording, f"{address}:{channel}", sample=sample, reshape=shape, colours=images
+        )
         tiles += passage.tiles(chosen, address)
     wide = any(tile.size[0] > 3 * tile.size[1] for tile in (*before, *tiles))  # lines
     heading = Heading(

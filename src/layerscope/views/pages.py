@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ from layerscope.views.render.select_maps import (
     check_recording,
     check_shape,
     choose,
+    reshapes,
     shape_of,
 )
 from layerscope.views.render.signals import is_signal
@@ -59,7 +59,8 @@ def pages(
     columns
         Instead of the grid's.
     reshape
-        ``(height, width)``: shows vectors of that many values too, the input among them.
+        ``(height, width)``: shows vectors of that many values too, the input among them, and the
+        tokens of as many places as images.
     classes
         The names of the classes that the network answers with.
 
@@ -146,7 +147,7 @@ def input_of(passage: Passage, reshape: tuple[int, ...] | None) -> list[Tile]:
     """Return the input, where there is one that can be shown."""
     if not passage.recording.inputs:
         return []
-    fits = _fits(reshape, _sizes(passage.recording.named(None)))
+    fits = reshapes(passage.recording.named(None), reshape)
     return passage.input(reshape if fits else None)
 
 
@@ -158,7 +159,7 @@ def _pattern(
 ) -> Chosen | None:
     """Return a layer's one pattern: its matrix, or the mean of its maps; None where it has none."""
     sizes = _sizes(recording.named(address))
-    fits = _fits(reshape, sizes)
+    fits = reshapes(recording.named(address), reshape)
     if len(sizes) < 2 and not fits:
         return None
     chosen = choose(
@@ -170,7 +171,7 @@ def _pattern(
     )
     if chosen.maps.size == 0:
         return None
-    if fits or len(chosen.maps) == 1:
+    if len(chosen.maps) == 1:
         return chosen
     with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs have no mean
         mean = chosen.maps.mean(axis=0, dtype=np.float32, keepdims=True)
@@ -189,10 +190,6 @@ def _sizes(array: NamedArray) -> list[int]:
     """Return the lengths of the axes of one sample."""
     lengths = zip(array.axes, array.values.shape, strict=True)
     return [length for name, length in lengths if name != "sample"]
-
-
-def _fits(reshape: tuple[int, ...] | None, sizes: list[int]) -> bool:
-    return reshape is not None and sizes == [math.prod(reshape)]
 
 
 def _whole_numbers(name: str, pair: object, least: int) -> tuple[int, int]:

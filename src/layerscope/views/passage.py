@@ -11,7 +11,7 @@ from layerscope.views.render import colour_scale, text
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of
 from layerscope.views.render.grid import LABEL, Tile
-from layerscope.views.render.select_maps import Chosen, choose, shape_of
+from layerscope.views.render.select_maps import Chosen, choose, reshapes, shape_of
 from layerscope.views.render.signals import along
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
@@ -33,7 +33,8 @@ class Passage:
         axes = [name for name in self.recording.input.dims if name != "sample"]
         if len(axes) == 1 and reshape is None:
             return []
-        shape = reshape if len(axes) == 1 else None
+        array = self.recording.named(None)
+        shape = reshape if len(axes) == 1 or reshapes(array, reshape) else None
         chosen = choose(self.recording, None, sample=self.sample, reshape=shape)
         if chosen.colour:
             return self._named(colour_tiles(chosen, self.side)[0], chosen.title)
@@ -51,7 +52,7 @@ class Passage:
             low, high = self.recording.extent(self.sample, layer)
             scale = (low, high) if low < high else "unit"
         extent = extent_of(self.recording, scale, self.sample)
-        shape = (chosen.positions,) if chosen.positions else chosen.maps.shape[1:3]
+        shape = (chosen.positions,) if chosen.positions else chosen.image_shape
         title = name or f"{shown_name(layer)} {shape_of(shape)}"
         if chosen.colour:
             ranges, _ = colour_limits(chosen, scale, extent)

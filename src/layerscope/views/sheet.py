@@ -86,7 +86,8 @@ def sheet(
     ground
         ``"dark"`` (default) or ``"light"``.
     reshape
-        ``(height, width)`` for vectors, and for the kernels of dense layers, that are images.
+        ``(height, width)`` for vectors, and for the kernels of dense layers, that are images; and
+        for tokens: a map for each channel, the class token and registers, which come first, above.
     limits
         ``(low, high)``, as for ``scale``; or ``"half"``: the range about zero, halved, which
         brings out weak weights.

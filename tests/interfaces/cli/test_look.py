@@ -227,3 +227,20 @@ def test_what_the_model_itself_raises_is_one_sentence(shell):
     assert code == 2
     assert err.startswith("layerscope: error: ")
     assert err.count("\n") == 1
+
+
+def test_what_an_autoencoder_returns_is_an_image_where_its_input_is(shell, tmp_path, monkeypatch):
+    keras = pytest.importorskip("keras")
+    inputs = keras.Input((64,))
+    code = keras.layers.Dense(4, name="code")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(64, name="decoded")(code))
+    model.save(tmp_path / "ae.keras")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((1, 64), np.float32))
+    drawn, draw = [], ls.sheet
+    monkeypatch.setattr(
+        "layerscope.views.sheet.sheet", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1]
+    )
+    how = ("--reshape", "8,8", "--out", "out")
+    assert shell("look", tmp_path / "ae.keras", tmp_path / "x.npy", *how)[0] == 0
+    shapes = [panel.header["tiles"][0]["shape"] for panel in drawn]
+    assert shapes == [[8, 8], [1, 1], [8, 8]]  # the input, code, decoded

@@ -100,6 +100,7 @@ def write_pictures(acts: Recording, output: OutputFolder, how: LookOptions) -> l
 def _write_sheets(acts: Recording, output: OutputFolder, how: LookOptions) -> list[str]:
     """Write the inputs and a sheet per layer; return a note for each that can't be drawn."""
     from layerscope.core.errors import ViewError
+    from layerscope.views.render.select_maps import reshapes
     from layerscope.views.sheet import sheet
 
     def draw(address: str, reshape: tuple[int, int] | None) -> Panel:
@@ -122,7 +123,11 @@ def _write_sheets(acts: Recording, output: OutputFolder, how: LookOptions) -> li
     names = ["00-input.png", *(f"00-input-{stem}.png" for stem in stems)]
     jobs = [(name, address, how.reshape) for name, address in zip(names, inputs, strict=True)]
     jobs += [
-        (file_name(number, len(acts), address), address, None)
+        (
+            file_name(number, len(acts), address),
+            address,
+            how.reshape if reshapes(acts.named(address), how.reshape) else None,
+        )
         for number, address in enumerate(acts, 1)
     ]
     with Bar("Drawing layers", len(jobs)) as bar:
@@ -177,6 +182,7 @@ def _write_diagrams(acts: Recording, output: OutputFolder, how: LookOptions) -> 
                 scale=how.scale,
                 palette=how.palette,
                 ground=how.ground,
+                reshape=how.reshape,
             )
         output.write(f"{name}-passage.svg", poster.save)
     except ViewError as error:

@@ -82,6 +82,7 @@ def diagram(
     palette: str | None = None,
     ground: str | None = None,
     wrap: int | None = None,
+    reshape: tuple[int, ...] | None = None,
 ) -> Panel:
     """Draw the architecture of a network; with a recording of it, what each box returned.
 
@@ -103,7 +104,9 @@ def diagram(
     structure = structure_of(network, recording, depth, expand, collapse)
     if recording is None and unit is not None:
         raise ViewError("unit= says which channel of activations to show: pass activations, too.")
-    thumbnails = None if recording is None else Thumbnails(recording, unit, sample, scale, palette)
+    thumbnails = None
+    if recording is not None:
+        thumbnails = Thumbnails(recording, unit, sample, scale, palette, reshape)
     return drawn_structure(
         structure, thumbnails, style, palette, ground, show_shapes, show_layer_names, wrap=wrap
     )

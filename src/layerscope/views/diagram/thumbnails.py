@@ -22,7 +22,7 @@ from layerscope.views.diagram.cards import SMALL, Text
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.feature_maps import extent_of, no_such_unit, units_of
-from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.select_maps import Chosen, choose, reshapes
 from layerscope.views.render.signals import along, drawn
 from layerscope.views.render.tiles import colour_tiles
 
@@ -60,6 +60,7 @@ class Thumbnails:
     sample: int
     scale: colour_scale.Scaling | Callable[[str], tuple[float, float] | None]
     palette: str
+    reshape: tuple[int, ...] | None = None  #: of vectors, and tokens, that are images
     _tiles: list[dict[str, Any]] = field(default_factory=list)
     _bytes: bytearray = field(default_factory=bytearray)
     _pictures: dict[str, _Picture | None] = field(default_factory=dict)
@@ -176,9 +177,10 @@ class Thumbnails:
         if address is None:
             return None
         try:
-            chosen = along(
-                choose(self.recording, address, sample=self.sample), _FINEST * _WIDTH, _ALL
-            )
+            array = self.recording.named(address)
+            shape = self.reshape if reshapes(array, self.reshape) else None
+            chosen = choose(self.recording, address, sample=self.sample, reshape=shape)
+            chosen = along(chosen, _FINEST * _WIDTH, _ALL)
         except ViewError:
             return None  # strings, or whatever else has no picture
         if chosen.maps.size == 0:
@@ -221,6 +223,8 @@ class Thumbnails:
         caption = ", ".join(filter(None, words))
         span = float(result.low[0]), float(result.high[0])
         pixels = result.indexes[0]
+        if chosen.apart is not None and pixels.shape == chosen.apart.shape:
+            pixels = np.where(chosen.apart, np.uint8(palettes.GROUND), pixels)
         if chosen.attention:
             pixels = np.where(masked(one[0]), np.uint8(palettes.MASKED), pixels)
         if lines:

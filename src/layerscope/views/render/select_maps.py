@@ -23,6 +23,8 @@ from layerscope.views.render.feature_maps import feature_maps, image_shape, is_f
 
 Array = npt.NDArray[Any]
 
+_APART = 16  #: tokens before those of an image: of the class, registers
+
 #: What goes along one axis, by the axes of one sample.
 _FORMS = {
     frozenset(("position", "channel")): "sequence",
@@ -49,6 +51,7 @@ class Chosen:
     #: ``sequence``: rows are positions, columns channels; ``kernel``: of one dimension, rows are
     #: positions, columns inputs. What signals.py makes of them: ``lines``, ``taps``, ``strip``.
     form: str = ""
+    apart: npt.NDArray[np.bool_] | None = None  #: places of the maps that are none: the ground
     width: int = 0  #: how many pixels across a line takes
     positions: int = 0  #: how many there are along a line
 
@@ -56,6 +59,14 @@ class Chosen:
     def colour(self) -> bool:
         """Whether the maps are colours."""
         return self.maps.ndim == 4
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Height and width of a map, without the tokens that stand apart above it."""
+        height, width = self.maps.shape[1:3]
+        if self.apart is not None:
+            height -= 1 + int(np.flatnonzero(self.apart.all(axis=1))[0])
+        return height, width
 
     @property
     def masked(self) -> npt.NDArray[np.bool_] | None:
@@ -116,6 +127,8 @@ def choose(
         title = f"{called(place)} {_size(addressed)}"
     kernel, attention = "input" in axes, is_attention(axes)
     counts = next((name for name in UNIT_AXES if name in axes), "")
+    if reshape is not None and _are_tokens(axes, values.shape, reshape):
+        return _tokens(place, title, values, axes, check_shape(reshape))
     if reshape is not None or "input_shape" in array.attrs:
         values, axes = _reshaped(place, array.attrs, values, axes, reshape)
     maps, labels = _maps(values, axes, kernel, colours, is_input)
@@ -229,8 +242,8 @@ def _reshaped(
     length = values.shape[0]
     if not is_kernel and len(axes) != 1:
         raise ViewError(
-            f"{place.layer!r} has the axes {', '.join(axes)}: reshape= is for vectors and for the "
-            "kernels of dense layers."
+            f"{place.layer!r} has the axes {', '.join(axes)}: reshape= is for vectors, for tokens "
+            f"(up to {_APART} more than the image has places), and for the kernels of dense layers."
         )
     if math.prod(shape) != length:
         sides = _sides(length)
@@ -244,6 +257,49 @@ def _reshaped(
     # The units become the maps; the channels of what was flattened are inputs to each.
     renamed = tuple("input" if name == "channel" else name for name in names)
     return kernel, (*renamed, "channel")
+
+
+def reshapes(array: NamedArray, reshape: tuple[int, ...] | None) -> bool:
+    """Return whether one sample's values are a vector, or tokens, that ``reshape`` makes images."""
+    if reshape is None:
+        return False
+    sizes = zip(array.axes, array.values.shape, strict=True)
+    axes, shape = zip(*((n, size) for n, size in sizes if n != "sample"), strict=True) or ((), ())
+    vector = axes == ("unit",) and shape[0] == math.prod(reshape)
+    return vector or _are_tokens(axes, shape, reshape)
+
+
+def _are_tokens(axes: tuple[str, ...], shape: tuple[int, ...], reshape: Any) -> bool:
+    """Return whether positions are the places of an image, with some tokens before or none."""
+    if set(axes) != {"position", "channel"} or len(check_shape(reshape)) != 2:
+        return False
+    return bool(0 <= shape[axes.index("position")] - math.prod(reshape) <= _APART)
+
+
+def _tokens(
+    place: Place, title: str, values: Array, axes: tuple[str, ...], shape: tuple[int, ...]
+) -> Chosen:
+    """Return a map for each channel of tokens; those before the image stand above it, apart."""
+    height, width = shape
+    rows = values if axes[0] == "channel" else values.T  # (channel, position)
+    before = rows.shape[1] - height * width
+    maps = rows[:, before:].reshape(-1, height, width)
+    note, hidden = "", None
+    if before:
+        above = -(-before // width)
+        # What is hidden repeats a token, so that it has no part in a range.
+        padded = np.repeat(rows[:, :1], (above + 1) * width, axis=1)
+        padded[:, :before] = rows[:, :before]
+        maps = np.concatenate([padded.reshape(-1, above + 1, width), maps], axis=1)
+        hidden = np.zeros(maps.shape[1:], bool)
+        hidden.reshape(-1)[before : (above + 1) * width] = True
+        tokens = "the first token stands" if before == 1 else f"the first {before} tokens stand"
+        note = f"{tokens} above the {height} × {width} others"
+    labels = [str(i) for i in range(len(maps))]
+    if place.unit is not None:
+        maps, labels = _unit(maps, labels, place.unit, vector=False)
+    maps = np.ascontiguousarray(maps)
+    return Chosen(str(place), title, maps, labels, counts="channel", note=note, apart=hidden)
 
 
 def check_shape(reshape: Any) -> tuple[int, ...]:

@@ -45,9 +45,14 @@ def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = 
     if max(chosen.maps.shape[1:]) > _CUT:
         return _pieces(chosen, result)
     masked = chosen.masked
+    indexes = result.indexes
+    if masked is not None:
+        indexes = np.where(masked, np.uint8(MASKED), indexes)
+    if chosen.apart is not None:
+        indexes = np.where(chosen.apart, np.uint8(GROUND), indexes)
     silent = blank(chosen.maps, chosen.rectified)
     each = zip(
-        result.indexes if masked is None else np.where(masked, np.uint8(MASKED), result.indexes),
+        indexes,
         chosen.labels,
         result.low.tolist(),
         result.high.tolist(),
