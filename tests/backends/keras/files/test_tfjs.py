@@ -119,7 +119,8 @@ def test_weights_of_other_names_go_in_their_order(net: Any, tmp_path: Any) -> No
 
 DENSE = {"class_name": "Sequential", "keras_version": "tfjs-layers 4.2.0", "config": {
     "name": "s", "layers": [{"class_name": "Dense", "config": {
-        "name": "dense", "units": 2, "activation": "softmax", "batch_input_shape": [None, 3]}}],
+        "name": "dense", "units": 2, "activation": "softmax", "batch_input_shape": [None, 3],
+        "kernel_initializer": {"class_name": "VarianceScaling", "config": {"mode": None}}}}],
 }}  # fmt: skip
 KERNEL = [("dense/kernel", np.eye(3, 2, dtype="f4")), ("dense/bias", np.zeros(2, "f4"))]
 

@@ -103,6 +103,17 @@ def test_an_actor_alone(tmp_path: Path, kind: str) -> None:
     np.testing.assert_allclose(model(x).detach(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_an_actor_whose_exploration_depends_on_the_state(tmp_path: Path) -> None:
+    state = weights(**{"actor.latent_pi.0": (5, 4), "actor.mu.0": (2, 5)})
+    state["actor.log_std"] = torch.ones(5, 2)
+    model = load_model(zipped(tmp_path / "sac.zip", state, policy_kwargs={"clip_mean": 2.0}))
+    x = 10 * torch.randn(3, 4)
+    mean = dense(state, "actor.mu.0", torch.relu(dense(state, "actor.latent_pi.0", x)))
+    assert mean.abs().max() > 2
+    expected = torch.tanh(mean.clip(-2, 2))
+    np.testing.assert_allclose(model(x).detach(), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -104,6 +104,8 @@ def open_model(request: Request, described: Config) -> Any:
         raise ModelError(
             f"{str(path)!r} is damaged: its modelTopology has no class_name and config."
         )
+    # With the weights there, nothing is drawn; and it wrote settings that Keras does not take.
+    entry = _without_initializers(entry)
     manifest = _manifest(described.get("weightsManifest"), path)
     custom = prepare(request)
     version = str(topology.get("keras_version") or "2")
@@ -127,6 +129,15 @@ def open_model(request: Request, described: Config) -> Any:
         kinds = " and ".join(dict.fromkeys(manifest.rounded))
         repairs = (*repairs, f"its weights are stored as {kinds}, and were made float32 again")
     return remember(model, Origin(str(path), "TensorFlow.js layers", writer, repairs))
+
+
+def _without_initializers(config: Any) -> Any:
+    if isinstance(config, list):
+        return [_without_initializers(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    kept = {key: value for key, value in config.items() if not str(key).endswith("_initializer")}
+    return {key: _without_initializers(value) for key, value in kept.items()}
 
 
 def _manifest(listed: Any, path: Path) -> _Manifest:

@@ -33,6 +33,8 @@ from layerscope.core.network import Origin
 _POLICY = "policy.pth"
 #: The settings of a model are text: a replay buffer is not among them.
 _LONGEST = 50_000_000
+#: How far the mean of an action may go before its tanh, where exploration depends on the state.
+_CLIPPED = 2.0
 #: What may stand between the layers of a policy, by the class's name.
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     one.__name__: one
@@ -87,6 +89,9 @@ class Actor(nn.Module):
             self.actor.log_std = _linear(state, "actor.log_std")
         else:
             self.actor.mu = nn.Sequential(*_stack(state, "actor.mu", activation)[:-1])
+        if "actor.log_std" in state:  # exploration that depends on the state, within bounds
+            self.actor.log_std = nn.Parameter(torch.zeros_like(state["actor.log_std"]))
+            self.actor.mu.append(nn.Hardtanh(-_CLIPPED, _CLIPPED))
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Return the action that it is surest of."""
@@ -188,16 +193,16 @@ def _rebuilt(
         return model.eval(), done
     raise ModelError(
         f"{str(path)!r} is a model of stable-baselines3{f' {version}' if version else ''}, and its "
-        f"policy ({_POLICY}: {few(state)}) is of more than linear layers: pass --architecture "
-        "package.module:Class(args), a module with weights of these names."
+        f"policy ({_POLICY}: {few(state)}) is of a kind that is not known here: pass "
+        "--architecture package.module:Class(args), a module with weights of these names."
     )
 
 
 def _is_linear(name: str, state: State) -> bool:
     """Return whether a weight is one of a linear layer, as far as its shape tells."""
     owner, _, what = name.rpartition(".")
-    if name == "log_std":
-        return state[name].ndim == 1
+    if name in ("log_std", "actor.log_std"):
+        return state[name].ndim in (1, 2)
     return state[name].ndim == {"weight": 2, "bias": 1}.get(what, -1) and f"{owner}.bias" in state
 
 
@@ -205,6 +210,8 @@ def _activation(settings: Mapping[str, Any], usual: str) -> type[nn.Module] | No
     """Return what stands between the layers; None where the settings name what is not known."""
     given = settings.get("policy_kwargs")
     written = given.get("activation_fn") if isinstance(given, dict) else None
+    if isinstance(given, dict) and given.get("clip_mean", _CLIPPED) != _CLIPPED:
+        return None
     if written is None:
         return _ACTIVATIONS[usual]
     name = re.search(r"(\w+)'?>?$", str(written))
