@@ -66,6 +66,28 @@ def test_it_computes_what_it_says() -> None:
     np.testing.assert_allclose(values["loop"].values, expected)
 
 
+def test_weights_that_are_put_together_anew_are_counted_too() -> None:
+    """As PyTorch writes the gates of an LSTM: slices of its kernel, in another order."""
+    pieces = [
+        node("Slice", "kernel,zero,one", "first"), node("Slice", "kernel,one,two", "second"),
+        node("Concat", "second,first", "turned", axis=0),
+    ]  # fmt: skip
+    weights = {"zero": np.array([0]), "one": np.array([1]), "two": np.array([2])}
+    body = branch("then", [*pieces, node("MatMul", "x,turned", "r")], "r", {"kernel": KERNEL})
+    nodes = [node("ReduceMax", "x", "top", keepdims=0), node("Greater", "top,least", "positive")]
+    weights["least"] = np.array(0, "f4")
+    inside = with_condition(nodes, "positive", body, KEPT, weights=weights)
+    outside = model(
+        [*pieces, node("MatMul", "x,turned", "y", "product")], [value("x", ["n", 2])],
+        [value("y", None)], {**weights, "kernel": KERNEL},
+    )  # fmt: skip
+    for proto, row, name in ((inside, "choice", "choice/kernel"), (outside, "product", "kernel")):
+        assert ls.describe(proto)[row].weights == 4
+        held = ls.weights(proto)[name]
+        assert held.dims == ("axis0", "channel")
+        np.testing.assert_array_equal(held.values, KERNEL)
+
+
 def branch(name: str, nodes: Any, output: str, weights: Any = None) -> Any:
     tensors = [numpy_helper.from_array(a, n) for n, a in (weights or {}).items()]
     return helper.make_graph(list(nodes), name, [], [value(output, None)], tensors)

@@ -50,6 +50,11 @@ _SILENT = frozenset({"Clip", "Resize", "Upsample", "Pad", "Dropout", "QuantizeLi
                      "Greater", "Expand", "Tile", "Reshape", "Slice",
                      "RandomNormalLike"})  # fmt: skip
 _FLOATS = ("float", "bfloat")
+#: What keeps the numbers of a constant and their axes, but for their order; and what does not.
+_SAME = ("Transpose", "Identity", "Cast", "DequantizeLinear")
+_CUT = ("Slice", "Split", "Concat", "Unsqueeze", "Squeeze", "Reshape")
+#: Between a weight and the node that takes it; more is no way of a weight.
+_MOST_STEPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ class Weight:
     owner: int  #: the index of the node
     role: str
     order: (
-        tuple[int, ...] | Literal["reversed"] | None
-    )  #: how its axes were permuted on their way to the node
+        tuple[int, ...] | Literal["reversed", "cut"] | None
+    )  #: how its axes were permuted on their way to the node; ``cut`` where they were not kept
     flipped: bool  #: Gemm's transA or transB
     shape: tuple[int, ...]
     dtype: str
@@ -119,21 +124,27 @@ def _inside(
     around: Mapping[str, Any],
 ) -> Iterator[Weight]:
     """Yield the weights that the nodes of these graphs take, from in there or from outside."""
+    address = parts.nodes[owner].address
     for graph in graphs:
-        held = {**around, **{tensor.name: tensor for tensor in graph.initializer}}
+        held = {**around, **{t.name: ((t.name, t, None),) for t in graph.initializer}}
         for proto in graph.node:
             if proto.op_type == "Constant":
                 value = next((a.t for a in proto.attribute if a.name == "value"), None)
-                held |= {proto.output[0]: value} if value is not None and proto.output else {}
+                if value is not None and proto.output:
+                    held[proto.output[0]] = ((proto.output[0], value, None),)
+                continue
+            made = [one for name in _followed(proto) for one in held.get(name, ())]
+            if made and all(name in held or name in parts.constants for name in proto.input):
+                order = None if proto.op_type in ("Identity", "Cast") else "cut"
+                origins = tuple((name, t, before or order) for name, t, before in made)
+                held |= dict.fromkeys(proto.output, origins[:_MOST_STEPS])
                 continue
             node = inner_node(proto)
             for position, name in enumerate(node.inputs):
                 role = _role(node, position)
-                if role is not None and held.get(name) is not None:
-                    tensor = held[name]
-                    constant = _Constant.in_graph(tensor)
-                    key = f"{parts.nodes[owner].address}/{name}"
-                    weight = _weight(constant, key, owner, role, None, node, position)
+                for key, tensor, order in held.get(name, ()) if role is not None else ():
+                    constant, key = _Constant.in_graph(tensor), f"{address}/{key}"
+                    weight = _weight(constant, key, owner, role or "", order, node, position)
                     if weight is not None:
                         yield replace(weight, inner=(tensor, node))
             for root, position, role, order in _taken(node, parts):
@@ -186,21 +197,36 @@ def _weight(
     return Weight(name, owner, role, order, flipped, shape, dtype, constant.nbytes)
 
 
-def _roots(name: str, parts: Parts, depth: int = 8) -> Iterator[tuple[str, Any]]:
-    """Yield the constants that a constant is made from, and how their axes were permuted."""
+def _roots(name: str, parts: Parts, seen: set[str] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the constants that a constant is made from, and how their axes were permuted.
+
+    Those of an LSTM come as slices of what PyTorch has, put together in another order.
+    """
+    seen = set() if seen is None else seen
     maker = parts.constants.get(name)
     if maker is None or maker.op_type == "Constant":
         yield name, None
         return
-    if depth == 0 or maker.op_type not in ("Transpose", "Identity", "Cast", "DequantizeLinear"):
+    if name in seen or len(seen) > _MOST_STEPS:
         return
-    for root, order in _roots(maker.input[0], parts, depth - 1):
-        if maker.op_type == "Transpose":
-            perm = next((tuple(a.ints) for a in maker.attribute if a.name == "perm"), ())
-            composed = tuple(order[i] for i in perm) if order and perm else perm or "reversed"
-            yield root, composed
-        else:
-            yield root, order
+    seen.add(name)
+    for taken in _followed(maker):
+        for root, order in _roots(taken, parts, seen):
+            if maker.op_type in _CUT:
+                yield root, "cut"
+            elif maker.op_type == "Transpose" and order != "cut":
+                perm = next((tuple(a.ints) for a in maker.attribute if a.name == "perm"), ())
+                composed = tuple(order[i] for i in perm) if order and perm else perm or "reversed"
+                yield root, composed
+            else:
+                yield root, order
+
+
+def _followed(maker: Any) -> list[str]:
+    """Return the inputs of a constant node whose numbers are in what it returns."""
+    if maker.op_type == "Concat":
+        return list(maker.input)
+    return list(maker.input[:1]) if maker.op_type in (*_SAME, *_CUT) else []
 
 
 def named(
@@ -220,6 +246,10 @@ def named(
         values = parts.values[weight.name]
     if inner is not None:  # whose output has axes that nobody knows
         node, out = inner, ()
+    if weight.order == "cut":
+        values, was = carried(np.array(values))
+        axes = (*(f"axis{i}" for i in range(values.ndim - 1)), "channel")
+        return NamedArray(values, axes, {"dtype": was} if was else {})
     axes = _axes(weight, values, node, out or ())
     if weight.order == "reversed":
         axes = axes[::-1]

@@ -82,16 +82,18 @@ class Actor(nn.Module):
 
     def __init__(self, state: State, activation: type[nn.Module]) -> None:
         super().__init__()
+        latent = nn.Sequential(*_stack(state, "actor.latent_pi", activation))
         self.actor: Any = nn.Module()
-        self.actor.latent_pi = nn.Sequential(*_stack(state, "actor.latent_pi", activation))
+        self.actor.latent_pi = latent
         if "actor.mu.weight" in state:
             self.actor.mu = _linear(state, "actor.mu")
             self.actor.log_std = _linear(state, "actor.log_std")
-        else:
-            self.actor.mu = nn.Sequential(*_stack(state, "actor.mu", activation)[:-1])
+            return
+        means = _stack(state, "actor.mu", activation)[:-1]
         if "actor.log_std" in state:  # exploration that depends on the state, within bounds
             self.actor.log_std = nn.Parameter(torch.zeros_like(state["actor.log_std"]))
-            self.actor.mu.append(nn.Hardtanh(-_CLIPPED, _CLIPPED))
+            means.append(nn.Hardtanh(-_CLIPPED, _CLIPPED))
+        self.actor.mu = nn.Sequential(*means)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Return the action that it is surest of."""
