@@ -146,6 +146,19 @@ def test_what_woke_and_what_fell_silent_leads_there(look, recording):
     assert NEVER == 3
 
 
+def test_a_layer_and_a_unit_tell_which_woke_and_when(look, recording):
+    there = look((str(recording),), f"relu?step={STEPS - 1}")
+    expect(there.page.locator(".counted")).to_have_text(
+        "2 of 6 silent · ▲ 1 woke · ▼ 1 fell silent"
+    )
+    there.page.goto(f"{there.origin}/#/relu:{WAKES}")
+    there.settled()
+    panels = there.page.locator(".panels > section:visible h3")
+    assert panels.all_inner_texts()[:2] == ["Its map", "Its map over the training"]
+    panel = there.page.get_by_role("region", name="Its map over the training")
+    expect(panel.locator(".note")).to_have_text(f"silent until epoch {WOKE}")
+
+
 def test_new_steps_appear_and_whoever_stands_at_the_last_goes_on(visit, training):
     going, path = training
     there = visit((str(path),), "relu")

@@ -93,7 +93,7 @@ def values_of(panel: Any, card: Mapping[str, Any]) -> Any:
 
 def test_the_order_of_the_page() -> None:
     names = [panel.name for panel in unit_panels()]
-    order = ["map", "kernel", "timeline", "training", "histogram", "before", "after"]
+    order = ["map", "timeline", "kernel", "training", "histogram", "before", "after"]
     assert [name for name in names if name in order] == order
 
 

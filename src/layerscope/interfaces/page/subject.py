@@ -172,7 +172,7 @@ class PageSubject:
         return self._weights
 
     def watch_models(self) -> None:
-        """Watch the models: where they are trained further, the page shows them anew."""
+        """Watch the models from now on: trained further, they are shown anew."""
         models = [known.model for known in (self.samples, self.against) if known is not None]
         self._watches = [ModelWatch(model) for model in models]
 

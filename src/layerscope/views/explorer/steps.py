@@ -68,6 +68,23 @@ def _apart(charts: list[Chart]) -> list[Chart]:
     ]
 
 
+def silence_in_words(run: Run, address: str, unit: int) -> str:
+    """Return when a unit was silent; empty where it never was, or nothing tells."""
+    levels = activity(run, address)
+    if levels is None or unit >= levels.shape[1]:
+        return ""
+    fires = np.flatnonzero(levels[:, unit])
+    if not len(fires):
+        return f"never fired at {len(levels)} steps"
+    first, last = int(fires[0]), int(fires[-1])
+    words = []
+    if first > 0:
+        words.append(f"silent until {moment_text(run, first)}")
+    if last < len(levels) - 1:
+        words.append(f"silent from {moment_text(run, last + 1)} on")
+    return ", ".join(words)
+
+
 def activity(run: Run, address: str) -> npt.NDArray[np.uint8] | None:
     """Return how far each unit went at each step, ``(step, unit)``; None where nothing tells.
 

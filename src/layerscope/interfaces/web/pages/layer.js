@@ -1,6 +1,7 @@
 /** The right side for a layer: all its channels. */
 
 import { choice, h } from "../dom.js";
+import { Activity } from "../parts/activity.js";
 import { ScaleBar } from "../parts/scale_bar.js";
 import { Slot } from "../slot.js";
 import { Stack } from "../stack.js";
@@ -54,7 +55,7 @@ export class LayerPage {
    */
   _tell(panel) {
     this.scale.el.hidden = !panel;
-    this.counted.textContent = panel ? counted(panel, this.page.colours.levels) : "";
+    this.counted.textContent = panel ? counted(panel, this.page) : "";
     if (panel) {
       this.scale.show(panel.header);
       this._forms(panel.header);
@@ -97,14 +98,16 @@ export class LayerPage {
 /**
  * How many channels are silent, and how many values are no numbers, in words.
  * @param {import("../types.d.ts").Panel} panel
- * @param {number} levels
+ * @param {import("../page.js").Page} page
  */
-function counted(panel, levels) {
-  const stack = new Stack(panel, levels);
+function counted(panel, page) {
+  const stack = new Stack(panel, page.colours.levels);
   let silent = 0;
   for (let map = 0; map < stack.count && !stack.colour; map += stack.parts.length) silent += Number(stack.silent(map));
   const words = [];
   if (panel.header.silences) words.push(`${silent} of ${stack.count / stack.parts.length} silent`);
+  const changes = panel.header.activity && panel.header.silences ? new Activity(panel, -1, page.outline.moments).changes : "";
+  if (changes) words.push(changes);
   if (panel.header.not_finite) words.push(`${panel.header.not_finite} NaN or infinite`);
   const { thinned } = panel.header;
   if (thinned > 1) words.push(stack.form === "series" ? `of every ${2 * thinned} values the least and the largest` : `each pixel the mean of ${thinned}×${thinned}`);

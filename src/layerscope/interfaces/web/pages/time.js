@@ -129,9 +129,9 @@ export class TimeBar {
     const { moments } = this.page.outline;
     const end = (/** @type {number} */ place) => this._at(h("span", { class: "end" }, moments[place]?.replace(/^epoch /, "") || ""), place);
     const signs = [...places].map(([place, some]) => this._at(h("button", {
-      type: "button", class: `sign ${some[0].kind.replace(" ", "-")}`, title: some.map((one) => one.text).join("\n"), "aria-label": some.map((one) => one.text).join("; "),
+      type: "button", class: "sign", title: some.map((one) => one.text).join("\n"), "aria-label": some.map((one) => one.text).join("; "),
       on: { click: () => this._visit(some) },
-    }, [...new Set(some.map((one) => SIGNS[one.kind]))].join("")), place));
+    }, ...[...new Set(some.map((one) => one.kind))].map((kind) => h("span", { class: kind.replace(" ", "-") }, SIGNS[kind]))), place));
     const free = [...new Set([0, this.count - 1])].filter((place) => !places.has(place));
     this.marks.replaceChildren(...free.map(end), ...signs);
   }

@@ -2,7 +2,7 @@
 
 import { h, s, shortNumber } from "../dom.js";
 
-const WIDTH = 400, HEIGHT = 84, LEFT = 46, RIGHT = 8, BOTTOM = 14, TOP = 8;
+const WIDTH = 400, HEIGHT = 94, LEFT = 46, RIGHT = 8, BOTTOM = 14, TOP = 19;
 
 /** @param {{ model: import("../slot.js").PanelModel, el: HTMLElement }} given */
 export function render({ model, el }) {
@@ -102,7 +102,7 @@ function chartOf(chart, top, part, across) {
     s("text", { x: LEFT - 6, y: up(high) + 8, "text-anchor": "end" }, written(high)),
     s("text", { x: LEFT - 6, y: up(low), "text-anchor": "end" }, written(low)),
     s("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: up(low), y2: up(low) }),
-    s("text", { x: LEFT + 4, y: top + TOP + 4 }, chart.label));
+    s("text", { x: LEFT, y: top + TOP - 7 }, chart.label));
   for (const line of chart.series) {
     const x = part(line.x), y = part(line.y);
     let path = "", pen = "M";

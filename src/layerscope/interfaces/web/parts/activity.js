@@ -1,8 +1,9 @@
-/** When a channel answered: a thin strip over the steps of a training, dark where it was silent. */
+/** When a channel answered: a thin strip over the steps of a training, a line where it was silent, and when it woke or fell silent. */
 
 const HIGH = 5; // pixels
 const KEPT = 2048; // strips that were drawn
 const FIRED = [106, 166, 245], SILENT = "#4a3830";
+const WOKE = "#54c08f", FELL = "#f0906a"; // as the signs on the line of time
 
 /** How far each channel of a layer went at each step. */
 export class Activity {
@@ -20,6 +21,8 @@ export class Activity {
     this.at = at;
     /** @type {Map<string, HTMLCanvasElement>} strips that were drawn, which are alike at every step that is looked at */
     this.strips = new Map();
+    /** @type {Map<number, { woke: boolean, at: number } | null>} when channels woke or fell silent, as far as it was asked */
+    this.known = new Map();
   }
 
   /**
@@ -35,11 +38,53 @@ export class Activity {
   }
 
   /**
+   * At which steps a channel answered.
+   * @param {number} unit
+   */
+  _fires(unit) {
+    return Array.from({ length: this.steps }, (_, step) => this.levels[step * this.units + unit] > 0);
+  }
+
+  /**
+   * When a channel that was silent at the first step began to answer for good, or one that answered fell silent to the last.
+   * @param {number} unit
+   * @returns {{ woke: boolean, at: number } | null} the place of that step; null of other channels
+   */
+  change(unit) {
+    let change = this.known.get(unit);
+    if (change === undefined) {
+      change = this._change(unit);
+      this.known.set(unit, change);
+    }
+    return change;
+  }
+
+  /**
+   * As above, from every step anew.
+   * @param {number} unit
+   * @returns {{ woke: boolean, at: number } | null}
+   */
+  _change(unit) {
+    const fires = this._fires(unit), first = fires.indexOf(true), last = fires.lastIndexOf(true);
+    if (first < 0) return null;
+    if (last < this.steps - 1) return { woke: false, at: last + 1 };
+    const begins = fires.lastIndexOf(false) + 1;
+    return fires[0] || begins === 0 ? null : { woke: true, at: begins };
+  }
+
+  /** How many channels woke, and how many fell silent, in words; empty where none did. */
+  get changes() {
+    const each = Array.from({ length: this.units }, (_, unit) => this.change(unit));
+    const woke = each.filter((one) => one?.woke).length, fell = each.filter((one) => one && !one.woke).length;
+    return [woke ? `▲ ${woke} woke` : "", fell ? `▼ ${fell} fell silent` : ""].filter(Boolean).join(" · ");
+  }
+
+  /**
    * Say in words when a channel answered.
    * @param {number} unit
    */
   words(unit) {
-    const fires = Array.from({ length: this.steps }, (_, step) => this.levels[step * this.units + unit] > 0);
+    const fires = this._fires(unit);
     const first = fires.indexOf(true), last = fires.lastIndexOf(true);
     if (first < 0) return `never fired at ${this.steps} steps`;
     const words = [];
@@ -60,6 +105,9 @@ export class Activity {
    */
   draw(context, unit, x, y, width) {
     if (width < 12 || unit >= this.units) return;
+    const sign = this._sign(context, unit, x, y, width - 12);
+    x += sign;
+    width -= sign;
     const each = width / this.steps, top = y - HIGH / 2;
     context.imageSmoothingEnabled = false;
     context.drawImage(this._strip(unit, Math.round(width)), x, top, width, HIGH);
@@ -93,6 +141,26 @@ export class Activity {
     if (this.strips.size >= KEPT) this.strips.clear();
     this.strips.set(key, canvas);
     return canvas;
+  }
+
+  /**
+   * Write that a channel woke, or fell silent, and at which epoch or step, where there is room.
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} unit
+   * @param {number} x
+   * @param {number} y
+   * @param {number} room
+   * @returns {number} how wide it is
+   */
+  _sign(context, unit, x, y, room) {
+    const change = this.change(unit);
+    if (!change) return 0;
+    const text = `${change.woke ? "▲" : "▼"}${/\d+/.exec(this.moments[change.at] || "")?.[0] ?? ""}`;
+    const width = context.measureText(text).width;
+    if (width > room) return 0;
+    context.fillStyle = change.woke ? WOKE : FELL;
+    context.fillText(text, x, y + 3.5);
+    return width + 4;
   }
 }
 

@@ -7,12 +7,13 @@ import numpy as np
 from layerscope.core.addresses import Place
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.pictures import small
+from layerscope.views.explorer.steps import silence_in_words
 from layerscope.views.moments import StepMoments
 from layerscope.views.render.cards import PictureCard, cards_panel
 from layerscope.views.render.panel import Panel
 
 TITLE = "Its map over the training"
-ORDER = 30
+ORDER = 12
 
 _MOST = 60  #: steps that are shown; of more, as many at even distances
 
@@ -39,12 +40,14 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         )
         for i, (at, picture) in enumerate(zip(shown, pictures, strict=True))
     ]
+    some = "" if len(shown) == count else f"{len(shown)} of {count} steps"
+    silence = silence_in_words(over, place.layer, place.unit)
     call = f"ls.timeline(run, {str(place)!r}, sample={moment.written})"
     return cards_panel(
         f"{place} over {moments.span}",
         cards,
         address=str(place),
-        note="" if len(shown) == count else f"{len(shown)} of {count} steps",
+        note="; ".join(filter(None, (silence, some))),
         limits=(low, high) if high > low else None,
         extra={"code": moment.line(call)},
         provenance=lambda: over.provenance,
