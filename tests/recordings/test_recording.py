@@ -247,8 +247,8 @@ def test_what_is_no_unit_is_not_called_not_recorded() -> None:
     values = named(np.zeros((1, 4)), VECTOR)
     network = Network("n", "?", (Layer("dense", "Dense"),))
     held = Recording({"dense": values}, network=network)
-    with pytest.raises(AddressError, match="'3,1' is no unit; after the colon comes its number"):
-        held["dense:3,1"]
+    with pytest.raises(AddressError, match="'3;1' is no unit; after the colon comes its number"):
+        held["dense:3;1"]
     kernel = Recording({"dense/kernel": values, "dense/bias": values}, network=network)
     with pytest.raises(AddressError, match="'dense' is a layer; recorded of it: 'dense/kernel', "):
         kernel["dense"]

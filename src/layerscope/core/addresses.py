@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from layerscope.core.errors import AddressError
 from layerscope.core.suggestions import did_you_mean
@@ -24,6 +26,7 @@ class Place:
         return self.layer + unit + position
 
 
+_SEVERAL = re.compile(r"(?P<layer>.+):(?P<units>\d+(?:,\d+)+)", re.DOTALL)
 _PLACE = re.compile(r"(?P<layer>.+):(?P<unit>\d+)(?:@(?P<position>\d+(?:,\d+)*))?", re.DOTALL)
 
 
@@ -48,6 +51,39 @@ def parse_place(text: str, known: Collection[str]) -> Place:
         raise unknown_address(layer, known)
     where = tuple(int(p) for p in position.split(",")) if position else None
     return Place(layer, unit, where)
+
+
+def each_unit(text: str, known: Collection[str]) -> list[str]:
+    """Return the addresses that ``conv2d:3,30`` stands for; of any other address itself.
+
+    A layer whose own name is exactly what was written wins over the syntax for units.
+    """
+    match = None if text in known else _SEVERAL.fullmatch(text)
+    if match is None or match["layer"] not in known:
+        return [text]
+    return [f"{match['layer']}:{int(unit)}" for unit in match["units"].split(",")]
+
+
+def with_units(address: str, units: Any) -> str:
+    """Return the address of units of a layer: ``conv2d:3,30``; of the layer where None.
+
+    Raises
+    ------
+    AddressError
+        When these are not whole numbers from 0.
+    """
+    if units is None:
+        return address
+    numbers = list(units) if isinstance(units, Iterable) else [units]
+    try:
+        indexes = [operator.index(number) for number in numbers]
+    except TypeError:
+        indexes = []
+    if not indexes or min(indexes) < 0 or any(isinstance(number, bool) for number in numbers):
+        raise AddressError(
+            f"units={units!r}: pass whole numbers, counted from 0, such as units=[3, 30]."
+        )
+    return f"{address}:{','.join(map(str, indexes))}"
 
 
 def _no_unit(text: str, known: Collection[str]) -> AddressError | None:

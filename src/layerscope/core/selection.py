@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from layerscope.core.addresses import unknown_address
 from layerscope.core.errors import AddressError
-from layerscope.core.network import Layer
+from layerscope.core.network import Layer, Network
 
 _GLOB = frozenset("*?[")
 
@@ -158,6 +158,24 @@ def select(
     return replace(
         selection, expected=frozenset(wanted - given), hidden=frozenset((wanted | exact) & given)
     )
+
+
+def matching(network: Network, recorded: Sequence[str], layers: Any) -> list[str]:
+    """Return the addresses among those recorded that ``layers=`` names; all of them for None.
+
+    Raises
+    ------
+    AddressError
+        When one of them was not recorded, or nothing matches.
+    """
+    if layers is None:
+        return list(recorded)
+    by_address = {layer.address: layer for layer in network}
+    known = [by_address.get(address, Layer(address, "?")) for address in recorded]
+    selection = select(layers, lambda item: None, known)
+    kept = [layer.address for i, layer in enumerate(known) if selection.wants(layer, i)]
+    selection.check(kept, list(recorded))
+    return kept
 
 
 def _is_glob(text: str, known: list[Layer] | None) -> bool:

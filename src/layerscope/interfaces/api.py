@@ -22,7 +22,7 @@ def diagram(
     show_shapes: bool = True,
     show_layer_names: bool = True,
     unit: int | None = None,
-    sample: int = 0,
+    sample: int | str = 0,
     step: int | None = None,
     scale: Any = None,
     palette: str | None = None,

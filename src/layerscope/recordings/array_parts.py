@@ -79,6 +79,15 @@ def at_place(array: xr.DataArray, place: Place) -> xr.DataArray:
     return array.isel(where)
 
 
+def at_units(array: xr.DataArray, places: Sequence[Place]) -> xr.DataArray:
+    """Return several units of a layer, in this order, with their numbers along their axis."""
+    axis = next((name for name in reversed(array.dims) if name in UNIT_AXES), None)
+    for place in places:
+        at_place(array, place)  # says what is wrong with it
+    where = [_index_of_unit(array, place, str(axis)) for place in places]
+    return array.isel({axis: where}).assign_coords({axis: [place.unit for place in places]})
+
+
 def _index_of_unit(array: xr.DataArray, place: Place, axis: str) -> int:
     """Return where a unit is along its axis, by its number where the array tells the numbers."""
     unit = place.unit or 0

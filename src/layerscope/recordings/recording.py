@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.addresses import Place, inside_loop, parse_place, unknown_address
+from layerscope.core.addresses import (
+    Place,
+    each_unit,
+    inside_loop,
+    parse_place,
+    unknown_address,
+)
 from layerscope.core.attention import is_attention, masked, rolled_out
 from layerscope.core.axes import NamedArray
 from layerscope.core.display import Displayed
@@ -18,7 +24,13 @@ from layerscope.core.errors import AddressError
 from layerscope.core.network import Network
 from layerscope.core.table import padded
 from layerscope.core.text import message, quoted
-from layerscope.recordings.array_parts import at_place, at_step, finite_range, numbers_of_steps
+from layerscope.recordings.array_parts import (
+    at_place,
+    at_step,
+    at_units,
+    finite_range,
+    numbers_of_steps,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,10 +42,11 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
     """A mapping from addresses to arrays with named axes, in execution order.
 
     ``recording["conv2d"]`` is an ``xarray.DataArray`` with axes such as
-    ``(sample, y, x, channel)``; ``recording["conv2d:29"]`` is one channel of it and
-    ``recording["conv2d:29@7,3"]`` one neuron. Arrays are read-only views of what the network
-    returned; copy one to change it. Attention weights, on ``(sample, head, query, key)``, have a
-    coordinate ``masked`` that says which places a mask has closed; their values are -0.0.
+    ``(sample, y, x, channel)``; ``recording["conv2d:29"]`` is one channel of it,
+    ``recording["conv2d:3,30"]`` two, and ``recording["conv2d:29@7,3"]`` one neuron. Arrays are
+    read-only views of what the network returned; copy one to change it. Attention weights, on
+    ``(sample, head, query, key)``, have a coordinate ``masked`` that says which places a mask has
+    closed; their values are -0.0.
 
     Parameters
     ----------
@@ -101,9 +114,11 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
                 f"A recording is read by address, not by {type(address).__name__}: "
                 f"try recording[{next(iter(self._arrays), 'conv2d')!r}]."
             )
-        place = self.place(address)
-        array = self._label(place.layer)
-        return array if place.unit is None else at_place(array, place)
+        places = [self.place(each) for each in self.each(address)]
+        array = self._label(places[0].layer)
+        if len(places) > 1:
+            return at_units(array, places)
+        return array if places[0].unit is None else at_place(array, places[0])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -119,6 +134,12 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
         except AddressError:
             return False
         return True
+
+    def each(self, address: str) -> list[str]:
+        """Return the addresses that one of several units, ``conv2d:3,30``, stands for."""
+        if address in self._arrays:
+            return [address]
+        return each_unit(address, dict.fromkeys((*self._arrays, *self._aliases, *self._inputs)))
 
     def place(self, address: str) -> Place:
         """Read an address: which layer, which unit, which position.

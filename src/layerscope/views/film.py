@@ -23,7 +23,7 @@ from layerscope.views.render.feature_maps import check_passage, scale_of
 from layerscope.views.render.frames import FrameLayout
 from layerscope.views.render.grid import check_columns
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import check_recording, check_shape
+from layerscope.views.render.select_maps import check_recording, check_shape, sample_of
 from layerscope.views.scenes import Scene, layer_scene, passage_scene
 
 PASSAGE = "passage"  #: what is written in the place of an address for all layers at once
@@ -58,7 +58,7 @@ def film(
     *,
     fps: float = 8,
     along: str = "step",
-    sample: int | None = None,
+    sample: int | str | None = None,
     step: int | None = None,
     steps: Iterable[int] | None = None,
     columns: int | None = None,
@@ -128,7 +128,8 @@ def film(
     palettes.table(palette_or(palette), ground)
     columns = check_columns(columns)
     reshape = reshape and check_shape(reshape)
-    moments = _moments(recording, along, sample, step, steps)
+    number = sample_of(recording, sample)
+    moments = _moments(recording, along, number, step, steps)
     scene = _scene(recording, address, moments, scale, palette, ground, columns, reshape)
     captions = [(moments.label(i), moments.metrics(i)) for i in range(len(moments))]
     panels = scene()

@@ -16,7 +16,7 @@ from layerscope.recordings.recording import Recording
 from layerscope.views.render.bars import Counts, bars_panel
 from layerscope.views.render.grid import check_columns
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import called, check_recording, shape_of
+from layerscope.views.render.select_maps import called, check_recording, sample_of, shape_of
 
 _BLOCK = 2**20  #: values that are counted at once
 _MOST_BINS, _MOST_GROUPS = 1000, 4096
@@ -34,7 +34,7 @@ def histogram(
     unit: int | None = None,
     per: str = "layer",
     log: bool = True,
-    sample: int | None = None,
+    sample: int | str | None = None,
     step: int | None = None,
     columns: int | None = None,
 ) -> Panel:
@@ -61,8 +61,8 @@ def histogram(
     log
         Counts on a logarithmic scale: what is rare is seen beside what is frequent.
     sample, step
-        Which sample, counted from 0, all by default; and of a recording over time which step, by
-        its number, the last by default.
+        Which sample, counted from 0 or by its name, all by default; and of a recording over time
+        which step, by its number, the last by default.
     columns
         How many histograms to a row, where there are several.
 
@@ -79,7 +79,8 @@ def histogram(
         raise ViewError(f"per={per!r}: pass 'layer' or 'unit'.")
     recording = recording.at(step)
     place = _place(recording, address, unit)
-    array = _of_sample(_values(recording, place), place, sample)
+    number = sample_of(recording, sample)
+    array = _of_sample(_values(recording, place), place, number)
     groups = _groups(array, place, per)
     edges, fixed = _edges(bins, groups)
     counts = [_count(label, values, edges, fixed) for label, values in groups]

@@ -14,7 +14,13 @@ from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
-from layerscope.views.render.select_maps import Chosen, called, check_recording, choose
+from layerscope.views.render.select_maps import (
+    Chosen,
+    called,
+    check_recording,
+    choose,
+    several_units,
+)
 
 _BLOCK = 32_000_000  #: bytes of values that are read at once
 _DIGITS = 3  #: of a metric
@@ -112,6 +118,11 @@ class StepMoments:
             for position in self.positions:
                 moment = self.recorded.moment(position)
                 yield choose(moment, address, sample=self.sample, reshape=reshape, colours=colours)
+            return
+        several = self.recorded.each(address)
+        if len(several) > 1:
+            each = [self.chosen(one, reshape, colours=colours) for one in several]
+            yield from (several_units(address, units) for units in zip(*each, strict=True))
             return
         if address == "input" and address not in set(self.recorded):
             place = Place("input")

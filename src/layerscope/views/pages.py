@@ -24,6 +24,7 @@ from layerscope.views.render.select_maps import (
     check_shape,
     choose,
     reshapes,
+    sample_of,
     shape_of,
 )
 from layerscope.views.render.signals import is_signal
@@ -39,7 +40,7 @@ def pages(
     columns: int | None = None,
     scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
-    sample: int = 0,
+    sample: int | str = 0,
     step: int | None = None,
     ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
@@ -82,12 +83,13 @@ def pages(
     check_recording(recording)
     check_passage(recording)
     recording = recording.at(step)
+    number = sample_of(recording, sample)
     palette = palette_or(palette)
-    passage = Passage(recording, colour_scale.check(scale_or(scale)), palette, sample, _SIDE)
+    passage = Passage(recording, colour_scale.check(scale_or(scale)), palette, number, _SIDE)
     inputs = input_of(passage, reshape)
     seen = [tile.pixels.shape[:2] for tile in inputs]
     patterns = [p for p in inputs if p.pixels.shape[0] >= height and p.pixels.shape[1] >= width]
-    for address, chosen in patterns_of(recording, sample, reshape):
+    for address, chosen in patterns_of(recording, number, reshape):
         seen.append(chosen.maps.shape[1:3])
         if _is_large(chosen, height, width):
             patterns += passage.tiles(chosen, address, chosen.title, of_its_own=True)
@@ -99,7 +101,7 @@ def pages(
             "reshape= for vectors."
         )
     patterns = alike(patterns, _SIDE)
-    answer = answer_text(answers(recording, sample, classes))
+    answer = answer_text(answers(recording, number, classes))
     per_page = rows * across
     chunks = [patterns[i : i + per_page] for i in range(0, len(patterns), per_page)]
     return Pages(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from layerscope.core.addresses import with_units
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
 from layerscope.views.attention import attending, of_heads
@@ -25,7 +27,7 @@ from layerscope.views.render.grid import (
     without_pattern,
 )
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import Chosen, check_recording, choose
+from layerscope.views.render.select_maps import Chosen, check_recording, choose, layer_of, sample_of
 from layerscope.views.render.signals import WIDTH, along
 from layerscope.views.render.tiles import (
     colour_limits,
@@ -48,7 +50,8 @@ def sheet(
     columns: int | None = None,
     scale: colour_scale.Scaling | None = None,
     palette: str | None = None,
-    sample: int | None = None,
+    units: int | Iterable[int] | None = None,
+    sample: int | str | None = None,
     step: int | None = None,
     ground: str | None = None,
     reshape: tuple[int, ...] | None = None,
@@ -65,7 +68,8 @@ def sheet(
     recording
         Activations, weights, or images made for units.
     address
-        A layer (``"conv2d"``), a unit (``"conv2d:29"``), a kernel (``"conv2d/kernel"``), or
+        A layer (``"conv2d"``), a unit (``"conv2d:29"``) or several (``"conv2d:3,30"``, or
+        ``units=[3, 30]`` beside the layer), a kernel (``"conv2d/kernel"``), or
         ``"input"``, which is drawn too when the address is left out. Of images made for units the
         objective (``"mixed4:42"``), or nothing for all of them.
     columns
@@ -80,7 +84,8 @@ def sheet(
         knows. What :func:`layerscope.defaults` says, ``"viridis"`` at first; ``"diverging"`` for
         weights of both signs; images made for units are gray, or in their own colours.
     sample, step
-        Which sample, counted from 0, and of a recording over time which step, by its number. Where
+        Which sample, counted from 0 or by its name, such as that of its file, and of a recording
+        over time which step, by its number. Where
         they are not given, the first sample and the last step; several images made for one
         objective are drawn all.
     ground
@@ -113,12 +118,15 @@ def sheet(
     check_recording(recording)
     scale, half = _scaling(recording, scale, limits)
     recording = recording.at(step)
-    if sample is None and recording.kind != "features":
-        sample = 0
+    number = sample_of(recording, sample)
+    if units is not None:
+        address = with_units(address or next(iter(recording), ""), units)
+    if number is None and recording.kind != "features":
+        number = 0
     if heads is not None:
         recording = of_heads(recording, address, heads)
     image_shape = reshape if features is None else None
-    chosen = choose(recording, address, sample=sample, reshape=image_shape, colours=not values)
+    chosen = choose(recording, address, sample=number, reshape=image_shape, colours=not values)
     if chosen.maps.size == 0:
         raise ViewError(f"{chosen.title} has nothing to draw: its shape is empty.")
     columns = check_columns(columns)
@@ -126,14 +134,14 @@ def sheet(
         chosen = along(chosen, max(_NARROW, WIDTH // (columns or 1)))
     signed = recording.kind == "weights" and _is_signed(chosen)
     palette = palette_or(palette, signed=signed, images=chosen.feature)
-    extent = extent_of(recording, scale, sample or 0)
+    extent = extent_of(recording, scale, number or 0)
     if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
-        extent = 0.0, recording.extent(sample or 0, recording.place(chosen.address).layer)[1]
+        extent = 0.0, recording.extent(number or 0, layer_of(recording, chosen.address))[1]
     if chosen.colour:
         tiles, heading = _coloured(chosen, scale, half, extent)
     else:
         apart = values or len(chosen.labels) <= APART
-        whole = _range_of_layer(recording, chosen, scale, sample or 0)
+        whole = _range_of_layer(recording, chosen, scale, number or 0)
         tiles, heading = _indexed(chosen, whole or scale, half, extent, palette, apart)
         if whole is not None:
             low, high = map(colour_scale.number, whole)
@@ -171,7 +179,7 @@ def _range_of_layer(
     """Return the range for a single value of a layer, which has none; None for others."""
     if chosen.maps.size != 1 or scale != "layer" or chosen.is_input:
         return None
-    return colour_scale.bounds_of(recording.extent(sample, recording.place(chosen.address).layer))
+    return colour_scale.bounds_of(recording.extent(sample, layer_of(recording, chosen.address)))
 
 
 def _is_signed(chosen: Chosen) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.core.addresses import with_units
 from layerscope.core.errors import ViewError
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
@@ -29,7 +30,7 @@ from layerscope.views.render.grid import (
     without_pattern,
 )
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import Chosen, check_recording
+from layerscope.views.render.select_maps import Chosen, check_recording, sample_of
 from layerscope.views.render.signals import along
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
@@ -43,7 +44,8 @@ def timeline(
     run: Recording,
     address: str,
     *,
-    sample: int | None = None,
+    units: int | Iterable[int] | None = None,
+    sample: int | str | None = None,
     steps: Iterable[int] | None = None,
     columns: int | None = None,
     scale: colour_scale.Scaling | None = None,
@@ -62,11 +64,12 @@ def timeline(
         What ``open_recording`` returned, or its ``weights``; or images made for units, of which
         some were kept on the way.
     address
-        A channel (``"conv2d:29"``), a layer, or in ``run.weights`` a parameter or a part of one
+        A channel (``"conv2d:29"``) or several (``"conv2d:3,30"``, or ``units=[3, 30]`` beside the
+        layer), a layer, or in ``run.weights`` a parameter or a part of one
         (``"conv2d/kernel:3"``).
     sample
-        Which of the samples, counted from 0; the first where it is not given, and all of the images
-        made for one objective.
+        Which of the samples, counted from 0 or by its name; the first where it is not given, and
+        all of the images made for one objective.
     steps
         The numbers of the steps to show; all by default.
     scale
@@ -92,7 +95,9 @@ def timeline(
     columns = check_columns(columns)
     if palette is not None:
         palettes.known(palette)
-    moments = steps_of(run, sample, steps)
+    address = with_units(address, units)
+    number = sample_of(run, sample)
+    moments = steps_of(run, number, steps)
     chosen = _gathered(moments, address, reshape)
     first = chosen[0]
     palette = palette_or(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
+from layerscope.core.addresses import with_units
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.ascent.outcome import ascended
 from layerscope.instruments.features.ascent.result import visualization
@@ -28,6 +29,7 @@ def features(
     model: Any,
     objective: Any,
     *,
+    units: int | Iterable[int] | None = None,
     recipe: str | Recipe | None = None,
     samples: Any = None,
     start: Any = None,
@@ -68,10 +70,13 @@ def features(
         What the image is to excite: ``"conv2d:3"`` a channel (its mean over the map),
         ``"conv2d:3@7,7"`` a neuron, ``"predictions:3"`` a class (its logit, also where a softmax is
         fused into the layer or comes after it), ``"conv2d"`` a layer (DeepDream: its mean), a list
-        of layers, or ``units("conv2d", range(16))``, an image for each. Or a sum of
+        of layers, or ``"conv2d:3,30"``, an image for each unit. Or a sum of
         :mod:`layerscope.objectives`: ``channel("a", 3) + 0.5 * channel("b", 7) -
         total_variation(0.1)``; or a function of a mapping from addresses to activations, written
         with ``keras.ops``, that returns a number.
+    units
+        Which units of the layer that ``objective`` names: ``features(model, "conv2d", units=[3,
+        30])`` is ``features(model, "conv2d:3,30")``.
     recipe
         ``"lucid"`` (the usual one), ``"deepdream"`` (the usual one for an image to start with),
         ``"tutorial"`` or ``"chollet"``; every value of it can be changed by the keyword of its
@@ -137,6 +142,8 @@ def features(
     ModelError
         When the model gives no gradients, or has several inputs.
     """
+    if units is not None:
+        objective = _of_units(objective, units)
     named = {
         "start": start, "size": size, "input_range": input_range, "steps": steps,
         "step_size": step_size, "optimizer": optimizer, "transforms": transforms, "blur": blur,
@@ -153,6 +160,14 @@ def features(
     outcome = ascended(task, every, progress, watch=watch)
     better = attempts(task, outcome, retry=retry, every=every, shown=progress, watch=watch)
     return visualization(task, better.outcome, graded(task, better, best))
+
+
+def _of_units(objective: Any, units: Any) -> str:
+    if not isinstance(objective, str):
+        raise InputError(
+            f"units={units!r} are those of a layer: pass its address, such as 'conv2d'."
+        )
+    return with_units(objective, units)
 
 
 def usual_recipe(start: Any) -> str:

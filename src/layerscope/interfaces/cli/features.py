@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from layerscope.core.addresses import each_unit
 from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.files import OutputFolder
@@ -60,7 +61,8 @@ def add(commands: Any) -> None:
         "address",
         nargs="+",
         metavar="ADDRESS",
-        help="a channel or a class (conv2d:29), a neuron (conv2d:29@7,3), or a layer (DeepDream)",
+        help="a channel or a class (conv2d:29), several (conv2d:3,30), a neuron (conv2d:29@7,3), "
+        "or a layer (DeepDream)",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -97,15 +99,17 @@ def _run(args: argparse.Namespace) -> None:
         choose_keras_backend(args.backend)
     model = opened(args)
     network = describe(model)
-    addresses = list(dict.fromkeys(args.address))
+    known_layers = [row.address for row in network]
+    given = (unit for address in args.address for unit in each_unit(address, known_layers))
+    addresses = list(dict.fromkeys(given))
     folder = Path(args.out or f"layerscope-{safe(network.name)}-features")
     if args.all:
         from layerscope.interfaces.cli.whole_layers import make_layers
 
-        _check_layers(addresses, [row.address for row in network])
+        _check_layers(addresses, known_layers)
         make_layers(model, addresses, folder, how, drawing, force=args.force)
         return
-    groups = groups_of(addresses, [row.address for row in network], together=args.together)
+    groups = groups_of(addresses, known_layers, together=args.together)
     with in_one_sentence():
         for group in groups:
             check_drawing(how.options.task(model, group.objective), drawing)

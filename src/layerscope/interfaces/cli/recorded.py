@@ -67,14 +67,10 @@ def only(moment: Recording, layers: Sequence[str]) -> Recording:
     """
     if not layers:
         return moment
-    from layerscope.core.network import Layer
-    from layerscope.core.selection import select
+    from layerscope.core.selection import matching
     from layerscope.recordings.recording import Recording
 
-    known = [moment.network[a] if a in moment.network else Layer(a, "?") for a in moment]
-    selection = select(list(layers), lambda item: None, known)
-    kept = [layer.address for i, layer in enumerate(known) if selection.wants(layer, i)]
-    selection.check(kept, list(moment))
+    kept = matching(moment.network, list(moment), list(layers))
     return Recording(
         {address: moment.named(address) for address in kept},
         network=moment.network,

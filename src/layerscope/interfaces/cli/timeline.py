@@ -39,7 +39,8 @@ def add(commands: Any) -> None:
         "address",
         nargs="?",
         metavar="ADDRESS",
-        help="a layer, a channel (conv2d:29) or a parameter to draw at every step",
+        help="a layer, a channel (conv2d:29), several (conv2d:3,30) or a parameter to draw at "
+        "every step",
     )
     parser.add_argument(
         "--out",

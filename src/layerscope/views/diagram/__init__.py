@@ -52,7 +52,7 @@ from layerscope.views.diagram.wrap import check_wrap, clear_of_lines, wrapped
 from layerscope.views.render.defaults import ground_or, palette_or, scale_or
 from layerscope.views.render.palette import known
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import check_recording
+from layerscope.views.render.select_maps import check_recording, sample_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,7 +76,7 @@ def diagram(
     show_shapes: bool = True,
     show_layer_names: bool = True,
     unit: int | None = None,
-    sample: int = 0,
+    sample: int | str = 0,
     step: int | None = None,
     scale: Any = None,
     palette: str | None = None,
@@ -106,7 +106,8 @@ def diagram(
         raise ViewError("unit= says which channel of activations to show: pass activations, too.")
     thumbnails = None
     if recording is not None:
-        thumbnails = Thumbnails(recording, unit, sample, scale, palette, reshape)
+        number = sample_of(recording, sample)
+        thumbnails = Thumbnails(recording, unit, number, scale, palette, reshape)
     return drawn_structure(
         structure, thumbnails, style, palette, ground, show_shapes, show_layer_names, wrap=wrap
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import AddressError, ViewError
 from layerscope.core.maps import stacked
 from layerscope.core.silence import rectified
+from layerscope.core.suggestions import did_you_mean
 from layerscope.core.table import a_kind
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
@@ -110,6 +111,12 @@ def choose(
             choose(recording, a, sample=sample, reshape=reshape, colours=colours) for a in recording
         ]
         return _together(each)
+    several = [] if address is None else recording.each(str(address))
+    if len(several) > 1:
+        each = [
+            choose(recording, a, sample=sample, reshape=reshape, colours=colours) for a in several
+        ]
+        return several_units(str(address), each)
     is_input = address is None or (address == "input" and address not in recording)
     place = Place("input") if is_input else recording.place(str(address))
     array = recording.named(None if is_input else place.layer)
@@ -144,6 +151,43 @@ def choose(
         attention=attention, note=str(array.attrs.get("note", "")), rectified=silences,
         form=_FORMS.get(frozenset(axes), ""),
     )  # fmt: skip
+
+
+def several_units(address: str, each: Sequence[Chosen]) -> Chosen:
+    """Return the maps of several units of a layer as those of one address."""
+    shape = each[0].title.rpartition(" (")[2] if each[0].title.endswith(")") else ""
+    maps = np.concatenate([one.maps for one in each])
+    labels = [label for one in each for label in one.labels]
+    before = each[0].title.partition(shown_name(each[0].address))[0]
+    title = f"{before}{shown_name(address)}{shape and f' ({shape}'}"
+    return replace(each[0], address=address, title=title, maps=maps, labels=labels, vector=False)
+
+
+def layer_of(recording: Recording, address: str) -> str:
+    """Return the layer of an address, also of one of several units."""
+    return recording.place(recording.each(address)[0]).layer
+
+
+@overload
+def sample_of(recording: Recording, sample: int | str) -> int: ...
+@overload
+def sample_of(recording: Recording, sample: int | str | None) -> int | None: ...
+def sample_of(recording: Recording, sample: int | str | None) -> int | None:
+    """Return the number of a sample that may be given by its name; anything else as it is.
+
+    Raises
+    ------
+    ViewError
+        When there is none of that name.
+    """
+    if not isinstance(sample, str):
+        return sample
+    if sample not in recording.samples:
+        hint = did_you_mean(sample, recording.samples, most=2) or (
+            "its samples have no names." if not recording.samples else "count them from 0."
+        )
+        raise ViewError(f"There is no sample {sample!r}: {hint}")
+    return recording.samples.index(sample)
 
 
 def called(place: Place) -> str:

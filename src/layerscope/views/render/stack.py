@@ -41,7 +41,7 @@ from layerscope.views.render.palette import (
     table,
 )
 from layerscope.views.render.panel import VERSION, Panel
-from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.select_maps import Chosen, choose, layer_of
 from layerscope.views.render.thinning import extremes, means
 from layerscope.views.render.tiles import colour_tiles
 
@@ -102,7 +102,7 @@ def _axes(recording: Recording, chosen: Chosen) -> tuple[str, ...]:
 
 
 def _layer(recording: Recording, chosen: Chosen) -> str:
-    return recording.place(chosen.address).layer
+    return layer_of(recording, chosen.address)
 
 
 def _formed(chosen: Chosen, axes: tuple[str, ...]) -> tuple[str, Array, list[str]]:

@@ -302,6 +302,17 @@ def test_units_are_an_image_each(model: Any) -> None:
         task_of(model, o.units("conv", [0, 1]) + o.units("conv2", [0, 1, 2]), recipe("tutorial"))
 
 
+def test_several_units_are_an_image_each(model: Any) -> None:
+    task = task_of(model, "conv:4,0", recipe("tutorial"))
+    assert [task.label(i) for i in range(2)] == ["conv:4", "conv:0"]
+    images = ls.features(model, "conv", units=[4, 0], steps=1, progress=False)
+    assert images["conv"].attrs["units"] == (4, 0)
+    with pytest.raises(AddressError, match=r"units=\['a'\]: pass whole numbers"):
+        ls.features(model, "conv", units=["a"])
+    with pytest.raises(InputError, match=r"units=\[1\] are those of a layer: pass its address"):
+        ls.features(model, o.channel("conv", 1), units=[1])
+
+
 def test_what_differs_only_in_its_numbers_is_one_function(model: Any) -> None:
     def structure(objective: Any) -> Any:
         return task_of(model, objective, recipe("tutorial")).program.scorer.structure

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.core.addresses import parse_place
+from layerscope.core.addresses import each_unit, parse_place
 from layerscope.core.errors import InputError
 from layerscope.core.table import a_kind
 from layerscope.instruments.features.objective import own_function, penalties, terms
@@ -241,7 +241,10 @@ def as_objective(given: Any, known: Collection[str]) -> Objective:
     if isinstance(given, Objective):
         return given
     if isinstance(given, str):
-        place = parse_place(given, known)
+        several = [parse_place(address, known) for address in each_unit(given, known)]
+        place = several[0]
+        if len(several) > 1:
+            return units(place.layer, [each.unit for each in several if each.unit is not None])
         if place.unit is None:
             return layer(place.layer)
         return _one(terms.Unit(place.layer, (place.unit,), place.position))
