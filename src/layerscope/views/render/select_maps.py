@@ -184,7 +184,9 @@ def sample_of(recording: Recording, sample: int | str | None) -> int | None:
         return sample
     if sample not in recording.samples:
         hint = did_you_mean(sample, recording.samples, most=2) or (
-            "its samples have no names." if not recording.samples else "count them from 0."
+            "its samples have no names: count them from 0."
+            if not recording.samples
+            else "count them from 0."
         )
         raise ViewError(f"There is no sample {sample!r}: {hint}")
     return recording.samples.index(sample)
