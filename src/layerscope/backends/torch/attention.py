@@ -18,12 +18,16 @@ _FUSED = (
     "query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa",
 )  # fmt: skip
 
+#: Those that its weights are computed from, and the tensors among them.
+_OF_WEIGHTS = ("query", "key", "attn_mask", "is_causal", "scale", "enable_gqa")
+_TENSORS = ("query", "key", "attn_mask")
+
 
 class FusedCall:
     """A call of ``scaled_dot_product_attention``, of which the weights can be computed."""
 
-    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._given: dict[str, Any] = {**dict(zip(_FUSED, args, strict=False)), **kwargs}
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._given: dict[str, Any] = dict(zip(_FUSED, args, strict=False)) | kwargs
 
     @property
     def sources(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,25 +42,25 @@ class FusedCall:
 
     def tensors(self) -> list[torch.Tensor]:
         """Return the tensors that the weights are computed from."""
-        given = (self._given.get(name) for name in ("query", "key", "attn_mask"))
+        given = map(self._given.get, _TENSORS)
         return [tensor for tensor in given if tensor is not None]
 
-    def later(self) -> FusedCall | None:
-        """Return what the weights can be computed from when somebody asks for them.
+    def can_wait(self) -> bool:
+        """Return whether the weights can be computed when somebody asks for them.
 
-        None where they are to be computed now: on another device, whose memory is to be free again,
-        and under autocast, which decides of types as they are computed.
+        Not on another device, whose memory is to be free again, nor under autocast, which decides
+        of types as they are computed.
         """
-        tensors = self.tensors()
-        plain = all(type(tensor) is torch.Tensor and tensor.is_cpu for tensor in tensors)
-        if not plain or torch.is_autocast_enabled("cpu"):
-            return None
-        names = ("query", "key", "attn_mask", "is_causal", "scale", "enable_gqa")
-        given = {name: self._given[name] for name in names if name in self._given}
-        for name in ("query", "key", "attn_mask"):
+        plain = all(type(tensor) is torch.Tensor and tensor.is_cpu for tensor in self.tensors())
+        return plain and not torch.is_autocast_enabled("cpu")
+
+    def later(self) -> FusedCall:
+        """Return what the weights can be computed from later on."""
+        given = {name: self._given[name] for name in _OF_WEIGHTS if name in self._given}
+        for name in _TENSORS:
             if given.get(name) is not None:
                 given[name] = given[name].detach()
-        if given.get("scale") is not None:  # a tensor may change
+        if isinstance(given.get("scale"), torch.Tensor):  # which may change
             given["scale"] = float(given["scale"])
         return FusedCall((), given)
 

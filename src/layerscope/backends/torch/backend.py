@@ -145,7 +145,7 @@ class TorchBackend:
         choice = choose(plan, selection)
         if choice is None:
             return None
-        modules = model.modules(self._model)
+        training = model.training(self._model)
         while True:
             use, places = given.copied(), model.call_places(plan, self._model)
             replay = Replay(plan, choice, model.tensors, use.received)
@@ -153,8 +153,10 @@ class TorchBackend:
             try:
                 with (
                     random_state_kept(),
-                    restored(model.state, model.tensors, model.generators, plan.written),
-                    inference(self._model, modules),
+                    restored(
+                        model.state, model.tensors, model.flags, model.generators, plan.written
+                    ),
+                    inference(self._model, training),
                 ):
                     with replay.watching(places), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -10,7 +9,7 @@ from typing import Any, NoReturn
 import torch
 
 from layerscope.backends.parts import named_parts
-from layerscope.backends.torch import attention, functions
+from layerscope.backends.torch import attention
 from layerscope.backends.torch.calls import unpacked
 from layerscope.backends.torch.plan import Choice, PassPlan, Step
 from layerscope.backends.torch.producers import Producers
@@ -108,61 +107,73 @@ class Following:
         """
         producers, copied, handed, values = self._producers, self._copied, self._handed, self.values
         number_of, note, last = producers.number_of, producers.note, self._choice.last
-        calls, held = producers.calls, producers.held
+        sources_of, calls, held = producers.of, producers.calls, producers.held
         kept, addresses, versions = self._kept, self._addresses, self._versions
         tensor_type = torch.Tensor
 
         def follow(step: Step, args: Sequence[Any], result: Any) -> None:
-            if step.source is not None and len(args) == 1 and type(args[0]) is tensor_type:
-                if number_of(id(args[0]), -1) != step.source:
+            source = step.source
+            if source is not None and len(args) == 1 and type(args[0]) is tensor_type:
+                if number_of(id(args[0]), -1) != source:
                     self.diverge()
-            elif producers.of(args) != step.sources:
+            elif sources_of(args) != step.sources:
                 self.diverge()
-            if not step.is_simple or type(result) is not tensor_type:
+            if not step.is_simple:
                 self._follow_any(step, args, result)
+                return
+            if type(result) is not tensor_type:
+                # As attention returns it, without its weights.
+                if type(result) is tuple and len(result) == 2 and result[1] is None:
+                    result = result[0]
+                if type(result) is not tensor_type:
+                    self._follow_any(step, args, result)
+                    return
+            try:
+                version = result._version
+            except RuntimeError:  # made in inference mode, where none are counted
+                self.diverge()
+            if result.shape != step.shape:
+                self.diverge()
+            if step.handed_on is not None:
+                was = handed.get(step.handed_on)
+                if was is None or was[1] != version:
+                    self.diverge()
+                if was[0] is not result and not producers.is_same(was[0], result):
+                    self.diverge()
+            elif step.is_origin:
+                handed[step.address] = (producers.reference(result), version)
+            if held is None:
+                note(result, step.number)
             else:
-                try:
-                    version = result._version
-                except RuntimeError:  # made in inference mode, where none are counted
-                    self.diverge()
-                if result.shape != step.shape:
-                    self.diverge()
-                if step.handed_on is not None:
-                    self._check_handed_on(result, step.handed_on)
-                elif step.is_origin:
-                    handed[step.address] = (producers.reference(result), version)
-                if held is None:
-                    note(result, step.number)
+                calls[id(result)] = step.number
+                held.append(result)
+            address = step.keeps
+            if address is not None:
+                if address in copied:
+                    result = result.clone()
                 else:
-                    calls[id(result)] = step.number
-                    held.append(result)
-                address = step.keeps
-                if address is not None:
-                    if address in copied:
-                        result = result.clone()
-                    else:
-                        kept.append(result)
-                        addresses.append(address)
-                        versions.append(version)
-                    values[address] = result
+                    kept.append(result)
+                    addresses.append(address)
+                    versions.append(version)
+                values[address] = result
             if step.number == last:
-                self.stopped = True
-                raise PassComplete
+                self._stop()
 
         return follow
 
     def attend(self, address: str, call: attention.FusedCall) -> None:
         """Keep the weights of a call, or what they are computed from when they are asked for."""
         tensors = call.tensors()
-        later = None
-        if address not in self._copied and self._are_of_this_pass(tensors):
-            later = call.later()
-        if later is None:
+        is_later = (
+            address not in self._copied and self._are_of_this_pass(tensors) and call.can_wait()
+        )
+        if not is_later:
             self.values[address] = call.weights()
             return
-        self.values[address] = later
-        for tensor in tensors:
-            self._note_version(address, tensor)
+        self.values[address] = call.later()
+        self._kept += tensors
+        self._addresses += [address] * len(tensors)
+        self._versions += map(_version_of, tensors)
 
     def _follow_any(self, step: Step, args: Sequence[Any], result: Any) -> None:
         """Keep what is chosen of a call that attends, hands on, or returns something else."""
@@ -176,6 +187,12 @@ class Following:
                 self.values[step.weights] = attention.marking(args[0])(result)
         if step.call.returned:
             self._follow_parts(number, step, args, unpacked(result) if step.is_module else result)
+        if number == self._choice.last:
+            self._stop()
+
+    def _stop(self) -> NoReturn:
+        self.stopped = True
+        raise PassComplete
 
     def _follow_parts(self, number: int, step: Step, args: Sequence[Any], result: Any) -> None:
         call = step.call
@@ -199,20 +216,16 @@ class Following:
         if version != value._version or not self._producers.is_same(reference, value):
             self.diverge()
 
-    @functools.cached_property
-    def _gives_memory(self) -> bool:
-        return any(map(functions.gives_memory, self._plan.functions))
-
     def _are_of_this_pass(self, tensors: Sequence[torch.Tensor]) -> bool:
         """Return whether these are values of this pass, or views of such, and nobody else's."""
-        if self._producers.held is None or self._gives_memory:
+        if self._producers.held is None or self._plan.gives_memory:
             return False
-        for value in self._kept[self._searched :]:
-            if not self._is_lasting(value):
-                self._own_memory.add(id(value if value._base is None else value._base))
+        # A base is no view itself; of a view of the model's own tensors it is one of these.
+        kept = self._kept[self._searched :]
         self._searched = len(self._kept)
-        bases = (tensor if tensor._base is None else tensor._base for tensor in tensors)
-        return all(id(base) in self._own_memory for base in bases)
+        self._own_memory.update(map(id, kept), map(id, map(_base_of, kept)))
+        bases = {id(tensor if tensor._base is None else tensor._base) for tensor in tensors}
+        return bases <= self._own_memory and bases.isdisjoint(self._lasting)
 
     def _is_lasting(self, value: torch.Tensor) -> bool:
         """Return whether a tensor is one that the model holds, or a view of one."""

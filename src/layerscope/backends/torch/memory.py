@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from layerscope.backends.base import ForwardPass
-from layerscope.backends.torch import tree
+from layerscope.backends.torch import functions, tree
 from layerscope.backends.torch.object_state import DictSnapshot, ObjectState
 from layerscope.backends.torch.places import CallPlaces
 from layerscope.backends.torch.plan import Log, PassPlan
@@ -23,6 +23,9 @@ from layerscope.core.network import InputSpec
 
 _MOST_PLANS = 4
 _MOST_DIVERGED = 3  #: after so many in a row a model is taken to be another each time
+
+_dtype, _shape = operator.attrgetter("dtype"), operator.attrgetter("shape")
+_wants_gradient = operator.attrgetter("requires_grad")
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -47,16 +50,24 @@ class Known:
         telling = [vars(module) for module in tree.hints(model)]
         telling += [module._modules for module in model.modules() if type(module._modules) is dict]
         self._telling = DictSnapshot(dict, [(held, held.copy()) for held in telling])
-        self._types = [(t.dtype, t.requires_grad, t.shape) for t in self.tensors]
+        self._dtypes, self.flags, self._shapes = (
+            list(map(of, self.tensors)) for of in (_dtype, _wants_gradient, _shape)
+        )
         # Without the model itself, which goes when nobody else holds on to it.
         self._modules = [module for module in model.modules() if module is not model]
-
+        self._training = [module for module in self._modules if module.training]
+        self._is_in_training = model.training
         self._places: tuple[PassPlan, int, CallPlaces] | None = None
 
     def is_current(self) -> bool:
         """Return whether the model is still as it was found."""
-        types = map(operator.attrgetter("dtype", "requires_grad", "shape"), self.tensors)
-        return all(map(operator.eq, types, self._types)) and self.state.is_current()
+        tensors = self.tensors
+        return (
+            self.state.is_current()
+            and list(map(_wants_gradient, tensors)) == self.flags
+            and list(map(_dtype, tensors)) == self._dtypes
+            and list(map(_shape, tensors)) == self._shapes
+        )
 
     def expects_the_same(self) -> bool:
         """Return whether what tells which inputs the model takes is as it was found."""
@@ -70,9 +81,9 @@ class Known:
             self._places = known
         return known[2]
 
-    def modules(self, model: nn.Module) -> list[nn.Module]:
-        """Return the model and the modules in it."""
-        return [model, *self._modules]
+    def training(self, model: nn.Module) -> list[nn.Module]:
+        """Return those of its modules that are in training mode, the model itself first."""
+        return [model, *self._training] if self._is_in_training else self._training
 
 
 @dataclass
@@ -170,12 +181,12 @@ def planned(
     if not followed or not all(map(_counts_versions, held)):
         return None
     positions = {id(tensor): i for i, tensor in enumerate(held)}
-    calls, functions = log.steps()
+    calls, called = log.steps()
     axes: dict[str, Any] = {layer.address: layer.axes for layer in trace.layers}
     axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
     return PassPlan(
         calls=calls,
-        functions=functions,
+        functions=called,
         met=frozenset(call.what for call in log.calls if not call.is_module),
         sealed=frozenset(id(m) for m in model.modules() if tree.is_sealed(m)),
         network=run.network,
@@ -184,6 +195,7 @@ def planned(
         input_axes=dict(trace.input_axes),
         may_stop=tree.may_stop(tree.subjects(model).values()),
         written=tuple(sorted(positions[id(t)] for t in writes.written)),
+        gives_memory=any(map(functions.gives_memory, called)),
         complete=complete,
         handed_on=frozenset(r.handed_on for call in calls for r in call.returned if r.handed_on),
         copied=copied | log.written_uncounted() | log.in_memory_of(held),

@@ -65,6 +65,7 @@ class DictSnapshot:
         self._dicts = [held for held, _ in pairs]
         self._lengths = [len(before) for _, before in pairs]
         self._keys = list(itertools.chain.from_iterable(before for _, before in pairs))
+        self._are_names = {str}.issuperset(map(type, self._keys))
         self._values = [value for _, before in pairs for value in before.values()]
 
     def is_current(self) -> bool:
@@ -73,11 +74,12 @@ class DictSnapshot:
         return (
             list(map(len, dicts)) == self._lengths
             and all(map(operator.is_, rows(map(self._values_of, dicts)), self._values))
-            # Not by equality: that of tensors, and of others' objects, is no truth value. Names of
-            # attributes are the same objects; others are compared one by one.
+            # Not by equality, but for names: that of tensors, and of others' objects, is no truth
+            # value.
             and (
-                all(map(operator.is_, rows(dicts), self._keys))
-                or all(map(_is_same_key, rows(dicts), self._keys))
+                list(rows(dicts)) == self._keys
+                if self._are_names
+                else all(map(_is_same_key, rows(dicts), self._keys))
             )
         )
 
@@ -124,11 +126,17 @@ class ObjectState:
         if self._snapshots is None:
             plain = [pair for pair in self._dicts if type(pair[0]) is dict]
             ordered = [pair for pair in self._dicts if type(pair[0]) is not dict]
-            self._snapshots = DictSnapshot(dict, plain), DictSnapshot(OrderedDict, ordered)
+            named = [pair for pair in plain if {str}.issuperset(map(type, pair[1]))]
+            others = [pair for pair in plain if not {str}.issuperset(map(type, pair[1]))]
+            self._snapshots = (
+                DictSnapshot(dict, named),
+                DictSnapshot(dict, others),
+                DictSnapshot(OrderedDict, ordered),
+            )
         return all(snapshot.is_current() for snapshot in self._snapshots) and not (
             any(_differs(held, before) for held, before in self._odd)
             or any(_items_differ(items, entries) for items, entries in self._lists)
-            or any(members != elements for members, elements in self._sets)
+            or any(itertools.starmap(operator.ne, self._sets))
             or any(_slots_differ(*entry) for entry in self._slotted)
         )
 

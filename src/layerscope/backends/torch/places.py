@@ -7,29 +7,42 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
-from typing import Any, Protocol
+from threading import get_ident
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import nn
 
-from layerscope.backends.torch.plan import PassPlan
+from layerscope.backends.torch.plan import PassPlan, Step
 
 #: What a module calls in place of its own ``_call_impl`` where it has it, as ``compile()`` sets it.
 _CALLED = "_compiled_call_impl"
 
+_pop_mode = torch._C._pop_torch_function_stack
+_push_mode: Callable[[Any], None] = torch._C._push_on_torch_function_stack
+_count_modes = torch._C._len_torch_function_stack
+
 _Call = Callable[..., Any]
 
 
-class CallMaker(Protocol):
-    """Makes what is called in a module's place."""
+class Seeing(Protocol):
+    """What sees calls of modules: a function mode, of use in one thread while it is active."""
 
-    def __call__(
-        self, module: nn.Module, inner: _Call, sealed: bool, before: Any, after: Any
-    ) -> _Call:
-        """Return what makes the call by ``inner``, and sees it.
+    is_active: bool
+    owner: int
+    follow: Callable[[Step, Sequence[Any], Any], None]
 
-        ``before`` and ``after`` are the dicts of the module's hooks, in which there are none.
-        """
+    def next_step(self, module: nn.Module) -> Step:
+        """Return the call that was to come next, where it is this module's; else diverge."""
+
+    def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        """See that a module has returned, or raised: then its result is None."""
+
+    def see_hook(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        """See the same, as a hook that is always called."""
+
+    def diverge(self) -> NoReturn:
+        """Raise Diverged."""
 
 
 class CallPlaces:
@@ -43,7 +56,8 @@ class CallPlaces:
     """
 
     def __init__(self, plan: PassPlan, model: nn.Module, parts: Iterable[nn.Module]) -> None:
-        self._called: list[tuple[nn.Module, dict[str, Any], bool]] = []
+        self.seen_by: Seeing | None = None
+        self._called: list[tuple[nn.Module, bool]] = []
         self._hooks: list[dict[int, Any]] = []
         self._flags: list[dict[int, Any]] = []
         self._note_hooks(model)
@@ -53,30 +67,35 @@ class CallPlaces:
             if id(module) in plan.hooked or not _can_be_called(module):
                 self._note_hooks(module)
             else:
-                self._called.append((module, vars(module), id(module) in plan.sealed))
-        self._attributes = [attributes for _, attributes, _ in self._called]
+                self._called.append((module, id(module) in plan.sealed))
+        self._attributes = [vars(module) for module, _ in self._called]
+        self._calls = [
+            self._call(module, module._call_impl, sealed) for module, sealed in self._called
+        ]
 
     @contextmanager
-    def taken(self, key: int, hook: Any, make: CallMaker) -> Iterator[None]:
-        """Have what sees calls there, for as long as this lasts.
-
-        The hook is called also where a module raises.
-        """
-        before = [attributes.get(_CALLED) for attributes in self._attributes]
+    def taken(self, seen_by: Seeing) -> Iterator[None]:
+        """Have calls be seen, for as long as this lasts."""
+        key, calls, outer = -id(seen_by), self._calls, self.seen_by
+        before = list(map(operator.methodcaller("get", _CALLED), self._attributes))
+        replaced = any(before)  # compiled, or seen by a look around this one
+        if replaced:
+            calls = [
+                call if was is None else self._call(module, was, sealed)
+                for call, was, (module, sealed) in zip(calls, before, self._called, strict=True)
+            ]
         try:
-            _put(self._flags, key, True)
-            _put(self._hooks, key, hook)
-            for (module, attributes, sealed), was in zip(self._called, before, strict=True):
-                inner = module._call_impl if was is None else was
-                attributes[_CALLED] = make(
-                    module, inner, sealed, module._forward_pre_hooks, module._forward_hooks
-                )
+            self.seen_by = seen_by
+            _put(self._flags, key, repeat(True))
+            _put(self._hooks, key, repeat(seen_by.see_hook))
+            _put(self._attributes, _CALLED, calls)
             yield
         finally:
+            self.seen_by = outer
             _remove(self._hooks, key)
             _remove(self._flags, key)
             _remove(self._attributes, _CALLED)
-            if any(before):  # compiled, or seen by a look around this one
+            if replaced:
                 for attributes, was in zip(self._attributes, before, strict=True):
                     if was is not None:
                         attributes[_CALLED] = was
@@ -85,13 +104,64 @@ class CallPlaces:
         """Return the ids of modules that have got hooks, and are not seen by hooks of ours."""
         return {
             id(module)
-            for module, _, _ in self._called
+            for module, _ in self._called
             if module._forward_pre_hooks or module._forward_hooks
         }
 
     def _note_hooks(self, module: nn.Module) -> None:
         self._hooks.append(module._forward_hooks)
         self._flags += [module._forward_hooks_always_called, module._forward_hooks_with_kwargs]
+
+    def _call(self, module: nn.Module, inner: _Call, sealed: bool) -> _Call:
+        """Return what makes a module's call by ``inner``, and has it seen.
+
+        ``sealed`` modules are PyTorch's own layers: the functions that they call are their affair,
+        and need not pass by a mode. Not where one is in training mode, and may write to its
+        statistics.
+        """
+        before, after = module._forward_pre_hooks, module._forward_hooks
+
+        # What other threads call is no call of the pass: none that was planned calls modules in
+        # other threads, so it is somebody else who uses the model meanwhile.
+        def call(*args: Any, **kwargs: Any) -> Any:
+            seen_by = self.seen_by
+            if seen_by is None or not seen_by.is_active or get_ident() != seen_by.owner:
+                return inner(*args, **kwargs)
+            try:
+                result = inner(*args, **kwargs)
+            except Exception:
+                seen_by.see(module, args, kwargs, None)
+                raise
+            if before or after:  # which it did not have: ours would have come before these
+                seen_by.diverge()
+            seen_by.see(module, args, kwargs, result)
+            return result
+
+        def sealed_call(*args: Any, **kwargs: Any) -> Any:
+            seen_by = self.seen_by
+            if seen_by is None or not seen_by.is_active or get_ident() != seen_by.owner:
+                return inner(*args, **kwargs)
+            if module.training or not _count_modes():
+                return call(*args, **kwargs)
+            mode = _pop_mode()
+            if mode is not seen_by:  # somebody else's, who is to see them
+                _push_mode(mode)
+                return call(*args, **kwargs)
+            try:
+                try:
+                    result = inner(*args, **kwargs)
+                except Exception:
+                    seen_by.see(module, args, kwargs, None)
+                    raise
+                if before or after:
+                    seen_by.diverge()
+                step = seen_by.next_step(module)
+                seen_by.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+            finally:
+                _push_mode(mode)
+            return result
+
+        return sealed_call if sealed else call
 
 
 def _can_be_called(module: nn.Module) -> bool:
@@ -111,8 +181,8 @@ def _can_be_called(module: nn.Module) -> bool:
     )
 
 
-def _put(places: Sequence[dict[int, Any]], key: int, value: Any) -> None:
-    deque(map(operator.setitem, places, repeat(key), repeat(value)), maxlen=0)
+def _put(places: Sequence[dict[Any, Any]], key: int | str, values: Iterable[Any]) -> None:
+    deque(map(operator.setitem, places, repeat(key), values), maxlen=0)
 
 
 def _remove(places: Sequence[dict[Any, Any]], key: int | str) -> None:

@@ -45,6 +45,7 @@ class PassPlan:
     axes: Mapping[str, tuple[str, ...] | None]
     input_axes: Mapping[str, tuple[str, ...]]
     may_stop: bool
+    gives_memory: bool  #: whether a tensor's memory is given to others, who may write to it unseen
     complete: bool  #: whether it runs to the pass's end; else, to where one stopped
     written: tuple[int, ...]  #: which of the model's tensors the pass writes to
     handed_on: frozenset[str]  #: addresses of what containers hand on

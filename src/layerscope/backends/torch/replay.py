@@ -15,10 +15,10 @@ its version; it is copied at once from then on, and the pass is made once more.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import get_ident
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -28,10 +28,6 @@ from layerscope.backends.torch.calls import Pass, running
 from layerscope.backends.torch.following import Diverged, Following
 from layerscope.backends.torch.places import CallPlaces
 from layerscope.backends.torch.plan import Choice, PassPlan, Step
-
-_pop_mode = torch._C._pop_torch_function_stack
-_push_mode = torch._C._push_on_torch_function_stack
-_count_modes, _mode_at = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
 
 
 class HooksAppeared(Diverged):
@@ -64,14 +60,15 @@ class Replay(Pass):
         self._plan = plan
         self._kinds = plan.kinds
         self._tensors = held
-        self._follow = self.kept.follower()
-        self._owner = get_ident()
+        self._pending = self.kept.pending
+        self.follow = self.kept.follower()
+        self.owner = get_ident()
 
     @contextmanager
     def watching(self, places: CallPlaces) -> Iterator[None]:
         """See the calls of these modules, and of functions, for as long as this lasts."""
         try:
-            with places.taken(-id(self), self._ended, self._calls()), running(self), self:
+            with places.taken(self), running(self), self:
                 yield
         except Diverged:
             hooked = places.hooked()
@@ -80,117 +77,70 @@ class Replay(Pass):
                 raise HooksAppeared from None
             raise
         finally:
-            del self._follow  # refers to what refers to it
+            del self.follow  # refers to what refers to it
 
     def __deepcopy__(self, memo: Any) -> Replay:
         # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
         return self
 
-    # What other threads call is no call of this pass: none that was planned calls modules in other
-    # threads, so it is somebody else who uses the model meanwhile. They may call it while hooks
-    # come and go, one entry after the other: with hooks that have ended, or without what they take.
+    def see_hook(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        """See that a module with a hook has returned, or raised: then its result is None."""
+        # Another thread may call it while hooks come and go, one entry after the other: with hooks
+        # that have ended, or without what they take.
+        if self.is_active and get_ident() == self.owner:
+            self.see(module, args, *rest)
 
-    def _ended(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        """See that a module with a hook has returned."""
-        if self.is_active and get_ident() == self._owner:
-            self._see(module, args, *rest)
-
-    def _see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
-        """Hold a call of a module against the plan; its result is None where it has raised."""
+    def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        """Hold a call of a module against the plan."""
         with torch._C.DisableTorchFunction():
-            step = self._next(module)
+            step = self.next_step(module)
             if (
                 step.weights is not None
                 and result is not None
                 and isinstance(module, nn.MultiheadAttention)
             ):
                 self.kept.values[step.weights] = attention.module_weights(module, args, kwargs)
-            self._follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+            self.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
 
-    def _next(self, module: nn.Module) -> Step:
+    def next_step(self, module: nn.Module) -> Step:
         """Return the call that was to come next, where it is this module's."""
-        step = self.kept.pending.pop() if self.kept.pending else None
+        step = self._pending.pop() if self._pending else None
         if step is None or not step.is_module or step.what() is not module:
-            self.kept.diverge()
+            self.diverge()
         return step
 
-    def _calls(self) -> Callable[..., Callable[..., Any]]:
-        """Return what makes that which modules call, and which sees the call.
-
-        ``sealed`` modules are PyTorch's own layers: what they call is their affair, and need not
-        pass by here. Not where one is in training mode, and may write to its statistics.
-        """
-        owner, follow, see, kept = self._owner, self._follow, self._see, self.kept
-        pending = kept.pending
-
-        def make(
-            module: nn.Module, inner: Callable[..., Any], sealed: bool, before: Any, after: Any
-        ) -> Callable[..., Any]:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                if not self.is_active or get_ident() != owner:
-                    return inner(*args, **kwargs)
-                try:
-                    result = inner(*args, **kwargs)
-                except Exception:
-                    see(module, args, kwargs, None)
-                    raise
-                if before or after:  # which it did not have: then ours would come before them
-                    kept.diverge()
-                see(module, args, kwargs, result)
-                return result
-
-            def sealed_call(*args: Any, **kwargs: Any) -> Any:
-                if not self.is_active or get_ident() != owner:
-                    return inner(*args, **kwargs)
-                if module.training or not _is_innermost(self):
-                    return call(*args, **kwargs)
-                _pop_mode()
-                try:
-                    try:
-                        result = inner(*args, **kwargs)
-                    except Exception:
-                        follow(self._next(module), [*args, *kwargs.values()], None)
-                        raise
-                    step = pending.pop() if pending else None
-                    if step is None or before or after or step.what() is not module:
-                        kept.diverge()
-                    follow(step, [*args, *kwargs.values()] if kwargs else args, result)
-                finally:
-                    _push_mode(self)
-                return result
-
-            return sealed_call if sealed else call
-
-        return make
+    def diverge(self) -> NoReturn:
+        """Raise Diverged, now and at every further call."""
+        self.kept.diverge()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kind = self._kinds.get(func)
-        if not kwargs:
-            if kind == "plain":  # as most are
-                return func(*args)
-            kwargs = {}
+        if kwargs:
+            is_written = bool("out" in kwargs or kwargs.get("inplace"))
+            if kind == "plain" and not is_written:
+                return func(*args, **kwargs)
+        elif kind == "plain":  # as most are
+            return func(*args)
+        else:
+            kwargs, is_written = {}, False
         if kind is None:
             kind = functions.kind(func, self._plan.functions, self._plan.met)
             self._kinds[func] = kind
-        in_place = "out" in kwargs or kwargs.get("inplace")
-        if kind == "plain" and not in_place:
-            return func(*args, **kwargs)
         if kind == "foreign":
-            self.kept.diverge()
-        if kind != "step" or in_place:
+            self.diverge()
+        if is_written or kind in ("writes", "writing step"):
             self._guard(func, args, kwargs)
-            if kind not in ("writing step", "step"):
-                return func(*args, **kwargs)
         result = func(*args, **kwargs)
-        pending = self.kept.pending
-        step = pending.pop() if pending else None
+        if kind not in ("step", "writing step"):
+            return result
+        step = self._pending.pop() if self._pending else None
         if step is None or step.is_module or (step.what is not func and step.what != func):
-            self.kept.diverge()
+            self.diverge()
         if step.weights is not None:
             self.kept.attend(step.weights, attention.FusedCall(args, kwargs))
-        self._follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+        self.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
         return result
 
     def _guard(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -198,15 +148,10 @@ class Replay(Pass):
         for tensor in functions.written_by(func, args, kwargs):
             # By whatever name: a view, ``.data``, ``detach()``.
             if functions.storage_of(tensor) in self._guarded_storages:
-                self.kept.diverge()
+                self.diverge()
 
     @functools.cached_property
     def _guarded_storages(self) -> frozenset[int]:
         written = frozenset(self._plan.written)
         guarded = (tensor for i, tensor in enumerate(self._tensors) if i not in written)
         return frozenset(map(functions.storage_of, guarded))
-
-
-def _is_innermost(mode: Pass) -> bool:
-    depth = _count_modes()
-    return bool(depth) and _mode_at(depth - 1) is mode

@@ -126,15 +126,24 @@ def input_specs(model: nn.Module) -> tuple[InputSpec, ...]:
     if exported.is_exported(model):
         return exported.input_specs(model)
     telling = hints(model)
+    if not telling:
+        return (_spec(None, "channels_first"),)
     images = [module for module in telling if isinstance(module, nn.Conv2d)]
-    if images and not isinstance(telling[0], nn.Embedding):
+    if images:
         return (_spec((None, _image_channels(images), None, None), "channels_first"),)
-    return (_hinted(telling[0]) if telling else _spec(None, "channels_first"),)
+    return (_hinted(telling[0]),)
 
 
 def hints(model: nn.Module) -> list[nn.Module]:
-    """Return the modules that tell something about the input."""
-    return [module for module in model.modules() if isinstance(module, _HINTS)]
+    """Return the modules that tell what the input is: the first that may, or all convolutions."""
+    telling = (module for module in model.modules() if isinstance(module, _HINTS))
+    first = next(telling, None)
+    if first is None:
+        return []
+    if isinstance(first, nn.Embedding):
+        return [first]
+    images = [module for module in (first, *telling) if isinstance(module, nn.Conv2d)]
+    return images or [first]
 
 
 #: Layers of which the first tells something about the network's input.

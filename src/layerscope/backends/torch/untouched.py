@@ -23,14 +23,17 @@ Attributes = dict[str, Any]
 
 
 @contextmanager
-def inference(model: nn.Module, modules: Iterable[nn.Module] | None = None) -> Iterator[None]:
+def inference(model: nn.Module, training: Sequence[nn.Module] | None = None) -> Iterator[None]:
     """Have every module evaluate, by its own Python code; all is as before afterwards.
 
-    A module that switches in its own ``train()`` is switched by it, and back. ``modules`` are those
-    of the model, where they are known.
+    A module that switches in its own ``train()`` is switched by it, and back. ``training`` are the
+    modules that are in training mode, where that is known; then the mode of others, which the pass
+    may switch, is left to whoever puts back the model's attributes.
     """
-    every = list(model.modules() if modules is None else modules)
-    training = [module for module in every if module.training]
+    every: Sequence[nn.Module] = ()
+    if training is None:
+        every = list(model.modules())
+        training = [module for module in every if module.training]
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
@@ -183,25 +186,27 @@ def unchanged(state: ObjectState, originals: Originals) -> Iterator[Writes]:
 def restored(
     state: ObjectState,
     tensors: Sequence[torch.Tensor],
+    flags: Sequence[bool],
     generators: Iterable[torch.Generator],
     written: Sequence[int],
 ) -> Iterator[None]:
     """Take back what a pass writes to, where it is known which tensors these are.
 
-    Raises ModelError where another one was written to: it can't be put back.
+    ``flags`` tell of each tensor whether it wants gradients. Raises ModelError where another one
+    was written to: it can't be put back.
     """
     versions = list(map(_version, tensors))
     copies = [(tensors[i], tensors[i].detach().clone()) for i in written]
     try:
-        with _flags_kept(tensors, generators):
+        with _flags_kept(tensors, generators, flags):
             yield
     finally:
         state.restore()
         now = list(map(_version, tensors))
-        changed = {i for i, version in enumerate(versions) if now[i] != version}
         for tensor, copy in copies:
             _write(tensor, copy)
-        if not changed <= frozenset(written):
+        changed = now != versions and {i for i, was in enumerate(versions) if now[i] != was}
+        if changed and not changed <= frozenset(written):
             raise ModelError(
                 "The model's weights were written to while it was looked at: by another thread, "
                 "which is to train it before or after, or by itself, in a way that could not be "
@@ -238,26 +243,26 @@ def _gradients_kept(tensors: Iterable[torch.Tensor], writes: Writes) -> Iterator
 
 @contextmanager
 def _flags_kept(
-    tensors: Sequence[torch.Tensor], generators: Iterable[torch.Generator]
+    tensors: Sequence[torch.Tensor],
+    generators: Iterable[torch.Generator],
+    flags: Sequence[bool] | None = None,
 ) -> Iterator[None]:
     """Put back which tensors want gradients, and the state of random generators."""
     states = [(generator, generator.get_state()) for generator in generators]
-    flags = list(map(_wants_gradient, tensors))
-    leaves = list(map(_is_leaf, tensors))
+    flags = list(map(_wants_gradient, tensors) if flags is None else flags)
     try:
         yield
     finally:
         for generator, random_state in states:
             generator.set_state(random_state)
         if list(map(_wants_gradient, tensors)) != flags:
-            for tensor, is_leaf, needed in zip(tensors, leaves, flags, strict=True):
-                if is_leaf and tensor.requires_grad is not needed:
+            for tensor, needed in zip(tensors, flags, strict=True):
+                if tensor.is_leaf and tensor.requires_grad is not needed:
                     tensor.requires_grad_(needed)
 
 
 _version = operator.attrgetter("_version")
 _wants_gradient = operator.attrgetter("requires_grad")
-_is_leaf = operator.attrgetter("is_leaf")
 
 
 def _has_plain_memory(tensor: torch.Tensor) -> bool:
