@@ -109,3 +109,5 @@ def test_lengths_that_are_fixed_are_filled(name):
     assert prepare(name, [state]).value.shape == (2, 1, 4)
     scales = prepare(name, [InputSpec("scales", (4,), samples=None)])
     assert (scales.value.shape, scales.samples) == ((4,), (name,))
+    rate = prepare(name, [InputSpec("rate", ())])
+    assert (rate.value.shape, rate.samples) == ((), (name,))

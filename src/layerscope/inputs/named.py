@@ -34,7 +34,7 @@ def made(name: str, spec: InputSpec, label: str, settings: InputSettings) -> Fit
         raise InputError(f"{label} is text: pass strings, not {name!r}.")
     shape = _shape(name, spec, settings)
     is_image = len(spec.shape or ()) == 4 and spec.samples == 0
-    count = 1 if spec.samples is None else shape[spec.samples]
+    count = 1 if spec.samples is None or not shape else shape[spec.samples]
     names = (name,) if count == 1 else tuple(f"{name}[{i}]" for i in range(count))
     if name == "zeros":
         return Fitted(np.zeros(shape, _type(spec)), (f"{label}: zeros {shape_text(shape)}",), names)
