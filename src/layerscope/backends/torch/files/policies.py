@@ -43,15 +43,25 @@ _ACTIVATIONS: Mapping[str, type[nn.Module]] = {
 }  # fmt: skip
 
 
+class _Extractor(nn.Module):
+    """What the policy and the value of an actor and its critic are computed from."""
+
+    def __init__(self, state: State, activation: type[nn.Module]) -> None:
+        super().__init__()
+        prefix = "mlp_extractor"
+        self.policy_net = nn.Sequential(*_stack(state, f"{prefix}.policy_net", activation))
+        self.value_net = nn.Sequential(*_stack(state, f"{prefix}.value_net", activation))
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.policy_net(observation), self.value_net(observation)
+
+
 class ActorCritic(nn.Module):
     """The policy of PPO and A2C: what it would do, and what it thinks the situation is worth."""
 
     def __init__(self, state: State, activation: type[nn.Module]) -> None:
         super().__init__()
-        self.mlp_extractor: Any = nn.Module()
-        for name in ("policy_net", "value_net"):
-            stack = _stack(state, f"mlp_extractor.{name}", activation)
-            self.mlp_extractor.add_module(name, nn.Sequential(*stack))
+        self.mlp_extractor = _Extractor(state, activation)
         self.action_net = _linear(state, "action_net")
         self.value_net = _linear(state, "value_net")
         if "log_std" in state:
@@ -59,9 +69,17 @@ class ActorCritic(nn.Module):
 
     def forward(self, observation: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the action's logits, or its mean, and the value."""
-        x = observation.flatten(1)
-        action, value = self.mlp_extractor.policy_net(x), self.mlp_extractor.value_net(x)
+        action, value = self.mlp_extractor(observation.flatten(1))
         return {"action": self.action_net(action), "value": self.value_net(value)}
+
+
+class _Worth(nn.Module):
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.q_net = nn.Sequential(*layers)
+
+    def forward(self, observation: torch.Tensor) -> Any:
+        return self.q_net(observation)
 
 
 class QNetwork(nn.Module):
@@ -69,12 +87,31 @@ class QNetwork(nn.Module):
 
     def __init__(self, state: State, activation: type[nn.Module]) -> None:
         super().__init__()
-        self.q_net: Any = nn.Module()
-        self.q_net.q_net = nn.Sequential(*_stack(state, "q_net.q_net", activation)[:-1])
+        self.q_net = _Worth(_stack(state, "q_net.q_net", activation)[:-1])
 
     def forward(self, observation: torch.Tensor) -> Any:
         """Return the worth of each action."""
-        return self.q_net.q_net(observation.flatten(1))
+        return self.q_net(observation.flatten(1))
+
+
+class _Means(nn.Module):
+    def __init__(self, state: State, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.latent_pi = nn.Sequential(*_stack(state, "actor.latent_pi", activation))
+        self.mu: nn.Module
+        if "actor.mu.weight" in state:
+            self.mu, self.log_std = _linear(state, "actor.mu"), _linear(state, "actor.log_std")
+            return
+        layers = _stack(state, "actor.mu", activation)[:-1]
+        if "actor.log_std" in state:  # exploration that depends on the state, within bounds
+            self.register_parameter(
+                "log_std", nn.Parameter(torch.zeros_like(state["actor.log_std"]))
+            )
+            layers.append(nn.Hardtanh(-_CLIPPED, _CLIPPED))
+        self.mu = nn.Sequential(*layers)
+
+    def forward(self, observation: torch.Tensor) -> Any:
+        return self.mu(self.latent_pi(observation))
 
 
 class Actor(nn.Module):
@@ -82,22 +119,11 @@ class Actor(nn.Module):
 
     def __init__(self, state: State, activation: type[nn.Module]) -> None:
         super().__init__()
-        latent = nn.Sequential(*_stack(state, "actor.latent_pi", activation))
-        self.actor: Any = nn.Module()
-        self.actor.latent_pi = latent
-        if "actor.mu.weight" in state:
-            self.actor.mu = _linear(state, "actor.mu")
-            self.actor.log_std = _linear(state, "actor.log_std")
-            return
-        means = _stack(state, "actor.mu", activation)[:-1]
-        if "actor.log_std" in state:  # exploration that depends on the state, within bounds
-            self.actor.log_std = nn.Parameter(torch.zeros_like(state["actor.log_std"]))
-            means.append(nn.Hardtanh(-_CLIPPED, _CLIPPED))
-        self.actor.mu = nn.Sequential(*means)
+        self.actor = _Means(state, activation)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Return the action that it is surest of."""
-        return torch.tanh(self.actor.mu(self.actor.latent_pi(observation.flatten(1))))
+        return torch.tanh(self.actor(observation.flatten(1)))
 
 
 #: By what the names of their weights begin with: the class, the activation that it has unless told
