@@ -67,3 +67,21 @@ def test_a_step_at_which_a_channel_fired_is_seen_among_thousands(look):
     blue, same, at, other = look("digits").page.evaluate(STRIP, [6000, 3333])
     assert [place for place, value in enumerate(blue) if value] == [33]
     assert (same, at, other) == (True, 3, False)
+
+
+NUMBERS = """async () => {
+  const { extentOf, momentsOf, nearestTo } = await import("/web/numbers.js");
+  const { valueOf } = await import("/web/colours.js");
+  const moments = momentsOf(Uint8Array.from([0, 238, 240]), -1, 3, 239);
+  return [
+    extentOf([2, NaN, -1, Infinity, 5]), extentOf([NaN]),
+    extentOf([9, 1, 8, 2], 2, (i) => 2 * i + 1),
+    nearestTo([0, 4, 8], 6), nearestTo([0, 4, 8], 7), nearestTo([], 1),
+    moments.mean, moments.std, valueOf(119, -1, 3, 239), valueOf(241, -1, 3, 239),
+  ];
+}"""
+
+
+def test_what_is_asked_of_numbers(look):
+    result = look("digits").page.evaluate(NUMBERS)
+    assert result == [[-1, 5], [0, 0], [1, 2], 1, 2, 0, 1, 2, 1, float("inf")]

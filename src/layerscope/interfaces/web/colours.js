@@ -17,6 +17,17 @@ export function specialValue(index) {
 }
 
 /**
+ * The value that an index stands for on a range.
+ * @param {number} index
+ * @param {number} low
+ * @param {number} high
+ * @param {number} levels
+ */
+export function valueOf(index, low, high, levels) {
+  return index < levels ? low + (index / (levels - 1)) * (high - low) : specialValue(index);
+}
+
+/**
  * The index of a value on a range.
  * @param {number} value
  * @param {number} low

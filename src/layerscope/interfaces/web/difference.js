@@ -1,6 +1,7 @@
 /** Two panels compared where nobody but the page can do it: see views/explorer/difference.py. */
 
-import { MASKED, indexOf, specialValue } from "./colours.js";
+import { MASKED, indexOf, valueOf } from "./colours.js";
+import { extentOf } from "./numbers.js";
 
 /** @typedef {{ values: Float32Array, masked: (at: number) => boolean, rounding: number }} Values of a map; no value is
  * further than `rounding` from what its colour tells */
@@ -64,30 +65,11 @@ function mapsOf({ header, buffers }, levels) {
   }
   const low = new Float32Array(buffers.low), high = new Float32Array(buffers.high);
   for (let map = 0; map < count; map++) {
-    const values = Float32Array.from({ length: size }, (_, at) => {
-      const index = pixels[map * size + at];
-      if (index >= levels) return specialValue(index);
-      return low[map] + (index / (levels - 1)) * (high[map] - low[map]);
-    });
+    const values = Float32Array.from({ length: size }, (_, at) => valueOf(pixels[map * size + at], low[map], high[map], levels));
     const rounding = (high[map] - low[map]) / (levels - 1) / 2, masked = (/** @type {number} */ at) => pixels[map * size + at] === MASKED;
     maps.set(header.labels.length ? header.labels[map] : String(map), { values, masked, rounding });
   }
   return { maps, form: header.form, shape: header.shape };
-}
-
-/**
- * @param {Float32Array} values
- * @returns {[number, number]}
- */
-function extentOf(values) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) {
-    if (Number.isFinite(value)) {
-      low = Math.min(low, value);
-      high = Math.max(high, value);
-    }
-  }
-  return low <= high ? [low, high] : [0, 0];
 }
 
 /**

@@ -36,7 +36,7 @@ function textChunk(name, text) {
  * The checksum of a chunk, CRC-32.
  * @param {Uint8Array} bytes
  */
-export function checksum(bytes) {
+function checksum(bytes) {
   let sum = 0xffffffff;
   for (const byte of bytes) {
     sum ^= byte;

@@ -1,5 +1,7 @@
 /** What all parts of the page share. */
 
+import { nearestTo } from "./numbers.js";
+
 /** The page: its state, its host, what the outline told, and what is announced to people. */
 export class Page extends EventTarget {
   /**
@@ -53,7 +55,7 @@ export class Page extends EventTarget {
     const { steps } = this.outline;
     const known = step === null ? steps.length - 1 : steps.indexOf(step);
     if (known >= 0 || step === null) return known;
-    return steps.reduce((best, other, i) => (Math.abs(other - step) < Math.abs(steps[best] - step) ? i : best), 0);
+    return nearestTo(steps, step);
   }
 
   /**

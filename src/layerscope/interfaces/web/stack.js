@@ -1,6 +1,7 @@
 /** The values of a stack: what its bytes stand for, map by map. */
 
-import { MASKED, specialValue } from "./colours.js";
+import { MASKED, valueOf } from "./colours.js";
+import { momentsOf } from "./numbers.js";
 
 /** Maps of one shape, each on its own range: see render/stack.py. */
 export class Stack {
@@ -88,9 +89,7 @@ export class Stack {
    * @param {number} at */
   value(map, at) {
     if (this.exact) return this.exact[map * this.size + at];
-    const index = this.pixels[map * this.size + at];
-    if (index >= this.levels) return specialValue(index);
-    return this.low[map] + (index / (this.levels - 1)) * (this.high[map] - this.low[map]);
+    return valueOf(this.pixels[map * this.size + at], this.low[map], this.high[map], this.levels);
   }
 
   /** Mean and standard deviation of each map. */
@@ -98,16 +97,8 @@ export class Stack {
     if (!this._moments) {
       const mean = new Float32Array(this.count), std = new Float32Array(this.count);
       for (let map = 0; map < this.count; map++) {
-        let sum = 0, squares = 0, count = 0;
-        const end = (map + 1) * this.size;
-        for (let at = map * this.size; at < end; at++) {
-          const index = this.pixels[at];
-          if (index < this.levels) { sum += index; squares += index * index; count++; }
-        }
-        const unit = (this.high[map] - this.low[map]) / (this.levels - 1);
-        const middle = count ? sum / count : 0;
-        mean[map] = this.low[map] + middle * unit;
-        std[map] = count ? Math.sqrt(Math.max(0, squares / count - middle * middle)) * unit : 0;
+        const indexes = this.pixels.subarray(map * this.size, (map + 1) * this.size);
+        ({ mean: mean[map], std: std[map] } = momentsOf(indexes, this.low[map], this.high[map], this.levels));
       }
       this._moments = { mean, std };
     }

@@ -18,7 +18,7 @@ const WORDS = { order: ["index", "strength", "difference"], silent: ["show", "di
  * @param {Record<string, string[]>} [known] further words that there are
  * @returns {import("./types.d.ts").View}
  */
-export function viewOf(hash, usual = START, known = {}) {
+function viewOf(hash, usual = START, known = {}) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const words = new URLSearchParams(query || "");
   /** @type {any} */

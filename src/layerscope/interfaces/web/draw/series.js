@@ -1,6 +1,7 @@
 /** Values along positions: each channel as a line, or as a strip of colours. */
 
 import { GAP, Grid } from "./grid.js";
+import { extentOf } from "../numbers.js";
 
 const LEFT = 38, LINE = 34, STRIP = 13; // pixels: room for a label, heights
 const SHORT = 200; // pixels that a short series gets at least
@@ -106,7 +107,7 @@ function values(stack, map) {
  */
 export function drawSeries(context, values, box, range, colour) {
   const [left, top, width, height] = box;
-  const [low, high] = range || extent(values);
+  const [low, high] = range || extentOf(values);
   const up = (/** @type {number} */ value) =>
     top + height - 2 - (high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5) * (height - 4);
   const count = values.length;
@@ -133,17 +134,4 @@ export function drawSeries(context, values, box, range, colour) {
     }
   }
   context.stroke();
-}
-
-/**
- * @param {ArrayLike<number>} values
- * @returns {[number, number]}
- */
-function extent(values) {
-  let low = Infinity, high = -Infinity;
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] < low) low = values[i];
-    if (values[i] > high) high = values[i];
-  }
-  return low <= high ? [low, high] : [0, 0];
 }

@@ -4,9 +4,9 @@ import { rangeOf, recoloured } from "../colours.js";
 import { answersBeside, comparedPanel } from "../difference.js";
 import { overlayOf, unitOf } from "./derived.js";
 import { histogramOf } from "./histogram.js";
+import { KeptPanels } from "./kept.js";
+import { momentsOf, nearestTo } from "../numbers.js";
 import { fromBase64, unpacked } from "../wire.js";
-
-const KEPT_BYTES = 64_000_000;
 
 /** The file that this page is in. */
 export class FileHost {
@@ -14,9 +14,7 @@ export class FileHost {
   constructor(renderer) {
     this._renderer = renderer;
     this._data = JSON.parse(element("data").textContent || "");
-    /** @type {Map<string, { panel: import("../types.d.ts").Panel, size: number }>} */
-    this._kept = new Map();
-    this._bytes = 0;
+    this._kept = new KeptPanels();
     this._layout = 0;
   }
 
@@ -61,7 +59,7 @@ export class FileHost {
     const { steps, recorded } = this._data.outline, sample = Number(words.sample || 0);
     if (sample >= recorded || !steps.length) return `${sample}/`;
     const asked = Number(words.step ?? steps.at(-1));
-    return `${sample}/${steps.reduce((/** @type {number} */ best, /** @type {number} */ step) => (Math.abs(step - asked) < Math.abs(best - asked) ? step : best))}`;
+    return `${sample}/${steps[nearestTo(steps, asked)]}`;
   }
 
   /** @param {import("../types.d.ts").Words} words */
@@ -173,21 +171,11 @@ export class FileHost {
    */
   async _block(name) {
     const kept = this._kept.get(name);
-    if (kept) {
-      this._kept.delete(name);
-      this._kept.set(name, kept);
-      return shownOrThrown(kept.panel);
-    }
+    if (kept) return shownOrThrown(kept);
     if (!(name in this._data.index)) throw new Error("This is not in the file: it was left out to keep the file small.");
     const data = await inflated(fromBase64(element(`block-${this._data.index[name]}`).textContent || ""));
     const panel = unpacked(data);
-    this._bytes += data.byteLength - (this._kept.get(name)?.size || 0); // it may have been asked for twice at once
-    this._kept.set(name, { panel, size: data.byteLength });
-    for (const [first, entry] of this._kept) {
-      if (this._bytes <= KEPT_BYTES || first === name) break;
-      this._kept.delete(first);
-      this._bytes -= entry.size;
-    }
+    this._kept.put(name, panel, data.byteLength);
     return shownOrThrown(panel);
   }
 }
@@ -239,22 +227,4 @@ function rescaled(panel, scale, levels) {
     return { ...tile, range };
   });
   return { header: { ...panel.header, tiles }, buffers: { ...panel.buffers, pixels: pixels.buffer } };
-}
-
-/**
- * @param {Uint8Array} indexes
- * @param {number} low
- * @param {number} high
- * @param {number} levels
- */
-function momentsOf(indexes, low, high, levels) {
-  let sum = 0, squares = 0, count = 0;
-  for (const index of indexes) {
-    if (index >= levels) continue;
-    sum += index;
-    squares += index * index;
-    count++;
-  }
-  const step = (high - low) / (levels - 1), mean = count ? sum / count : 0;
-  return { mean: low + mean * step, std: count ? Math.sqrt(Math.max(0, squares / count - mean * mean)) * step : 0 };
 }

@@ -1,5 +1,6 @@
 /** A histogram where no Python is at hand: of a unit's map as its colours tell it. See views/histogram.py. */
 
+import { extentOf } from "../numbers.js";
 import { Stack } from "../stack.js";
 
 const BINS = 50;
@@ -15,7 +16,7 @@ export function histogramOf(panel, levels) {
   for (let map = 0; map < stack.count; map++) for (let at = 0; at < stack.size; at++) values.push(stack.value(map, at));
   if (values.length < 2) return null;
   const finite = values.filter(Number.isFinite);
-  let [low, high] = extremes(finite);
+  let [low, high] = extentOf(finite);
   if (!finite.length || (low === 0 && high === 0)) [low, high] = [0, 1];
   else if (low === high) [low, high] = [low - 0.5, high + 0.5];
   const numbers = new Float64Array(2 * BINS + 1);
@@ -32,14 +33,4 @@ export function histogramOf(panel, levels) {
     },
     buffers: { numbers: numbers.buffer },
   };
-}
-
-/** @param {number[]} values */
-function extremes(values) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return [low, high];
 }

@@ -4,6 +4,7 @@ import { compile } from "../live/forward.js";
 import { stackPanel, withThumbnails } from "../live/panels.js";
 import { numbersOf } from "../live/pictures.js";
 import { FileHost } from "./file.js";
+import { extentOf } from "../numbers.js";
 import { measured } from "../timing.js";
 
 const SHOWN = 5, FEW = 12; // answers; of so few numbers all are shown
@@ -112,13 +113,7 @@ export class LiveHost extends FileHost {
 
   /** The range of all layers. */
   _range() {
-    let low = Infinity, high = -Infinity;
-    for (const { address } of this._data.outline.layers) {
-      for (const value of this._tensor(address)?.data || []) {
-        if (value < low) low = value;
-        if (value > high) high = value;
-      }
-    }
-    return low <= high ? [low, high] : [0, 0];
+    const layers = this._data.outline.layers.map((/** @type {any} */ { address }) => this._tensor(address)?.data || []);
+    return extentOf(layers.filter((/** @type {Float32Array} */ data) => data.some(Number.isFinite)).flatMap((/** @type {Float32Array} */ data) => extentOf(data)));
   }
 }

@@ -1,15 +1,12 @@
 /** The local page: panels come from the server when they are asked for. */
 
+import { KeptPanels } from "./kept.js";
 import { unpacked } from "../wire.js";
-
-const KEPT_BYTES = 64_000_000;
 
 /** A server that answers for a model or a recording. */
 export class ServerHost {
   constructor() {
-    /** @type {Map<string, { panel: import("../types.d.ts").Panel | null, size: number }>} */
-    this._kept = new Map();
-    this._bytes = 0;
+    this._kept = new KeptPanels();
     this._age = 0; // how often the subject has changed
   }
 
@@ -27,16 +24,12 @@ export class ServerHost {
   async panel(name, words, signal) {
     const path = `/api/panel/${encodeURIComponent(name)}?${queryOf(words)}`;
     const kept = this._kept.get(path);
-    if (kept) {
-      this._kept.delete(path);
-      this._kept.set(path, kept);
-      return kept.panel;
-    }
+    if (kept !== undefined) return kept;
     const age = this._age;
     const response = await asked(path, { signal });
     const data = response.status === 204 ? null : await response.arrayBuffer();
     const panel = data && unpacked(data);
-    if (age === this._age) this._keep(path, panel, data ? data.byteLength : 0); // else it may be of before the change
+    if (age === this._age) this._kept.put(path, panel, data ? data.byteLength : 0); // else it may be of before the change
     return panel;
   }
 
@@ -84,7 +77,6 @@ export class ServerHost {
   forget() {
     this._age++;
     this._kept.clear();
-    this._bytes = 0;
   }
 
   /**
@@ -93,21 +85,6 @@ export class ServerHost {
    */
   renderer(kind) {
     return import(`../panels/${kind.replace(/[^a-z_]/g, "")}.js`);
-  }
-
-  /**
-   * @param {string} path
-   * @param {import("../types.d.ts").Panel | null} panel
-   * @param {number} size
-   */
-  _keep(path, panel, size) {
-    this._bytes += size - (this._kept.get(path)?.size || 0); // it may have been asked for twice at once
-    this._kept.set(path, { panel, size });
-    for (const [first, entry] of this._kept) {
-      if (this._bytes <= KEPT_BYTES || first === path) break;
-      this._kept.delete(first);
-      this._bytes -= entry.size;
-    }
   }
 }
 

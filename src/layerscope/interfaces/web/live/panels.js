@@ -1,6 +1,7 @@
 /** Panels of values that were computed in the page: what render/stack.py and thumbnails.py make in Python. */
 
 import { indexOf } from "../colours.js";
+import { extentOf } from "../numbers.js";
 
 const ROUNDING = 1e-6; // a range narrower than this share of the values is rounding, not a pattern
 const ROW = 64, WIDTH = 128, SIDE = 84, FINEST = 2, SEEN = 48;
@@ -18,21 +19,20 @@ const GROUND = 244;
  */
 export function stackPanel(template, tensor, silences, levels) {
   const { form } = template.header, { count, height, width, at } = mapsOf(tensor, form);
-  const layer = extentOf(tensor.data), size = height * width;
+  const layer = extentOf(tensor.data), [least, most] = layer, size = height * width;
   const header = {
-    ...template.header, shape: [count, height, width], layer: [layer.low, layer.high], not_finite: layer.strange, thinned: 1,
-    silences: silences && layer.low >= 0, labels: template.header.labels.length === count ? template.header.labels : [], activity: null,
+    ...template.header, shape: [count, height, width], layer, not_finite: strangeIn(tensor.data), thinned: 1,
+    silences: silences && least >= 0, labels: template.header.labels.length === count ? template.header.labels : [], activity: null,
   };
   if (form === "colour") {
-    const pixels = Uint8Array.from(tensor.data, (value) => colourLevel(value, layer.low, layer.high));
+    const pixels = Uint8Array.from(tensor.data, (value) => colourLevel(value, least, most));
     return { header, buffers: { pixels: pixels.buffer } };
   }
   const pixels = new Uint8Array(count * size), low = new Float32Array(count), high = new Float32Array(count);
   for (let map = 0; map < count; map++) {
-    const ends = rangeOf(tensor.data, size, (i) => at(map, i));
-    const flat = size > 1 && isRounding(ends.low, ends.high);
-    low[map] = ends.low;
-    high[map] = flat ? ends.low : ends.high;
+    const [from, to] = extentOf(tensor.data, size, (i) => at(map, i));
+    low[map] = from;
+    high[map] = size > 1 && isRounding(from, to) ? from : to;
     for (let i = 0; i < size; i++) pixels[map * size + i] = indexOf(tensor.data[at(map, i)], low[map], high[map], levels);
   }
   return { header, buffers: { pixels: pixels.buffer, low: low.buffer, high: high.buffer } };
@@ -78,7 +78,7 @@ export function withThumbnails(passage, valuesOf, silences, levels) {
  * @returns {{ pixels: Uint8Array, tile: Record<string, any>, caption: string | null }}
  */
 function thumbnail(tile, tensor, silences, levels) {
-  const { low, high } = extentOf(tensor.data), layer = [low, high];
+  const layer = extentOf(tensor.data), [low, high] = layer;
   if (tile.format === "rgb") {
     return { pixels: Uint8Array.from(tensor.data, (value) => colourLevel(value, low, high)), tile: { range: layer }, caption: null };
   }
@@ -86,14 +86,14 @@ function thumbnail(tile, tensor, silences, levels) {
   const { count, height, width, at } = mapsOf(tensor, "maps");
   const chosen = mostVaried(tensor.data, count, height, width, at);
   const map = coarser(Float64Array.from({ length: height * width }, (_, i) => tensor.data[at(chosen, i)]), height, width);
-  const ends = rangeOf(map.data, map.data.length, (i) => i), flat = map.data.length > 1 && isRounding(ends.low, ends.high);
-  const whole = rangeOf(tensor.data, height * width, (i) => at(chosen, i));
+  const [from, to] = extentOf(map.data), flat = map.data.length > 1 && isRounding(from, to);
+  const [least, most] = extentOf(tensor.data, height * width, (i) => at(chosen, i));
   const finite = Array.from({ length: height * width }, (_, i) => tensor.data[at(chosen, i)]).every(Number.isFinite);
-  const blank = silences && low >= 0 && finite && whole.high === 0 && whole.low === 0;
-  const constant = !blank && finite && whole.low === whole.high && height * width > 1;
+  const blank = silences && low >= 0 && finite && most === 0 && least === 0;
+  const constant = !blank && finite && least === most && height * width > 1;
   const words = [count > 1 ? `channel ${chosen} of ${count}` : "", blank ? "blank" : "", constant ? "constant" : "",
     count * height * width === 1 ? String(Number(tensor.data[0].toPrecision(3))) : ""];
-  const range = [ends.low, flat ? ends.low : ends.high];
+  const range = [from, flat ? from : to];
   return {
     pixels: Uint8Array.from(map.data, (value) => indexOf(value, range[0], range[1], levels)),
     tile: { shape: [map.height, map.width], range, layer, blank }, caption: words.filter(Boolean).join(", "),
@@ -134,27 +134,12 @@ function mapsOf({ shape }, form) {
   return { count, height, width, at: (map, i) => i * count + map };
 }
 
-/**
- * @param {ArrayLike<number>} data
- * @param {number} count
- * @param {(i: number) => number} at
- */
-function rangeOf(data, count, at) {
-  let low = Infinity, high = -Infinity;
-  for (let i = 0; i < count; i++) {
-    const value = data[at(i)];
-    if (value < low && value > -Infinity) low = value;
-    if (value > high && value < Infinity) high = value;
-  }
-  return low <= high ? { low, high } : { low: 0, high: 0 };
-}
-
-/** @param {Float32Array} data */
-function extentOf(data) {
-  const { low, high } = rangeOf(data, data.length, (i) => i);
-  let strange = 0;
-  for (const value of data) if (!Number.isFinite(value)) strange++;
-  return { low, high, strange };
+/** How many values are no numbers, or infinite.
+ * @param {Float32Array} data */
+function strangeIn(data) {
+  let count = 0;
+  for (const value of data) if (!Number.isFinite(value)) count++;
+  return count;
 }
 
 /**

@@ -116,7 +116,7 @@ export class Passage {
  * @param {Stack} stack
  * @param {import("../page.js").Page} page
  */
-export function drawInput(canvas, stack, page) {
+function drawInput(canvas, stack, page) {
   if (stack.form === "series") return drawLines(canvas, stack);
   const vector = stack.form === "vector";
   const [height, width] = vector ? [1, stack.count] : [stack.height, stack.width];

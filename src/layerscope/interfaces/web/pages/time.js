@@ -1,6 +1,7 @@
 /** The line of time below all: the steps of a training, its metrics above them, and what came about when. */
 
 import { beforeNextFrame, choice, h, shortNumber } from "../dom.js";
+import { nearestTo } from "../numbers.js";
 import { watchChanges } from "../parts/changes.js";
 import { openDialog } from "../parts/dialog.js";
 import { metricLines, metricStrip } from "../parts/metric_strip.js";
@@ -110,7 +111,7 @@ export class TimeBar {
     if (!width) return;
     this.width = width;
     const header = this.panel?.header;
-    const marks = (header?.marks || []).map((/** @type {any} */ mark) => ({ place: nearest(header?.at || [], mark.at), text: mark.text }));
+    const marks = (header?.marks || []).map((/** @type {any} */ mark) => ({ place: nearestTo(header?.at || [], mark.at), text: mark.text }));
     this.curve.replaceChildren(metricStrip(this.lines, { width, height: HEIGHT, across: (place) => this._across(place), marks }));
     this.track.setAttribute("aria-valuemax", String(this.count - 1));
     this._mark();
@@ -299,15 +300,4 @@ export class TimeBar {
       }
     }
   }
-}
-
-/**
- * Which of some numbers is nearest to another.
- * @param {number[]} numbers
- * @param {number} wanted
- */
-function nearest(numbers, wanted) {
-  let best = 0;
-  numbers.forEach((number, i) => { if (Math.abs(number - wanted) < Math.abs(numbers[best] - wanted)) best = i; });
-  return best;
 }

@@ -1,6 +1,6 @@
 /** The kind `cards`: small pictures or bars, each with a name, a number and where it leads. */
 
-import { recoloured } from "../colours.js";
+import { recoloured, valueOf } from "../colours.js";
 import { h, s } from "../dom.js";
 import { drawSeries } from "../draw/series.js";
 import { hashOf } from "../state.js";
@@ -111,7 +111,7 @@ function lineOf(model, card) {
   const { panel, page } = model, { low, high } = panel.header.scale;
   const own = low === null || (model.view.scale === "unit" && !panel.header.fixed);
   const pixels = new Uint8Array(panel.buffers.pixels, card.offset, card.shape[1]);
-  const values = Float32Array.from(pixels, (index) => (index < page.colours.levels ? card.low + (index / (page.colours.levels - 1)) * (card.high - card.low) : NaN));
+  const values = Float32Array.from(pixels, (index) => valueOf(index, card.low, card.high, page.colours.levels));
   const canvas = h("canvas", { width: 144, height: 96, class: "wide" }), context = canvas.getContext("2d");
   const range = own ? [card.low, card.high] : [low, high];
   if (range[0] < 0 && range[1] > 0) {

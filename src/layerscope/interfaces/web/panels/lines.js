@@ -1,6 +1,7 @@
 /** The kind `lines`: charts below one another over one axis; a click goes to the step. */
 
 import { h, s, shortNumber } from "../dom.js";
+import { extentOf, nearestTo } from "../numbers.js";
 
 const WIDTH = 400, HEIGHT = 94, LEFT = 46, RIGHT = 8, BOTTOM = 14, TOP = 19;
 
@@ -21,29 +22,12 @@ export function render({ model, el }) {
   };
 }
 
-/**
- * The least and the largest of all finite numbers, however many there are.
- * @param {Float64Array[]} each
- * @returns {[number, number]}
- */
-function endsOf(each) {
-  let least = Infinity, most = -Infinity;
-  for (const numbers of each) {
-    for (const number of numbers) {
-      if (!Number.isFinite(number)) continue;
-      if (number < least) least = number;
-      if (number > most) most = number;
-    }
-  }
-  return [least, most];
-}
-
 /** @param {import("../slot.js").PanelModel} model */
 function drawn(model) {
   const { header, buffers } = model.panel;
   const numbers = new Float64Array(buffers.numbers);
   const part = (/** @type {any} */ entry) => numbers.subarray(entry.offset / 8, entry.offset / 8 + entry.count);
-  const [least, most] = endsOf(header.charts.flatMap((/** @type {any} */ chart) => chart.series.map((/** @type {any} */ line) => part(line.x))));
+  const [least, most] = extentOf(header.charts.flatMap((/** @type {any} */ chart) => chart.series.flatMap((/** @type {any} */ line) => [...part(line.x)])));
   const across = (/** @type {number} */ x) => LEFT + ((x - least) / (most - least || 1)) * (WIDTH - LEFT - RIGHT);
   const svg = s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT * header.charts.length}`, role: "img", "aria-label": header.title });
   header.charts.forEach((/** @type {any} */ chart, /** @type {number} */ i) => svg.append(chartOf(chart, i * HEIGHT, part, across)));
@@ -69,8 +53,7 @@ function stepped(svg, model, across, part) {
   svg.classList.add("steps");
   const nearest = (/** @type {MouseEvent} */ event) => {
     const box = svg.getBoundingClientRect(), x = ((event.clientX - box.left) / box.width) * WIDTH;
-    return at.reduce((/** @type {number} */ best, /** @type {number} */ value, /** @type {number} */ i) =>
-      (Math.abs(across(value) - x) < Math.abs(across(at[best]) - x) ? i : best), 0);
+    return nearestTo(at.map(across), x);
   };
   svg.addEventListener("click", (event) => model.go({ step: steps[nearest(event)] }));
   svg.addEventListener("pointermove", (event) => {
@@ -90,7 +73,7 @@ function stepped(svg, model, across, part) {
  * @param {(x: number) => number} across
  */
 function chartOf(chart, top, part, across) {
-  let [low, high] = chart.limits || endsOf(chart.series.map((/** @type {any} */ line) => part(line.y)));
+  let [low, high] = chart.limits || extentOf(chart.series.flatMap((/** @type {any} */ line) => [...part(line.y)]));
   if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
   // Beyond `linear_to` an axis is logarithmic in both directions.
   const bent = (/** @type {number} */ y) => (chart.linear_to ? Math.asinh(y / chart.linear_to) : y);

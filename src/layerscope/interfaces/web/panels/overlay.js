@@ -1,6 +1,6 @@
 /** The kind `overlay`: a unit's map by itself, and over the input that it is a map of. */
 
-import { rangeOf, recoloured } from "../colours.js";
+import { rangeOf, recoloured, valueOf } from "../colours.js";
 import { beforeNextFrame, choice, h, shortNumber } from "../dom.js";
 import { contours } from "../draw/contours.js";
 import { drawSeries } from "../draw/series.js";
@@ -118,7 +118,7 @@ class OverlayDrawing {
     const colours = this._colours();
     return canvasOf(width, height, (i) => {
       const index = this.pixels[i];
-      const value = low + (Math.min(index, levels - 1) / (levels - 1)) * (high - low);
+      const value = valueOf(index, low, high, levels);
       const share = index >= levels || !(to > from) ? 0 : Math.max(0, Math.min(1, (value - from) / (to - from)));
       return ((colours[index] & 0xffffff) | (Math.round(255 * this.opacity * (0.25 + 0.75 * share)) << 24)) >>> 0;
     });

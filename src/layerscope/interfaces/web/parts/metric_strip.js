@@ -1,6 +1,7 @@
 /** The metrics of a training, small: each chart on its own range, one above the other. */
 
 import { s } from "../dom.js";
+import { extentOf } from "../numbers.js";
 
 const MARGIN = 4;
 
@@ -37,7 +38,7 @@ export function metricStrip(lines, { width, height, across, marks }) {
     svg.append(s("line", { class: "best", x1: x, x2: x, y1: 0, y2: height }), s("text", { x: end ? x - 3 : x + 3, y: height / 2 + 3, "text-anchor": end ? "end" : "start" }, text));
   }
   for (const line of lines) {
-    const [low, high] = extentOf(lines.filter((other) => other.chart === line.chart));
+    const [low, high] = extentOf(lines.filter((other) => other.chart === line.chart).flatMap((other) => other.values));
     const up = (/** @type {number} */ value) => height - MARGIN - (high > low ? (value - low) / (high - low) : 0.5) * (height - 2 * MARGIN);
     let path = "", pen = "M";
     line.values.forEach((value, place) => {
@@ -49,18 +50,4 @@ export function metricStrip(lines, { width, height, across, marks }) {
     svg.append(s("path", { d: path, fill: "none", stroke: line.colour, "stroke-width": 1.5, "stroke-dasharray": line.dashed ? "4 3" : null }));
   }
   return svg;
-}
-
-/** @param {{ values: number[] }[]} lines */
-function extentOf(lines) {
-  let low = Infinity, high = -Infinity;
-  for (const { values } of lines) {
-    for (const value of values) {
-      if (Number.isFinite(value)) {
-        low = Math.min(low, value);
-        high = Math.max(high, value);
-      }
-    }
-  }
-  return [low, high];
 }
