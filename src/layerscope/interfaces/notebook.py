@@ -65,13 +65,15 @@ def frame(document: str, png: str) -> str:
     inside = document.replace("&", "&amp;").replace('"', "&quot;")
     # Letters as numbers: a saved notebook may be read in any encoding, and the policy counts bytes.
     inside = inside.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    # A box of its own for the frame lies over the picture: marimo puts frames into further ones.
     return (
         '<div style="display: grid; max-width: 100%;">'
         f'<img alt="" src="data:image/png;base64,{png}" style="grid-area: 1 / 1; max-width: 100%; '
-        f'max-height: {HEIGHT}px; object-fit: contain;">'
-        f'<iframe title="layerscope" srcdoc="{inside}" loading="lazy" style="grid-area: 1 / 1; '
-        f"width: 100%; height: {HEIGHT}px; border: 1px solid #8886; border-radius: 8px; "
-        'background: Canvas; position: relative;"></iframe></div>'
+        f'max-height: {HEIGHT}px; object-fit: contain; border-radius: 8px;">'
+        '<div style="grid-area: 1 / 1; min-width: 0; position: relative;">'
+        f'<iframe title="layerscope" srcdoc="{inside}" loading="lazy" style="width: 100%; '
+        f"height: {HEIGHT}px; border: 1px solid #8886; border-radius: 8px; background: Canvas; "
+        'display: block;"></iframe></div></div>'
     )
 
 

@@ -16,11 +16,13 @@ export function storedGround() {
   return around() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 }
 
-/** What a notebook says of its theme, where the page is in a cell of it and may ask. */
+/** What a notebook says of its theme, where the page is in a cell of it and may ask: JupyterLab, marimo, VS Code. */
 function around() {
   try {
-    const light = window.frameElement?.ownerDocument.body.dataset.jpThemeLight;
-    return light === "false" ? "dark" : light === "true" ? "light" : "";
+    const { jpThemeLight, theme, vscodeThemeKind } = window.frameElement?.ownerDocument.body.dataset || {};
+    if (jpThemeLight) return jpThemeLight === "false" ? "dark" : "light";
+    const named = /dark|light/.exec(theme || vscodeThemeKind || "");
+    return named ? named[0] : "";
   } catch {
     return "";
   }
