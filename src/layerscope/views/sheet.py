@@ -13,6 +13,7 @@ from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
 from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
+from layerscope.views.image_grades import graded, grades_of
 from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
@@ -117,6 +118,7 @@ def sheet(
     """
     check_recording(recording)
     scale, half = _scaling(recording, scale, limits)
+    marks = grades_of(recording, step)
     recording = recording.at(step)
     number = sample_of(recording, sample)
     if units is not None:
@@ -162,6 +164,8 @@ def sheet(
         tiles, heading, group = beside(tiles, heading, companions)
     elif columns is None:
         columns = own_columns(chosen, tiles)
+    if chosen.feature:
+        tiles = graded(tiles, chosen.address, marks)
     return arrange(
         tiles,
         heading,
@@ -238,6 +242,8 @@ def indexed(
     tiles = joined_tiles(chosen, result) if joins else index_tiles(chosen, result)
     shared = isinstance(scale, tuple) or scale in colour_scale.SHARED or len(result.low) == 1
     limited = (float(result.low[0]), float(result.high[0])) if shared and len(result.low) else None
+    if limited and chosen.maps.size == 1 and limited[0] == limited[1]:
+        limited = None  # the value is written, and a bar of one colour says nothing
     mode = scale if isinstance(scale, str) else "limits"
     note = "; ".join(filter(None, (chosen.note, _note(tiles, result.not_finite))))
     heading = Heading(chosen.title, chosen.address, result.text, mode, limited, note, chosen.counts)

@@ -10,7 +10,7 @@ from cases.recordings import kernel, maps, named, recording, weights
 from cases.visualizations import IMAGES, UNITS, coloured, growing, stripes, visualization
 from layerscope import across, pages, sheet
 from layerscope.core.errors import AddressError, LayerscopeError, ViewError
-from layerscope.recordings.visualization import FeatureVisualization
+from layerscope.recordings.visualization import FeatureVisualization, Grade
 from layerscope.views.render.palette import LEVELS, NAN, SPECIAL
 from layerscope.views.render.panel import Panel
 
@@ -24,7 +24,12 @@ def grey(size: int = 6, units: tuple[int, ...] = UNITS) -> FeatureVisualization:
 
 
 def labels(panel: Panel) -> list[str]:
-    return [tile["label"] for tile in panel.header["tiles"]]
+    """The labels without the grades, which are a line of their own."""
+    return [tile["label"].partition("\n")[0] for tile in panel.header["tiles"]]
+
+
+def grades(panel: Panel) -> list[str]:
+    return [tile["label"].partition("\n")[2] for tile in panel.header["tiles"]]
 
 
 def bytes_of(values: Any, low: float, high: float) -> np.ndarray:
@@ -342,3 +347,26 @@ def test_what_can_not_be_drawn(
 ) -> None:
     with pytest.raises(kind, match=message):
         draw()
+
+
+def test_a_grade_stands_on_the_tile() -> None:
+    assert grades(sheet(coloured(), "deep")) == ["1.6 × samples", "3.2 × samples", "4.8 × samples"]
+    assert grades(sheet(coloured(), "deep:42")) == ["3.2 × samples"]
+    assert grades(sheet(coloured())) == grades(sheet(coloured(), "deep"))
+    assert grades(sheet(growing(), "deep", step=9)) == ["", "", ""]  # of the last step alone
+    assert grades(sheet(growing(), "deep", step=20))[0] == "1.6 × samples"
+    given = [
+        Grade("deep:3", -0.5, -1.0, None, "the unit never fired"),
+        Grade("deep:42", float("nan"), 0.0),
+        Grade("deep:57", 0.5, 0.5, None, "it did not rise"),
+    ]
+    panel = sheet(coloured(grades=given), "deep")
+    assert grades(panel) == ["never fired", "not finite", "did not rise"]
+    plain = [Grade("deep:3", 12.345, 1.0), Grade("deep:57", 2.0, 1.0, -1.0)]
+    assert grades(sheet(coloured(grades=plain), "deep")) == ["reaches 12.3", "", "reaches 2"]
+
+
+def test_an_image_alone_has_its_grade_for_a_label() -> None:
+    image = {"conv + deep": named(stripes(1), IMAGES)}
+    panel = sheet(visualization(image, grades=[Grade("conv + deep", 3.0, 1.0)]))
+    assert panel.header["tiles"][0]["label"] == "reaches 3"

@@ -33,7 +33,7 @@ def png(diagram: Panel, metadata: Mapping[str, str]) -> bytes:
 
     width, height = diagram.header["size"]
     sharp = max(1.0, min(_SHARP, math.sqrt(_PIXELS / (width * height))))
-    zoom = min(sharp, _LONGEST / max(width, height))
+    zoom = min(sharp * diagram.header.get("enlarged", 1), _LONGEST / max(width, height))
     drawing = _drawn(diagram, None, None, written=False)
     drawing.set_dpi(_DPI * zoom)
     canvas: Any = FigureCanvasAgg(drawing)
@@ -43,7 +43,9 @@ def png(diagram: Panel, metadata: Mapping[str, str]) -> bytes:
     _write(image, diagram.header, zoom)
     chunks = documents.chunks(metadata)
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=chunks)
+    dpi = diagram.header.get("dpi")
+    more = {"dpi": (dpi, dpi)} if dpi else {}
+    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=chunks, **more)
     return file.getvalue()
 
 

@@ -123,7 +123,7 @@ def _places(count: int, columns: int | None) -> tuple[list[list[int]], list[int]
 
 def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the figure as a PNG file."""
-    return documents.png_of(figure(panel, None, None), metadata)
+    return documents.png_of(figure(panel, None, None), metadata, panel.header)
 
 
 def svg(panel: Panel, metadata: Mapping[str, str]) -> str:

@@ -176,7 +176,7 @@ def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the pictures, or else the bars, as a PNG file with the metadata as text chunks."""
     if _pictured(panel):
         return maps.png(as_maps(panel), metadata)
-    return documents.png_of(figure(panel, None, None), metadata)
+    return documents.png_of(figure(panel, None, None), metadata, panel.header)
 
 
 def svg(panel: Panel, metadata: Mapping[str, str]) -> str:

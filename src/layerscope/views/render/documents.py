@@ -31,10 +31,14 @@ def about(metadata: Mapping[str, str]) -> str:
     return printable("; ".join(words))
 
 
-def png_of(figure: Figure, metadata: Mapping[str, str]) -> bytes:
-    """Return a figure as a PNG file."""
+def png_of(
+    figure: Figure, metadata: Mapping[str, str], header: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return a figure as a PNG file, at the resolution that a panel's header asks for."""
     fields = {key: printable(value) for key, value in metadata.items()}
-    return _file_of(figure, "png", fields)
+    asked = header or {}
+    dpi = asked.get("dpi") or figure.dpi * asked.get("enlarged", 1)
+    return _file_of(figure, "png", fields, dpi=dpi)
 
 
 def svg_of(figure: Figure, metadata: Mapping[str, str]) -> str:
@@ -53,7 +57,7 @@ def _fields(metadata: Mapping[str, str], description: str) -> dict[str, str]:
     return {**fields, description: about(metadata)}
 
 
-def _file_of(figure: Figure, kind: str, fields: dict[str, str]) -> bytes:
+def _file_of(figure: Figure, kind: str, fields: dict[str, str], **how: Any) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, format=kind, metadata=fields)
+    figure.savefig(file, format=kind, metadata=fields, **how)
     return file.getvalue()

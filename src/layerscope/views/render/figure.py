@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DPI = 100
 _LONGEST = 9_000  #: pixels of a side of the figure, which a longer picture is shrunk to
 _LABEL = 7  #: points
+_NUMBER, _DIGIT = 0.06, 0.075  #: inches between numbers along an axis, and of each digit
 _TICKS = 63  #: so many labels a side, and one
 RASTER = 2_000_000  #: pixels: of a larger picture the palette indexes are handed to Matplotlib
 
@@ -30,6 +31,7 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
     from layerscope.views.render.shown import ShownFigure
 
     header = panel.header
+    given = ax is not None
     if ax is None:
         figure: Figure = ShownFigure(figsize=figsize or _size(header), layout="constrained")
         ax = figure.add_subplot()
@@ -44,7 +46,7 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
         _labels(ax, header, left, top)
     else:
         _ticks(ax, header, left, top)
-    _colour_bar(ax, header)
+    _colour_bar(ax, header, below=given)
     return ax.get_figure(root=True)  # type: ignore[return-value]
 
 
@@ -143,11 +145,17 @@ def _map_axes(ax: Axes, tile: Mapping[str, Any], left: int, top: int) -> None:
     """Count a single map's columns and rows along its axes, by name where rows have names."""
     x, y, w, h = tile["box"]
     rows, columns = tile["shape"]
+    figure = ax.get_figure(root=True)
+    assert figure is not None
     for axis, start, length, count, names in (
         (ax.xaxis, x - left, w, columns, None),
         (ax.yaxis, y - top, h, rows, tile.get("rows")),
     ):
         every = max(1, round(count / 8))
+        if axis is ax.xaxis:  # numbers side by side need room
+            inches = ax.get_position().width * figure.get_figwidth()
+            room = max(1.0, inches / (_NUMBER + _DIGIT * len(str(count - 1))))
+            every = max(every, math.ceil(count / room))
         marks = np.arange(0, count, every)
         labels = [str(m) if names is None else names[m] for m in marks]
         places = start + (marks + 0.5) * length / count
@@ -200,7 +208,8 @@ def _legend(ax: Axes, header: Mapping[str, Any]) -> None:
         as_written(drawn.get_texts())
 
 
-def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:
+def _colour_bar(ax: Axes, header: Mapping[str, Any], *, below: bool) -> None:
+    """Draw the scale at the right, or below, where nothing of other axes beside these is."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
@@ -214,4 +223,8 @@ def _colour_bar(ax: Axes, header: Mapping[str, Any]) -> None:
     colours = ListedColormap(table(header["palette"], header["ground"])[:LEVELS] / 255)
     norm = Normalize(scale["low"], scale["high"])
     figure = ax.get_figure()
-    figure.colorbar(ScalarMappable(norm, colours), ax=ax, fraction=0.03, pad=0.02)  # type: ignore[union-attr]
+    where: dict[str, Any] = {"fraction": 0.03, "pad": 0.02}
+    if below:
+        room = 0.22 if ax.get_xlabel() else 0.14
+        where = {"location": "bottom", "fraction": 0.04, "pad": room, "aspect": 30}
+    figure.colorbar(ScalarMappable(norm, colours), ax=ax, **where)  # type: ignore[union-attr]

@@ -17,18 +17,18 @@ from layerscope.core.text import shown_name
 from layerscope.views.render import text
 from layerscope.views.render.palette import table
 from layerscope.views.render.panel import VERSION, Panel
+from layerscope.views.render.png import LONGEST, MOST_PIXELS
 
 MARGIN, GAP = 16, 6
 TITLE, SMALL, LABEL = 15, 11, 9  #: sizes of text
 _BAR_WIDTH, _BAR_HEIGHT = 120, 10
 _WIDEST = 2600  #: how wide a picture gets before it takes fewer columns than 16
 _COLUMNS = 16
+_SCREEN, _MOST_GROWN = 1300, 3.0  #: text of wider pictures grows with them, up to so many times
 _DECIMALS = 6  #: smaller values are written as 1.2e-09
 _LONGEST = 250  #: characters of a line of the heading
 _TALLEST = 16_384  #: how high one gets before it takes more columns than 16
 _MANY_PIXELS = 2**25  #: a picture of more pixels has its maps enlarged less
-#: What readers of PNG, and browsers, open without being asked twice.
-LONGEST, _MOST_PIXELS = 2**16 - 1, 2**28
 
 
 class Tile(NamedTuple):
@@ -93,10 +93,7 @@ def arrange(
     columns = check_columns(columns)
     tiles = _within(tiles)
     sizes = [tile.size for tile in tiles]
-    widths = [
-        max(width, *(text.width(line, LABEL) for line in tile.label.split("\n")))
-        for tile, (width, _) in zip(tiles, sizes, strict=True)
-    ]
+    widths = _widths(tiles, sizes, LABEL)
     if columns is None:
         fitting = (_WIDEST - 2 * MARGIN + GAP) // (group * (max(widths) + GAP))
         columns = max(1, min(_COLUMNS // group or 1, fitting))
@@ -107,8 +104,11 @@ def arrange(
         title=shown_name(heading.title, _LONGEST),
         note=shown_name(heading.note, _LONGEST),
     )
-    parts, wide, high = _heading(heading)
-    labelled = _label_height(tiles)
+    grown = _growth(sum(max(widths[i::across]) + GAP for i in range(across)))
+    label_size = round(LABEL * grown)
+    widths = _widths(tiles, sizes, label_size)
+    parts, wide, high = _heading(heading, grown)
+    labelled = _label_height(tiles, label_size)
     placed, right, bottom = _grid(tiles, sizes, widths, across, MARGIN + high, labelled)
     header = {
         "version": VERSION,
@@ -122,8 +122,9 @@ def arrange(
         "labels": heading.labels,
         "axes": heading.axes and list(heading.axes),
         "positions": heading.positions,
-        "label_size": LABEL,
-        "label_height": labelled or text.line_height(LABEL) + 1,
+        "label_size": label_size,
+        "label_height": labelled or text.line_height(label_size) + 1,
+        "value_size": LABEL,
         "ground": ground,
         "palette": palette,
         "scale": {
@@ -137,6 +138,19 @@ def arrange(
     _check_size(header["address"], header["size"])
     pixels = b"".join([tile.pixels.tobytes() for tile in tiles])
     return Panel(header, {"pixels": pixels}, provenance)
+
+
+def _widths(tiles: Sequence[Tile], sizes: Sequence[tuple[int, int]], label_size: int) -> list[int]:
+    """Return how much room each tile takes across, its label included."""
+    return [
+        max(width, *(text.width(line, label_size) for line in tile.label.split("\n")))
+        for tile, (width, _) in zip(tiles, sizes, strict=True)
+    ]
+
+
+def _growth(width: int) -> float:
+    """Return how many times larger text is in a wide picture, which is looked at made smaller."""
+    return min(_MOST_GROWN, max(1.0, math.floor(2 * width / _SCREEN) / 2))
 
 
 def _within(tiles: Sequence[Tile]) -> Sequence[Tile]:
@@ -179,18 +193,18 @@ def _squarer(tiles: Sequence[Tile], width: int, across: int) -> int:
 
 def _check_size(address: str, size: Sequence[int]) -> None:
     width, height = size
-    if max(size) > LONGEST or width * height > _MOST_PIXELS:
+    if max(size) > LONGEST or width * height > MOST_PIXELS:
         raise ViewError(
             f"The picture of {address!r} would have {width:,} × {height:,} pixels; the most are "
-            f"{LONGEST:,} a side and {_MOST_PIXELS:,} in all: name a part of it, such as "
+            f"{LONGEST:,} a side and {MOST_PIXELS:,} in all: name a part of it, such as "
             "'conv2d:0', or pass another number of columns."
         )
 
 
-def _label_height(tiles: Sequence[Tile]) -> int:
+def _label_height(tiles: Sequence[Tile], size: int = LABEL) -> int:
     """Return how much room the labels take above the tiles: as many lines as the longest has."""
     lines = max((tile.label.count("\n") + 1 for tile in tiles if tile.label), default=0)
-    return lines * text.line_height(LABEL) + 1 if lines else 0
+    return lines * text.line_height(size) + 1 if lines else 0
 
 
 def check_columns(columns: Any) -> int | None:
@@ -239,28 +253,30 @@ def _placed(tile: Tile, box: list[int], offset: int) -> dict[str, Any]:
     }
 
 
-def _heading(heading: Heading) -> tuple[dict[str, Any], int, int]:
+def _heading(heading: Heading, grown: float) -> tuple[dict[str, Any], int, int]:
     """Return the lines of text and the colour bar, placed; how wide and how high they are."""
-    line = text.line_height(SMALL)
-    below = MARGIN + text.line_height(TITLE) + 3
-    left = MARGIN + (_BAR_WIDTH + 8 if heading.limits else 0)
+    title, small = round(TITLE * grown), round(SMALL * grown)
+    bar_width, bar_height = round(_BAR_WIDTH * grown), round(_BAR_HEIGHT * grown)
+    line = text.line_height(small)
+    below = MARGIN + text.line_height(title) + 3
+    left = MARGIN + (bar_width + 8 if heading.limits else 0)
     lines = [
-        (heading.title, MARGIN, MARGIN, TITLE),
-        (heading.scale, left, below, SMALL),
-        (heading.note, MARGIN, below + line + 2, SMALL),
+        (heading.title, MARGIN, MARGIN, title),
+        (heading.scale, left, below, small),
+        (heading.note, MARGIN, below + line + 2, small),
     ]
     written = [line for line in lines if line[0]]
-    right = left + text.width(heading.scale, SMALL) + 2 * GAP
+    right = left + text.width(heading.scale, small) + 2 * GAP
     legend: list[dict[str, Any]] = []
     for index, words in heading.legend:
-        box = [right, below + 3, _BAR_HEIGHT, _BAR_HEIGHT]
+        box = [right, below + 3, bar_height, bar_height]
         legend.append({"index": index, "text": words, "box": box})
-        written.append((words, right + _BAR_HEIGHT + GAP, below, SMALL))
-        right = written[-1][1] + text.width(words, SMALL) + 2 * GAP
+        written.append((words, right + bar_height + GAP, below, small))
+        right = written[-1][1] + text.width(words, small) + 2 * GAP
     parts = {
         "lines": [{"text": words, "at": [x, y], "size": size} for words, x, y, size in written],
         "legend": legend,
-        "bar": [MARGIN, below + 3, _BAR_WIDTH, _BAR_HEIGHT] if heading.limits else None,
+        "bar": [MARGIN, below + 3, bar_width, bar_height] if heading.limits else None,
     }
     width = max(x + text.width(words, size) for words, x, _, size in written)
     height = below - MARGIN + 13 + (1 + bool(heading.note)) * line

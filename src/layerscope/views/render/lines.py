@@ -162,7 +162,7 @@ def colour_of(index: int, count: int | None = None) -> str:
 
 def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the figure as a PNG file."""
-    return documents.png_of(figure(panel, None, None), metadata)
+    return documents.png_of(figure(panel, None, None), metadata, panel.header)
 
 
 def svg(panel: Panel, metadata: Mapping[str, str]) -> str:

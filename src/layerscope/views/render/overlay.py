@@ -182,7 +182,7 @@ def _is_lines(panel: Panel) -> bool:
 def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the pictures, or the lines, as a PNG file with the metadata as text chunks."""
     if _is_lines(panel):
-        return documents.png_of(figure(panel, None, None), metadata)
+        return documents.png_of(figure(panel, None, None), metadata, panel.header)
     return maps.png(as_maps(panel), metadata)
 
 

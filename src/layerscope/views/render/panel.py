@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VERSION = 1
+_LARGEST = {"scale": 20, "dpi": 2400}  #: of what a PNG may be asked to be
 _KEYWORD = 79  #: characters of a keyword in a PNG file
 
 #: Where a header, or an entry of one of its lists, holds what is compared and looked up, as the
@@ -99,13 +100,24 @@ class Panel(Displayed):
         """
         return lowering(self.header["kind"]).figure(self, figsize, ax)
 
-    def save(self, path: str | Path) -> Path:
+    def save(
+        self, path: str | Path, *, scale: float | None = None, dpi: float | None = None
+    ) -> Path:
         """Write the picture to a ``.png``, ``.svg`` or ``.pdf`` file, with its provenance inside.
+
+        Parameters
+        ----------
+        scale
+            How many times larger a ``.png`` is to be, its text drawn anew at that size; of maps a
+            whole number.
+        dpi
+            Pixels of a ``.png`` in an inch: curves and charts are drawn at it, and of maps it is
+            noted in the file, for programs that print it.
 
         Raises
         ------
         ViewError
-            When the name ends in something else.
+            When the name ends in something else, or the picture can't be so large.
         OutputError
             When the file can't be written.
         """
@@ -117,7 +129,9 @@ class Panel(Displayed):
             )
         metadata = self._metadata()
         if ending == ".png":
-            data = self.png(metadata)
+            data = self._at(scale, dpi).png(metadata)
+        elif scale is not None or dpi is not None:
+            raise ViewError(f"scale= and dpi= are for .png: {ending} files are sharp at any size.")
         elif ending == ".svg":
             data = self.svg(metadata).encode("utf-8")
         else:
@@ -125,6 +139,16 @@ class Panel(Displayed):
         with whole(path, overwrite=True) as part:
             part.write_bytes(data)
         return path
+
+    def _at(self, scale: Any, dpi: Any) -> Panel:
+        """Return the panel with what its PNG is to be like in its header."""
+        for name, value in (("scale", scale), ("dpi", dpi)):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0 < value <= _LARGEST[name]):
+                raise ViewError(f"{name}={value!r}: pass a number above 0, up to {_LARGEST[name]}.")
+        asked = {"enlarged": scale, "dpi": dpi}
+        asked = {key: value for key, value in asked.items() if value is not None}
+        return replace(self, header={**self.header, **asked}) if asked else self
 
     def show(self) -> None:
         """Show the picture: in a notebook below the cell, from a script in a window."""

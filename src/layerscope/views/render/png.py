@@ -6,17 +6,22 @@ import io
 import itertools
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.core.errors import ViewError
 from layerscope.views.render import documents, text
 from layerscope.views.render.palette import BLACK, GROUND, LEVELS, MARK, WHITE, table
 
 if TYPE_CHECKING:
     from layerscope.views.render.panel import Panel
+
+#: What readers of PNG, and browsers, open without being asked twice.
+LONGEST, MOST_PIXELS = 2**16 - 1, 2**28
 
 Canvas = npt.NDArray[np.uint8]
 
@@ -25,7 +30,7 @@ def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the bytes of a PNG file with the metadata as text chunks."""
     from PIL import Image
 
-    canvas = compose(panel)
+    canvas = compose(enlarged(panel, panel.header.get("enlarged", 1)))
     height, width = canvas.shape[:2]
     if canvas.ndim == 2:
         image = Image.frombuffer("P", (width, height), canvas, "raw", "P", 0, 1)
@@ -35,7 +40,10 @@ def encode(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     chunks = documents.chunks(metadata)
     file = io.BytesIO()
     # Level 1 takes a fifth of the default's time and gives files a tenth larger.
-    image.save(file, "PNG", compress_level=1, compress_type=_strategy(panel), pnginfo=chunks)
+    more = {"dpi": (panel.header["dpi"],) * 2} if panel.header.get("dpi") else {}
+    image.save(
+        file, "PNG", compress_level=1, compress_type=_strategy(panel), pnginfo=chunks, **more
+    )
     return file.getvalue()
 
 
@@ -53,6 +61,42 @@ def reduced(data: bytes, times: int) -> bytes:
     file = io.BytesIO()
     image.quantize(256, Image.Quantize.FASTOCTREE).save(file, "PNG")
     return file.getvalue()
+
+
+def enlarged(panel: Panel, times: float) -> Panel:
+    """Return a picture so many times larger: its pixels in whole steps, its text drawn anew.
+
+    Raises ViewError where that is no whole number.
+    """
+    if times == 1:
+        return panel
+    if times != int(times):
+        raise ViewError(f"scale={times!r}: maps are enlarged in whole steps: pass 2, 3 and so on.")
+    header, by = panel.header, int(times)
+
+    def larger(box: Sequence[float]) -> list[Any]:
+        return [value * by for value in box]
+
+    whole = {
+        "size": larger(header["size"]),
+        "label_size": header["label_size"] * by,
+        "label_height": header["label_height"] * by,
+        "value_size": header["value_size"] * by,
+        "bar": header["bar"] and larger(header["bar"]),
+        "lines": [
+            {**line, "at": larger(line["at"]), "size": line["size"] * by}
+            for line in header["lines"]
+        ],
+        "legend": [{**entry, "box": larger(entry["box"])} for entry in header["legend"]],
+        "tiles": [{**tile, "box": larger(tile["box"])} for tile in header["tiles"]],
+    }
+    width, height = whole["size"]
+    if max(width, height) > LONGEST or width * height > MOST_PIXELS:
+        raise ViewError(
+            f"scale={by}: the picture would have {width:,} × {height:,} pixels; the most are "
+            f"{LONGEST:,} a side and {MOST_PIXELS:,} in all."
+        )
+    return replace(panel, header={**header, **whole})
 
 
 def compose(panel: Panel, *, annotate: bool = True, ground: int = GROUND) -> Canvas:
@@ -132,7 +176,7 @@ def _write_values(
 ) -> None:
     """Write each value in the middle of its cell, in black or white, whichever stands out."""
     x, y, w, _ = tile["box"]
-    cell, size = w // pixels.shape[1], header["label_size"]
+    cell, size = w // pixels.shape[1], header["value_size"]
     colours = table(header["palette"], header["ground"]).astype(float) @ (0.299, 0.587, 0.114)
     for i, value in enumerate(tile["texts"]):
         row, column = divmod(i, pixels.shape[1])

@@ -74,7 +74,7 @@ def table_panel(
 
 def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the figure as a PNG file."""
-    return documents.png_of(figure(panel, None, None), metadata)
+    return documents.png_of(figure(panel, None, None), metadata, panel.header)
 
 
 def svg(panel: Panel, metadata: Mapping[str, str]) -> str:

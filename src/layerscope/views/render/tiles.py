@@ -13,7 +13,7 @@ import numpy.typing as npt
 from layerscope.core.maps import blank, constant
 from layerscope.views.render import colour_scale, signals
 from layerscope.views.render.grid import Tile, for_values, magnification
-from layerscope.views.render.palette import GROUND, MASKED, NAN, SPECIAL
+from layerscope.views.render.palette import GROUND, MARK, MASKED, NAN, SPECIAL
 from layerscope.views.render.select_maps import Chosen
 
 _CELLS = 128  #: up to so many units each get a cell and a label of their own
@@ -34,6 +34,9 @@ def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = 
         units = chosen.maps[0, 0][:, None]
         ends = float(result.low[0]), float(result.high[0])
         tiles = _vector(result.indexes[0, 0], *ends, blank(units, chosen.rectified).tolist())
+        if len(units) == 1 and not chosen.colour and ends[0] == ends[1]:
+            # On a range of itself a value has no colour that would say anything.
+            tiles = [tiles[0]._replace(pixels=np.full((1, 1), MARK, np.uint8))]
         if len(units) == 1 or (chosen.is_input and len(units) <= _ROW):
             return with_values(tiles, list(units), ".3g")
         return tiles
