@@ -154,6 +154,7 @@ def test_where_nothing_is_near_the_message_lists_some() -> None:
         "There is no layer 'zzz': there are 'a', 'b', 'c', 'd', 'e' and 2 more."
     )
     assert str(unknown_address("zzz", [])) == "There is no layer 'zzz': there are no layers here."
+    assert "'a,b': name several one by one, as a list" in str(unknown_address("a,b", ["a", "b"]))
 
 
 def test_a_network_is_the_same_after_json() -> None:

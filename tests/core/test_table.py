@@ -126,3 +126,9 @@ def test_columns_without_room_stand_in_blocks() -> None:
     ]
     assert second.splitlines()[0] == "metric     epoch 2   epoch 3"
     assert third.splitlines()[3] == "accuracy         e         f"
+
+
+def test_names_are_whole_where_columns_stand_in_blocks_anyway() -> None:
+    columns = ("metric", *(f"epoch {i}" for i in range(8)))
+    text = text_table(columns, [("learning_rate", *map(str, range(8)))], columns[1:], 40)
+    assert text.count("learning_rate") == text.count("metric") > 1

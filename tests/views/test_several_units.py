@@ -109,6 +109,7 @@ def test_across_takes_channels_and_layers() -> None:
         (lambda: ls.sheet(ACTS, "conv:3", units=[4]), "'conv:3:4'"),
         (lambda: ls.sheet(ACTS, "conv:3,9"), "'conv' has 6 along channel, .*: 9 is not among"),
         (lambda: ls.sheet(ACTS, "conv:3,"), "'3,' is no unit"),
+        (lambda: ls.sheet(ACTS, ["conv:3"]), r"address=\['conv:3'\]: pass one address, such as"),  # type: ignore[arg-type]
         (lambda: ls.sheet(ACTS, "none:3,4"), "There is no layer 'none:3,4'"),
         (lambda: ls.across(ACTS, []), r"channel=\[\]: pass a whole number, .* or several"),
         (lambda: ls.across(ACTS, "3"), "channel='3': pass a whole number"),

@@ -108,6 +108,12 @@ def inside_loop(address: str) -> AddressError:
 
 def unknown_address(address: str, known: Collection[str]) -> AddressError:
     """Return the error for an address that is not known; it suggests the nearest ones."""
+    several = address.split(",")
+    if len(several) > 1 and all(name.strip() in known for name in several):
+        return AddressError(
+            f"There is no layer {address!r}: name several one by one, as a list of addresses, in "
+            "the shell by giving the option again."
+        )
     hint = did_you_mean(address, known, cutoff=0.4)
     if not hint and known:
         some = list(known)[:5]

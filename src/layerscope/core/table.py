@@ -31,7 +31,7 @@ def text_table(
     lines = [[_cell(cell) for cell in line] for line in (columns, *rows)]
     flush = [name in right for name in columns]
     if width is not None:
-        lines = _narrowed(lines, [name in (*right, *whole) for name in columns], width)
+        lines = _fitting(lines, [name in (*right, *whole) for name in columns], width)
     blocks = _blocks(_widths(lines), width)
     return "\n\n".join(
         _written([[line[i] for i in block] for line in lines], [flush[i] for i in block])
@@ -51,6 +51,19 @@ def _written(lines: Sequence[Sequence[str]], flush: Sequence[bool]) -> str:
 
     head, *body = map(aligned, lines)
     return "\n".join([head, "─" * _total(widths), *body])
+
+
+def _fitting(lines: list[list[str]], whole: Sequence[bool], width: int) -> list[list[str]]:
+    """Return the lines with cells shortened so that all columns, or else any two, have room."""
+    narrowed = _narrowed(lines, whole, width)
+    if _total(_widths(narrowed)) <= width:
+        return narrowed
+    first, *others = _widths(lines)
+    kept = [n if is_whole else 0 for n, is_whole in zip(others, whole[1:], strict=True)]
+    room = width - len(_GAP)
+    first = min(first, max(_SHORTEST, min(room // 2, room - max(kept, default=0))))
+    most = [first, *(n or max(_SHORTEST, room - first) for n in kept)]
+    return [[fitted(cell, n) for cell, n in zip(line, most, strict=True)] for line in lines]
 
 
 def _narrowed(lines: list[list[str]], whole: Sequence[bool], width: int) -> list[list[str]]:

@@ -111,6 +111,11 @@ def choose(
             choose(recording, a, sample=sample, reshape=reshape, colours=colours) for a in recording
         ]
         return _together(each)
+    if address is not None and not isinstance(address, str):
+        raise ViewError(
+            f"address={address!r}: pass one address, such as 'conv2d', or of several units "
+            "'conv2d:3,30'."
+        )
     several = [] if address is None else recording.each(str(address))
     if len(several) > 1:
         each = [
