@@ -28,16 +28,16 @@ styles = st.sampled_from(["vertical", "horizontal"])
 def test_nothing_overlaps_and_no_line_strays(
     net: Network, style: str, collapse: bool, depth: int | None, told: bool
 ) -> None:
-    header = diagram(
-        net, style=style, collapse=collapse, depth=depth, show_shapes=told, show_layer_names=told
-    ).header
+    shown = {"show_shapes": told, "show_layer_names": told}
+    picture = diagram(net, style=style, collapse=collapse, depth=depth, wrap=1, **shown)
+    header = picture.header
     check(header, style == "horizontal")
 
 
 @settings(max_examples=examples(40))
 @given(networks(), styles, st.sampled_from([None, None, 0, 1]))
 def test_boxes_are_joined_as_the_layers_are(net: Network, style: str, depth: int | None) -> None:
-    header = diagram(net, style=style, collapse=False, depth=depth).header
+    header = diagram(net, style=style, collapse=False, depth=depth, wrap=1).header
     addresses = [address for box in header["boxes"] for address in box["addresses"]]
     assert len(set(addresses)) == len(addresses)
     assert {layer.address for layer in net} <= set(addresses)
@@ -79,7 +79,7 @@ def test_a_chain_of_a_thousand(style: str, alike: bool) -> None:
 @pytest.mark.parametrize("style", ["vertical", "horizontal"])
 def test_every_layer_feeds_all_later_ones(style: str) -> None:
     net = wired([(f"n{i}", f"n{j}") for j in range(30) for i in range(j)])
-    header = diagram(net, style=style).header
+    header = diagram(net, style=style, wrap=1).header
     check(header, style == "horizontal")
     assert len(joined(header, style == "horizontal")) == 435
 

@@ -26,7 +26,7 @@ def test_two_pixels_for_each_of_the_drawing_s(style: str) -> None:
 
 @pytest.mark.slow
 def test_no_side_is_longer_than_programs_show() -> None:
-    picture = diagram(chain(1000))
+    picture = diagram(chain(1000), wrap=1)
     assert picture.header["size"][1] > 30_000
     with opened(picture) as image:
         assert max(image.size) == 30_000

@@ -83,7 +83,9 @@ def test_every_value_comes_back_to_half_a_step(values):
         # A map that varies by rounding alone is one colour, its lowest value.
         assert high[i] == map_[some].max() or high[i] == low[i]
         step = max(high[i] - low[i], 0) / (LEVELS - 1)
-        assert abs(back[i][some] - map_[some]).max() <= 0.501 * step + 2e-6 * size
+        # Of numbers below the least normal one, float32 keeps few digits.
+        rounding = 2e-6 * size + np.finfo(np.float32).tiny
+        assert abs(back[i][some] - map_[some]).max() <= 0.501 * step + rounding
     assert panel.header["not_finite"] == (~finite).sum()
     every = values[finite]
     assert panel.header["layer"] == ([every.min(), every.max()] if every.size else [0, 0])
