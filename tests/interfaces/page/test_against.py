@@ -116,3 +116,11 @@ def test_shares_stay_shares_beside_an_output_of_plain_numbers() -> None:
     answers = subject.panel("passage", {"against": "sample:1"}).header["answers"]
     kinds = {answer["output"]: answer["probability"] for answer in answers}
     assert kinds == {"share": True, "number": False}
+
+
+def test_what_was_given_by_hand_has_its_name_where_it_is_compared() -> None:
+    subject = PageSubject(SampleRecordings(mlp(1), X))
+    given = subject.add(X[0].tolist(), "of my own")
+    words = {"address": "first", "sample": "1", "against": f"sample:{given['sample']}"}
+    panel = subject.panel("layer", words)
+    assert panel.header["parts"] == ["sample 1", "of my own", "difference"]

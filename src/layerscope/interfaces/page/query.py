@@ -68,10 +68,17 @@ def against_of(subject: PageSubject, query: Query, moment: Moment) -> Against | 
     number = whole(kind, text)
     if kind == "sample":
         there = subject.plain_moment(replace(query, sample=number))
-        return Against(there, (f"sample {query.sample}", f"sample {number}"))
+        return Against(there, (_called(subject, query.sample), _called(subject, number)))
     if kind == "step":
         return _other_step(subject, query, number)
     return _other_model(subject, query, moment)
+
+
+def _called(subject: PageSubject, sample: int) -> str:
+    """Return what a sample is called: by its number, or, given by hand, by its name."""
+    further = sample - subject.recorded
+    by_hand = subject.samples is not None and further in subject.samples.editions
+    return subject.names[sample] if by_hand else f"sample {sample}"
 
 
 def _other_step(subject: PageSubject, query: Query, step: int) -> Against:

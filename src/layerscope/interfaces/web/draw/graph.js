@@ -3,6 +3,8 @@
 import { recoloured } from "../colours.js";
 
 export const READABLE = 0.42; // how large a graph is to be for its words to be read
+const FEW = 120; // boxes, of which names alone are written where a graph is smaller
+const LARGER = 2.2, LEAST = 7, BEST = 9.5; // how many times their size these get, and their pixels
 
 /** Draws a panel of the kind `graph`, in the palette and on the ground of now. */
 export class GraphPainter {
@@ -49,6 +51,7 @@ export class GraphPainter {
     });
     if (pointed) markInput(context, header, pointed);
     if (times >= READABLE) paintTexts(context, header, look, visible);
+    else if (header.boxes.length <= FEW) paintNames(context, header, look, times, visible);
   }
 
   /** A thumbnail in the palette of now, made once.
@@ -164,6 +167,30 @@ function paintTexts(context, header, look, visible) {
     context.fillStyle = text.style === "soft" ? look.soft : look.ink;
     context.textAlign = text.anchor === "end" ? "right" : text.anchor === "middle" ? "center" : "left";
     context.fillText(text.text, text.x, text.y, text.width + 2);
+  }
+}
+
+/**
+ * Write the names of boxes alone, larger, over the lines that are too small to be read.
+ * @param {CanvasRenderingContext2D} context
+ * @param {any} header
+ * @param {any} look
+ * @param {number} times
+ * @param {(box: number[]) => boolean} visible
+ */
+function paintNames(context, header, look, times, visible) {
+  context.fillStyle = look.ink;
+  context.textAlign = "left";
+  for (const text of header.texts) {
+    const size = Math.min(LARGER * text.size, BEST / times);
+    if (text.style !== "name" || size * times < LEAST) continue;
+    const around = header.boxes.find((/** @type {any} */ { box }) => text.x >= box[0] && text.x <= box[0] + box[2] && text.y >= box[1] && text.y <= box[1] + box[3]);
+    if (!around || !visible(around.box)) continue;
+    context.font = `600 ${size}px system-ui, "DejaVu Sans", sans-serif`;
+    const [x, y, width] = around.box, room = width - size;
+    let name = text.text;
+    while (name.length > 3 && context.measureText(name).width > room) name = `${name.slice(0, -2)}…`;
+    context.fillText(name, x + size * 0.7, y + size * 1.25);
   }
 }
 

@@ -49,13 +49,15 @@ export function paintVector(context, drawing, first, last) {
 function paintRow(context, drawing, place) {
   const { stack, grid, order } = drawing;
   const [x, y, width, height] = grid.box(place), map = order[place], value = stack.value(map, 0);
-  const named = stack.header.names, label = named ? 150 : 34, number = 62, middle = y + height / 2;
+  const named = stack.header.names, compared = stack.parts.length > 1, label = named || compared ? 150 : 34, number = 62, middle = y + height / 2;
   const [low, high] = drawing.range(map);
   const from = Math.min(0, low), to = Math.max(0, high), room = width - label - number - 8;
   const at = (/** @type {number} */ v) => x + label + ((Math.min(to, Math.max(from, v)) - from) / (to - from || 1)) * room;
   context.textAlign = "left";
   context.fillStyle = stack.silent(map) ? SOFT : INK;
-  context.fillText(named ? shortened(context, `${stack.label(map)} ${named[stack.unit(map)] || ""}`, label - 6) : stack.label(map), x, middle);
+  const first = map % stack.parts.length === 0, name = first ? `${stack.label(map)} ${named ? named[stack.unit(map)] || "" : ""}`.trim() : "";
+  const words = compared ? `${name ? `${name} · ` : "    "}${stack.part(map)}` : name;
+  context.fillText(shortened(context, words, label - 6), x, middle);
   context.fillStyle = "#26272e";
   context.fillRect(x + label, y + 3, room, height - 6);
   if (Number.isFinite(value)) {

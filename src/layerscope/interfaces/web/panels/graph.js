@@ -31,6 +31,7 @@ class GraphDrawing {
     el.append(this.canvas, this.corner);
     this.painter = new GraphPainter(this.page);
     this.at = { x: 0, y: 0, times: 0 };
+    this.fitted = "head"; // to what of it is seen: its head, the whole of it; empty where somebody moved it
     /** @type {import("../types.d.ts").Panel | null} */
     this.panel = null;
     /** @type {string | null} */
@@ -71,6 +72,7 @@ class GraphDrawing {
     if (structure !== this.structure) {
       this.structure = structure;
       this.at.times = 0;
+      this.fitted = "head";
     }
     const address = this.page.place(view.address).layer;
     if (address !== this.address) {
@@ -86,12 +88,13 @@ class GraphDrawing {
     const ratio = window.devicePixelRatio || 1;
     const width = this.el.clientWidth, height = this.el.clientHeight;
     if (!width || !height) return;
+    const other = this.size && (this.size[0] !== width || this.size[1] !== height);
     this.size = [width, height];
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
-    if (!this.at.times) {
-      this._fit(false);
-      this._reveal();
+    if (!this.at.times || (other && this.fitted !== "")) {
+      this._fit(this.fitted === "whole");
+      if (this.fitted !== "whole") this._reveal();
     }
     this.draw();
   }
@@ -101,6 +104,7 @@ class GraphDrawing {
   _fit(whole) {
     const [width, height] = this.panel?.header.size || [1, 1];
     const [w, hgt] = this.size || [1, 1];
+    this.fitted = whole ? "whole" : "head";
     const both = Math.min(w / width, hgt / height, 1.6);
     this.at.times = whole ? both : Math.max(both, Math.min(1, w / width, Math.max(READABLE, 0.8)));
     this.at.x = (w - width * this.at.times) / 2;
@@ -116,6 +120,7 @@ class GraphDrawing {
   _zoom(by, x = (this.size || [0])[0] / 2, y = (this.size || [0, 0])[1] / 2) {
     const times = Math.min(NEAREST, Math.max(FARTHEST, this.at.times * by));
     const change = times / this.at.times;
+    this.fitted = "";
     this.at = { times, x: x - (x - this.at.x) * change, y: y - (y - this.at.y) * change };
     this.draw();
   }
@@ -128,6 +133,7 @@ class GraphDrawing {
     const box = this.canvas.getBoundingClientRect();
     if (event.ctrlKey || event.metaKey) this._zoom(Math.exp(-event.deltaY / 180), event.clientX - box.left, event.clientY - box.top);
     else {
+      this.fitted = "";
       this.at.x -= event.deltaX;
       this.at.y -= event.deltaY;
       this.draw();
@@ -157,6 +163,7 @@ class GraphDrawing {
       const box = this.canvas.getBoundingClientRect();
       this._zoom(length(now) / length(before), other[0] - box.left, other[1] - box.top);
     } else {
+      this.fitted = "";
       this.at.x += now[0] - before[0];
       this.at.y += now[1] - before[1];
     }

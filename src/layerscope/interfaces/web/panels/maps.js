@@ -91,11 +91,8 @@ class MapsDrawing {
     for (const entry of header.legend) parts.push(h("span", { class: "about" }, this._sample(entry.index), ` ${entry.text}`));
     if (header.note) parts.push(h("span", { class: "about" }, header.note));
     parts.push(h("span", { class: "room" }));
-    if (this.tiles.indexed) {
-      this.palettes.value = this.model.view.palette;
-      parts.push(h("label", {}, "colours", this.palettes));
-    }
-    parts.push(this.buttons);
+    this.palettes.value = this.model.view.palette;
+    parts.push(h("span", { class: "ends" }, this.tiles.indexed ? h("label", {}, "colours", this.palettes) : null, this.buttons));
     const focus = document.activeElement;
     this.words.replaceChildren(...parts);
     if (focus instanceof HTMLElement && this.words.contains(focus)) focus.focus();

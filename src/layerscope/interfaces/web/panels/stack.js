@@ -52,6 +52,8 @@ export class StackDrawing {
     this.scroller.addEventListener("scroll", this.draw, { passive: true });
     this.canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this._hover(event));
     this.canvas.addEventListener("pointerleave", () => this._leave());
+    /** @type {PointerEvent | null} where the pointer is, while what is there is told */
+    this.pointer = null;
     this.canvas.addEventListener("click", (/** @type {MouseEvent} */ event) => this._click(event));
     this.canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this._key(event));
     this._read();
@@ -66,7 +68,8 @@ export class StackDrawing {
   /** Read the panel and how it is to be shown. */
   _read() {
     const panel = this.model.panel, each = this.stack.parts.length, chosen = this.order[this.chosen];
-    if (panel !== this.panel) {
+    const other = panel !== this.panel;
+    if (other) {
       this.panel = panel;
       this.stack = new Stack(panel, this.page.colours.levels);
     }
@@ -79,6 +82,7 @@ export class StackDrawing {
     this.chosen = chosen === undefined ? -1 : this.order.indexOf(Math.floor(chosen / each) * parts + Math.min(chosen % each, parts - 1));
     this.canvas.setAttribute("aria-label", this._about());
     this._layout();
+    if (other && this.pointer) this._hover(this.pointer); // another value is there now
   }
 
   /** Take in when the channels answered, and which step is looked at.
@@ -280,6 +284,7 @@ export class StackDrawing {
     this.canvas.style.cursor = at && this._address(at.map) ? "pointer" : "default";
     this.canvas.title = at && at.py < 0 ? this._when(at.map) : "";
     if (!at || !at.inside) return this._leave();
+    this.pointer = event;
     const stack = this.stack;
     const layer = this.page.place(stack.header.address).layer;
     const name = stack.form === "colour" ? layer : `${layer}:${stack.label(at.map)}`;
@@ -298,6 +303,8 @@ export class StackDrawing {
   }
 
   _leave() {
+    if (this.pointer) this.page.announce(""); // what was told is no longer pointed at
+    this.pointer = null;
     this.page.point(null);
   }
 
