@@ -23,7 +23,7 @@ from layerscope.views.render.defaults import palette_or
 from layerscope.views.render.grid import Heading, Tile, arrange, without_pattern
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.select_maps import Chosen
-from layerscope.views.render.signals import along
+from layerscope.views.render.signals import along, is_signal
 from layerscope.views.render.tiles import colour_tiles
 from layerscope.views.sheet import APART, indexed, own_columns
 
@@ -197,7 +197,9 @@ def _pattern_ranges(
     for i in range(len(moments)):
         moment, sample = moments.recording(i)
         for address, chosen in patterns_of(moment, sample, reshape):
-            if min(chosen.maps.shape[1:3]) < _LEAST:
+            rows, columns = chosen.maps.shape[1:3]
+            signal = chosen.form == "sequence" and is_signal(rows, columns)
+            if min(rows, columns) < _LEAST and not signal:
                 continue
             low, high = limits_of([chosen])
             before = limits.get(address, (low, high))

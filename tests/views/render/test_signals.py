@@ -198,3 +198,23 @@ def test_figures_count_positions_and_name_the_ends_of_the_range() -> None:
 def test_a_kernel_in_two_dimensions_stays_as_it_was() -> None:
     panel = sheet(recording({"conv/kernel": kernel(2, 3)}), "conv/kernel")
     assert panel.header["positions"] == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 400), (400, 1)])
+def test_maps_of_a_single_row_or_column_are_signals(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).random((1, *shape, 20))
+    axes = ("sample", "y", "x", "channel")
+    panel = sheet(recording({"l": named(values, axes)}), "l", scale=(0, 1))
+    assert panel.header["axes"] == ["channel", "position"]
+    levels = (values[0].reshape(400, 20).T * (LEVELS - 1) + 0.5).astype(np.uint8)
+    assert (panel.pixels(0) == levels).all()
+    few = sheet(recording({"l": named(values[..., :3], axes)}), "l")
+    assert [tile["label"] for tile in few.header["tiles"]] == ["0", "1", "2"]
+    assert few.header["positions"] == 400
+
+
+def test_one_position_of_very_many_channels_is_a_line() -> None:
+    panel = drawn(np.random.default_rng(0).normal(size=(1, 40_000)))
+    assert panel.header["positions"] == 40_000
+    assert max(panel.header["size"]) < 1100
+    assert drawn(np.random.default_rng(0).normal(size=(1, 512))).header["positions"] == 0

@@ -1,10 +1,12 @@
 """What goes along one axis, such as sound, or the taps of a 1-D kernel: lines, bars and strips.
 
 A layer with ``position`` and ``channel`` is a *signal* where it has at least 32 positions, and more
-than twice as many as channels; else it is a matrix, a row for each position. Positions of a signal
-go across. Up to 16 channels are lines below one another; more are one image, a row for each. Where
-there are more positions than pixels, each pixel of a line spans the least to the largest value of
-those that share it, and in an image the least and the largest take turns: none is averaged away.
+than twice as many positions as channels; else it is a matrix, a row for each position. Maps of a
+single row or column are signals, too, and so is one position of more than 1,024 channels, whose
+axes have lost their names. Positions of a signal go across. Up to 16 channels are lines below one
+another; more are one image, a row for each. Where there are more positions than pixels, each pixel
+of a line spans the least to the largest value of those that share it, and in an image the least and
+the largest take turns: none is averaged away.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from layerscope.views.render.thinning import extremes
 WIDTH = 960  #: pixels across of a signal
 _LINES = 16  #: up to so many channels are lines
 _LEAST = 32  #: positions of a signal
-_LONG = 1024  #: an input of more single values than this is a signal, too
+_LONG = 1024  #: an input of more single values, or one position of more channels, is one, too
 _HIGHEST, _HIGH, _LOW = 160, 96, 48  #: of one line, of a few, of many
 _FEW = 4
 _INPUTS = 4  #: up to so many inputs of a 1-D kernel each have a plot of their own
@@ -59,11 +61,22 @@ def along(chosen: Chosen, width: int = WIDTH, lines: int = _LINES) -> Chosen:
     if chosen.form == "sequence" and is_signal(*chosen.maps.shape[1:]):
         rows = np.ascontiguousarray(chosen.maps[0].T)
         return _signal(chosen, rows, width, lines)
+    if chosen.form == "sequence" and len(chosen.maps[0]) == 1 and chosen.maps.size > _LONG:
+        return _signal(chosen, chosen.maps[0], width, lines)
+    if _is_flat(chosen) and is_signal(chosen.maps[0].size, len(chosen.maps)):
+        return _signal(chosen, chosen.maps.reshape(len(chosen.maps), -1), width, lines)
     if chosen.vector and chosen.is_input and chosen.maps.size > _LONG:
         note = "a vector, drawn as a line: reshape= draws it as an image"
         named = replace(chosen, vector=False, note="; ".join(filter(None, (chosen.note, note))))
         return _signal(named, chosen.maps[0], width, lines)
     return chosen
+
+
+def _is_flat(chosen: Chosen) -> bool:
+    """Return whether these are maps of a single row, or column, as of a sound in a Conv2D."""
+    other = chosen.form or chosen.vector or chosen.kernel or chosen.feature or chosen.attention
+    plain = not other and chosen.maps.ndim == 3 and chosen.maps.size > 0
+    return plain and 1 in chosen.maps.shape[1:]
 
 
 def _signal(chosen: Chosen, rows: Array, width: int, lines: int) -> Chosen:
