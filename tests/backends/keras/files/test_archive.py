@@ -123,8 +123,23 @@ def test_the_origin_says_which_keras_wrote_it(saved):
     assert (
         str(origin) == f"Opened from {saved} (Keras archive, written by Keras {keras.__version__})"
     )
-    with pytest.raises(ModelError, match="holds its own architecture: leave out the one that you"):
-        load_model(saved, architecture="mynets:Net")
+
+
+def test_the_weights_of_a_model_with_code_go_into_one_built_in_python(tmp_path):
+    def net(first):
+        return keras.Sequential([keras.Input((4,)), first, keras.layers.Dense(3, name="d")])
+
+    model = net(keras.layers.Lambda(lambda x: x / 2, name="half"))
+    x = np.arange(4, dtype="float32")[None]
+    for name in ("m.keras", "m.h5"):
+        model.save(tmp_path / name)
+        with pytest.raises(ModelError, match="build the model in Python and pass it as architect"):
+            load_model(tmp_path / name, trust=True)
+        scaled = keras.layers.Rescaling(0.5, name="half")
+        opened = load_model(tmp_path / name, architecture=net(scaled))
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(opened(x)), keras.ops.convert_to_numpy(model(x)), rtol=1e-5
+        )
 
 
 def test_weights_settings_and_numbers_come_back(tmp_path):

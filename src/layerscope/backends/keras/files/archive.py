@@ -14,8 +14,14 @@ from typing import Any
 
 from layerscope.backends.keras.files.building import build, prepare, said
 from layerscope.backends.keras.files.configs import parse
-from layerscope.backends.keras.files.hdf5 import Written, fits, keras_3_weights, translated
-from layerscope.backends.keras.files.hdf5_contents import hdf5_contents
+from layerscope.backends.keras.files.hdf5 import (
+    Written,
+    fits,
+    keras_3_weights,
+    translated,
+    with_architecture,
+)
+from layerscope.backends.keras.files.hdf5_contents import Hdf5Group, hdf5_contents
 from layerscope.backends.keras.files.repairs import FUNCTIONS, in_words
 from layerscope.backends.opening.files import Request, check_archive
 from layerscope.backends.origin import remember
@@ -36,10 +42,6 @@ def open_file(request: Request) -> Any:
     """
     path = request.path
     check_archive(path, ".keras file")
-    if request.architecture is not None:
-        raise ModelError(
-            f"{str(path)!r} holds its own architecture: leave out the one that you passed."
-        )
     with _damage(path), zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
         for member in ("config.json", _WEIGHTS):
@@ -52,18 +54,29 @@ def open_file(request: Request) -> Any:
         config = parse(archive.read("config.json"), path)
         written = _written(archive, names, path)
     custom = prepare(request)
+    if request.architecture is not None:
+        # Its own may hold code, a Lambda layer; then its weights are what is wanted.
+        with _damage(path), _weights(path) as file:
+            return with_architecture(request, file, custom, written)
     config, done = translated(config, written.version or "3", path, custom)
-    with _damage(path), tempfile.TemporaryDirectory() as folder:
+    with _damage(path), _weights(path) as file:
+        model = build(config, path, custom, fits(path, file))
+        with said(path), keras_3_weights(file) as copy:
+            if any(name.startswith("assets/") for name in names):
+                model = _with_assets(path, config, custom, copy)
+            else:
+                model.load_weights(copy)
+    return remember(model, Origin(str(path), "Keras archive", str(written), in_words(done)))
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[Hdf5Group]:
+    """Read what is in the HDF5 file of weights in an archive."""
+    with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(path) as archive:
             extracted = Path(archive.extract(_WEIGHTS, folder))
         with hdf5_contents(extracted, path) as file:
-            model = build(config, path, custom, fits(path, file))
-            with said(path), keras_3_weights(file) as copy:
-                if any(name.startswith("assets/") for name in names):
-                    model = _with_assets(path, config, custom, copy)
-                else:
-                    model.load_weights(copy)
-    return remember(model, Origin(str(path), "Keras archive", str(written), in_words(done)))
+            yield file
 
 
 def _written(archive: zipfile.ZipFile, names: set[str], path: Path) -> Written:

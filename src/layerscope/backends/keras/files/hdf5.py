@@ -52,7 +52,7 @@ def open_file(request: Request) -> Any:
     with _hdf5(request.path) as file:
         written = Written.of(file)
         if request.architecture is not None:
-            return _with_architecture(request, file, custom, written)
+            return with_architecture(request, file, custom, written)
         if "model_config" not in file.texts:
             raise ModelError(_no_architecture(request.path, file))
         return _whole(request, file, custom, written)
@@ -218,7 +218,7 @@ def _is_keras_3(file: Hdf5Group) -> bool:
     return any(name in file.members for name in names)
 
 
-def _with_architecture(
+def with_architecture(
     request: Request, file: Hdf5Group, custom: Mapping[str, Any], written: Written
 ) -> Any:
     """Return the weights in the file, in the architecture that was given."""
