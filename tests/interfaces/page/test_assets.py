@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.interfaces.page import assets
+from layerscope.interfaces.page.document import page_script
 
 WEB = Path(assets.__file__).parents[1] / "web"
 MODULES = [name for name in assets.names() if name.endswith(".js")]
@@ -78,3 +79,32 @@ def test_the_page_asks_for_nothing_outside():
     for name in assets.names():
         addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+", assets.text(name))
         assert set(addresses) <= {"http://www.w3.org"}, name
+
+
+def without_comments(code):
+    """The lines of a module, but for comments on lines of their own, told line by line."""
+    kept, inside = [], False
+    for line in code.split("\n"):
+        words = line.strip()
+        begins = words.startswith("/**") and ("*/" not in words or words.endswith("*/"))
+        if not inside and not begins and not words.startswith("//"):
+            kept.append(line)
+        inside = (inside or begins) and "*/" not in words
+    return kept
+
+
+@pytest.mark.parametrize("start", ["start_server.js", "start_file.js", "start_panel.js"])
+def test_the_joined_script_has_all_but_comments(start):
+    lines = assets.joined(start).split("\n")
+    for name in assets.imported(start):
+        code = [line for line in without_comments(assets.text(name)) if "import {" not in line]
+        for line in code:
+            written = re.sub(r"^export ", "", line)
+            assert written in lines, (name, line)
+    assert not any(line.strip().startswith("//") for line in lines)
+
+
+def test_a_single_panel_brings_its_own_module_alone():
+    script = page_script("start_panel.js", ["maps"])
+    modules = re.findall(r'^modules\["panels/(\w+)\.js"\]', script, re.MULTILINE)
+    assert modules == ["maps"]

@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
+#: Comments on lines of their own; code never begins a line so within a text.
+_COMMENT = re.compile(r"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (async function|function|class|const) (\w+)", re.MULTILINE)
 
 
@@ -44,7 +46,7 @@ def joined(start: str, further: tuple[str, ...] = ()) -> str:
     """Return one script that does what the module ``start`` does, with all that it imports.
 
     Each module becomes a function of its own that returns what it exports; ``further`` modules,
-    which are looked up by name, are joined too. Modules import by
+    which are looked up by name, are joined too. Comments are left out. Modules import by
     ``import { a, b } from "./x.js";``, export functions, classes and constants where they are
     declared, and never import in a circle.
     """
@@ -88,5 +90,5 @@ def _wrapped(name: str) -> str:
     code = _IMPORT.sub(
         lambda match: f'const {{{match[1]}}} = modules["{_resolved(name, match[2])}"];\n', code
     )
-    code = _EXPORT.sub(r"\1 \2", code)
+    code = _COMMENT.sub("", _EXPORT.sub(r"\1 \2", code))
     return f'modules["{name}"] = (() => {{\n{code}\nreturn {{ {", ".join(exported)} }};\n}})();'

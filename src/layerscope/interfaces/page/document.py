@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -14,13 +14,20 @@ from layerscope.interfaces.page.wire import plain_json
 _PANELS = "panels/"
 
 
-def file_html(title: str, data: Mapping[str, Any], blocks: Sequence[str], start: str) -> str:
+def file_html(
+    title: str,
+    data: Mapping[str, Any],
+    blocks: Sequence[str],
+    start: str,
+    kinds: Collection[str] | None = None,
+) -> str:
     """Return the document: nothing of it comes from anywhere else, and nothing else may run in it.
 
     ``data`` is what the module ``start`` finds as JSON in the element ``data``; ``blocks`` are
-    base64, in elements ``block-0``, ``block-1`` and so on.
+    base64, in elements ``block-0``, ``block-1`` and so on. It can draw panels of these
+    ``kinds``, or of all.
     """
-    script, style = page_script(start), assets.text("style.css")
+    script, style = page_script(start, kinds), assets.text("style.css")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -49,9 +56,11 @@ def file_html(title: str, data: Mapping[str, Any], blocks: Sequence[str], start:
 """
 
 
-def page_script(start: str) -> str:
-    """Return the script of a page in one file, with a module for each kind of panel."""
+def page_script(start: str, kinds: Collection[str] | None = None) -> str:
+    """Return the script of a page in one file, with a module for these kinds of panels or all."""
     panels = tuple(name for name in assets.names() if name.startswith(_PANELS))
+    if kinds is not None:
+        panels = tuple(f"{_PANELS}{kind}.js" for kind in kinds)
     script = assets.joined(start, tuple(name for name in panels if name.endswith(".js")))
     if "</script" in script.lower() or "<!--" in script:
         raise ValueError("The page's script ends the element that it stands in.")

@@ -43,4 +43,4 @@ def _whole(panel: Panel) -> str:
         "layers": [], "unit_panels": [], "can": {}, **looks(palette), "palette": palette,
     }  # fmt: skip
     data = {"outline": outline, "index": bundle.index, "opened": [[]], "first": {}}
-    return file_html(title, data, bundle.blocks, START)
+    return file_html(title, data, bundle.blocks, START, [str(panel.header["kind"])])
