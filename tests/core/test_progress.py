@@ -129,17 +129,43 @@ def test_without_a_stream_work_goes_on(
             bar.advance()
 
 
-def test_in_a_notebook_it_is_on_stdout(
+class Output:
+    """An output of a notebook's cell: all that it showed, the last of which stays in the file."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def update(self, data: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.shown.append(data["text/plain"])
+
+
+def test_in_a_notebook_it_is_one_output_whose_last_state_is_empty(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    outputs: list[Output] = []
+
+    def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Output:
+        assert display_id
+        outputs.append(Output())
+        outputs[-1].update(data, raw=raw)
+        return outputs[-1]
+
     shell = type("ZMQInteractiveShell", (), {})()
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    notebook = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setattr(progress, "_PAUSE", 0)
     assert console.in_notebook()
-    with Bar("Drawing", 3):
-        pass
-    out, err = capsys.readouterr()
-    assert out.startswith("\rDrawing ")
-    assert err == ""
+    with Bar("Drawing\x1b[2J", 3) as bar:
+        bar.advance()
+        with bar.hidden():
+            pass
+        bar.advance()
+    (output,) = outputs
+    assert output.shown[0].startswith("Drawing\\x1b[2J ━") or "0/3" in output.shown[0]
+    assert any("2/3" in line for line in output.shown)
+    assert output.shown[-1] == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_terminal_of_few_letters_gets_signs(monkeypatch: pytest.MonkeyPatch) -> None:

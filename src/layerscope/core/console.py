@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from layerscope.core.text import cell_width, one_line, printable
 
@@ -61,28 +61,45 @@ def in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def rewrite(line: str, before: str) -> None:
-    """Write a line over the one before it, and leave the cursor at its end.
+class LiveLine:
+    """A line that is written again and again, until it is gone.
 
-    On stderr; in a notebook, where that is as red as an error, on stdout.
+    On stderr; in a notebook it is an output of the cell, of which the last state is kept: each line
+    that were printed would stay in the file.
     """
-    stream = _live_stream()
-    if stream is not None:
-        blanks = " " * (cell_width(before) - cell_width(line))
-        text = _encodable(stream, printable(line))
-        with suppress(OSError, ValueError):  # as in report()
-            stream.write(f"\r{text}{blanks}\r{text}" if blanks else f"\r{text}")
-            stream.flush()
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._output: Any = None  #: of a notebook
+
+    def write(self, line: str) -> None:
+        """Write a line over the one before it, and leave the cursor at its end."""
+        if line == self._line:
+            return
+        before, self._line = self._line, line
+        if in_notebook():
+            self._show(printable(line))
+        elif sys.stderr is not None:
+            blanks = " " * (cell_width(before) - cell_width(line))
+            text = _encodable(sys.stderr, printable(line))
+            with suppress(OSError, ValueError):  # as in report()
+                sys.stderr.write(f"\r{text}{blanks}\r{text}" if blanks else f"\r{text}")
+                sys.stderr.flush()
+
+    def _show(self, text: str) -> None:
+        shown = {"text/plain": text}
+        if self._output is None:
+            display = sys.modules["IPython"].display.display
+            self._output = display(shown, raw=True, display_id=True)
+        else:
+            self._output.update(shown, raw=True)
 
 
 def can_write(letters: str) -> bool:
-    """Return whether the stream that :func:`rewrite` writes to has these letters."""
-    stream = _live_stream()
-    return stream is not None and _encodable(stream, letters) == letters
-
-
-def _live_stream() -> TextIO | None:
-    return sys.stdout if in_notebook() else sys.stderr
+    """Return whether a live line can have these letters."""
+    if in_notebook():
+        return True
+    return sys.stderr is not None and _encodable(sys.stderr, letters) == letters
 
 
 def _write(stream: TextIO, lines: list[str]) -> None:

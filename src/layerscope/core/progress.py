@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
-from layerscope.core.console import can_write, is_watched, rewrite
+from layerscope.core.console import LiveLine, can_write, is_watched
 from layerscope.core.text import cell_width, fitted, printable
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ class Bar:
         self._note = ""
         self._shown = is_watched() if shown is None else shown
         self._began = self._drawn = 0.0
-        self._line = ""
+        self._line = LiveLine()
 
     def __enter__(self) -> Bar:
         self._began = time.monotonic()
@@ -80,14 +80,11 @@ class Bar:
 
     def _draw(self) -> None:
         if self._shown:
-            line = self._text(shutil.get_terminal_size().columns - 1)
-            rewrite(line, self._line)
-            self._line, self._drawn = line, time.monotonic()
+            self._line.write(self._text(shutil.get_terminal_size().columns - 1))
+            self._drawn = time.monotonic()
 
     def _erase(self) -> None:
-        if self._line:
-            rewrite("", self._line)
-            self._line = ""
+        self._line.write("")
 
     def _text(self, columns: int) -> str:
         if not self._total:
