@@ -45,7 +45,8 @@ class Subject:
     part_layouts: Mapping[int, Layout] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
-    opaque: bool = False  #: what it calls runs in a loop, and has no one value to show
+    #: What it calls runs in a loop, and has no one value to show; ``"steps"``: in one of Python's.
+    opaque: bool | Literal["steps"] = False
     #: Whether its value stands under its own name also where it only hands on another's;
     #: ``"operations"``: where that is what a function in it has made.
     listed: bool | Literal["operations"] = False
@@ -156,6 +157,9 @@ class Trace:
         self.in_threads: dict[str, bool] = {}
         self._threads = frozenset(thread.ident for thread in threading.enumerate())
         self.over_batch: dict[str, None] = {}  #: layers that take statistics of the batch
+        #: What runs inside loops and can be had at every step, and its axes where it was.
+        self.inside_loops: dict[str, tuple[str, ...]] = {}
+        self._steps: dict[str, list[Any]] = {}  #: what layers in a loop of Python's have returned
         self.too_large: dict[str, None] = {}  #: attention weights that nobody has asked for by name
         self.unseen: dict[str, None] = {}  #: some of whose arguments come from nowhere known
         self._selection = selection
@@ -260,6 +264,26 @@ class Trace:
             self.lineage.remember(value, address, axes)
         return address
 
+    def offer(self, address: str, compute: Callable[[], Any]) -> None:
+        """Keep what ran inside a loop, at every step, where it is asked for.
+
+        ``compute`` gives it as (sample, step, …). Raises PassComplete as :meth:`leave` does.
+        """
+        self.inside_loops.setdefault(address, ())
+        if not self._selection.wants_inside(address):
+            return
+        value = compute()
+        self.inside_loops[address] = self._axis_names.named("default", tuple(value.shape), None)
+        self.values[address] = self._keep(address, value)
+        if self._may_stop and self._selection.is_complete(self.values, len(self.layers) - 1):
+            self.is_over = True
+            raise PassComplete
+
+    def take_steps(self) -> dict[str, list[Any]]:
+        """Return, and forget, what the layers in a loop of Python's have returned, call by call."""
+        steps, self._steps = self._steps, {}
+        return steps
+
     def alias(self, address: str, of: str, value: Any) -> None:
         """Note that an abandoned call at this address only handed on the value of another."""
         address = self._numbered(address)
@@ -312,6 +336,7 @@ class Trace:
         if frame.hidden or not all(self._is_value(value) for _, value in parts):
             if parts:
                 self.left_out.setdefault(frame.subject.address)
+                self._note_step(frame.subject.address, parts[0][1])
             return result
         address = self._numbered(frame.subject.address)
         sources = [self.lineage.origin(value) for value in leaves(arguments)]
@@ -328,6 +353,15 @@ class Trace:
             self.is_over = True
             raise PassComplete
         return substituted(result, replaced) if replaced else result
+
+    def _note_step(self, address: str, value: Any) -> None:
+        """Keep what a layer in a loop of Python's has returned, where it is asked for."""
+        loops = [frame.subject for frame in self._frames if frame.subject.opaque]
+        if len(loops) != 1 or loops[0].opaque != "steps" or not self._is_value(value):
+            return
+        self.inside_loops.setdefault(address, ())
+        if self._selection.wants_inside(address, calls=True):
+            self._steps.setdefault(address, []).append(value)
 
     def _inputs(
         self, frame: _Frame, address: str, arguments: Sequence[Any], result: Any
@@ -367,7 +401,7 @@ class Trace:
     def network(self, name: str, framework: str, parameters: tuple[Parameter, ...]) -> Network:
         """Return what was called, in the order in which it was called."""
         notes = pass_notes(
-            in_loops=self.left_out,
+            in_loops=[name for name in self.left_out if name not in self.values],
             in_threads=sorted(self.only_in_threads()),  # threads end in any order
             scaled=self.scaled,
             too_large=self.too_large,

@@ -98,11 +98,15 @@ def _no_unit(text: str, known: Collection[str]) -> AddressError | None:
     )
 
 
-def inside_loop(address: str) -> AddressError:
-    """Return the error for a layer that was called in a loop, where no value is seen."""
+def inside_loop(address: str, *, asked: bool = False) -> AddressError:
+    """Return the error for a layer that was called in a loop, where no value is seen.
+
+    ``asked`` where ``layers=`` has named it, and it could not be had.
+    """
+    steps = "" if asked else ", or name it in layers=, which records it at every step where it can"
     return AddressError(
         f"{address!r} runs inside a loop, and has no one value to show: ask for the layer that "
-        "loops."
+        f"loops{steps}."
     )
 
 

@@ -40,6 +40,16 @@ class Selection:
             return True
         return any(matches(layer, position) for matches in self.matchers)
 
+    def wants_inside(self, address: str, *, calls: bool = False) -> bool:
+        """Return whether to keep what runs inside a loop: only where its address is asked for.
+
+        With ``calls`` also where one of its calls after the first is.
+        """
+        if address in self.exact or (calls and any(map(_calls_after(address), self.exact))):
+            return True
+        inside = Layer(address, "", "operation")
+        return any(matches(inside, 0) for matches in self.globs)
+
     def wants_handed_on(
         self, layer: Layer, position: int | None, *, listed: bool, is_kept: bool
     ) -> bool:
@@ -153,7 +163,11 @@ def select(
     addresses = {layer.address for layer in known}
     if not exact <= addresses:  # a container's own address: known only as it is called
         return selection
+    if globs and any(layer.kind == "recurrent" for layer in known):
+        return selection  # they may match its states, which are no layers
     wanted = {layer.address for i, layer in enumerate(known) if selection.wants(layer, i)}
+    if globs and not wanted:  # they may match what is in a loop
+        return selection
     # What stands for an input is found, though there is nothing to compute for it.
     return replace(
         selection, expected=frozenset(wanted - given), hidden=frozenset((wanted | exact) & given)
@@ -196,6 +210,10 @@ def _glob(pattern: str) -> Matcher:
 def _calls_of(address: str) -> Matcher:
     prefixes = (address + "#", address + "[")
     return lambda layer, _: layer.address == address or layer.address.startswith(prefixes)
+
+
+def _calls_after(address: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(address + "#")
 
 
 def _counts_from_end(item: Any) -> bool:

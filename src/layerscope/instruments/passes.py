@@ -116,7 +116,7 @@ class Passes:
             run = replace(run, values={address: run.values[address] for address in kept})
         for name in sorted(selection.exact):
             if name in run.left_out and name not in run.values:
-                raise inside_loop(name)
+                raise inside_loop(name, asked=True)
         selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
         notes = (
             *run.network.notes,

@@ -349,7 +349,9 @@ class KerasBackend:
         if facts.complete:
             to_numpy = lambda v: self._engine.read(v)[0] if hasattr(v, "shape") else v  # noqa: E731
             output = keras.tree.map_structure(to_numpy, outcome.output)
-        return ForwardPass(network, values, inputs, facts.aliases, output, facts.left_out)
+        inside = [name for name in facts.inside_loops if name not in values]
+        left_out = tuple(dict.fromkeys((*facts.left_out, *inside)))
+        return ForwardPass(network, values, inputs, facts.aliases, output, left_out)
 
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
         values, was = self._engine.read(value)
@@ -380,7 +382,8 @@ def _selected(selection: Selection, facts: Facts | None) -> Hashable:
         return None
     layers = enumerate(facts.network.layers)
     matched = frozenset(layer.address for i, layer in layers if selection.wants(layer, i))
-    return matched | (selection.exact & facts.aliases.keys())
+    inside = frozenset(filter(selection.wants_inside, facts.inside_loops))
+    return matched | inside | (selection.exact & facts.aliases.keys())
 
 
 def _recent(

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from layerscope.backends.keras import loops
 from layerscope.backends.keras.attention import AttentionWatch
 from layerscope.backends.keras.conversions import converted, inputs_followed
 from layerscope.backends.keras.messages import Complaints, plain_messages
@@ -82,6 +83,7 @@ def _watched(kind: Any, seen: _Interception) -> Iterator[None]:
         if subject is None:
             return original(operation, *args, **kwargs)
         args, kwargs = converted(trace, operation, args, kwargs)
+        states = loops.begun(operation)
         trace.enter(subject, [args, kwargs])
         if _is_over_batch(operation, args, kwargs):
             trace.note_over_batch()
@@ -106,6 +108,8 @@ def _watched(kind: Any, seen: _Interception) -> Iterator[None]:
         result = trace.leave([args, kwargs], result)
         if attention is not None:
             attention.note(operation, result)
+        if subject.opaque:
+            loops.note(trace, operation, args, kwargs, result, states)
         return result
 
     kind.__call__ = call

@@ -34,6 +34,7 @@ class Facts:
     guessed: tuple[str, ...] = ()  #: the layers whose source was guessed
     unseen: tuple[str, ...] = ()  #: those some of whose sources are not known
     left_out: tuple[str, ...] = ()  #: those called where no value can be seen, as in a loop
+    inside_loops: tuple[str, ...] = ()  #: what can be had at every step of a loop
 
 
 def watched(
@@ -72,11 +73,15 @@ def watched(
     except PassComplete:
         output, complete = None, False
     axes = {layer.address: layer.axes or () for layer in trace.layers}
-    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()}
+    axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()} | trace.inside_loops
     network = trace.network("", "", ())
     facts = Facts(network, trace.aliases, trace.input_axes, axes, tuple(values), complete)
     facts = replace(facts, guessed=tuple(trace.guessed), unseen=tuple(trace.unseen))
-    return output, replace(facts, left_out=tuple(trace.left_out))
+    # A loop that the framework has fused calls nothing.
+    loops = tuple(f"{subject.address}/" for subject in known.values() if subject.opaque)
+    inside = [one.address for one in known.values() if one.address.startswith(loops)]
+    left_out = tuple(dict.fromkeys((*trace.left_out, *inside)))
+    return output, replace(facts, left_out=left_out, inside_loops=tuple(trace.inside_loops))
 
 
 @contextmanager

@@ -68,3 +68,8 @@ def executed_nodes(model: Any) -> list[Any]:
 def is_loop(layer: Any) -> bool:
     """Return whether what a layer calls runs in a loop, and has no one value to show."""
     return isinstance(layer, LOOPS)
+
+
+def has_steps(layer: Any) -> bool:
+    """Return whether it calls what is in it once for each step, in a loop of Python's."""
+    return isinstance(layer, keras.layers.TimeDistributed)

@@ -20,6 +20,7 @@ from layerscope.backends.keras.graph import (
     children,
     executed_nodes,
     graph_of,
+    has_steps,
     is_exact,
     is_graph,
 )
@@ -220,7 +221,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         part_layouts={1: "attention"} if isinstance(layer, MULTI_HEADED) else {},
         settings=_settings(layer),
         parameters=parameters,
-        opaque=isinstance(layer, LOOPS),
+        opaque="steps" if has_steps(layer) else isinstance(layer, LOOPS),
         library=is_library(layer),
         kind=kind,
         activation=activation,
