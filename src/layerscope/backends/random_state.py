@@ -38,7 +38,7 @@ def _numpy_memory() -> bytes | None:
 
     None where it is none of the kind that NumPy comes with, 624 words and a place among them.
     """
-    generator = np.random.get_bit_generator()
+    generator = np.random.mtrand.get_bit_generator()
     if type(generator) is not np.random.MT19937:
         return None
     return ctypes.string_at(generator.ctypes.state_address, 4 * 625)
