@@ -79,12 +79,13 @@ class Selection:
             return True
         return self.last_position is not None and position >= self.last_position
 
-    def check(self, kept: Collection[str], known: Collection[str]) -> None:
+    def check(self, kept: Collection[str], known: Iterable[str]) -> None:
         """Raise AddressError for an address that did not occur, or where nothing matched."""
         for address in sorted(self.exact - self.hidden):
             if address not in kept:
-                raise unknown_address(address, known)
+                raise unknown_address(address, list(known))
         if not kept and not self.everything and not self.hidden:
+            known = list(known)
             raise AddressError(
                 f"No layer matches layers={self.written!r}: "
                 f"the layers are {', '.join(map(repr, list(known)[:12]))}"

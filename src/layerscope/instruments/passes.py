@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,15 +118,17 @@ class Passes:
         for name in sorted(selection.exact):
             if name in run.left_out and name not in run.values:
                 raise inside_loop(name, asked=True)
-        selection.check(run.values, [*(layer.address for layer in run.network), *run.aliases])
+        known = itertools.chain((layer.address for layer in run.network), run.aliases)
+        selection.check(run.values, known)
         notes = (
             *run.network.notes,
             *upcast_notes(run.values),
             *scaling_notes(run, prepared.pixels, self.backend),
         )
+        origin = origin_of(self.model)
         return Recording(
             run.values,
-            network=replace(run.network, origin=origin_of(self.model)),
+            network=run.network if origin is None else replace(run.network, origin=origin),
             inputs=run.inputs,
             aliases={alias: of for alias, of in run.aliases.items() if of in run.values},
             notes=(*prepared.notes, *notes),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +31,9 @@ def named_arrays(
     tensors = {a: v for a, v in values.items() if not isinstance(v, FusedCall)}
     readable = tensors if are_plain(tensors.values()) else _readable(tensors)
     # Of the same memory, with a shape of its own: the model's own hooks may keep the value, too.
-    detached = dict(zip(readable, map(torch.Tensor.detach, readable.values()), strict=True))
+    detached = dict(readable)
+    for address in _held_by_others(readable):
+        detached[address] = readable[address].detach()
     later = detached if len(detached) == len(values) else {**values, **detached}
     process = os.getpid()
     made = {a: named_array(v, axes[a]) for a, v in tensors.items() if a not in detached}
@@ -47,6 +51,29 @@ def named_arrays(
 
 def _readable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {address: tensor for address, tensor in tensors.items() if is_readable(tensor)}
+
+
+def _held_by_others(tensors: dict[str, torch.Tensor]) -> list[str]:
+    """Return the addresses of values that somebody may hold, or that gradients go through."""
+    counts = list(map(sys.getrefcount, tensors.values()))
+    wanting = map(operator.attrgetter("requires_grad"), tensors.values())
+    return [
+        address
+        for address, count, wants_gradient in zip(tensors, counts, wanting, strict=True)
+        if count > _HELD_BY_US or wants_gradient
+    ]
+
+
+def _references() -> int:
+    """Return how many references there are to what is in three dicts alone, as it is counted."""
+    one: dict[int, object] = {0: object()}
+    others = dict(one), dict(one)
+    (count,) = map(sys.getrefcount, one.values())
+    return count if len(others) == 2 else 0
+
+
+#: References to a value that a pass has kept: those of a pass's own dict, and of two made of it.
+_HELD_BY_US = _references()
 
 
 @contextmanager

@@ -177,7 +177,7 @@ class TorchBackend:
             plan.copied.update(overwritten)
         return ForwardPass(
             plan.network,
-            named_arrays(replay.kept.ordered(), plan.axes),
+            named_arrays(replay.kept.take(), plan.axes),
             {name: named_array(v, plan.input_axes[name]) for name, v in given.received.items()},
             plan.aliases,
             output_arrays(output) if complete else None,

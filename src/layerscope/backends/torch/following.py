@@ -84,9 +84,14 @@ class Following:
         rows = zip(self._addresses, versions, self._versions, strict=True)
         return {address for address, version, was in rows if version != was}
 
-    def ordered(self) -> dict[str, torch.Tensor | attention.FusedCall]:
-        """Return the values that were kept, in the order of the plan."""
-        return {a: self.values[a] for a in self._choice.addresses if a in self.values}
+    def take(self) -> dict[str, torch.Tensor | attention.FusedCall]:
+        """Return the values that were kept, in the order of the plan, and let go of all."""
+        values = {a: self.values[a] for a in self._choice.addresses if a in self.values}
+        self.values.clear()
+        self._kept.clear()
+        self._handed.clear()
+        self._producers.let_go()
+        return values
 
     def finish(self) -> None:
         """Raise Diverged where not every call of the plan was made."""
@@ -141,7 +146,8 @@ class Following:
                 if was[0] is not result and not producers.is_same(was[0], result):
                     self.diverge()
             elif step.is_origin:
-                handed[step.address] = (producers.reference(result), version)
+                reference = producers.reference(result) if held is None else result
+                handed[step.address] = (reference, version)
             if held is None:
                 note(result, step.number)
             else:

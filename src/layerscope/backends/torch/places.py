@@ -30,10 +30,8 @@ class Seeing(Protocol):
 
     is_active: bool
     owner: int
+    pending: list[Step]  #: the calls that are still to come, the next one last
     follow: Callable[[Step, Sequence[Any], Any], None]
-
-    def next_step(self, module: nn.Module) -> Step:
-        """Return the call that was to come next, where it is this module's; else diverge."""
 
     def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         """See that a module has returned, or raised: then its result is None."""
@@ -153,9 +151,16 @@ class CallPlaces:
                 except Exception:
                     seen_by.see(module, args, kwargs, None)
                     raise
-                if before or after:
+                pending = seen_by.pending
+                step = pending.pop() if pending else None
+                if (
+                    step is None
+                    or not step.is_module
+                    or step.what() is not module
+                    or before
+                    or after
+                ):
                     seen_by.diverge()
-                step = seen_by.next_step(module)
                 seen_by.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
             finally:
                 _push_mode(mode)

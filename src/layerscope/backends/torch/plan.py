@@ -160,9 +160,9 @@ class Step:
         self.keeps: str | None = None  #: the address of a simple step's value, where it is kept
 
     def settle(self) -> None:
-        """Note, now that it is known what is kept, whether it is one value and no attention."""
+        """Note, now that it is known what is kept, whether it is one value, as it is."""
         has_one = self.shape is not None and len(self.kept) <= 1
-        self.is_simple = has_one and self.weights is None and not self.call.marks
+        self.is_simple = has_one and not self.call.marks
         self.keeps = self.kept[0][1] if self.is_simple and self.kept else None
 
 

@@ -36,6 +36,11 @@ class Producers:
         else:
             self._references[id(tensor)] = weakref.ref(tensor)
 
+    def let_go(self) -> None:
+        """Hold on to nothing any more."""
+        if self.held is not None:
+            self.held.clear()
+
     def of(self, args: Sequence[Any]) -> tuple[int, ...]:
         """Return the calls that arguments come from, also those in lists, one deep."""
         number_of, tensor_type = self.number_of, torch.Tensor

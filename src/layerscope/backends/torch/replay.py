@@ -27,7 +27,7 @@ from layerscope.backends.torch import attention, functions
 from layerscope.backends.torch.calls import Pass, running
 from layerscope.backends.torch.following import Diverged, Following
 from layerscope.backends.torch.places import CallPlaces
-from layerscope.backends.torch.plan import Choice, PassPlan, Step
+from layerscope.backends.torch.plan import Choice, PassPlan
 
 
 class HooksAppeared(Diverged):
@@ -60,7 +60,7 @@ class Replay(Pass):
         self._plan = plan
         self._kinds = plan.kinds
         self._tensors = held
-        self._pending = self.kept.pending
+        self.pending = self.kept.pending
         self.follow = self.kept.follower()
         self.owner = get_ident()
 
@@ -93,7 +93,9 @@ class Replay(Pass):
     def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         """Hold a call of a module against the plan."""
         with torch._C.DisableTorchFunction():
-            step = self.next_step(module)
+            step = self.pending.pop() if self.pending else None
+            if step is None or not step.is_module or step.what() is not module:
+                self.diverge()
             if (
                 step.weights is not None
                 and result is not None
@@ -101,13 +103,6 @@ class Replay(Pass):
             ):
                 self.kept.values[step.weights] = attention.module_weights(module, args, kwargs)
             self.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
-
-    def next_step(self, module: nn.Module) -> Step:
-        """Return the call that was to come next, where it is this module's."""
-        step = self._pending.pop() if self._pending else None
-        if step is None or not step.is_module or step.what() is not module:
-            self.diverge()
-        return step
 
     def diverge(self) -> NoReturn:
         """Raise Diverged, now and at every further call."""
@@ -135,7 +130,7 @@ class Replay(Pass):
         result = func(*args, **kwargs)
         if kind not in ("step", "writing step"):
             return result
-        step = self._pending.pop() if self._pending else None
+        step = self.pending.pop() if self.pending else None
         if step is None or step.is_module or (step.what is not func and step.what != func):
             self.diverge()
         if step.weights is not None:

@@ -142,8 +142,8 @@ def hints(model: nn.Module) -> list[nn.Module]:
         return []
     if isinstance(first, nn.Embedding):
         return [first]
-    images = [module for module in (first, *telling) if isinstance(module, nn.Conv2d)]
-    return images or [first]
+    images = (module for module in (first, *telling) if isinstance(module, nn.Conv2d))
+    return [*images] or [first]
 
 
 #: Layers of which the first tells something about the network's input.
