@@ -108,29 +108,32 @@ export class Activity {
     const sign = this._sign(context, unit, x, y, width - 12);
     x += sign;
     width -= sign;
+    const ratio = window.devicePixelRatio || 1, pixels = Math.max(1, Math.floor(width * ratio));
+    // Pixel by pixel: none may be lost in which a channel fired.
+    x = Math.round(x * ratio) / ratio;
+    width = pixels / ratio;
     const each = width / this.steps, top = y - HIGH / 2;
     context.imageSmoothingEnabled = false;
-    context.drawImage(this._strip(unit, Math.round(width)), x, top, width, HIGH);
+    context.drawImage(this._strip(unit, pixels), x, top, width, HIGH);
     if (this.at < 0) return;
     context.fillStyle = "#ffffff";
     context.fillRect(x + (this.at + 0.5) * each - 0.75, top - 1.5, 1.5, HIGH + 3);
   }
 
   /**
-   * The strip of a channel, so many pixels wide, drawn once: of steps that share a pixel, the strongest.
+   * The strip of a channel, so many pixels of the screen wide, drawn once: of steps that share a pixel, the strongest.
    * @param {number} unit
    * @param {number} width
    */
   _strip(unit, width) {
     const key = `${unit} ${width}`, drawn = this.strips.get(key);
     if (drawn) return drawn;
-    const canvas = document.createElement("canvas");
-    const sharp = 2 * (window.devicePixelRatio || 1);
-    canvas.width = Math.ceil(width * sharp);
-    canvas.height = Math.ceil(HIGH * sharp);
+    const canvas = document.createElement("canvas"), ratio = window.devicePixelRatio || 1;
+    canvas.width = width;
+    canvas.height = Math.ceil(HIGH * ratio);
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    context.scale(canvas.width / width, canvas.height / HIGH);
-    const parts = Math.min(this.steps, 2 * width), each = width / parts, gap = each > 3 ? 0.6 : 0;
+    context.scale(1, canvas.height / HIGH);
+    const parts = Math.min(this.steps, width), each = width / parts, gap = each > 3 * ratio ? 0.6 * ratio : 0;
     for (let part = 0; part < parts; part++) {
       const end = Math.ceil(((part + 1) * this.steps) / parts);
       let level = 0;
