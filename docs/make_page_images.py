@@ -27,10 +27,12 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images" / "page"
 REAL = ROOT.parent / "shared" / "real"
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+LARGEST = 150_000  #: bytes of a picture
 SIZE = {"width": 1280, "height": 800}
 _SETTLED = """async () => {
   const frames = async (n) => { while (n--) await new Promise((r) => requestAnimationFrame(r)); };
-  do await frames(20); while (document.querySelector('[aria-busy="true"]'));
+  const ready = () => performance.getEntriesByName("layerscope.ready").length;
+  do await frames(20); while (!ready() || document.querySelector('[aria-busy="true"]'));
 }"""
 
 
@@ -147,20 +149,20 @@ def audio(folder: Path) -> Any:
 
 #: By name: what is served, and the views to look at.
 PAGES: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
-    "digits": (digits, ("conv2d_1?step=6&sample=3", "conv2d_1:21?sample=3",
+    "digits": (digits, ("conv2d_1?step=6&sample=3", "conv2d_1:44?sample=3",
                         "conv2d_1?sample=3&against=sample:8&order=difference")),
     "faces": (faces, ("activation_1", "conv2d_7:3")),
     "inception": (inception, ("mixed2", "mixed4:3")),
     "residual": (residual, ("layer1.0", "linear")),
     "perceptron": (perceptron, ("hidden_0", "hidden_0:3", "output")),
     "transformer": (transformer, ("multi_head_attention/attention", "embedding")),
-    "audio": (audio, ("", "input")),
+    "audio": (audio, ("Relu__35", "input")),
 }  # fmt: skip
 #: Those that the documentation shows: name, number of the view, ground.
 SHOWN = {
     ("digits", 0, "light"), ("digits", 1, "dark"), ("digits", 2, "light"), ("faces", 0, "dark"),
     ("inception", 0, "light"), ("residual", 0, "dark"), ("perceptron", 1, "light"),
-    ("transformer", 0, "dark"),
+    ("transformer", 0, "dark"), ("audio", 0, "light"),
 }  # fmt: skip
 
 
@@ -193,15 +195,23 @@ def take(
         page.wait_for_timeout(300)
         page.evaluate(_SETTLED)
         shot = Path(page.screenshot(path="shot.png") and "shot.png")
-        small = Image.open(shot).convert("RGB").quantize(256, dither=Image.Dither.NONE)
         if (name, number, ground) in SHOWN:
-            small.save(IMAGES / f"{name}-{number}.png", optimize=True)
+            save(Image.open(shot).convert("RGB"), IMAGES / f"{name}-{number}.png")
         if everything:
             folder = Path("page-images")
             folder.mkdir(exist_ok=True)
             shutil.copy(shot, folder / f"{name}-{number}-{ground}.png")
         shot.unlink()
     context.close()
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a picture of few colours, of fewer where it would be a large file."""
+    for colours in (256, 128, 64):
+        small = image.quantize(colours, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
+        if path.stat().st_size <= LARGEST:
+            return
 
 
 if __name__ == "__main__":
