@@ -236,3 +236,8 @@ def test_limits_are_two_numbers(pair: Any) -> None:
 def test_unknown_scales(scale: Any) -> None:
     with pytest.raises(ViewError, match="is none: pass 'unit', 'layer', 'network', 'zscore', or"):
         check(scale)
+
+
+def test_a_map_whose_range_float32_can_not_divide_by_has_its_colours() -> None:
+    maps = np.array([[[1e-35, 0]], [[1, 0]]], np.float32)
+    assert scaled(maps, "unit").indexes.tolist() == [[[LEVELS - 1, 0]]] * 2

@@ -89,7 +89,7 @@ def scaled(
     given = scale if isinstance(scale, tuple) else None
     if scale in ("network", "input") and extent is not None:
         given = max(extent[0], -_HUGE), min(extent[1], _HUGE)
-    if _needs_wider(values.dtype, whole, given):
+    if _needs_wider(values.dtype, whole, given) or _is_tiny(values.dtype, most - least):
         wider = _wider(values)
         return scaled(wider, scale, diverging=diverging, extent=extent, half=half, short=short)
     # A single value has no pattern to stretch.
@@ -167,6 +167,11 @@ def _needs_wider(
     reach = max(map(abs, (*whole, *(given or ()))))
     narrow = given is not None and given[1] - given[0] < max(1e-30, 1e-4 * max(map(abs, given)))
     return reach > 1e15 or narrow
+
+
+def _is_tiny(dtype: np.dtype[Any], spans: Array) -> bool:
+    """Return whether a map's range is so narrow that float32 can't divide by it."""
+    return dtype != np.float64 and bool(((spans > 0) & (spans < 1e-30)).any())
 
 
 def _wider(values: Array) -> Array:
