@@ -164,7 +164,8 @@ def _indexed(
         return tiles, replace(heading, scale=_words(scale), limits=None)
     if not isinstance(scale, tuple):
         heading = replace(heading, scale=_range_words(scale, limits))
-    return tiles, replace(heading, limits=(float(low[0]), float(high[0])))
+    lines = chosen.form == "lines"  # whose colour is no value
+    return tiles, replace(heading, limits=None if lines else (float(low[0]), float(high[0])))
 
 
 def _held(maps: npt.NDArray[Any], low: float, high: float) -> colour_scale.Scaled:

@@ -35,6 +35,7 @@ from layerscope.views.render.signals import along
 from layerscope.views.render.tiles import colour_limits, colour_tiles, index_tiles
 
 _SIDE = 96  #: how long a map's longer side is to be
+_LINE = 240  #: pixels that a line is wide at one step
 _SMALL = 48  #: the same where there are many maps
 _MOST = 4096  #: tiles
 _MATRIX = 640  #: how long the longer side of a matrix is to be
@@ -125,7 +126,8 @@ def timeline(
 
 def _gathered(moments: Moments, address: str, reshape: tuple[int, ...] | None) -> list[Chosen]:
     chosen: list[Chosen] = []
-    for moment in map(along, moments.chosen(address, reshape)):
+    for whole in moments.chosen(address, reshape):
+        moment = along(whole, _LINE)
         if not moment.maps.size:
             raise ViewError(f"{moment.title} has nothing to draw: its shape is empty.")
         if len(moment.maps) * len(moments) > _MOST:
@@ -162,6 +164,8 @@ def _maps(
     counts = "step" if count == 1 else f"{chosen[0].counts or 'map'}, step"
     note = _label_words(chosen[0], moments)
     words = _scale_words(scale, result)
+    if drawn.form == "lines":  # whose colour is no value
+        words["limits"] = None
     return tiles, replace(heading, **words, labels=counts, note=note)
 
 

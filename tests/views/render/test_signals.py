@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from cases.recordings import VECTOR, kernel, named, recording
-from layerscope import across, pages, sheet
+from cases.runs import run_of
+from layerscope import across, film, pages, sheet, timeline
 from layerscope.views.render.palette import (
     GROUND,
     INK,
@@ -218,3 +221,15 @@ def test_one_position_of_very_many_channels_is_a_line() -> None:
     assert panel.header["positions"] == 40_000
     assert max(panel.header["size"]) < 1100
     assert drawn(np.random.default_rng(0).normal(size=(1, 512))).header["positions"] == 0
+
+
+def test_lines_over_time_fit_a_screen_and_have_no_bar_of_colours(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((5, 1, 400, 4)).astype(np.float32)
+    run = run_of({"conv": (SEQUENCE, values)})
+    panel = timeline(run, "conv")
+    assert max(panel.header["size"]) < 1400
+    assert panel.header["bar"] is None
+    assert panel.header["scale"]["text"].startswith("one range: ")
+    path = film(run, "conv", tmp_path / "conv.gif").path
+    with Image.open(path) as frames:
+        assert frames.n_frames == 5
