@@ -4,6 +4,7 @@
 
     array, DataFrame, tensor ──► arrays: checked against the network's own shape, never scaled
     .npy, .npz               ──► array_files ──┘
+    .wav, .csv, .tsv         ──► number_files: arranged as the model has positions and channels
     image file, PIL image    ──► images: channels, size and range of values as the network has them
     "noise", "zeros"         ──► named: in the network's own shape
     folder, glob, long list  ──► sources ──► batches: of these, one after another
