@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +179,20 @@ def test_names_of_strangers(tmp_path: Path, form: str) -> None:
     assert told["samples"] == ["\ud800\x7f", "b"]
     if form == "json":
         assert [json.loads(path.read_text())["address"] for path in written] == HOSTILE
+
+
+def test_only_what_gets_much_smaller_is_compressed(tmp_path: Path) -> None:
+    random = np.random.default_rng(0).normal(size=(2, 4, 5000)).astype("float32")
+    values = {"noise": random, "sparse": np.where(random > 2, random, 0)}
+    arrays = {
+        name: named(array, ("sample", "position", "channel")) for name, array in values.items()
+    }
+    export(recording(arrays), tmp_path / "out")
+    kinds = {}
+    for name, expected in values.items():
+        (path,) = (tmp_path / "out").glob(f"values-*-{name}.npz")
+        np.testing.assert_array_equal(np.load(path)["values"], expected)
+        with zipfile.ZipFile(path) as archive:
+            kinds[name] = archive.getinfo("values.npy").compress_type
+    assert kinds["noise"] == zipfile.ZIP_STORED
+    assert kinds["sparse"] == zipfile.ZIP_DEFLATED

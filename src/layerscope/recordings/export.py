@@ -10,9 +10,11 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +33,9 @@ from layerscope.recordings.run import Run
 FORMATS = ("npz", "json", "netcdf")
 _ENDINGS = {"npz": ".npz", "json": ".json", "netcdf": ".nc"}
 _STATISTICS = ("mean", "std", "min", "max", "zeros", "norm", "change")
+
+#: So many values tell whether compressing pays.
+_TRIED = 100_000
 
 Array = npt.NDArray[Any]
 
@@ -189,6 +194,9 @@ def _npz(
     ]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for array in [*arrays, *known, *names]:
+            pieces = array.pieces()
+            first = next(pieces, None)
+            archive.compression = _compression(first)
             with archive.open(f"{array.name}.npy", "w", force_zip64=True) as file:
                 head = io.BytesIO()
                 np.lib.format.write_array_header_1_0(
@@ -200,8 +208,18 @@ def _npz(
                     },
                 )
                 file.write(head.getvalue())
-                for piece in array.pieces():
+                for piece in pieces if first is None else chain((first,), pieces):
                     file.write(np.ascontiguousarray(piece).tobytes())
+
+
+def _compression(beginning: Array | None) -> int:
+    """Return whether to compress an array: only where its beginning becomes half as large.
+
+    Zeros do; other numbers hardly, at less than ten megabytes a second.
+    """
+    some = b"" if beginning is None else np.ravel(beginning)[:_TRIED].tobytes()
+    gains = 2 * len(zlib.compress(some, 1)) < len(some)
+    return zipfile.ZIP_DEFLATED if gains else zipfile.ZIP_STORED
 
 
 def _json(
