@@ -131,6 +131,8 @@ def test_the_input_alone_needs_no_layer() -> None:
 def test_check_names_an_address_that_did_not_occur() -> None:
     with pytest.raises(AddressError, match="There is no layer 'cnv': did you mean 'conv'"):
         select(["conv", "cnv"], no_object, LAYERS).check(["conv"], NAMES)
+    with pytest.raises(AddressError, match="'conv:3' is a part of 'conv', and whole layers are"):
+        select("conv:3", no_object, LAYERS).check([], NAMES)
 
 
 def test_check_says_when_nothing_matched() -> None:

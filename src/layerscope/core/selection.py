@@ -82,6 +82,12 @@ class Selection:
     def check(self, kept: Collection[str], known: Iterable[str]) -> None:
         """Raise AddressError for an address that did not occur, or where nothing matched."""
         for address in sorted(self.exact - self.hidden):
+            layer = address.partition(":")[0]
+            if address not in kept and layer != address and layer in known:
+                raise AddressError(
+                    f"{address!r} is a part of {layer!r}, and whole layers are selected: name "
+                    f"{layer!r}, and read its units by their address from the recording."
+                )
             if address not in kept:
                 raise unknown_address(address, list(known))
         if not kept and not self.everything and not self.hidden:
