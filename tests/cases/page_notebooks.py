@@ -68,6 +68,24 @@ def laboratory(folder: Path) -> Iterator[str]:
     process.communicate(timeout=120)
 
 
+#: Has a frame note what goes wrong in it; what was noted so far is handed over.
+_NOTED = """() => {
+  if (!globalThis.wrong) {
+    globalThis.wrong = [];
+    for (const kind of ["error", "unhandledrejection", "securitypolicyviolation"]) {
+      addEventListener(kind, (event) =>
+        wrong.push(`${kind}: ${event.message || event.reason || event.violatedDirective}`));
+    }
+  }
+  return wrong.splice(0);
+}"""
+
+
+def noted(there: Visit) -> list[str]:
+    """Return what went wrong in the cell's frame since it was entered, or asked so last."""
+    return list(there.frame.evaluate(_NOTED))
+
+
 def enter(there: Visit, cell: int) -> None:
     """Go to the page in a cell's frame, and wait until it is drawn."""
     frame = there.page.locator("iframe").nth(cell)
@@ -77,6 +95,7 @@ def enter(there: Visit, cell: int) -> None:
     there.frame = inside
     inside.locator("canvas, table").first.wait_for()
     there.settled()
+    noted(there)
 
 
 def _run(words: list[str], folder: Path) -> None:

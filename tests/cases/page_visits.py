@@ -124,8 +124,7 @@ class Heard:
 class Visit:
     """One window in which the page is open; ``hints`` as on the first visit of all.
 
-    In a notebook, ``frame`` is set to where the page is in its cell: what is done, read and
-    complained about is what is there.
+    In a notebook, ``frame`` is set to where the page is in its cell: what is done and read is there.
     """
 
     def __init__(self, browser: Browser, url: str, hints: bool = False, **context: Any) -> None:

@@ -29,7 +29,7 @@ def shown(host, chromium, request):
 
     A network is opened once; at the end it is looked at what each window complained about.
     """
-    visits = {}
+    visits, wrong = {}, []
 
     def show(network: str) -> Visit:
         if host not in NOTEBOOKS:
@@ -38,8 +38,15 @@ def shown(host, chromium, request):
             return visits[network]
         if not visits:
             visits["all"] = _opened(host, network)
+        else:  # of the cell that was looked at before
+            wrong.extend(page_notebooks.noted(visits["all"]))
         page_notebooks.enter(visits["all"], page_notebooks.SHOWN[network])
         return visits["all"]
+
+    def complaints(there: Visit) -> list[str]:
+        if host in NOTEBOOKS:  # what is around a cell complains of itself
+            return page_notebooks.noted(there)
+        return there.take_complaints()
 
     def _opened(host: str, network: str) -> Visit:
         if host == "server":
@@ -57,13 +64,14 @@ def shown(host, chromium, request):
         if host in NOTEBOOKS:
             frames = made.page.locator("iframe")
             expect(frames).to_have_count(len(page_notebooks.CELLS), timeout=120_000)
-            made.complaints.clear()  # of what is around the cells
         else:
             made.settled()
         return made
 
     yield show
-    assert not [line for made in visits.values() for line in made.close()]
+    assert not [*wrong, *(line for made in visits.values() for line in complaints(made))]
+    for made in visits.values():
+        made.close()
 
 
 LARGE = {"viewport": {"width": 1600, "height": 1000}}  # what is around a cell takes room, too
