@@ -66,3 +66,14 @@ def test_on_a_tablet_the_passage_stands_above_the_layer(visit):
     assert header.evaluate("(top) => top.scrollWidth <= top.clientWidth")
     assert header.bounding_box()["height"] < 90
     assert layer["height"] > 400
+
+
+def test_of_a_closed_block_with_many_layers_one_is_chosen_from_a_list(visit):
+    there = visit("residual", "stage2.1.conv1?open=%0A")
+    listed = there.page.get_by_label("Layer in this box")
+    assert listed.locator("option").count() > 6
+    assert listed.input_value() == "stage2.1.conv1"
+    listed.select_option("stage2.0.bn1")
+    there.settled()
+    assert there.view.startswith("stage2.0.bn1")
+    assert there.canvas("stage2.0.bn1").bounding_box()["height"] > 300

@@ -131,7 +131,9 @@ export class FileHost {
    */
   _alone(address, words) {
     if (address === "input") return this._block(`layer/input/${Number(words.sample || 0)}`);
-    return this._block(`layer/${this._number(address)}/${this._moment(words)}`);
+    const number = this._number(address);
+    if (number < 0) throw new Error(`This file has no layer ${address}: find one with /.`);
+    return this._block(`layer/${number}/${this._moment(words)}`);
   }
 
   /** @param {string} address */

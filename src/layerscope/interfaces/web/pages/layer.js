@@ -6,6 +6,8 @@ import { ScaleBar } from "../parts/scale_bar.js";
 import { Slot } from "../slot.js";
 import { Stack } from "../stack.js";
 
+const FEW = 6; // layers of a box that are named beside one another
+
 /** The sheet of a layer. */
 export class LayerPage {
   /**
@@ -29,6 +31,9 @@ export class LayerPage {
       this.size = h("label", {}, "size", this._size()),
       this.as = h("label", { hidden: true }, "as"),
       this.scale.el, this.counted);
+    this.shownBeside = "";
+    this.boxed = () => this._beside(); // the graph may come later than the layer
+    page.addEventListener("boxes", this.boxed);
     this.beside = h("nav", { class: "beside", "aria-label": "Layers in the same box" });
     this.el = h("div", { class: "page fixed" },
       h("div", { class: "crumbs" }, h("h2", {}, address), h("span", { class: "about" }, [info?.type, shape].filter(Boolean).join(" · ")),
@@ -83,7 +88,15 @@ export class LayerPage {
   /** Links to the layers that share its box in the graph, such as the function after a kernel. */
   _beside() {
     const known = (this.page.boxes.find((box) => box.includes(this.address)) || []).filter((address) => this.page.layers.has(address));
-    if (known.length < 2 || this.beside.childElementCount === known.length) return;
+    const shown = known.join("\n");
+    if (this.shownBeside === shown) return;
+    this.shownBeside = shown;
+    if (known.length < 2) return this.beside.replaceChildren();
+    if (known.length > FEW) { // a block that is closed
+      const names = known.map((address) => /** @type {[string, string]} */ ([address, address]));
+      this.beside.replaceChildren(h("label", { class: "about" }, `${known.length} layers in this box `, choice("Layer in this box", names, this.address, (address) => this.page.state.go({ address }))));
+      return;
+    }
     this.beside.replaceChildren(...known.map((address) => h("button", {
       type: "button", class: "plain", "aria-current": address === this.address ? "page" : null,
       on: { click: () => this.page.state.go({ address }) },
@@ -91,6 +104,7 @@ export class LayerPage {
   }
 
   stop() {
+    this.page.removeEventListener("boxes", this.boxed);
     this.slot.stop();
   }
 }

@@ -18,6 +18,7 @@ export class Passage {
       this.page.network = header.network;
       if (this.page.state.view.scale === "network" && before !== String(header.network)) this._rescale();
       this.page.boxes = header.boxes.map((/** @type {any} */ box) => box.addresses);
+      this.page.dispatchEvent(new Event("boxes"));
       this._answer(header.answers, header.against || []);
     };
     this.strip = h("div", { class: "samples", role: "group", "aria-label": "Samples" });
