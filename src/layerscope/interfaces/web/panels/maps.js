@@ -235,9 +235,9 @@ class MapsDrawing {
   /** What a tile is called: its title, or the layer's name with its own.
    * @param {number} number */
   _name(number) {
-    const { header } = this.tiles, label = this.tiles.label(number).replace("\n", " ");
-    if (header.labels === "title" || header.address === "*") return label;
-    const { address } = header;
+    const { header } = this.tiles, lines = this.tiles.label(number).split("\n"), { address } = header;
+    if (header.labels === "title" || address === "*") return lines.join(" ");
+    const label = lines[0]; // further lines say how the map did
     return label && !address.endsWith(`:${label}`) ? `${address}:${label}` : address;
   }
 
