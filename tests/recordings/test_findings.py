@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cases.networks import layer
 from cases.runs import learner, run_of
 from layerscope.core.network import Layer, Network, Parameter
-from layerscope.recordings.finding import since
+from layerscope.recordings.finding import change_title, since
 from layerscope.recordings.findings import findings, layer_series, stopped_epoch
 
 UNITS = ("sample", "unit")
@@ -253,3 +253,39 @@ def test_the_gravest_comes_first_and_layers_that_stopped_together_are_one_senten
 def test_pixels_that_are_zero_are_values_whatever_their_shape() -> None:
     network = Network("n", "?", (layer("flatten", "Flatten", inputs=("pixels",)),))
     assert said(run_of({"flatten": (UNITS, units("000", "111"))}, network=network)) == []
+
+
+@pytest.mark.parametrize(
+    ("epochs", "gaps"),
+    [
+        ([0, 5, 15, 43], [5, 10, 28]),
+        ([0, 0.5, 2, 3], [0.5, 1.5, 1]),
+        ([1, 2, 3, 4], [1, 1, 1]),
+        ([0, 10, 20, 30], [1, 1, 1]),  # as far apart as one another
+        ([0, math.nan, 2, 5], [1, 1, 1]),  # not known of all
+    ],
+)
+def test_weights_change_per_epoch_where_gaps_differ(epochs: list[float], gaps: list[float]) -> None:
+    kernel = np.array([[[1.0]], [[2.0]], [[4.0]], [[5.0]]], np.float32)
+    run = run_of(
+        {"dense": (UNITS, np.ones((4, 2, 1), np.float32))},
+        weights={"dense/kernel": (("input", "unit"), kernel)},
+        epochs=epochs,
+    )
+    (series,) = layer_series(run)
+    assert series.change is not None
+    moved = np.array([1 / 2, 2 / 4, 1 / 5])
+    np.testing.assert_allclose(series.change, [math.nan, *(moved / gaps)])
+    uneven = len(set(gaps)) > 1
+    assert change_title(run) == "change of weights" + " per epoch" * uneven
+
+
+def test_a_layer_that_learned_nothing_between_checkpoints_of_unequal_gaps() -> None:
+    still = np.array([1, 2, 2.0001, 2.0001, 2.0001], np.float32)[:, None, None]
+    run = run_of(
+        {"dense": (UNITS, np.ones((5, 2, 1), np.float32))},
+        weights={"dense/kernel": (("input", "unit"), still)},
+        epochs=[0, 1, 3, 7, 20],
+    )
+    (text,) = said(run)
+    assert "each epoch changed its weights by less than 0.003 %" in text

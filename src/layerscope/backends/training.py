@@ -70,6 +70,13 @@ class Training:
         """Return the learning rate now; None where it is not known."""
         return None
 
+    def take_weights(self, other: Any) -> bool:
+        """Give the model the weights of another that is certainly of the same architecture.
+
+        Returns whether it is one, so that what was compiled for this model goes on to be of use.
+        """
+        return False
+
     def shares_parts(self, other: Any) -> bool:
         """Return whether training another model trains something of this one, as far as is known.
 

@@ -39,3 +39,26 @@ def since(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return, for each column, from which row on it is true to the end; else the number of rows."""
     backwards = np.logical_and.accumulate(true[::-1], axis=0)
     return np.asarray(len(true) - backwards.sum(axis=0), np.int64)
+
+
+def change_title(run: Run) -> str:
+    """Return what changes of weights are called: of an epoch where steps are unevenly apart."""
+    return "change of weights" + (" per epoch" if moved_per(run) == "epoch" else "")
+
+
+def moved_per(run: Run) -> str:
+    """Return what changes of weights are counted by: ``step``, the one before the other.
+
+    Where steps are some more epochs apart than others, as checkpoints are that were kept when they
+    were better, it is ``epoch``.
+    """
+    return "step" if epoch_gaps(run) is None else "epoch"
+
+
+def epoch_gaps(run: Run) -> npt.NDArray[np.float64] | None:
+    """Return how many epochs each step is after the one before; None where they are all alike."""
+    gaps = np.diff(np.asarray(run.epochs, np.float64), prepend=np.nan)
+    later = gaps[1:]
+    if len(later) < 2 or not np.isfinite(later).all() or (later <= 0).any():
+        return None
+    return None if np.allclose(later, later[0], rtol=0.01) else gaps

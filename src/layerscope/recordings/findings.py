@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.silence import rectified
-from layerscope.recordings.finding import Finding, Kind, moment_text, since
+from layerscope.recordings.finding import Finding, Kind, epoch_gaps, moment_text, since
 from layerscope.recordings.layer_findings import same_class, still_layers
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Series:
     units: int
     dead: Figures | None  #: share of units that are silent on the whole probe
     mean: Figures | None  #: over the probe and all units
-    change: Figures | None  #: how far a step moved its weights, as a share of their norm
+    change: Figures | None  #: how far its weights moved, as a share of their norm: see moved_per
 
 
 def layer_series(run: Run) -> list[Series]:
@@ -106,7 +106,10 @@ def _share(silent: npt.NDArray[np.bool_], mean: npt.NDArray[Any] | None) -> Figu
 
 
 def _changes(run: Run) -> dict[str, Figures]:
-    """Return, by layer, how far each step moved all its parameters, relative to their norm."""
+    """Return, by layer, how far each step moved all its parameters, relative to their norm.
+
+    Of an epoch, where the steps are not equally far apart.
+    """
     weights, owners = run.weights, _owners(run)
     squares: dict[str, list[npt.NDArray[Any]]] = {}
     for key in weights.described:
@@ -116,8 +119,12 @@ def _changes(run: Run) -> dict[str, Figures]:
             of = squares.setdefault(layer, [np.zeros(len(change)), np.zeros(len(change))])
             of[0] = of[0] + np.square(change, dtype=np.float64)
             of[1] = of[1] + np.square(norm, dtype=np.float64)
+    gaps = epoch_gaps(run)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {name: np.sqrt(moved / size) for name, (moved, size) in squares.items()}
+        return {
+            name: np.sqrt(moved / size) / (1 if gaps is None else gaps[len(gaps) - len(moved) :])
+            for name, (moved, size) in squares.items()
+        }
 
 
 def _owners(run: Run) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.recordings.finding import Finding, moment_text, since
+from layerscope.recordings.finding import Finding, moment_text, moved_per, since
 
 if TYPE_CHECKING:
     from layerscope.recordings.run import Run
@@ -71,7 +71,7 @@ def _sentence(run: Run, layers: Sequence[_Still], cause: str) -> Finding:
     moved = f"{their} weights stayed the same"
     largest = max(one.largest for one in layers)
     if largest > 0:
-        moved = f"each step changed {their} weights by less than {_percent(largest)}"
+        moved = f"each {moved_per(run)} changed {their} weights by less than {_percent(largest)}"
     moment = moment_text(run, max(first.before, 0))
     when = f"after {moment}"
     if first.begins == 0:

@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.core.errors import ViewError
 from layerscope.core.table import a_kind
 from layerscope.core.text import shown_name
+from layerscope.recordings.finding import change_title
 from layerscope.recordings.findings import (
     Series,
     best_position,
@@ -54,6 +55,7 @@ class History:
     layers: Sequence[Series] = ()
     notes: Sequence[str] = field(default_factory=tuple)
     provenance: Callable[[], Mapping[str, str]] = dict
+    moved: str = "change of weights"  #: what these are called
 
 
 def curves(
@@ -63,7 +65,7 @@ def curves(
 
     Of a run, below the losses and the scores, for each layer over the steps: the share of units
     that are zero on the whole probe, the mean activation, and by how much each step changed its
-    weights, as a share of their norm; and what
+    weights, as a share of their norm (each epoch, where steps are not equally far apart); and what
     :func:`layerscope.recordings.findings.findings` says in words.
     With many layers the lines are coloured by depth, and the five highest
     and the five lowest named. Of images made for units, the objective of each over the steps, where
@@ -162,6 +164,7 @@ def _of_run(run: Run) -> History:
         layer_series(run),
         [str(finding) for finding in findings(run)],
         lambda: run.provenance,
+        change_title(run),
     )
 
 
@@ -224,7 +227,7 @@ def _charts(history: History, logarithmic: bool) -> list[Chart]:
     for label, name in (
         (_SILENT, "dead"),
         ("mean activation", "mean"),
-        ("change of weights", "change"),
+        (history.moved, "change"),
     ):
         figures = [(s.address, getattr(s, name)) for s in history.layers]
         series = [(a, v) for a, v in figures if v is not None and np.isfinite(v).any()]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.text import shown_name
-from layerscope.recordings.finding import moment_text
+from layerscope.recordings.finding import change_title, moment_text
 from layerscope.recordings.findings import layer_series
 from layerscope.recordings.run import Run
 from layerscope.views.render.panel import Panel
@@ -36,7 +36,11 @@ def run_tables(run: Run) -> list[Panel]:
         ("metric", list(run.metrics.items()), ".3g"),
         (_SILENT, [(one.address, one.dead) for one in series], ".0%"),
         ("mean activation", [(one.address, one.mean) for one in series], ".3g"),
-        (_CHANGE, [(one.address, _since_before(one.change, moments)) for one in series], ".2%"),
+        (
+            change_title(run),
+            [(one.address, _since_before(one.change, moments)) for one in series],
+            ".2%",
+        ),
     ]
     made = [_table(run, *table, moments) for table in tables]
     return [panel for panel in made if panel.header["rows"] or panel.header["note"]]
@@ -59,7 +63,7 @@ def _table(
     if silent:
         rest = "the other " if rows else ""
         note = f"No unit was silent in {rest}{len(silent)} layer{'s' * (len(silent) != 1)}."
-    if title == _CHANGE and rows and len(moments) < len(run.steps):
+    if title.startswith(_CHANGE) and rows and len(moments) < len(run.steps):
         note = "The largest change by a single step since the column before."
     titles = [moment_text(run, i) for i in moments]
     return table_panel(

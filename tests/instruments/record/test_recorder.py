@@ -18,6 +18,7 @@ pytest.importorskip("zarr")
 
 import keras
 
+from layerscope.backends.training import training_of
 from layerscope.core.errors import InputError, LayerscopeError, ModelError, OutputError
 from layerscope.instruments.record.checkpoints import record_checkpoints
 from layerscope.instruments.record.recorder import Recorder
@@ -355,6 +356,33 @@ def test_checkpoints_become_a_recording(tmp_path: Path) -> None:
     np.testing.assert_allclose(run["out"], [output for _, output in outputs], rtol=1e-5)
     expected = [output[:, 1].mean() for _, output in outputs]
     np.testing.assert_allclose(run.metrics["P(yes)"], expected, rtol=1e-5)
+
+
+def test_checkpoints_of_one_architecture_are_recorded_with_one_model(tmp_path: Path) -> None:
+    def net(activation: str, seed: int) -> Any:
+        keras.utils.set_random_seed(seed)
+        out = keras.layers.Dense(2, activation=activation, name="out")
+        norm = keras.layers.BatchNormalization(name="norm")
+        return keras.Sequential([keras.Input((3,)), norm, out], name="net")
+
+    first, second, other = net("relu", 0), net("relu", 1), net("tanh", 2)
+    second.get_layer("norm").moving_mean.assign([1.0, 2.0, 3.0])
+    before = [keras.ops.convert_to_numpy(v) for v in first.variables]
+    assert not training_of(first).take_weights(other)
+    for variable, was in zip(first.variables, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), was)
+    assert training_of(first).take_weights(second)
+    answers = [keras.ops.convert_to_numpy(model(X)) for model in (first, second)]
+    np.testing.assert_allclose(*answers, rtol=1e-6)
+
+    # One whose weights can't be handed over is followed by itself, and so are those after it.
+    paths, outputs = [], []
+    for epoch, model in enumerate([net("relu", 3), net("tanh", 4), net("relu", 5), net("relu", 6)]):
+        paths.append(tmp_path / f"w{epoch}.keras")
+        outputs.append(keras.ops.convert_to_numpy(model(X)))
+        model.save(paths[-1])
+    record_checkpoints(tmp_path / "run.zarr", paths, X, dtype="float32", quiet=True)
+    np.testing.assert_allclose(open_recording(tmp_path / "run.zarr")["out"], outputs, rtol=1e-5)
 
 
 def test_checkpoints_of_different_networks(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def begun(layer: Any) -> Any:
 
 
 def note(trace: Trace, layer: Any, args: Any, kwargs: Any, result: Any, states: Any) -> None:
-    """Offer what ran inside a layer that has just returned; ``states`` are those it began with."""
+    """Tell what ran inside a layer that has just returned; ``states`` are those it began with."""
     if not trace.returned:
         return  # inside another loop
     address = trace.returned[0].address.partition("[")[0]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from layerscope.backends.keras import unreached
-from layerscope.backends.keras.graph import is_exact
+from layerscope.backends.keras.graph import graph_of, is_exact
 from layerscope.backends.training import Training
 
 
@@ -49,11 +49,35 @@ class KerasTraining(Training):
         rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
         return None if rate is None else float(keras.ops.convert_to_numpy(rate))
 
+    def take_weights(self, other: Any) -> bool:
+        """Give the model the weights of another, where both are made of the same configuration."""
+        mine, theirs = self.model, other
+        if type(mine) is not type(theirs) or graph_of(mine) is None or graph_of(theirs) is None:
+            return False
+        if _configuration(mine) != _configuration(theirs):
+            return False
+        shapes = [[(v.shape, v.dtype) for v in model.variables] for model in (mine, theirs)]
+        if shapes[0] != shapes[1]:
+            return False
+        for variable, value in zip(mine.variables, theirs.variables, strict=True):
+            variable.assign(value)
+        return True
+
     def shares_parts(self, other: Any) -> bool:
         """Return whether the two have a layer or a weight in common."""
         if not isinstance(other, keras.Layer):
             return True
         return not _parts(self.model).isdisjoint(_parts(other))
+
+
+def _configuration(model: Any) -> dict[str, Any]:
+    """Return what makes the model; not what a Sequential calls its input, as nobody else does."""
+    config: dict[str, Any] = model.get_config()
+    if isinstance(model, keras.Sequential):
+        for layer in config["layers"]:
+            if layer["class_name"] == "InputLayer":
+                layer["config"].pop("name", None)
+    return config
 
 
 def _parts(model: Any) -> set[int]:

@@ -247,11 +247,17 @@ class Recorder(KerasHooks):
     def follow(self, model: Any, where: str) -> None:
         """Go on with another model of the same network: that of another file, ``where``.
 
+        The first model gets its weights where that can be told to make it the same one.
+
         Raises ModelError when it is of another network.
         """
         self._check_open()
         if self._session is not None:
-            probe = Probe(training_of(model).model, *self._looked_at)
+            training = training_of(model)
+            if self._training.take_weights(training.model):
+                return
+            self._training = training
+            probe = Probe(training.model, *self._looked_at)
             check_alike(self._session.probe.network, probe.network, where)
             self._session.follow(probe)
 

@@ -77,6 +77,7 @@ def over_time(run: Run) -> list[str]:
 
 def figures_over_time(run: Run) -> dict[str, Any]:
     """Return all figures of a run at each of its steps, and what was noted, as JSON has it."""
+    from layerscope.recordings.finding import moved_per
     from layerscope.recordings.findings import layer_series
 
     def listed(figures: Figures | None) -> list[float] | None:
@@ -87,6 +88,7 @@ def figures_over_time(run: Run) -> dict[str, Any]:
         "steps": [int(step) for step in run.steps],
         "epochs": listed(run.epochs),
         "notes": list(run.notes),
+        "change_per": moved_per(run),
         "findings": [asdict(finding) for finding in run.findings()],
         "metrics": {name: listed(values) for name, values in run.metrics.items()},
         "layers": [
