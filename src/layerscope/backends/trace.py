@@ -200,7 +200,7 @@ class Trace:
     def enter(self, subject: Subject, arguments: Sequence[Any] = ()) -> None:
         """Note that a layer is being called."""
         outer = self._frames[-1] if self._frames else None
-        hidden = outer is not None and (outer.hidden or outer.subject.opaque)
+        hidden = outer is not None and (outer.hidden or bool(outer.subject.opaque))
         received = [a for value in leaves(arguments) for a in self.lineage.sources(value)]
         self._frames.append(_Frame(subject, self.lineage.serial, hidden, tuple(received)))
 

@@ -31,7 +31,7 @@ from layerscope.inputs.batches import Batches
 from layerscope.inputs.feeds import Feed, Prepared, Slices, can_be_cut, check_size, sample_count
 from layerscope.inputs.fitting import fit
 from layerscope.inputs.images import is_image
-from layerscope.inputs.loaders import Loader, is_loader, is_used_up
+from layerscope.inputs.loaders import Loader, as_texts, is_loader, is_used_up, takes_texts
 from layerscope.inputs.memory import free_memory
 from layerscope.inputs.named import is_named
 from layerscope.inputs.number_files import is_number_file
@@ -93,6 +93,8 @@ def prepare(
     settings = InputSettings(**options) if settings is None else settings
     if x is None:
         raise InputError("x is None: pass an array, an image file or a PIL image.")
+    if len(specs) == 1 and specs[0].dtype == "object":
+        return Prepared(_as_given(x))
     x = _by_input(x, specs)
     anything = takes_anything(specs)
     if anything and are_several(x):
@@ -133,6 +135,8 @@ def feed_of(
     """
     check_size(batch_size, samples)
     fitted = lambda part: prepare(part, specs, settings)  # noqa: E731
+    if (batch_size is not None or samples is not None) and takes_texts(specs):
+        x = as_texts(x)
     if is_loader(x, specs):
         loader = Loader(x, specs, fitted, samples)
         if batch_size is not None:
@@ -142,7 +146,7 @@ def feed_of(
             )
         return loader
     files = None
-    if not any(spec.dtype == "string" for spec in specs) and not (
+    if not takes_texts(specs) and not (
         len(specs) > 1 and isinstance(x, list | tuple)  # one file for each input
     ):
         files = files_of(x)
@@ -185,6 +189,21 @@ def batches(
         )
     settings = InputSettings(**options) if settings is None else settings
     return Batches(files, specs[0] if specs else _ANY, settings, chunk, limit)
+
+
+def _as_given(x: Any) -> Any:
+    """Return what a model takes as it is: a table or an array of samples, or a list of texts.
+
+    Raises InputError for anything else.
+    """
+    texts = isinstance(x, list | tuple) and x and all(isinstance(item, str) for item in x)
+    series = hasattr(x, "to_numpy") and not is_table(x)  # a column, of texts
+    if texts or series or is_table(x) or is_array(x) or hasattr(x, "toarray"):
+        return x
+    raise InputError(
+        f"x is a {type(x).__name__}: the model takes a DataFrame with the columns that it was "
+        "fitted on, or, where it was fitted on texts, a list of texts."
+    )
 
 
 def _prepared(value: Any, fitted: Sequence[Fitted]) -> Prepared:

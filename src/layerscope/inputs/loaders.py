@@ -52,6 +52,17 @@ def is_used_up(x: Any) -> bool:
     return hasattr(x, "__next__")
 
 
+def takes_texts(specs: Sequence[InputSpec]) -> bool:
+    """Return whether a model takes texts, or tables that may hold some."""
+    return any(spec.dtype in ("string", "object") for spec in specs)
+
+
+def as_texts(x: Any) -> Any:
+    """Return a list of texts as an array of them, one a sample; anything else as it is."""
+    texts = isinstance(x, list | tuple) and x and all(isinstance(item, str) for item in x)
+    return np.array(x, dtype=object) if texts else x
+
+
 class Loader:
     """The batches of something that yields them, up to ``limit`` samples.
 
@@ -133,7 +144,7 @@ class Loader:
             return batch
         if not any(hasattr(item, "shape") or isinstance(item, Mapping | list | tuple)
                    for item in batch):  # fmt: skip
-            return batch  # texts, numbers: a batch of them
+            return as_texts(batch) if takes_texts(self._specs) else batch
         first = batch[0]
         if several > 1 and len(batch) >= several and is_array(first):
             return tuple(batch[:several])

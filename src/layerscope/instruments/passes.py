@@ -213,7 +213,7 @@ def _check_size(feed: Feed, size: int, count: int) -> None:
 
 
 def _is_text(specs: Sequence[InputSpec]) -> bool:
-    return any(spec.dtype == "string" for spec in specs)
+    return any(spec.dtype in ("string", "object") for spec in specs)
 
 
 def chunk_of(network: Network) -> int:

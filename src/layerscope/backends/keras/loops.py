@@ -9,6 +9,7 @@ they are called.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,7 +49,7 @@ def note(trace: Trace, layer: Any, args: Any, kwargs: Any, result: Any, states: 
                 at = (int(number or 1) - 1) * calls + call + 1
                 called = name if at == 1 else f"{name}#{at}"
                 steps = values[call::calls]
-                trace.offer(called, lambda steps=steps: ops.stack(steps, axis=1))
+                trace.offer(called, functools.partial(ops.stack, steps, axis=1))
     elif isinstance(layer, keras.layers.RNN):
         run = _Recurrence(trace, layer, args, kwargs, states)
         for name, compute in run.offers():
@@ -71,10 +72,16 @@ class _Recurrence:
         for number, cell in enumerate(cells or [self._layer.cell]):
             inside = f"{number}/" if cells else ""
             for name in _state_names(cell):
-                yield inside + name, lambda at=at: self._upright(self.series[at])
+                yield inside + name, functools.partial(self._state, at)
                 at += 1
             for gate, name in enumerate(GATES.get(type(cell), ()) if not cells else ()):
-                yield name, lambda gate=gate: self._upright(self._gates()[gate])
+                yield name, functools.partial(self._gate, gate)
+
+    def _state(self, number: int) -> Any:
+        return self._upright(self.series[number])
+
+    def _gate(self, number: int) -> Any:
+        return self._upright(self._gates()[number])
 
     @property
     def series(self) -> list[Any]:
@@ -91,7 +98,7 @@ class _Recurrence:
     def _inputs(self) -> tuple[Any, list[Any], Any]:
         """Return the sequences, the first states and the mask."""
         layer, passed = self._layer, self._passed
-        sequences = passed.get("sequences")
+        sequences: Any = passed["sequences"]
         mask = passed.get("mask")
         states = passed.get("initial_state")
         if mask is None and states is None:  # Keras hands on the mask of a sole tensor
@@ -101,7 +108,10 @@ class _Recurrence:
         if states is None:
             states = layer.get_initial_state(batch_size=sequences.shape[0])
         states = list(states) if keras.tree.is_nested(states) else [states]
-        cast = lambda value: ops.cast(value, layer.cell.compute_dtype)  # noqa: E731
+
+        def cast(value: Any) -> Any:
+            return ops.cast(value, layer.cell.compute_dtype)
+
         return cast(sequences), keras.tree.map_structure(cast, states), mask
 
     def _run(self) -> list[Any]:

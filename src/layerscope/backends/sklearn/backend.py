@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import sklearn
 from scipy.special import expit, softmax
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
@@ -83,13 +84,18 @@ class SklearnBackend:
 
     @in_turn
     def describe(self) -> Network:
-        """Return the layers in order, all known without a pass."""
-        x = np.zeros((1, self._features()))
-        return self.run(x, Selection(everything=True)).network
+        """Return the layers in order, all known without a pass: no step sees any data."""
+        x = np.zeros((1, self._features()), self._dtype())
+        steps = [step for _, step in self._before]
+        widths = dict(zip(map(id, steps), map(self._width, range(len(steps))), strict=True))
+        empty = lambda step, value: np.zeros((1, widths[id(step)]), self._dtype())  # noqa: E731
+        return self._pass(x, x, Selection(everything=True), empty).network
 
     @in_turn
     def inputs(self) -> tuple[InputSpec, ...]:
-        """Return one vector of features for each sample."""
+        """Return one vector of features for each sample; or what the first steps take as it is."""
+        if self._takes_objects():
+            return (InputSpec("input", dtype="object"),)
         first = self._before[0][1] if self._before else self._model
         names = tuple(map(str, getattr(first, "feature_names_in_", ())))
         return (InputSpec("input", (None, self._features()), str(self._dtype()), values=names),)
@@ -102,22 +108,35 @@ class SklearnBackend:
     @in_turn
     def run(self, x: Any, selection: Selection) -> ForwardPass:
         """Run the forward pass of ``predict_proba``, or of ``predict`` for a regressor."""
+        if self._takes_objects():
+            received = _written(x)
+            return self._pass(x, received, selection, self._transformed)
         value = np.array(x, dtype=self._dtype())
-        received = value
+        return self._pass(value, value, selection, self._transformed)
+
+    def _pass(
+        self,
+        x: Any,
+        received: Array,
+        selection: Selection,
+        transform: Callable[[Any, Any], Array],
+    ) -> ForwardPass:
+        """Run a pass on x, of which ``received`` is to be shown; ``transform`` makes the steps."""
+        value: Any = x
         values: dict[str, Any] = {}
         trace = Trace(
             selection,
-            batch=len(value),
+            batch=len(received),
             is_value=lambda v: isinstance(v, np.ndarray),
             default_layout="channels_last",
             values=values,
         )
-        trace.receive("input", value, listed=None)
-        complete = True
+        trace.receive("input", received, listed=None)
+        complete, source = True, received
         try:
             for name, step in self._before:
                 trace.enter(subject_of_step(name, step))
-                value = trace.leave([value], _transformed(step, value, self._dtype()))
+                value = source = trace.leave([source], transform(step, value))
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
                 value = trace.leave([value], activate(value @ kernel + bias))
@@ -240,6 +259,19 @@ class SklearnBackend:
                     parts += [key.encode(), np.ascontiguousarray(value).tobytes()]
         return b"".join(parts)
 
+    def _takes_objects(self) -> bool:
+        """Return whether what goes in is no array of numbers: a table by its columns, or texts."""
+        return any(_takes_objects(step) for _, step in self._before)
+
+    def _transformed(self, step: Any, value: Any) -> Array:
+        return _transformed(step, value, self._dtype())
+
+    def _width(self, at: int) -> int:
+        """Return how many features a step makes, by what was seen to go into those after it."""
+        following = [*(step for _, step in self._before[at + 1 :]), self._model]
+        known = (getattr(step, "n_features_in_", None) for step in following)
+        return int(next(count for count in known if count is not None))
+
     def _features(self) -> int:
         """Return how many features a sample has, before any step."""
         first = self._before[0][1] if self._before else self._model
@@ -275,7 +307,31 @@ class SklearnBackend:
         return layers
 
 
-def _transformed(step: Any, value: Array, dtype: np.dtype[Any]) -> Array:
+def _takes_objects(step: Any) -> bool:
+    """Return whether a step takes columns by name or kind, texts, or categories that are words."""
+    if isinstance(step, Pipeline):
+        return any(_takes_objects(inner) for _, inner in step.steps)
+    if isinstance(step, FeatureUnion):
+        return any(_takes_objects(inner) for _, inner in step.transformer_list)
+    categories = getattr(step, "categories_", ())
+    return (
+        isinstance(step, ColumnTransformer)
+        or hasattr(step, "build_analyzer")  # of texts
+        or any(np.asarray(values).dtype.kind not in "biuf" for values in categories)
+    )
+
+
+def _written(x: Any) -> Array:
+    """Return what was given as an array to be shown: of numbers, else each value as it is written.
+
+    Texts are one feature.
+    """
+    array = np.asarray(x, dtype=object if isinstance(x, list | tuple) else None)
+    array = array.reshape(len(array), -1)
+    return array if array.dtype.kind in "biuf" else array.astype(str)
+
+
+def _transformed(step: Any, value: Any, dtype: np.dtype[Any]) -> Array:
     with warnings.catch_warnings():
         # Fitted on a table, it would like one again; the columns are in the order of the table.
         warnings.filterwarnings("ignore", "X does not have valid feature names")

@@ -246,6 +246,11 @@ def _model_shape(
         return tuple(b if a is None else a for a, b in zip(stated, like.shape[1:], strict=True))
     if like is not None:
         return tuple(like.shape[1:])
+    if spec is not None and spec.dtype == "object":
+        raise InputError(
+            "The model takes tables or texts, of which no image can be made: pass what comes after "
+            "the steps that read them, such as pipeline[-1]."
+        )
     raise InputError(
         "The model does not say what it takes: pass samples= or start= an array of its input, with "
         "the batch axis."
