@@ -124,7 +124,7 @@ class Heard:
 class Visit:
     """One window in which the page is open; ``hints`` as on the first visit of all.
 
-    In a notebook, ``frame`` is set to where the page is in its cell: what is done and read is there.
+    In a notebook, ``frame`` is set to where the page is in its cell: there all is done and read.
     """
 
     def __init__(self, browser: Browser, url: str, hints: bool = False, **context: Any) -> None:

@@ -24,6 +24,7 @@ TITLE, SMALL, LABEL = 15, 11, 9  #: sizes of text
 _BAR_WIDTH, _BAR_HEIGHT = 120, 10
 _WIDEST = 2600  #: how wide a picture gets before it takes fewer columns than 16
 _COLUMNS = 16
+_SEEN_AT_ONCE = 2048  #: tiles
 _SCREEN, _MOST_GROWN = 1300, 3.0  #: text of wider pictures grows with them, up to so many times
 _DECIMALS = 6  #: smaller values are written as 1.2e-09
 _LONGEST = 250  #: characters of a line of the heading
@@ -105,7 +106,8 @@ def arrange(
         note=shown_name(heading.note, _LONGEST),
     )
     grown = _growth(sum(max(widths[i::across]) + GAP for i in range(across)))
-    label_size = round(LABEL * grown)
+    # Of more maps than are seen at once, one looks at parts, as large as they are.
+    label_size = round(LABEL * grown) if len(tiles) <= _SEEN_AT_ONCE else LABEL
     widths = _widths(tiles, sizes, label_size)
     parts, wide, high = _heading(heading, grown)
     labelled = _label_height(tiles, label_size)
