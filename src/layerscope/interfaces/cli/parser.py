@@ -12,7 +12,10 @@ from layerscope.core.suggestions import did_you_mean
 
 FAILED = 2  #: exit code
 
-_CHOICE = re.compile(r"argument (?P<what>\S+): invalid choice: '(?P<given>.*?)'.*", re.DOTALL)
+#: What argparse says, with the value as ``repr`` writes it.
+_CHOICE = re.compile(
+    r"argument (?P<what>\S+): invalid choice: (?P<given>.*?) \(choose from .*", re.DOTALL
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,12 +75,12 @@ class Parser(argparse.ArgumentParser):
             if what in ("/".join(action.option_strings), action.metavar, action.dest)
         )
         choices = list(map(str, action.choices or ()))
-        near = did_you_mean(given, choices, most=2)
+        near = did_you_mean(given.strip("'\""), choices, most=2)
         if what == "COMMAND":
             near = near or "'layerscope help' lists them."
-            return f"there is no command {given!r}: {near}"
+            return f"there is no command {given}: {near}"
         near = near and f"; {near}"
-        return f"argument {what}: {given!r} is none of {', '.join(choices)}{near}"
+        return f"argument {what}: {given} is none of {', '.join(choices)}{near}"
 
 
 def _listed(names: Sequence[str]) -> str:
