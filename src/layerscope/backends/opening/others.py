@@ -1,6 +1,6 @@
 """Model files that layerscope does not open: what they are, and what to do instead.
 
-Where a way is named, it was gone once with a file of that kind.
+Where a way is a command, it was gone once with a file of that kind.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from layerscope.core.files import kind_of
 
 _CORE_ML = (
-    "a Core ML model, which no tool turns back into layers: open the model that it was converted "
-    "from, or convert that one to ONNX"
+    "a Core ML model, made of another one: open the model that it was converted from, or convert "
+    "that one to ONNX"
 )
 _TENSORRT = (
     "an engine of TensorRT, compiled for one kind of GPU, without layers or weights to read: open "
