@@ -264,16 +264,22 @@ class Trace:
             self.lineage.remember(value, address, axes)
         return address
 
-    def offer(self, address: str, compute: Callable[[], Any]) -> None:
+    def offer(
+        self,
+        address: str,
+        compute: Callable[[], Any],
+        layout: Layout | Literal["default"] = "default",
+    ) -> None:
         """Keep what ran inside a loop, at every step, where it is asked for.
 
-        ``compute`` gives it as (sample, step, …). Raises PassComplete as :meth:`leave` does.
+        ``compute`` gives it as (sample, step, …), or as ``layout`` says. Raises PassComplete as
+        :meth:`leave` does.
         """
         self.inside_loops.setdefault(address, ())
         if not self._selection.wants_inside(address):
             return
         value = compute()
-        self.inside_loops[address] = self._axis_names.named("default", tuple(value.shape), None)
+        self.inside_loops[address] = self._axis_names.named(layout, tuple(value.shape), None)
         self.values[address] = self._keep(address, value)
         if self._may_stop and self._selection.is_complete(self.values, len(self.layers) - 1):
             self.is_over = True

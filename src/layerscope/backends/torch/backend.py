@@ -114,7 +114,7 @@ class TorchBackend:
             known = memory.known(self._model)
         key = (signature(given.args, given.kwargs), known.fingerprint)
         plan = memory.plan(key)
-        if plan is not None:
+        if plan is not None and not any(map(selection.wants_inside, plan.inside_loops)):
             with torch.set_grad_enabled(memory.differentiates):
                 replayed = self._replayed(plan, known, given, selection, memory)
             if replayed is not None:
@@ -181,6 +181,7 @@ class TorchBackend:
             {name: named_array(v, plan.input_axes[name]) for name, v in given.received.items()},
             plan.aliases,
             output_arrays(output) if complete else None,
+            plan.inside_loops,
         )
 
     @looking

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from layerscope.backends.torch import attention, functions
+from layerscope.backends.torch import attention, functions, loops
 from layerscope.backends.torch.kinds import kind_of_function
 from layerscope.backends.torch.tensors import Originals
 from layerscope.backends.trace import PassComplete, Returned, Subject, Trace
@@ -173,6 +173,8 @@ def intercepted(
                 weights = marks = _attend_by(args[0], result, trace)
             try:
                 trace.leave([args, kwargs], unpacked(result))
+                if isinstance(module, nn.RNNBase) and trace.returned:
+                    loops.offer_steps(trace, module, args, kwargs, result)
             finally:  # also where the pass ends with it
                 if log is not None:
                     log.module_ended(

@@ -199,6 +199,7 @@ def planned(
         complete=complete,
         handed_on=frozenset(r.handed_on for call in calls for r in call.returned if r.handed_on),
         copied=copied | log.written_uncounted() | log.in_memory_of(held),
+        inside_loops=tuple(trace.inside_loops),
     )
 
 

@@ -50,6 +50,7 @@ class PassPlan:
     written: tuple[int, ...]  #: which of the model's tensors the pass writes to
     handed_on: frozenset[str]  #: addresses of what containers hand on
     copied: set[str]  #: addresses whose values are copied at once, since they are written to later
+    inside_loops: tuple[str, ...] = ()  #: what is computed where it is asked for, of watched passes
     hooked: set[int] = field(default_factory=set)  #: ids of modules that get hooks during a pass
     choices: dict[str, Choice] = field(default_factory=dict)  #: what is asked for most
     kinds: dict[Any, str] = field(default_factory=dict)  #: what is to be done about a function

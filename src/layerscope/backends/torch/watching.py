@@ -216,13 +216,14 @@ class Watching:
             shown = ", ".join(uncalled[:8]) + (", …" if len(uncalled) > 8 else "")
             network = replace(network, notes=(*network.notes, f"defined, but not called: {shown}"))
         axes = {layer.address: layer.axes for layer in trace.layers}
-        axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()}
+        axes |= {alias: axes.get(of) for alias, of in trace.aliases.items()} | trace.inside_loops
         return ForwardPass(
             network,
             named_arrays(trace.values, axes),
             {name: named_array(v, trace.input_axes[name]) for name, v in given.received.items()},
             trace.aliases,
             output_arrays(output) if complete else None,
+            tuple(name for name in trace.inside_loops if name not in trace.values),
         )
 
 
