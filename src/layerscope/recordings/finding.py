@@ -57,8 +57,11 @@ def moved_per(run: Run) -> str:
 
 def epoch_gaps(run: Run) -> npt.NDArray[np.float64] | None:
     """Return how many epochs each step is after the one before; None where they are all alike."""
-    gaps = np.diff(np.asarray(run.epochs, np.float64), prepend=np.nan)
+    epochs = np.asarray(run.epochs, np.float64)
+    if len(epochs) < 3 or not np.isfinite(epochs).all():
+        return None
+    gaps = np.diff(epochs, prepend=np.nan)
     later = gaps[1:]
-    if len(later) < 2 or not np.isfinite(later).all() or (later <= 0).any():
+    if (later <= 0).any():
         return None
     return None if np.allclose(later, later[0], rtol=0.01) else gaps

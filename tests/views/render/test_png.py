@@ -88,8 +88,9 @@ def test_any_size(channels: int, height: int, width: int) -> None:
     canvas = np.asarray(read(panel))
     for i, tile in enumerate(panel.header["tiles"]):
         x, y, w, h = tile["box"]
-        times = w // width
-        assert (canvas[y : y + h : times, x : x + w : times] == panel.pixels(i)).all()
+        rows, columns = panel.pixels(i).shape  # of a single row, those of the line drawn of it
+        shown = canvas[y : y + h : h // rows, x : x + w : w // columns]
+        assert (shown == panel.pixels(i)).all()
 
 
 def test_blank_maps_have_a_frame_and_nan_its_colour() -> None:
