@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from cases.runs import MAPS, changing_maps, learner
+from layerscope import Recorder
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.samples import SameSamples, SampleRecordings
 from layerscope.interfaces.page.subject import PageSubject
+from layerscope.recordings.finding import moment_text
+from layerscope.recordings.run import open_recording
 
 torch = pytest.importorskip("torch")
 X = np.random.RandomState(0).normal(size=(3, 4)).astype(np.float32)
@@ -124,3 +129,20 @@ def test_what_was_given_by_hand_has_its_name_where_it_is_compared() -> None:
     words = {"address": "first", "sample": "1", "against": f"sample:{given['sample']}"}
     panel = subject.panel("layer", words)
     assert panel.header["parts"] == ["sample 1", "of my own", "difference"]
+
+
+def test_a_sample_as_it_was_beside_one_as_it_is_now_tells_when(tmp_path: Path) -> None:
+    model = mlp(1)
+    with Recorder(tmp_path / "run.zarr", model, probe=X[:2], every=1, quiet=True) as recorder:
+        for epoch in range(3):
+            recorder.snap(epoch=epoch)
+    run = open_recording(tmp_path / "run.zarr")
+    subject = PageSubject(SampleRecordings(model, X[2:]), run)
+    words = {"address": "first", "sample": "0", "step": str(int(run.steps[1]))}
+    assert subject.panel("layer", {**words, "against": "sample:1"}).header["parts"] == [
+        "sample 0", "sample 1", "difference",
+    ]  # fmt: skip
+    parts = subject.panel("layer", {**words, "against": "sample:2"}).header["parts"]
+    assert parts == [f"sample 0, {moment_text(run, 1)}", "sample 2, now", "difference"]
+    turned = subject.panel("layer", {**words, "sample": "2", "against": "sample:0"})
+    assert turned.header["parts"][0] == "sample 2, now"

@@ -162,7 +162,7 @@ def _say_what_to_open(folder: Path) -> None:
     say(
         "",
         f"Written to {folder}/. Open first:",
-        "  pages-01.png           the digit on its way through the network",
+        "  digits-passage.svg     the digit on its way through the network",
         "  01-conv2d.png          every channel of the first convolution",
         "  across-channel-5.png   one channel through all the layers that have it",
         "  kernels-conv2d.png     what the first convolution looks for",

@@ -68,10 +68,25 @@ def against_of(subject: PageSubject, query: Query, moment: Moment) -> Against | 
     number = whole(kind, text)
     if kind == "sample":
         there = subject.plain_moment(replace(query, sample=number))
-        return Against(there, (_called(subject, query.sample), _called(subject, number)))
+        return Against(there, _both_called(subject, query, number))
     if kind == "step":
         return _other_step(subject, query, number)
     return _other_model(subject, query, moment)
+
+
+def _both_called(subject: PageSubject, query: Query, other: int) -> tuple[str, str]:
+    """Return what two samples are called; also when they were seen, where that differs.
+
+    One that was recorded is shown at some step of the training, any other as the network is now.
+    """
+    both = query.sample, other
+    first, second = (_called(subject, sample) for sample in both)
+    run = subject.run
+    if run is None or len({sample < subject.recorded for sample in both}) == 1:
+        return first, second
+    then = moment_text(run, run.position(query.step))
+    one, two = (then if sample < subject.recorded else "now" for sample in both)
+    return f"{first}, {one}", f"{second}, {two}"
 
 
 def _called(subject: PageSubject, sample: int) -> str:

@@ -51,7 +51,7 @@ def name_ends(ax: Axes, lines: Sequence[LineEnd], above: str = "") -> None:
         top -= gap * (1 + above.count("\n")) * 1.1
     ends = [_last(heights[group[0]]) for group in groups]
     for group, end, place in zip(groups, ends, spread(ends, gap, top), strict=True):
-        line = lines[group[0]]
+        line = lines[group[-1]]  # drawn last, it is the one that is seen
         ax.annotate(
             label_of([lines[i] for i in group]),
             (_across(ax, line), end),

@@ -175,7 +175,14 @@ export class TimeBar {
     const here = this._happenings().filter((one) => one.step === step);
     if (this.missing) this.words.replaceChildren(h("span", { class: "error", role: "alert" }, this.missing));
     else if (!this.recorded) this.words.textContent = "This sample was not recorded: it is shown as the network is now.";
+    else if (this._againstNow()) this.words.textContent = "The other sample was not recorded: it is shown as the network is now, and this one as it was then.";
     else this.words.replaceChildren(...here.map((one) => h("button", { type: "button", class: `happening ${one.kind.replace(" ", "-")}`, on: { click: () => this._visit([one]) } }, `${SIGNS[one.kind] || ""} ${one.text}`)));
+  }
+
+  /** Whether the sample that is compared with was not recorded over the steps. */
+  _againstNow() {
+    const [kind, number] = this.page.state.view.against.split(":");
+    return kind === "sample" && Number(number) >= this.page.outline.recorded;
   }
 
   /** @param {string} missing */
