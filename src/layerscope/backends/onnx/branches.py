@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 
 from layerscope.backends.onnx.data import graphs_of
+from layerscope.backends.onnx.shapes import inferred
 
 #: Numbers, and None for a length that any number may be.
 _Numbers = npt.NDArray[Any]
@@ -74,11 +75,7 @@ def _known_conditions(proto: Any) -> dict[int, bool]:
 
 
 def _shapes(proto: Any) -> dict[str, list[int | None]]:
-    try:
-        graph = onnx.shape_inference.infer_shapes(proto).graph
-    # C++, on a model that was checked: a shape that it can't infer is not known.
-    except Exception:  # noqa: BLE001
-        graph = proto.graph
+    graph = inferred(proto)
     shapes = {}
     for value in (*graph.input, *graph.value_info, *graph.output):
         if value.type.WhichOneof("value") == "tensor_type" and value.type.tensor_type.HasField(

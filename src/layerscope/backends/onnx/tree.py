@@ -23,6 +23,7 @@ from layerscope.backends.onnx.kinds import kind_of
 from layerscope.backends.onnx.model import OnnxModel
 from layerscope.backends.onnx.nodes import OnnxNode, Parts, divide
 from layerscope.backends.onnx.settings import settings_of
+from layerscope.backends.onnx.shapes import inferred
 from layerscope.backends.onnx.stripped import StrippedModel, strip_weights
 from layerscope.backends.onnx.weights import Weight, weights_of
 from layerscope.core.errors import ModelError
@@ -193,13 +194,7 @@ def analyse(model: OnnxModel) -> OnnxGraph:
 
 
 def _inferred(stripped: StrippedModel) -> dict[str, Value]:
-    proto = stripped.checkable()
-    try:
-        # Without propagating data: a tensor declared to have 10**12 values would be computed.
-        graph = onnx.shape_inference.infer_shapes(proto).graph
-    # C++, on a model that was checked: what it can't infer, a pass will show.
-    except Exception:  # noqa: BLE001
-        graph = proto.graph
+    graph = inferred(stripped.checkable())
     return {v.name: _value(v.type) for v in (*graph.value_info, *graph.output)}
 
 
