@@ -27,8 +27,9 @@ def levels(values: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_sheet_of_65536_channels_is_no_tower() -> None:
-    maps = np.arange(65_536 * 4, dtype=np.float32).reshape(1, 65_536, 2, 2)
+@pytest.mark.parametrize("side", [2, 7])
+def test_a_sheet_of_65536_channels_is_no_tower(side: int) -> None:
+    maps = np.arange(65_536 * side**2, dtype=np.float32).reshape(1, 65_536, side, side)
     panel = drawn(np.moveaxis(maps, 1, -1), MAPS)
     assert len(panel) == 65_536
     width, height = panel.header["size"]
