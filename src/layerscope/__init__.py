@@ -8,6 +8,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               activations Recorder              timeline  film             export
               features  every_unit              curves defaults            report
               open_recording                    histogram                  serve
+              open_survey  survey
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from layerscope.instruments.features.every_unit import every_unit as every_unit
     from layerscope.instruments.features.features import features as features
     from layerscope.instruments.record.recorder import Recorder as Recorder
+    from layerscope.instruments.survey.survey import survey as survey
     from layerscope.instruments.weights import weights as weights
     from layerscope.interfaces.api import diagram as diagram
     from layerscope.interfaces.report import report as report
     from layerscope.interfaces.serve import serve as serve
     from layerscope.recordings.export import export as export
     from layerscope.recordings.run import open_recording as open_recording
+    from layerscope.recordings.survey.store import open_survey as open_survey
     from layerscope.views.across import across as across
     from layerscope.views.curves import curves as curves
     from layerscope.views.film import film as film
@@ -64,6 +67,8 @@ _HOME = {
     "every_unit": "layerscope.instruments.features.every_unit",
     "Recorder": "layerscope.instruments.record.recorder",
     "open_recording": "layerscope.recordings.run",
+    "survey": "layerscope.instruments.survey.survey",
+    "open_survey": "layerscope.recordings.survey.store",
     # Views: numbers to pictures.
     "sheet": "layerscope.views.sheet",
     "across": "layerscope.views.across",
@@ -82,8 +87,8 @@ _HOME = {
 
 __all__ = [
     "Recorder", "across", "activations", "curves", "defaults", "describe", "diagram", "every_unit",
-    "export", "features", "film", "histogram", "load_model", "open_recording", "pages", "report",
-    "serve", "sheet", "timeline", "weights",
+    "export", "features", "film", "histogram", "load_model", "open_recording",
+    "open_survey", "pages", "report", "serve", "sheet", "survey", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

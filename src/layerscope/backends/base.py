@@ -2,7 +2,7 @@
 
 Requirements
 - ``Backend`` is small, and all of it is required; what only some frameworks can do is a protocol
-  of its own: ``Differentiable``, ``Portable``.
+  of its own: ``Differentiable``, ``Portable``, ``Reducing``.
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
@@ -76,6 +76,39 @@ class Backend(Protocol):
 
         It is the same in each process.
         """
+
+
+#: Reduces a layer's values where they are computed: given ``keras.ops`` or what has the same names,
+#: a tensor, the names of its axes and a number for each sample, it returns tensors by name, or None
+#: where it can't. It is hashable, and equal to what does the same.
+ReductionOf = Callable[[Any, Any, tuple[str, ...], Any], dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class ReducedPass:
+    """One forward pass of which numbers were kept instead of values."""
+
+    network: Network  #: what was called, in the order in which it was called
+    values: Mapping[str, Mapping[str, Any]]  #: NumPy arrays that the reduction has made, by address
+    axes: Mapping[str, tuple[str, ...]]  #: of what was reduced, in its own order
+    shapes: Mapping[str, tuple[int, ...]]  #: of what was reduced
+    input_axes: Mapping[str, tuple[str, ...]]  #: of what the network received, by name
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()  #: layers that were called where no value can be seen
+
+
+@runtime_checkable
+class Reducing(Protocol):
+    """A model whose values can be reduced where they are computed."""
+
+    def reduced(
+        self, x: Any, selection: Selection, reduction: ReductionOf, offsets: Any
+    ) -> ReducedPass:
+        """Make one forward pass in inference mode, and keep what the reduction makes of values.
+
+        ``offsets`` is a NumPy array of int32 with a number for each sample.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, order=True)

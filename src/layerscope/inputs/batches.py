@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,9 @@ class Batches:
         self._labels: list[str] = []
         self._done: list[str] = []
         self._read: list[str] = []  #: what was done to sounds and tables
-        self._skipped: list[str] = []
+        self._begin = 0, 0  #: the file and the row in it to begin with
+        self._left_behind = 0
+        self.unreadable: dict[str, str] = {}  #: why a file was skipped, by its name
 
     @property
     def count(self) -> int:
@@ -78,65 +80,79 @@ class Batches:
         if len(set(done)) > _WAYS:
             done = [_FROM.sub("resized to ", text) for text in done]
         skipped: tuple[str, ...] = ()
-        if self._skipped:
-            count = len(self._skipped)
+        if self.unreadable:
+            count = len(self.unreadable)
             more = f" and {count - 3} more" if count > 3 else ""
             files = "1 file was" if count == 1 else f"{count} files were"
-            reasons = " ".join(self._skipped[:3]).rstrip(".")
+            reasons = " ".join(list(self.unreadable.values())[:3]).rstrip(".")
             skipped = (f"{files} skipped: {reasons}{more}",)
         read = self._read
         if len(read) > _WAYS:
             read = [*read[:_WAYS], f"and so on, for {len(read) - _WAYS} more files"]
         return (*self.files.notes, *read, *grouped(self._labels, done), *skipped)
 
+    def skip(self, samples: int, file: tuple[int, int]) -> None:
+        """Begin at a row of a file, by its number; so many samples are behind."""
+        self._begin, self._left_behind = file, samples
+
     def __iter__(self) -> Iterator[Prepared]:
-        left = self._limit
+        left = None if self._limit is None else self._limit - self._left_behind
+        if left is not None and left <= 0:
+            return
         for batch in self._whole_batches():
             if left is not None and len(batch.samples) > left:
-                batch = replace(batch, value=batch.value[:left], samples=batch.samples[:left])
+                batch = replace(
+                    batch,
+                    value=batch.value[:left],
+                    samples=batch.samples[:left],
+                    files=batch.files[:left],
+                )
             self._note(batch.samples, batch.notes)
             yield replace(batch, notes=())
             if left is not None:
                 left -= len(batch.samples)
                 if left <= 0:
                     return
-        if not self._labels:
-            raise InputError(f"None of the {len(self.files)} files can be read: {self._skipped[0]}")
+        if not self._labels and self._begin == (0, 0):
+            first = next(iter(self.unreadable.values()))
+            raise InputError(f"None of the {len(self.files)} files can be read: {first}")
 
     def _whole_batches(self) -> Iterator[Prepared]:
         """Yield the batches; the notes of each are what was done to its samples, one by one."""
         images: list[FitImage] = []
-        rows: list[Fitted] = []
-        for name, path, image in self._ahead():
+        rows: list[_Rows] = []
+        files: list[tuple[int, int]] = []  # of the images
+        for number, name, path, image in self._ahead():
             self.opened += 1
             try:
                 if isinstance(image, InputError):
                     raise image
                 if is_number_file(path):
-                    rows += self._numbers(path)
+                    rows += self._from(number, self._numbers(path))
                 elif image is None:
-                    rows += self._rows(path, name)
+                    rows += self._from(number, self._rows(path, name))
                 else:
                     images.append(FitImage(image.values, name, image.steps))
+                    files.append((number, 0))
             except InputError as error:
                 if self.files.strict:
                     raise
-                self._skipped.append(str(error))
+                self.unreadable[name] = str(error)
                 continue
             if len(images) == self._chunk:
-                yield self._stacked(images)
-                images = []
+                yield replace(self._stacked(images), files=tuple(files))
+                images, files = [], []
             while sum(map(_count, rows)) >= self._chunk:
                 batch, rows = self._joined(rows)
                 yield batch
         if images:
-            yield self._stacked(images)
+            yield replace(self._stacked(images), files=tuple(files))
         while rows:
             batch, rows = self._joined(rows)
             yield batch
 
-    def _ahead(self) -> Iterator[tuple[str, str, FitImage | InputError | None]]:
-        """Yield each file's name and path, and its image, None where it holds numbers.
+    def _ahead(self) -> Iterator[tuple[int, str, str, FitImage | InputError | None]]:
+        """Yield each file's number, name and path, and its image, None where it holds numbers.
 
         The images of the next batch are read beside what is done with this one.
         """
@@ -146,12 +162,23 @@ class Batches:
                 return None
             return fit_image(path, self._spec, self._settings, quiet=False)
 
-        made = made_ahead(self.files.paths, image, self._chunk)
+        first = self._begin[0]
+        names, paths = self.files.names[first:], self.files.paths[first:]
+        made = made_ahead(paths, image, self._chunk)
         with closing(made):
-            for name, path, one in zip(self.files.names, self.files.paths, made, strict=True):
+            for number, (name, path, one) in enumerate(zip(names, paths, made, strict=True), first):
                 if isinstance(one, BaseException) and not isinstance(one, InputError):
                     raise one
-                yield name, path, one
+                yield number, name, path, one
+
+    def _from(self, number: int, fitted: Sequence[Fitted]) -> list[_Rows]:
+        """Return the samples of a file, without the rows before the one to begin with."""
+        row = self._begin[1] if number == self._begin[0] else 0
+        return [
+            _Rows(one.value[row:], one.samples[row:], number, row)
+            for one in fitted
+            if len(one.samples) > row
+        ]
 
     def _stacked(self, images: Sequence[FitImage]) -> Prepared:
         batch = stacked(images, self._settings)
@@ -179,11 +206,12 @@ class Batches:
         names = tuple(f"{name}[{i}]" for i in range(len(array))) if len(array) > 1 else (name,)
         return [Fitted(array, samples=names)] if len(array) else []
 
-    def _joined(self, rows: Sequence[Fitted]) -> tuple[Prepared, list[Fitted]]:
+    def _joined(self, rows: Sequence[_Rows]) -> tuple[Prepared, list[_Rows]]:
         """Return the next batch of these, and what is left of them."""
         taken: list[npt.NDArray[Any]] = []
         names: list[str] = []
         steps: list[str] = []
+        files: list[tuple[int, int]] = []
         left = list(rows)
         while left and len(names) < self._chunk:
             first = left.pop(0)
@@ -192,20 +220,35 @@ class Batches:
             taken.append(value)
             names += first.samples[:room]
             steps += ["; ".join(notes) or "as it is"] * len(value)
+            files += [(first.file, first.row + i) for i in range(len(value))]
             if len(first.samples) > room:
-                left.insert(0, Fitted(first.value[room:], samples=first.samples[room:]))
+                left.insert(0, first.behind(room))
         shapes = {array.shape[1:] for array in taken}
         if len(shapes) > 1:
             raise InputError(
                 f"The arrays differ in shape, {' and '.join(sorted(map(str, shapes))[:2])}: their "
                 "samples can't be one batch."
             )
-        return Prepared(np.concatenate(taken), tuple(steps), tuple(names)), left
+        return Prepared(np.concatenate(taken), tuple(steps), tuple(names), files=tuple(files)), left
 
     def _note(self, labels: Sequence[str], steps: Sequence[str]) -> None:
         self._labels += labels
         self._done += steps
 
 
-def _count(fitted: Fitted) -> int:
-    return len(fitted.samples)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Samples of a file, from one of its rows on."""
+
+    value: npt.NDArray[Any]
+    samples: tuple[str, ...]
+    file: int  #: its number
+    row: int
+
+    def behind(self, count: int) -> _Rows:
+        """Return those behind so many."""
+        return _Rows(self.value[count:], self.samples[count:], self.file, self.row + count)
+
+
+def _count(rows: _Rows) -> int:
+    return len(rows.samples)

@@ -19,6 +19,8 @@ class Prepared:
     notes: tuple[str, ...] = field(default=())  #: what was done to it
     samples: tuple[str, ...] = ()  #: the names of its samples; empty where they have none
     pixels: bool = False  #: whether it is images for one input, which ``input_range`` applies to
+    labels: tuple[str | int, ...] = ()  #: of its samples, where the data have any
+    files: tuple[tuple[int, int], ...] = ()  #: of each sample: its file's number, its row in it
 
 
 class Feed(Protocol):
@@ -46,6 +48,10 @@ class Feed(Protocol):
     def samples(self) -> int | None:
         """Return how many samples there are; None where only the end will tell."""
 
+    def skip(self, samples: int, file: tuple[int, int]) -> None:
+        """Begin behind so many samples; of files, at a row of one of them, by its number."""
+        ...
+
     def __iter__(self) -> Iterator[Prepared]: ...
 
 
@@ -68,6 +74,7 @@ class Slices:
         self._total = whole if limit is None else min(whole, limit)
         self._whole = whole
         self._size = size or self._total
+        self._begin = 0
 
     @property
     def count(self) -> int:
@@ -78,8 +85,12 @@ class Slices:
         """Return how many samples there are."""
         return self._total
 
+    def skip(self, samples: int, file: tuple[int, int]) -> None:
+        """Begin behind so many samples."""
+        self._begin = samples
+
     def __iter__(self) -> Iterator[Prepared]:
-        for begin in range(0, max(self._total, 1), max(self._size, 1)):
+        for begin in range(self._begin, max(self._total, 1), max(self._size, 1)):
             end = min(begin + self._size, self._total)
             part = self._fit(_cut(self._x, slice(begin, end), self._whole))
             self.notes = self.notes or part.notes
@@ -109,6 +120,12 @@ def arrays_in(x: Any) -> Iterator[Any]:
 def first_samples(x: Any, most: int) -> Any:
     """Return the first samples of an input."""
     return _cut(x, slice(0, most), sample_count(x))
+
+
+def samples_from(x: Any, first: int) -> Any:
+    """Return the samples of an input from one on."""
+    count = sample_count(x)
+    return _cut(x, slice(first, count), count)
 
 
 def can_be_cut(x: Any) -> bool:

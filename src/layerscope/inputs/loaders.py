@@ -17,7 +17,7 @@ from layerscope.core.errors import InputError
 from layerscope.core.network import InputSpec
 from layerscope.inputs.arguments import is_data, is_packed, takes_anything
 from layerscope.inputs.arrays import is_array, is_table
-from layerscope.inputs.feeds import Prepared, first_samples, sample_count
+from layerscope.inputs.feeds import Prepared, first_samples, sample_count, samples_from
 
 #: Classes of objects that yield batches: where their modules begin, and their names.
 _KINDS = {
@@ -86,6 +86,7 @@ class Loader:
         self.notes: tuple[str, ...] = ()
         self._loader, self._specs, self._fit, self._limit = loader, specs, fit, limit
         self._first = 0  # samples in the first batch
+        self._behind = 0  # samples to be left out at the beginning
         self.title = _title(loader)
         if _is_samples(loader):
             raise InputError(
@@ -111,10 +112,24 @@ class Loader:
             return self._limit if count is None else None
         return count * self._first if self._limit is None else min(count * self._first, self._limit)
 
+    def skip(self, samples: int, file: tuple[int, int]) -> None:
+        """Begin behind so many samples; their batches are taken and left."""
+        self._behind = samples
+
     def __iter__(self) -> Iterator[Prepared]:
-        left = self._limit
+        left = None if self._limit is None else self._limit - self._behind
+        behind = self._behind
         for batch in _batches(self._loader):
+            if left is not None and left <= 0:  # all of it was behind
+                return
             value = _readable(self._input(batch))
+            count = sample_count(value)
+            labels = labels_of(batch, count)
+            if behind:
+                gone, behind = min(behind, count), max(0, behind - count)
+                if gone == count:
+                    continue
+                value, labels = samples_from(value, gone), labels[gone:]
             if left is not None and sample_count(value) > left:
                 value = first_samples(value, left)
             try:
@@ -124,12 +139,12 @@ class Loader:
             self.opened += 1
             self._first = self._first or sample_count(part.value)
             self.notes = self.notes or part.notes
-            yield replace(part, notes=())
+            yield replace(part, notes=(), labels=labels[: sample_count(part.value)])
             if left is not None:
                 left -= sample_count(part.value)
                 if left <= 0:  # not a batch more than is needed
                     return
-        if not self.opened:
+        if not self.opened and not self._behind:
             again = ": it can be run through only once" if is_used_up(self._loader) else ""
             raise InputError(f"The {self.title} yields no batch{again}.")
 
@@ -161,6 +176,33 @@ class Loader:
                 "an axis of samples first, as dataset.batch(32) makes them."
             )
         return InputError(f"{where} does not fit: {error}")
+
+
+def labels_of(batch: Any, count: int) -> tuple[str | int, ...]:
+    """Return the labels of a batch ``(x, y)``, or of a dict that has some; none where it has none.
+
+    They are whole numbers, texts, or one-hot rows.
+    """
+    if isinstance(batch, Mapping) and not is_table(batch):
+        names = [name for name in ("label", "labels", "target", "y") if name in batch]
+        labels = batch[names[0]] if names else None
+    elif isinstance(batch, list | tuple) and len(batch) == 2 and not is_packed(batch):
+        labels = batch[1]
+    else:
+        return ()
+    if isinstance(labels, Mapping) or labels is None:
+        return ()
+    values = np.asarray(_readable(labels))
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    elif values.ndim == 2 and values.dtype.kind in "biuf" and len(values) == count:
+        one_hot = (values.max(axis=1) == 1) & (values.sum(axis=1) == 1)
+        values = values.argmax(axis=1) if one_hot.all() else values
+    if values.ndim != 1 or len(values) != count:
+        return ()
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.round(values))).all():
+        return ()  # numbers to be predicted, no labels
+    return tuple(str(v) if values.dtype.kind in "USO" else int(v) for v in values.tolist())
 
 
 def _known(x: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from layerscope.backends.base import ForwardPass, Tap, Update
+from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Tap, Update
 from layerscope.backends.calculus import calculus, compiled, optimizer_of
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.engines import Engine, engine
@@ -31,6 +31,7 @@ from layerscope.backends.keras.unreached import check_call
 from layerscope.backends.keras.weights import weights_of
 from layerscope.backends.pass_notes import guessed_note
 from layerscope.backends.random_state import random_state_kept
+from layerscope.backends.reducing import by_name
 from layerscope.backends.structure import name_bytes, structure_digest
 from layerscope.backends.turns import in_turn
 from layerscope.core.axes import NamedArray, named_axes
@@ -48,6 +49,20 @@ class _PassResult:
     values: Mapping[str, Any]
     output: Any
     facts: Facts
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """What is to be made of the values of a pass."""
+
+    reduction: ReductionOf
+    offsets: Any  #: a tensor, which the reduction is given
+
+    def of(self, values: Mapping[str, Any], facts: Facts) -> tuple[dict[str, Any], Facts]:
+        """Return what is made of tensors, by address, and the facts with their shapes."""
+        made = by_name(self.reduction, keras.ops, values, facts.axes, self.offsets)
+        shapes = {address: tuple(map(int, values[address].shape)) for address in made}
+        return made, replace(facts, kept=tuple(made), shapes=shapes)
 
 
 @dataclass(frozen=True)
@@ -129,20 +144,48 @@ class KerasBackend:
             name: self._engine.snapshot(value)
             for name, value in inputs_by_name(self._model, x).items()
         }
+        return self._result(received, self._passed(x, selection))
+
+    @in_turn
+    def reduced(
+        self, x: Any, selection: Selection, reduction: ReductionOf, offsets: Any
+    ) -> ReducedPass:
+        """Make one forward pass in inference mode, and keep what the reduction makes of values."""
+        check_call(self._model)
+        x = keras.tree.map_structure(self._tensor, x)
+        outcome = self._passed(x, selection, _Reduced(reduction, self._tensor(offsets)))
+        facts = outcome.facts
+        values = {
+            address: {name: self._engine.read(value)[0] for name, value in made.items()}
+            for address, made in outcome.values.items()
+        }
+        left_out = tuple(dict.fromkeys((*facts.left_out, *facts.inside_loops)))
+        return ReducedPass(
+            self.describe() if not facts.complete and is_exact(self._model) else facts.network,
+            values,
+            facts.axes,
+            facts.shapes,
+            facts.input_axes,
+            facts.aliases,
+            tuple(name for name in left_out if name not in values),
+        )
+
+    def _passed(self, x: Any, selection: Selection, reduced: _Reduced | None = None) -> _PassResult:
+        """Make a pass, compiled or not; what it keeps are tensors, or what was made of them."""
         with random_state_kept():
             self._build(x)
             seen = self._recall(x)
             outcome = None
             if self._engine.compiles(leaves(x)[0].shape[0], seen.runs > 0) and seen.traceable:
-                outcome = self._compiled(x, selection, seen)
+                outcome = self._compiled(x, selection, seen, reduced)
             if outcome is None:
-                outcome = self._eager(x, selection)
+                outcome = self._eager(x, selection, reduced)
         if outcome.facts.guessed or outcome.facts.unseen:
             outcome = self._with_sources(outcome, x, seen)
         seen.runs += 1
         if outcome.facts.complete:
             seen.facts = outcome.facts
-        return self._result(received, outcome)
+        return outcome
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:
@@ -241,20 +284,27 @@ class KerasBackend:
             memory, (shapes, settings_number(self._model)), _ShapeMemory, _SHAPES_REMEMBERED
         )
 
-    def _eager(self, x: Any, selection: Selection) -> _PassResult:
+    def _eager(self, x: Any, selection: Selection, reduced: _Reduced | None = None) -> _PassResult:
         values: dict[str, Any] = {}
         with self._engine.eager(self._model, values) as keep:
             output, facts = watched(self._model, x, selection, self._engine, values, keep)
+        if reduced is not None:
+            values, facts = reduced.of(values, facts)
         return _PassResult(values, output, replace(facts, network=self._named(facts.network)))
 
-    def _compiled(self, x: Any, selection: Selection, seen: _ShapeMemory) -> _PassResult | None:
+    def _compiled(
+        self, x: Any, selection: Selection, seen: _ShapeMemory, reduced: _Reduced | None = None
+    ) -> _PassResult | None:
         """Return a compiled pass; None where this model can't be traced."""
         key = _selected(selection, seen.facts)
+        if reduced is not None:
+            x = x, reduced.offsets
+            key = None if key is None else (key, reduced.reduction)
         compiled = seen.functions.get(key) if key is not None else None
         if compiled is not None:
             seen.functions.move_to_end(key)
             return self._call(compiled, x)
-        compiled = self._compile(selection)
+        compiled = self._compile(selection, reduced.reduction if reduced is not None else None)
         try:
             outcome = self._call(compiled, x)
         except Exception:  # noqa: BLE001
@@ -281,15 +331,18 @@ class KerasBackend:
         )
         return any(not address.startswith(loops) for address in facts.left_out)
 
-    def _compile(self, selection: Selection) -> _Compiled:
+    def _compile(self, selection: Selection, reduction: ReductionOf | None) -> _Compiled:
         # What is remembered by model must not keep the model alive.
         model, engine = weakref.ref(self._model), self._engine
         facts: list[Facts] = []
 
         def run(x: Any) -> tuple[dict[str, Any], Any]:
             values: dict[str, Any] = {}
+            x, offsets = (x, None) if reduction is None else x
             keep = lambda _, value: engine.keep(value)  # noqa: E731
             output, pass_facts = watched(model(), x, selection, engine, values, keep)
+            if reduction is not None:
+                values, pass_facts = _Reduced(reduction, offsets).of(values, pass_facts)
             facts[:] = [pass_facts]
             return values, output
 

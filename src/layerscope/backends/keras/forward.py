@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -35,6 +35,8 @@ class Facts:
     unseen: tuple[str, ...] = ()  #: those some of whose sources are not known
     left_out: tuple[str, ...] = ()  #: those called where no value can be seen, as in a loop
     inside_loops: tuple[str, ...] = ()  #: what can be had at every step of a loop
+    #: Of values that were reduced in the pass.
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def watched(
