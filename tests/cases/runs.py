@@ -65,6 +65,7 @@ def run_of(
     network: Network | None = None,
     notes: Sequence[str] = ("made by hand",),
     probed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """A run of these layers and weights, by address: axes without ``step``, and values with it."""
     arrays: dict[tuple[str, str, str], np.ndarray] = {}
@@ -99,6 +100,7 @@ def run_of(
         "provenance": {"model": "abc"},
         "notes": list(notes),
         "probed": probed,
+        "settings": dict(settings or {}),
     })  # fmt: skip
     reader = FakeReader(
         schema,

@@ -31,7 +31,11 @@ class Finding:
 
 def moment_text(run: Run, position: int) -> str:
     """Return ``epoch 3``, or ``step 300`` where the step is no epoch."""
-    step, epoch = int(run.steps[position]), float(run.epochs[position])
+    return step_text(int(run.steps[position]), float(run.epochs[position]))
+
+
+def step_text(step: int, epoch: float) -> str:
+    """Return ``epoch 3``, or ``step 300`` where the step is no epoch."""
     return f"epoch {step}" if epoch == step else f"step {step}"
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.silence import rectified
 from layerscope.recordings.finding import Finding, Kind, epoch_gaps, moment_text, since
 from layerscope.recordings.layer_findings import same_class, still_layers
+from layerscope.recordings.silent_units import Silences, silent_units
 
 if TYPE_CHECKING:
     from layerscope.recordings.run import Run
@@ -48,7 +48,7 @@ def layer_series(run: Run) -> list[Series]:
     run, series = run.activations, []
     changes = _changes(run)
     for address in run.described:
-        silent, mean = _silent(run, address), run.statistic(address, "mean")
+        silent, mean = silent_units(run, address), run.statistic(address, "mean")
         dead = None if silent is None else _share(silent, mean)
         units = 0 if mean is None else mean.shape[1]
         average = None if mean is None else np.asarray(mean.mean(axis=1), np.float64)
@@ -88,16 +88,7 @@ def findings(run: Run) -> list[Finding]:
     return sorted(all_of_them, key=lambda finding: _GRAVITY.index(finding.kind))
 
 
-def _silent(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
-    """Return which units are silent at which step; None of a layer whose zeros are values."""
-    low, high = run.statistic(address, "min"), run.statistic(address, "max")
-    is_rectified = rectified(run.network, address)
-    if low is None or high is None or is_rectified is False or (low < 0).any():
-        return None
-    return np.asarray((low == 0) & (high == 0))
-
-
-def _share(silent: npt.NDArray[np.bool_], mean: npt.NDArray[Any] | None) -> Figures:
+def _share(silent: Silences, mean: npt.NDArray[Any] | None) -> Figures:
     """Return the share of units without any response, NaN where nothing was recorded."""
     dead = np.asarray(silent.mean(axis=1), np.float64)
     if mean is not None:
@@ -133,9 +124,9 @@ def _owners(run: Run) -> dict[str, str]:
 
 def _units(run: Run) -> Iterator[Finding]:
     """Yield what happened to single units, layer by layer."""
-    silent: dict[str, npt.NDArray[np.bool_]] = {}
+    silent: dict[str, Silences] = {}
     for address in run.described:
-        mean, of_layer = run.statistic(address, "mean"), _silent(run, address)
+        mean, of_layer = run.statistic(address, "mean"), silent_units(run, address)
         if mean is not None and not np.isnan(mean).all():
             yield from _not_finite(run, address, mean)
         if of_layer is None:
@@ -145,7 +136,7 @@ def _units(run: Run) -> Iterator[Finding]:
             yield from _silences(run, address, silent[address])
 
 
-def _handed_on(run: Run, address: str, silent: dict[str, npt.NDArray[np.bool_]]) -> bool:
+def _handed_on(run: Run, address: str, silent: dict[str, Silences]) -> bool:
     """Return whether a layer's silence is that of what it received, perhaps in another shape."""
     if address not in run.network:
         return False
@@ -159,7 +150,7 @@ def _handed_on(run: Run, address: str, silent: dict[str, npt.NDArray[np.bool_]])
     )
 
 
-def _silences(run: Run, address: str, silent: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+def _silences(run: Run, address: str, silent: Silences) -> Iterator[Finding]:
     count = silent.shape[1]
     always = np.flatnonzero(silent.all(axis=0))
     whole = int(since(np.asarray(silent.all(axis=1, keepdims=True)))[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,12 +21,13 @@ from layerscope.core.errors import AddressError, InputError
 from layerscope.core.network import Network
 from layerscope.core.text import message, quoted
 from layerscope.recordings.recording import Recording
-from layerscope.recordings.store.kept import network_of
+from layerscope.recordings.store.kept import FROM_BEFORE, network_of
 from layerscope.recordings.stored_arrays import StoredArrays, listing, notes_of, read_part
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from layerscope.recordings.fates import Fates
     from layerscope.recordings.finding import Finding
     from layerscope.recordings.store.reader import StoreReader
     from layerscope.recordings.store.schema import ArrayGroup
@@ -141,6 +142,12 @@ class Run(Recording):
     def probed(self) -> int | None:
         """How many samples the statistics are of; None where the recording does not tell."""
         return self._reader.schema.attrs.get("probed")
+
+    @property
+    def counts_from_before(self) -> bool:
+        """Whether step 0 is of before the training; in early versions it was after an epoch."""
+        settings = self._reader.schema.attrs.get("settings") or {}
+        return all(settings.get(name) == value for name, value in FROM_BEFORE.items())
 
     @property
     def described(self) -> tuple[str, ...]:
@@ -265,6 +272,21 @@ class Run(Recording):
         from layerscope.recordings.findings import findings
 
         return findings(self)
+
+    def fate(self, layers: str | Iterable[str] | None = None) -> Fates:
+        """Return what became of every unit: born silent, woke at, died at, revived.
+
+        Of the layers named, addresses or globs; by default of all whose units can be silent, but
+        for those that hand on what another layer returned.
+
+        Raises
+        ------
+        AddressError
+            When there is no such layer, no unit of it can be silent, or there are no steps yet.
+        """
+        from layerscope.recordings.fates import fates_of
+
+        return fates_of(self, layers)
 
     def refresh(self) -> bool:
         """Read which steps have been added meanwhile; whether there are any."""

@@ -208,3 +208,61 @@ def test_classes_are_among_the_metrics(tmp_path: Path) -> None:
     expected = model.predict(X[:3], verbose=0).mean(axis=0)
     found = [run.metrics[f"P({name})"][-1] for name in "abc"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+class HugeStep(keras.callbacks.Callback):
+    """One epoch with a learning rate that is far too large."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.huge = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = 1e3 if epoch == self.huge else 1e-9
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
+def test_the_step_that_killed_the_units_is_named(tmp_path: Path, dtype: str) -> None:
+    x = DATA.random((16, 4)).astype(np.float32) + 0.5
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(6, activation="relu", kernel_initializer="ones", name="hidden"),
+            layers.Dense(1, kernel_initializer="ones", name="out"),
+        ]
+    )
+    hidden = model.get_layer("hidden")
+    kernel, bias = hidden.get_weights()
+    bias[[1, 4]] = -100  # silent from the start, and no gradient reaches them
+    hidden.set_weights([kernel, bias])
+    model.compile(keras.optimizers.SGD(1e-9), "mse")
+    recorder = Recorder(tmp_path / "run", model, probe=x, samples=2, dtype=dtype, quiet=True)
+    model.fit(x, np.full(16, -100.0), epochs=6, verbose=0, callbacks=[HugeStep(3), recorder])
+    fates = open_recording(tmp_path / "run").fate()
+    assert list(fates) == ["hidden"]
+    died = "fires from the start, died in epoch 4"
+    never = "never fired on 16 samples at 7 steps"
+    assert [unit.words for unit in fates.units()] == [died, never, died, died, never, died]
+    events = fates.events_frame()
+    assert events["step"].tolist() == [4] * 4
+    assert (events["loss"] == open_recording(tmp_path / "run").metrics["loss"][4]).all()
+
+
+def test_between_the_steps_that_were_recorded_no_death_is_claimed(tmp_path: Path) -> None:
+    model = network()
+    conv = model.get_layer("conv2d")
+
+    class Kill(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if self.model.optimizer.iterations == 3:
+                kernel, bias = conv.get_weights()
+                conv.set_weights([kernel, np.where([0, 1, 0, 0], -1000, bias)])
+
+    kernel, bias = conv.get_weights()
+    conv.set_weights([np.abs(kernel), bias + 1])
+    recorder = Recorder(tmp_path / "run", model, probe=X[:3], every=2, quiet=True)
+    callbacks = [Kill(), recorder]
+    model.fit(X, Y, epochs=2, batch_size=BATCH, verbose=0, callbacks=callbacks)
+    unit = open_recording(tmp_path / "run").fate().unit("conv2d:1")
+    assert unit.born == "fires"
+    assert str(unit.died) == "died between step 2 and step 4 (epoch 0.6667 to 1.333)"

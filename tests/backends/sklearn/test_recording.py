@@ -206,3 +206,37 @@ def test_many_layers_take_little_more_than_their_activations(tmp_path: Path, dty
     finally:
         tracemalloc.stop()
     assert most < 2 * look, most / look
+
+
+def test_the_step_that_killed_a_unit_is_named(tmp_path: Path) -> None:
+    mlp = MLPClassifier((5, 4), solver="sgd", learning_rate_init=1e-9, random_state=0)
+    mlp.partial_fit(X, Y, classes=range(10))
+    mlp.coefs_[0][:] = np.abs(mlp.coefs_[0])
+    mlp.intercepts_[0][:] = [0, 0, -1000, 0, 0]
+    with Recorder(tmp_path / "run", mlp, probe=X, dtype="float32", quiet=True) as recorder:
+        recorder.snap(0)
+        for step in range(1, 6):
+            mlp.partial_fit(X, Y)
+            if step == 2:
+                mlp.intercepts_[0][3] = -1000
+            if step == 4:
+                mlp.intercepts_[0][2] = 1000
+            recorder.snap(step)
+    fates = open_recording(tmp_path / "run").fate()
+    (first, _) = fates
+    assert [unit.words for unit in fates.units() if unit.layer == first] == [
+        "fires at each of 6 steps",
+        "fires at each of 6 steps",
+        "born silent, woke in epoch 4",
+        "fires from the start, died in epoch 2",
+        "fires at each of 6 steps",
+    ]
+
+
+def test_the_fates_of_an_ordinary_fit(tmp_path: Path) -> None:
+    mlp = MLPClassifier((12,), max_iter=4, random_state=0)
+    with Recorder(tmp_path / "run", mlp, probe=X[:50], quiet=True):
+        mlp.fit(X, Y)
+    (layer,) = open_recording(tmp_path / "run").fate().values()
+    assert (layer.units, layer.n, layer.untrained) == (12, 50, True)
+    assert sum(layer.counts.values()) == 12

@@ -22,6 +22,8 @@ from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.recordings.run import open_recording
 
+VALUE = "a zero of it is a value like any other"
+
 
 def network() -> Any:
     return nn.Sequential(
@@ -214,3 +216,30 @@ def test_weights_without_a_shape_are_said() -> None:
     assert weights.notes == ("without a shape until they are used: head.weight, head.bias",)
     with pytest.raises(ModelError, match="'weight' has no shape yet: run the model once"):
         ls.weights(nn.LazyLinear(2))
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["recorded", "not recorded"])
+def test_the_step_that_killed_the_units_is_named(tmp_path: Path, before: bool) -> None:
+    x = torch.rand(16, 4) + 0.5
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    with torch.no_grad():
+        model[0].weight.fill_(1)
+        model[0].bias.copy_(torch.tensor([0.0, -100, 0, 0, -100, 0]))
+        model[2].weight.fill_(1)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-9)
+    with Recorder(tmp_path / "run", model, probe=x, dtype="uint8", quiet=True) as recorder:
+        if before:
+            recorder.snap(0)
+        for step in range(1, 7):
+            optimizer.param_groups[0]["lr"] = 1e3 if step == 4 else 1e-9
+            optimizer.zero_grad()
+            loss = ((model(x) + 100) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            recorder.snap(step, loss=loss)
+    fates = open_recording(tmp_path / "run").fate()
+    assert fates.others == {"0": VALUE, "2": VALUE}
+    start = "fires from the start" if before else "fires when first seen"
+    died, never = f"{start}, died in epoch 4", f"never fired on 16 samples at {6 + before} steps"
+    assert [unit.words for unit in fates.units()] == [died, never, died, died, never, died]
+    assert fates["1"].born_silent == (2 if before else None)

@@ -25,12 +25,12 @@ from layerscope.instruments.record.left_out import came_later, report
 from layerscope.instruments.record.probabilities import read_classes
 from layerscope.instruments.record.probe import Probe, check_alike
 from layerscope.instruments.record.session import (
-    FROM_BEFORE,
     Session,
     Settings,
     check_budget,
     check_place,
 )
+from layerscope.recordings.store.kept import FROM_BEFORE
 
 
 class Recorder(KerasHooks):

@@ -31,6 +31,7 @@ from layerscope.instruments.record.probabilities import probabilities
 from layerscope.instruments.record.probe import Probe, Snapshot
 from layerscope.instruments.record.worker import Worker
 from layerscope.recordings.store.header import begun
+from layerscope.recordings.store.kept import FROM_BEFORE
 from layerscope.recordings.store.places import place, same_place
 from layerscope.recordings.store.schema import Schema
 
@@ -42,11 +43,6 @@ _NAMED = 10  #: files that a message names
 
 #: Why something is not stored as float16.
 BEYOND_HALF = "since float16 is for numbers from 0.00006 to 65,504"
-
-
-#: A setting that is kept: epochs are counted from before the training. In earlier recordings the
-#: first one, 0, is after the first epoch.
-FROM_BEFORE = {"epoch 0": "before the training"}
 
 
 class StepWriter(Protocol):

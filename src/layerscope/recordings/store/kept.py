@@ -69,6 +69,10 @@ _KEPT = {
     "weights": [str],
     "dtypes": Each(str),
 }
+#: A setting that is kept: epochs are counted from before the training. In earlier recordings the
+#: first one, 0, is after the first epoch.
+FROM_BEFORE = {"epoch 0": "before the training"}
+
 #: Attributes of a recording, none of which needs to be there.
 _ATTRIBUTES = {
     "network": Optional(_NETWORK),

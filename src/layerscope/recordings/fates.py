@@ -1,0 +1,335 @@
+"""``run.fate()``: what became of every unit of a recording over the steps of its training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.addresses import parse_place, unknown_address
+from layerscope.core.display import Displayed
+from layerscope.core.errors import AddressError
+from layerscope.core.selection import matching
+from layerscope.core.table import text_table
+from layerscope.core.text import message
+from layerscope.recordings.fate import (
+    FATES,
+    FateEvent,
+    LayerFate,
+    UnitFate,
+    layer_fate,
+    rarity,
+)
+from layerscope.recordings.finding import step_text
+from layerscope.recordings.silent_units import known_units, silent_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.recordings.run import Run
+
+_COLUMNS = (
+    "layer", "unit", "fate", "born", "first", "last", "woke", "died", "revived", "deaths",
+    "woke_epoch", "died_epoch", "revived_epoch", "known", "n",
+)  # fmt: skip
+_WHEN = ("woke", "died", "revived")
+_NAMED = 12  #: layers that are not counted and named one by one
+_A_VALUE = "a zero of it is a value like any other"
+_HANDS_ON, _ANOTHERS = "hands on what", "hands on what another layer returns"
+
+
+class Fates(Mapping[str, LayerFate], Displayed):
+    """What became of every unit, layer by layer: ``fates["conv2d"]``, ``fates.unit("conv2d:12")``.
+
+    ``print`` shows a table of the layers, ``to_frame`` one of the units, ``events_frame`` one of
+    what happened to them, with the metrics beside it. ``layerscope.fate`` draws it. ``others`` says
+    of each layer that is not among them why.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[LayerFate],
+        *,
+        name: str = "",
+        metrics: Mapping[str, npt.NDArray[np.float64]] | None = None,
+        others: Mapping[str, str] | None = None,
+        run: Run | None = None,
+        provenance: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._layers = {layer.address: layer for layer in layers}
+        self.name = name
+        self.metrics = dict(metrics or {})
+        self.others = dict(others or {})
+        self.run = run  #: that it is of; None where it was made otherwise
+        self.provenance = provenance
+
+    def __getitem__(self, address: str) -> LayerFate:
+        if address not in self._layers:
+            raise self._no_such(address)
+        return self._layers[address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def unit(self, address: str) -> UnitFate:
+        """Return what became of one unit, ``"conv2d:12"``.
+
+        Raises
+        ------
+        AddressError
+            When there is no such unit, or nothing is known of the fate of its layer's units.
+        """
+        try:
+            place = parse_place(address, self._layers)
+        except AddressError:
+            raise self._no_such(address) from None
+        layer = self._layers[place.layer]
+        if place.unit is None:
+            raise AddressError(
+                f"{address!r} is a layer: name one of its units, {address + ':0'!r}."
+            )
+        if place.unit >= layer.units:
+            raise AddressError(
+                f"There is no unit {place.unit} in {place.layer!r}: it has {layer.units}, counted "
+                "from 0."
+            )
+        return layer.unit(place.unit)
+
+    def units(self) -> Iterator[UnitFate]:
+        """Yield the fate of each unit, layer by layer."""
+        for layer in self._layers.values():
+            yield from map(layer.unit, range(layer.units))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a data frame of pandas with a row for each unit.
+
+        ``woke``, ``died`` and ``revived`` are the numbers of the first steps at which that had come
+        about, the last time it did; ``deaths`` is how often the unit died.
+        """
+        import pandas as pd
+
+        rows = [_row(unit) for unit in self.units()]
+        whole = {"woke": "Int64", "died": "Int64", "revived": "Int64", "n": "Int64"}
+        return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(whole)
+
+    def events_frame(self) -> pd.DataFrame:
+        """Return a data frame of pandas with a row for each event of a unit.
+
+        ``after`` and ``step`` are the steps between which it came about, and beside them stand the
+        metrics at the second.
+        """
+        import pandas as pd
+
+        names = ("after", "step", "epoch_after", "epoch")
+        rows = []
+        for unit in self.units():
+            for event in unit.events:
+                times = {name: getattr(event, name) for name in names}
+                row = {"layer": unit.layer, "unit": unit.unit, "event": event.kind, **times}
+                rows.append({**row, **self.metrics_at(unit.layer, event.step)})
+        return pd.DataFrame(rows, columns=["layer", "unit", "event", *names, *self.metrics])
+
+    def metrics_at(self, address: str, step: int) -> dict[str, float]:
+        """Return what was measured at a step."""
+        at = int(np.searchsorted(self[address].steps, step))
+        return {name: float(values[at]) for name, values in self.metrics.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        return {
+            "network": self.name,
+            "layers": {
+                address: {**layer.counts, "born silent": layer.born_silent, "n": layer.n}
+                for address, layer in self._layers.items()
+            },
+            "others": self.others,
+            "units": [{**_row(unit), "words": unit.words} for unit in self.units()],
+            "events": self.events_frame().to_dict("records"),
+        }
+
+    def table(self, width: int | None = None) -> list[str]:
+        """Return the lines of a table with a row for each layer, no wider than ``width``."""
+        columns = ["layer", "units", *FATES[:-1], "most died"]
+        unknown = any(layer.counts["unknown"] for layer in self._layers.values())
+        columns[-1:] = ["unknown"] * unknown + columns[-1:]
+        rows = [
+            [
+                layer.address,
+                str(layer.units),
+                *(str(layer.counts[fate] or "") for fate in FATES[: None if unknown else -1]),
+                _most_died(layer.when_most_died),
+            ]
+            for layer in self._layers.values()
+        ]
+        return text_table(columns, rows, columns[1:-1], width).split("\n") if rows else []
+
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return what ``print`` shows, line by line."""
+        return [message(self._heading), *self.table(width), *self.sentences]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the counts mean, and of which layers there are none."""
+        layers = list(self._layers.values())
+        counts = {fate: sum(layer.counts[fate] for layer in layers) for fate in FATES}
+        sentences = []
+        if counts["never fired"] or counts["died"]:
+            claim = rarity(_fewest(layers))
+            sentences.append(
+                f"Silent is a unit that is 0 on all {_samples(_fewest(layers))} of a step"
+                + (f": with the weights of that step it fires {claim}." if claim else ".")
+            )
+        if counts["died"] or counts["revived"] or counts["woke"]:
+            sentences.append(
+                "Died: silent at the last step, after it had fired. Revived: fires at the last, "
+                "though it had died before. Woke: silent at first, and fires at the last."
+            )
+        return sentences + _not_counted(self.others)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    __repr__ = __str__
+
+    @property
+    def _heading(self) -> str:
+        layers = list(self._layers.values())
+        if not layers:
+            return f"{self.name}: no layer whose units can be silent"
+        first = layers[0]
+        count = len(first.steps)
+        ends = [step_text(int(first.steps[i]), float(first.epochs[i])) for i in (0, -1)]
+        span = f"{count} steps ({ends[0]} to {ends[1]})" if count > 1 else f"one step ({ends[0]})"
+        return f"{self.name}: the fate of every unit over {span}, on {_samples(_fewest(layers))}"
+
+    def _no_such(self, address: str) -> AddressError:
+        layer = address.rpartition(":")[0] if address not in self.others else address
+        if layer in self.others:
+            return AddressError(f"Nothing is known of silence in {layer!r}: {self.others[layer]}.")
+        return unknown_address(address, list(self._layers))
+
+
+def fates_of(run: Run, layers: str | Iterable[str] | None = None) -> Fates:
+    """Return what became of the units of a recorded training; of all layers, or of those named.
+
+    Of all, those are left out whose units are silent because others are: what hands on the values
+    of a layer that is there itself.
+    """
+    run = run.activations
+    run.position(None)  # says when there are no steps yet
+    untrained = begins_untrained(run)
+    chosen = None if layers is None else set(_named(run, layers))
+    known: dict[str, LayerFate] = {}
+    silences: set[str] = set()
+    others: dict[str, str] = {}
+    for address in run.described:
+        silent, is_known = silent_units(run, address), known_units(run, address)
+        if silent is None or is_known is None:
+            others[address] = _A_VALUE if is_known is not None else "no extremes were recorded"
+            continue
+        source = _source(run, address, silences)
+        silences.add(address)
+        if chosen is None and source:
+            others[address] = f"{_HANDS_ON} {source} returns"
+        elif chosen is None or address in chosen:
+            fired = np.where(is_known, ~silent, np.nan)
+            known[address] = layer_fate(
+                address,
+                fired,
+                steps=run.steps,
+                epochs=run.epochs,
+                n=run.probed,
+                untrained=untrained,
+            )
+    if chosen is not None:
+        others = {address: reason for address, reason in others.items() if address in chosen}
+        _check(known, others)
+    return Fates(
+        known.values(),
+        name=run.network.name,
+        metrics=run.metrics,
+        others=others,
+        run=run,
+        provenance=lambda: run.provenance,
+    )
+
+
+def begins_untrained(run: Run) -> bool:
+    """Return whether the first step of a recording is of before the training.
+
+    It is step 0, and nobody measured a loss of the training at it. (In recordings of early versions
+    step 0 is after the first epoch.)
+    """
+    if int(run.steps[0]) != 0 or float(run.epochs[0]) > 0:
+        return False
+    measured = (
+        name
+        for name, values in run.metrics.items()
+        if "loss" in name.lower() and not name.lower().startswith("val")
+        if math.isfinite(values[0])
+    )
+    return run.counts_from_before and next(measured, None) is None
+
+
+def _named(run: Run, layers: str | Iterable[str]) -> list[str]:
+    names = [layers] if isinstance(layers, str) else list(layers)
+    return matching(run.network, list(run.described), names)
+
+
+def _check(known: Mapping[str, LayerFate], others: Mapping[str, str]) -> None:
+    """Raise AddressError where none of the layers that were named has units that can be silent."""
+    if not known:
+        name = next(iter(others))
+        raise AddressError(f"Nothing is known of silence in {name!r}: {others[name]}.")
+
+
+def _source(run: Run, address: str, silences: set[str]) -> str:
+    """Return the layer whose values this one hands on, of those whose silence is known; or none."""
+    if address not in run.network or run.network[address].parameters:
+        return ""
+    return next((name for name in run.network[address].inputs if name in silences), "")
+
+
+def _row(unit: UnitFate) -> dict[str, Any]:
+    events = {name: getattr(unit, name) for name in _WHEN}
+    return {
+        **{
+            name: getattr(unit, name) for name in ("layer", "unit", "fate", "born", "first", "last")
+        },
+        **{name: event and event.step for name, event in events.items()},
+        "deaths": unit.deaths,
+        **{f"{name}_epoch": event and event.epoch for name, event in events.items()},
+        "known": unit.known,
+        "n": unit.n,
+    }
+
+
+def _fewest(layers: Iterable[LayerFate]) -> int | None:
+    return min((layer.n for layer in layers if layer.n is not None), default=None)
+
+
+def _samples(n: int | None) -> str:
+    return "samples of the probe" if n is None else f"{n:,} sample{'s' * (n != 1)}"
+
+
+def _most_died(most: tuple[int, FateEvent] | None) -> str:
+    return "" if most is None else f"{most[0]} {most[1].when}"
+
+
+def _not_counted(others: Mapping[str, str]) -> list[str]:
+    """Return sentences about the layers that are not counted, those of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for address, reason in others.items():
+        reason = _ANOTHERS if reason.startswith(_HANDS_ON) else reason
+        reasons.setdefault(reason, []).append(address)
+    sentences = []
+    for reason, names in reasons.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        sentences.append(message(f"Not counted: {', '.join(names[:_NAMED])}{more} ({reason})."))
+    return sentences
