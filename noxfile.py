@@ -15,7 +15,8 @@ from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "virtualenv"  # uv does not find the torch that we ask for
+# uv is quicker, but does not read from pip's settings where a torch without CUDA is: `.ci/run` tells it.
+nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
