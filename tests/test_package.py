@@ -21,6 +21,7 @@ VIEWS = {
     "curves",
     "defaults",
     "diagram",
+    "fate",
     "film",
     "histogram",
     "pages",

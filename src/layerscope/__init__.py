@@ -4,11 +4,11 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
 
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
     input     load_model          Network       sheet   across             notebook, file
-              describe  weights                 pages   diagram            the shell: layerscope
+              describe  weights   Survey        pages   diagram            the shell: layerscope
               activations Recorder              timeline  film             export
               features  every_unit              curves defaults            report
-              open_recording                    histogram                  serve
-              open_survey  survey
+              open_recording                    histogram  fate            serve
+              survey open_survey
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from layerscope.recordings.survey.store import open_survey as open_survey
     from layerscope.views.across import across as across
     from layerscope.views.curves import curves as curves
+    from layerscope.views.fate import fate as fate
     from layerscope.views.film import film as film
     from layerscope.views.histogram import histogram as histogram
     from layerscope.views.pages import pages as pages
@@ -78,6 +79,7 @@ _HOME = {
     "film": "layerscope.views.film",
     "histogram": "layerscope.views.histogram",
     "curves": "layerscope.views.curves",
+    "fate": "layerscope.views.fate",
     "defaults": "layerscope.views.render.defaults",
     # Hosts: where numbers and pictures go.
     "export": "layerscope.recordings.export",
@@ -86,9 +88,10 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "curves", "defaults", "describe", "diagram", "every_unit",
-    "export", "features", "film", "histogram", "load_model", "open_recording",
-    "open_survey", "pages", "report", "serve", "sheet", "survey", "timeline", "weights",
+    "Recorder", "across", "activations", "curves", "defaults", "describe", "diagram",
+    "every_unit", "export", "fate", "features", "film", "histogram", "load_model",
+    "open_recording", "open_survey", "pages", "report", "serve", "sheet", "survey", "timeline",
+    "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

@@ -25,6 +25,7 @@ from layerscope.recordings.run import Run
 from layerscope.views.across import across
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
+from layerscope.views.fate import fate
 from layerscope.views.film import film
 from layerscope.views.histogram import histogram
 from layerscope.views.pages import pages
@@ -82,6 +83,16 @@ def run_named(name: str) -> Run:
     )
 
 
+def silent_run_named(name: str) -> Run:
+    """A run of a rectifying layer of that name, of whose units one falls silent."""
+    values = np.random.default_rng(0).random((4, 2, 5, 7, 3), np.float32)
+    values[2:, ..., 1] = 0
+    metrics = {name: [1.0, 2.0, 3.0, 4.0], "val_loss": [1.0, 0.5, 0.7, 0.8]}
+    network = Network(name, name, (Layer(name, name, kind="activation", activation="relu"),))
+    names = [name, f"{name}2"]
+    return run_of({name: (MAPS, values)}, metrics=metrics, samples=names, network=network)
+
+
 PANELS: dict[str, Callable[[str], Panel]] = {
     "sheet": lambda name: sheet(recording_of(name), name),
     "sheet of a unit": lambda name: sheet(recording_of(name), f"{name}:1"),
@@ -96,6 +107,8 @@ PANELS: dict[str, Callable[[str], Panel]] = {
     "histogram": lambda name: histogram(recording_of(name), name),
     "histogram of units": lambda name: histogram(recording_of(name), f"{name}/b", per="unit"),
     "curves": lambda name: curves(run_named(name)),
+    "fate": lambda name: fate(silent_run_named(name)),
+    "fate of a unit": lambda name: fate(silent_run_named(name), f"{name}:1"),
 }  # fmt: skip
 
 

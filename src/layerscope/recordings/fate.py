@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import InputError
-from layerscope.recordings.finding import step_text
+from layerscope.recordings.finding import ends_text
 
 Codes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class FateEvent:
     @property
     def when(self) -> str:
         """``in epoch 3`` of one that came about in a single one; else between which steps."""
-        first, last = step_text(self.after, self.epoch_after), step_text(self.step, self.epoch)
+        first, last = ends_text((self.after, self.epoch_after), (self.step, self.epoch))
         if self.step - self.after == 1:
             return f"in {last}"
         between = f"between {first} and {last}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from layerscope.core.addresses import parse_place, unknown_address
 from layerscope.core.display import Displayed
 from layerscope.core.errors import AddressError
+from layerscope.core.layer_kinds import HANDING_ON, IN_PLACE
 from layerscope.core.selection import matching
 from layerscope.core.table import text_table
 from layerscope.core.text import message
@@ -23,7 +25,7 @@ from layerscope.recordings.fate import (
     layer_fate,
     rarity,
 )
-from layerscope.recordings.finding import step_text
+from layerscope.recordings.finding import ends_text
 from layerscope.recordings.silent_units import known_units, silent_units
 
 if TYPE_CHECKING:
@@ -100,6 +102,26 @@ class Fates(Mapping[str, LayerFate], Displayed):
                 "from 0."
             )
         return layer.unit(place.unit)
+
+    def only(self, layers: str) -> Fates:
+        """Return those of one layer, or of the layers that a glob matches.
+
+        Raises
+        ------
+        AddressError
+            When there is none.
+        """
+        pattern = layers.replace("[", "[[]")  # brackets are part of addresses
+        kept = [name for name in self if name == layers or fnmatch.fnmatchcase(name, pattern)]
+        if not kept:
+            raise self._no_such(layers)
+        return Fates(
+            [self._layers[name] for name in kept],
+            name=self.name,
+            metrics=self.metrics,
+            run=self.run,
+            provenance=self.provenance,
+        )
 
     def units(self) -> Iterator[UnitFate]:
         """Yield the fate of each unit, layer by layer."""
@@ -204,7 +226,7 @@ class Fates(Mapping[str, LayerFate], Displayed):
             return f"{self.name}: no layer whose units can be silent"
         first = layers[0]
         count = len(first.steps)
-        ends = [step_text(int(first.steps[i]), float(first.epochs[i])) for i in (0, -1)]
+        ends = ends_text(*((int(first.steps[i]), float(first.epochs[i])) for i in (0, -1)))
         span = f"{count} steps ({ends[0]} to {ends[1]})" if count > 1 else f"one step ({ends[0]})"
         return f"{self.name}: the fate of every unit over {span}, on {_samples(_fewest(layers))}"
 
@@ -293,7 +315,10 @@ def _source(run: Run, address: str, silences: set[str]) -> str:
     """Return the layer whose values this one hands on, of those whose silence is known; or none."""
     if address not in run.network or run.network[address].parameters:
         return ""
-    return next((name for name in run.network[address].inputs if name in silences), "")
+    layer = run.network[address]
+    if layer.kind not in HANDING_ON | IN_PLACE and layer.role != "container":
+        return ""
+    return next((name for name in layer.inputs if name in silences), "")
 
 
 def _row(unit: UnitFate) -> dict[str, Any]:

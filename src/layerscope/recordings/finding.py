@@ -39,6 +39,14 @@ def step_text(step: int, epoch: float) -> str:
     return f"epoch {step}" if epoch == step else f"step {step}"
 
 
+def ends_text(first: tuple[int, float], last: tuple[int, float]) -> tuple[str, str]:
+    """Return what two steps are called, each a number and an epoch: both epochs, or both steps."""
+    texts = step_text(*first), step_text(*last)
+    if all(text.startswith("epoch") for text in texts):
+        return texts
+    return f"step {first[0]}", f"step {last[0]}"
+
+
 def since(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return, for each column, from which row on it is true to the end; else the number of rows."""
     backwards = np.logical_and.accumulate(true[::-1], axis=0)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from cases.networks import chain
 from cases.recordings import maps, recording
 from cases.runs import learner
-from layerscope import curves, histogram, sheet
+from layerscope import curves, fate, histogram, sheet
 from layerscope.core.errors import ViewError
 from layerscope.views.diagram import diagram
 from layerscope.views.render import kinds
@@ -35,6 +35,7 @@ EACH = {
     "cards": lambda: cards_panel(
         "two", [PictureCard("a", value=1.0), PictureCard("b", value=-2.0)], address="a"
     ),
+    "strips": lambda: fate(learner()),
     "overlay": lambda: overlay_panel("one", np.eye(3), Under("input", np.eye(6)), address="a:1"),
 }
 

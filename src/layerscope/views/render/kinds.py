@@ -31,6 +31,7 @@ _MODULES = {
     "stack": "layerscope.views.render.stack",
     "cards": "layerscope.views.render.cards",
     "overlay": "layerscope.views.render.overlay",
+    "strips": "layerscope.views.render.strips",
 }
 
 

@@ -107,7 +107,7 @@ def lines_panel(
         "ground": "light",
         "scale": {"mode": scale, "text": scale, "low": None, "high": None},
         "x": {"label": x, "whole": True},
-        "charts": [_chart(chart, numbers) for chart in charts],
+        "charts": [chart_entry(chart, numbers) for chart in charts],
         "marks": [
             {"at": mark.at, "text": mark.text, "style": mark.style, "side": mark.side}
             for mark in marks
@@ -116,7 +116,8 @@ def lines_panel(
     return Panel(header, {"numbers": numbers.buffer()}, provenance)
 
 
-def _chart(chart: Chart, numbers: Numbers) -> dict[str, Any]:
+def chart_entry(chart: Chart, numbers: Numbers) -> dict[str, Any]:
+    """Return a chart as headers hold it; its values are added to the numbers."""
     return {
         "label": chart.label,
         "form": "percent" if chart.percent else "number",
@@ -185,7 +186,7 @@ def figure(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -
     else:
         rows = [ax] if count == 1 else _divided(ax, count)
     for row, chart in zip(rows, header["charts"], strict=True):
-        _draw(row, chart, panel)
+        draw_chart(row, chart, panel)
         _draw_marks(row, header["marks"], words=row is rows[0])
     rows[-1].set_xlabel(header["x"]["label"], parse_math=False)
     if header["x"]["whole"]:
@@ -207,7 +208,8 @@ def _divided(ax: Axes, count: int) -> list[Axes]:
     return rows
 
 
-def _draw(ax: Axes, chart: Mapping[str, Any], panel: Panel) -> None:
+def draw_chart(ax: Axes, chart: Mapping[str, Any], panel: Panel) -> None:
+    """Draw a chart of a header, whose values are in the panel's numbers, into axes."""
     dots: dict[str, Any] = {"marker": ".", "markersize": 4}
     for series in chart["series"]:
         ax.plot(
