@@ -135,10 +135,12 @@ def test_the_table_of_the_layers() -> None:
         "learner: the fate of every unit over 5 steps (epoch 0 to epoch 4), on 300 samples"
     )
     assert lines[1].split() == (
-        ["layer", "units", "fires", "throughout", "woke", "revived", "died", "never", "fired",
-         "most", "died"]
+        ["layer", "units", "born", "silent", "fires", "throughout", "woke", "revived", "died",
+         "never", "fired", "most", "died"]
     )  # fmt: skip
-    assert lines[3].split() == ["relu", "7", "1", "1", "1", "3", "1", "1", "in", "epoch", "1"]
+    assert lines[3].split() == (
+        ["relu", "7", "2", "1", "1", "1", "3", "1", "1", "in", "epoch", "1"]
+    )  # fmt: skip
     assert "fewer than 3/300 of such data, 1 % (with a certainty of 95 %)" in str(fates)
     frame = fates.to_frame()
     assert frame["fate"].tolist() == [

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.errors import InputError
+from layerscope.core.text import message
 from layerscope.recordings.finding import ends_text
 
 Codes = npt.NDArray[np.uint8]
@@ -134,7 +135,7 @@ class UnitFate:
         return ", ".join(parts)
 
     def __str__(self) -> str:
-        return f"{self.address}: {self.words}"
+        return message(f"{self.address}: {self.words}")
 
 
 def _on(n: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.addresses import parse_place, unknown_address
+from layerscope.core.addresses import Place, parse_place, unknown_address
 from layerscope.core.display import Displayed
 from layerscope.core.errors import AddressError
 from layerscope.core.layer_kinds import HANDING_ON, IN_PLACE
@@ -162,8 +162,13 @@ class Fates(Mapping[str, LayerFate], Displayed):
         at = int(np.searchsorted(self[address].steps, step))
         return {name: float(values[at]) for name, values in self.metrics.items()}
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON has it."""
+    def to_json(self, unit: str | None = None) -> dict[str, Any]:
+        """Return all of it, or what is known of one unit, as JSON has it."""
+        chosen = self.units() if unit is None else [self.unit(unit)]
+        units = [{**_row(one), "words": one.words} for one in chosen]
+        events = self.events_frame()
+        if unit is not None:
+            events = events[events["unit"] == units[0]["unit"]]
         return {
             "network": self.name,
             "layers": {
@@ -171,23 +176,25 @@ class Fates(Mapping[str, LayerFate], Displayed):
                 for address, layer in self._layers.items()
             },
             "others": self.others,
-            "units": [{**_row(unit), "words": unit.words} for unit in self.units()],
-            "events": self.events_frame().to_dict("records"),
+            "units": units,
+            "events": events.to_dict("records"),
         }
 
     def table(self, width: int | None = None) -> list[str]:
         """Return the lines of a table with a row for each layer, no wider than ``width``."""
-        columns = ["layer", "units", *FATES[:-1], "most died"]
-        unknown = any(layer.counts["unknown"] for layer in self._layers.values())
-        columns[-1:] = ["unknown"] * unknown + columns[-1:]
+        layers = list(self._layers.values())
+        born = any(layer.untrained for layer in layers)
+        fates = FATES if any(layer.counts["unknown"] for layer in layers) else FATES[:-1]
+        columns = ["layer", "units", *["born silent"] * born, *fates, "most died"]
         rows = [
             [
                 layer.address,
                 str(layer.units),
-                *(str(layer.counts[fate] or "") for fate in FATES[: None if unknown else -1]),
+                *[str(layer.born_silent or "")] * born,
+                *(str(layer.counts[fate] or "") for fate in fates),
                 _most_died(layer.when_most_died),
             ]
-            for layer in self._layers.values()
+            for layer in layers
         ]
         return text_table(columns, rows, columns[1:-1], width).split("\n") if rows else []
 
@@ -235,6 +242,15 @@ class Fates(Mapping[str, LayerFate], Displayed):
         if layer in self.others:
             return AddressError(f"Nothing is known of silence in {layer!r}: {self.others[layer]}.")
         return unknown_address(address, list(self._layers))
+
+
+def unit_of(layers: Iterable[str], address: str) -> Place | None:
+    """Return the unit that an address names; None where it names layers."""
+    try:
+        place = parse_place(address, list(layers))
+    except AddressError:
+        return None
+    return None if place.unit is None else Place(place.layer, place.unit)
 
 
 def fates_of(run: Run, layers: str | Iterable[str] | None = None) -> Fates:

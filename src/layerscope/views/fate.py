@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.core.addresses import parse_place
-from layerscope.core.errors import AddressError, ViewError
+from layerscope.core.errors import ViewError
 from layerscope.core.table import a_kind
 from layerscope.core.text import shown_name
 from layerscope.recordings.fate import DIED, FATES, NONE, SILENT, LayerFate, rarity
-from layerscope.recordings.fates import Fates
+from layerscope.recordings.fates import Fates, unit_of
 from layerscope.recordings.run import Run
 from layerscope.views.curves import History, metric_charts
 from layerscope.views.fate_pictures import before_and_after
@@ -187,21 +186,16 @@ def _charts(fates: Fates) -> Sequence[Chart]:
 
 def _unit(run: Run | Fates, address: str | None) -> tuple[Run, Fates, str] | None:
     """Return what is needed to draw the unit that an address names; None where it names layers."""
-    if not isinstance(address, str):
-        return None
-    known = run.activations.described if isinstance(run, Run) else tuple(run)
-    try:
-        place = parse_place(address, known)
-    except AddressError:
-        return None
-    if place.unit is None:
+    known = run.activations.described if isinstance(run, Run) else run
+    place = unit_of(known, address) if isinstance(address, str) else None
+    if place is None:
         return None
     fates = run.fate(place.layer) if isinstance(run, Run) else run
     if fates.run is None:
         raise ViewError(
             f"There are no values of {address!r}: its fate was counted, and not recorded with it."
         )
-    return fates.run, fates, f"{place.layer}:{place.unit}"
+    return fates.run, fates, str(place)
 
 
 def _some(fates: Fates, address: str | None) -> Fates:

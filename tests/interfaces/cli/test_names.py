@@ -141,6 +141,7 @@ def test_a_layer_is_found_by_its_true_name_and_by_a_glob(shell, evil):
 def test_a_recording_of_it(shell, evil_keras):
     ran(shell, "record", evil_keras, evil_keras, "--probe", "noise", "--out", "run.zarr")
     assert SHOWN in ran(shell, "timeline", "run.zarr")
+    assert SHOWN in ran(shell, "fate", "run.zarr")
     ran(shell, "timeline", "run.zarr", f"{EVIL}:1", "--out", "unit.svg")
     ran(shell, "timeline", "run.zarr", "--out", "curves.svg")
     ran(shell, "film", "run.zarr", EVIL, "--out", "film.webp")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cases.runs import learner
+from cases.runs import learner, run_of
 
 pytest.importorskip("zarr")
 
@@ -67,6 +67,65 @@ def test_timeline_draws(shell, run):
     assert shell("timeline", run, "-o", "curves.png", "--force")[0] == 0
 
 
+@pytest.fixture(scope="module")
+def silent_run(tmp_path_factory):
+    """A recording on disk of units that wake and die."""
+    from layerscope.recordings.store.writer import Writer
+
+    courses = np.array([list("1100"), list("0011"), list("1111"), list("0000")], np.float32).T
+    known = run_of({"relu": (("sample", "unit"), courses[:, None])}, probed=300)
+    reader = known._reader
+    url = str(tmp_path_factory.mktemp("silent") / "run.zarr")
+    writer = Writer.create(url, reader.schema)
+    for i in range(4):
+        here = {key: values[i] for key, values in reader.arrays.items()}
+        writer.append(i, epoch=float(i), wall_time=1.0, metrics={"loss": 4.0 - i}, arrays=here)
+    writer.close()
+    return url
+
+
+def test_fate_prints_a_table_and_the_units(shell, silent_run):
+    code, out, err = shell("fate", silent_run)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == (
+        "learner: the fate of every unit over 4 steps (epoch 0 to epoch 3), on 300 samples"
+    )
+    assert any(line.split()[:2] == ["relu", "4"] for line in lines)
+    assert "became of it" not in out
+    _, out, _ = shell("fate", silent_run, "re*")
+    assert out.splitlines()[-3:] == [
+        "relu:0   fires when first seen, died in epoch 2",
+        "relu:1   silent when first seen, woke in epoch 2",
+        "relu:3   never fired on 300 samples at 4 steps",
+    ]
+    assert shell("fate", silent_run, "relu:1") == (
+        0, "relu:1: silent when first seen, woke in epoch 2\n", "",
+    )  # fmt: skip
+
+
+def test_fate_prints_json(shell, silent_run):
+    told = json.loads(shell("fate", silent_run, "--json")[1])
+    assert told["layers"]["relu"]["died"] == 1
+    assert [unit["fate"] for unit in told["units"]] == [
+        "died", "woke", "fires throughout", "never fired",
+    ]  # fmt: skip
+    assert told["units"][2]["died"] is None
+    assert [event["loss"] for event in told["events"]] == [2, 2]
+    code, out, _ = shell("fate", silent_run, "relu:1", "--json", "-o", "fate.png")
+    assert (code, [event["event"] for event in json.loads(out)["events"]]) == (0, ["woke"])
+    assert Path("fate.png").is_file()
+
+
+def test_fate_draws(shell, silent_run):
+    code, out, _ = shell("fate", silent_run, "-o", "fate.png")
+    assert code == 0
+    assert out.endswith("Written to fate.png\n")
+    assert shell("fate", silent_run, "-o", "fate.png")[0] == 2
+    assert shell("fate", silent_run, "relu:0", "-o", "fate.png", "--force")[0] == 0
+    assert shell("fate", silent_run, "relu", "-o", "fate.svg")[0] == 0
+
+
 def test_film(shell, run):
     code, out, err = shell("film", run, "conv:2")
     assert (code, err) == (0, "")
@@ -115,6 +174,10 @@ def test_export(shell, run):
         ),
         (["timeline", "RUN", "--sample", "foo"], "--sample is for an ADDRESS"),
         (["film", "none.zarr", "conv"], "none.zarr: there is no recording"),
+        (["fate", "RUN", "conw"], "There is no layer 'conw': did you mean 'conv'?"),
+        (["fate", "RUN", "conv:9"], "There is no unit 9 in 'conv': it has 4, counted from 0."),
+        (["fate", "RUN", "-o", "a.txt"], "ends in none of .png, .svg, .pdf"),
+        (["fate", "none.zarr"], "none.zarr: there is no recording"),
         (["timeline", "none.zarr"], "none.zarr: there is no recording"),
         (["timeline", "RUN", "conv:9"], "'conv' has 4 along channel"),
         (["export", "none.zarr", "out"], "there is no recording"),
