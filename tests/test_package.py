@@ -14,7 +14,7 @@ import layerscope
 
 INSTRUMENTS = {
     "Recorder", "activations", "describe", "every_unit", "features", "load_model",
-    "open_recording", "open_survey", "survey", "weights",
+    "open_recording", "open_survey", "receptive_field", "survey", "weights",
 }  # fmt: skip
 VIEWS = {
     "across",

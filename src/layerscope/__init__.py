@@ -9,6 +9,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               features  every_unit              curves defaults            report
               open_recording                    histogram  fate            serve
               survey open_survey
+              receptive_field
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.features.every_unit import every_unit as every_unit
     from layerscope.instruments.features.features import features as features
+    from layerscope.instruments.receptive_field import receptive_field as receptive_field
     from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.survey.survey import survey as survey
     from layerscope.instruments.weights import weights as weights
@@ -66,6 +68,7 @@ _HOME = {
     "weights": "layerscope.instruments.weights",
     "features": "layerscope.instruments.features.features",
     "every_unit": "layerscope.instruments.features.every_unit",
+    "receptive_field": "layerscope.instruments.receptive_field",
     "Recorder": "layerscope.instruments.record.recorder",
     "open_recording": "layerscope.recordings.run",
     "survey": "layerscope.instruments.survey.survey",
@@ -90,8 +93,8 @@ _HOME = {
 __all__ = [
     "Recorder", "across", "activations", "curves", "defaults", "describe", "diagram",
     "every_unit", "export", "fate", "features", "film", "histogram", "load_model",
-    "open_recording", "open_survey", "pages", "report", "serve", "sheet", "survey", "timeline",
-    "weights",
+    "open_recording", "open_survey", "pages", "receptive_field", "report", "serve", "sheet",
+    "survey", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.backends.parts import leaves
+from layerscope.core.reads import Move, ReceivedValue
+
+#: What was done with the values of layers, by their addresses; None where nobody knows.
+Moved = dict[str, tuple[Move, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,27 @@ class Lineage:
         self._version_of = version_of
         self._origins: dict[int, Source] = {}
         self._lineage: dict[int, tuple[Callable[[], Any], tuple[str, ...]]] = {}
+        self._moved: dict[int, tuple[Callable[[], Any], Moved]] = {}
 
     def identify(self, value: Any, other: Any) -> None:
         """Take ``value`` for ``other`` from now on."""
         origin = self.origin(other)
         if origin is not None:
             self._origins[id(value)] = replace(origin, value=_constant(value))
+            self._move(value, self._moved_to(other))
 
-    def carry(self, arguments: Sequence[Any], result: Any, order: list[int] | None) -> None:
+    def carry(
+        self,
+        arguments: Sequence[Any],
+        result: Any,
+        order: list[int] | None,
+        moves: tuple[Move, ...] | None = None,
+    ) -> None:
         """Note what a function returned that is no step of its own.
 
         It comes from all that went in, and has the axes of one of them: as they are, or in the
-        ``order`` given, where the function moves them.
+        ``order`` given, where the function moves them. ``moves`` are what it does with the values
+        of its first argument; None where nobody knows.
         """
         if self.origin(result) is not None:
             return
@@ -61,6 +74,7 @@ class Lineage:
         lineage = tuple(dict.fromkeys(a for value in values for a in self.sources(value)))
         if lineage:
             self._lineage[id(result)] = (_reference(result), lineage)
+            self._move(result, self._moved_on(values, moves))
         if len(result.shape) < 3:
             return
         for value in values:
@@ -79,6 +93,36 @@ class Lineage:
         if new:
             lineage = tuple(dict.fromkeys((*self.sources(target), *new)))
             self._lineage[id(target)] = (_reference(target), lineage)
+            self._move(target, self._moved_to(target) | dict.fromkeys(new))
+
+    def received(self, values: Iterable[Any]) -> tuple[ReceivedValue, ...]:
+        """Return which layers' values these are, and what was done with them before."""
+        return tuple(
+            ReceivedValue(address, self._moved_to(value).get(address, ()))
+            for value in values
+            for address in self.sources(value)
+        )
+
+    def _moved_to(self, value: Any) -> Moved:
+        reference, moved = self._moved.get(id(value), (None, {}))
+        return moved if reference is not None and reference() is value else {}
+
+    def _moved_on(self, values: Sequence[Any], moves: tuple[Move, ...] | None) -> Moved:
+        """Return what was done in all, after a function has moved the first of these values."""
+        moved: Moved = {}
+        for i, value in enumerate(values):
+            before = self._moved_to(value)
+            for address in self.sources(value):
+                known = before.get(address, ())
+                is_known = not i and moves is not None and known is not None
+                moved[address] = (*(known or ()), *(moves or ())) if is_known else None
+        return moved
+
+    def _move(self, value: Any, moved: Moved) -> None:
+        if moved:
+            self._moved[id(value)] = (_reference(value), moved)
+        else:
+            self._moved.pop(id(value), None)
 
     def sources(self, value: Any) -> tuple[str, ...]:
         """Return the addresses of the layers that a value comes from."""
@@ -92,6 +136,7 @@ class Lineage:
         addresses = tuple(dict.fromkeys(a for one in parents for a in self.sources(one)))
         if addresses:
             self._lineage[id(value)] = (_reference(value), addresses)
+            self._move(value, dict.fromkeys(addresses))
         return addresses
 
     def remember(
@@ -102,6 +147,7 @@ class Lineage:
         serial = 0 if derived else self.serial
         if not derived:
             self._lineage.pop(id(value), None)  # it is a layer's own from now on
+            self._moved.pop(id(value), None)
         self._origins[id(value)] = Source(
             _reference(value), address, axes, serial, self._version_of(value)
         )

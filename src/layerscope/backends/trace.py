@@ -21,6 +21,7 @@ from layerscope.backends.pass_notes import pass_notes
 from layerscope.core.axes import Layout, named_axes
 from layerscope.core.layer_kinds import Kind
 from layerscope.core.network import Layer, Network, Parameter, Shape
+from layerscope.core.reads import NOTHING, Reads, ReceivedValue
 from layerscope.core.selection import Selection
 
 #: How many attention weights of a layer are kept unasked; they grow with the square of the length.
@@ -53,6 +54,7 @@ class Subject:
     library: bool = False  #: the code between the layers in it is the framework's own
     kind: Kind = "other"
     activation: str | None = None  #: the function that it applies, or is
+    reads: Reads = NOTHING  #: what its kind leaves open of how its values are computed
 
     def row(
         self,
@@ -63,11 +65,14 @@ class Subject:
         role: Literal["layer", "operation", "container"] | None = None,
         parameters: tuple[Parameter, ...] = (),
         inputs: tuple[str, ...] = (),
+        received: tuple[ReceivedValue, ...] = (),
+        reads: Reads | None = None,
     ) -> Layer:
         """Return one call of it, or a value that it returned, as a layer of the network."""
         return Layer(
             address, self.type, role or self.role, shape, axes, self.settings, parameters, inputs,
-            self.kind, self.activation,
+            self.kind, self.activation, reads=self.reads if reads is None else reads,
+            received=received if received != tuple(map(ReceivedValue, inputs)) else (),
         )  # fmt: skip
 
 
@@ -101,6 +106,7 @@ class _Part:
     value: Any
     stored: Callable[[Any], Any] | None  #: what to store in its place
     several: bool  #: whether it is one of several
+    received: tuple[ReceivedValue, ...]  #: the values of layers that it is made of
 
 
 class Trace:
@@ -350,7 +356,9 @@ class Trace:
         returned: list[Returned] = []
         for index, (suffix, value) in enumerate(parts):
             inputs = self._inputs(frame, address + suffix, arguments, value)
-            part = _Part(frame, address + suffix, index, value, stored, len(parts) > 1)
+            made_of = [value] if frame.unread else list(leaves(arguments))
+            received = self.lineage.received(made_of)
+            part = _Part(frame, address + suffix, index, value, stored, len(parts) > 1, received)
             new = self._part(part, sources, inputs, returned)
             if new is not value:
                 replaced[id(value)] = new
@@ -414,7 +422,12 @@ class Trace:
             over_batch=self.over_batch,
             guessed=self.guessed,
         )
-        return Network(name, framework, tuple(self.layers), parameters, notes)
+        unseen = self.unseen.keys() | self.guessed.keys()
+        layers = tuple(
+            replace(layer, unseen=True) if layer.address in unseen else layer
+            for layer in self.layers
+        )
+        return Network(name, framework, layers, parameters, notes)
 
     def _part(
         self,
@@ -435,7 +448,12 @@ class Trace:
         axes = self._axis_names.named(layout, tuple(value.shape), stated)
         parameters = subject.parameters if index == 0 and address == subject.address else ()
         shape = open_shape(value.shape, axes)
-        layer = subject.row(address, shape, axes, parameters=parameters, inputs=inputs)
+        # What code around layers returns is one of their values, put elsewhere at most.
+        reads = Reads(moves=()) if frame.unread else None
+        layer = subject.row(
+            address, shape, axes, parameters=parameters, inputs=inputs, received=part.received,
+            reads=reads,
+        )  # fmt: skip
         if self._frames:
             outer = self._frames[-1]
             for source in inputs:

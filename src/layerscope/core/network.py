@@ -12,6 +12,15 @@ from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import Layout
 from layerscope.core.display import Displayed
 from layerscope.core.layer_kinds import Kind
+from layerscope.core.reads import (
+    NOTHING,
+    Reads,
+    ReceivedValue,
+    reads_from_json,
+    reads_to_json,
+    received_from_json,
+    received_to_json,
+)
 from layerscope.core.table import setting_text, shape_text, size_text, text_table
 from layerscope.core.text import message
 
@@ -60,6 +69,12 @@ class Layer:
     #: It only works out shapes, or hands on the same numbers in another shape or type, and is not
     #: shown unless it is asked for.
     plumbing: bool = False
+    #: Which of the values that it receives its own are computed from, where its kind leaves that
+    #: open.
+    reads: Reads = NOTHING
+    #: What it received, where that is not what ``inputs`` returned, each once.
+    received: tuple[ReceivedValue, ...] = ()
+    unseen: bool = False  #: some of what it received was made by code that nobody saw
 
     @property
     def weights(self) -> int:
@@ -303,9 +318,12 @@ def to_json(network: Network) -> dict[str, Any]:
     Settings that JSON has no form for become text.
     """
     described = asdict(network)
-    for layer in described["layers"]:
-        if not layer["plumbing"]:
-            del layer["plumbing"]
+    for row, layer in zip(described["layers"], network, strict=True):
+        row["reads"] = reads_to_json(layer.reads)
+        row["received"] = [received_to_json(each) for each in layer.received]
+        for name in ("plumbing", "reads", "received", "unseen"):
+            if not row[name]:
+                del row[name]
     return dict(json.loads(json.dumps(described, default=str)))
 
 
@@ -329,7 +347,14 @@ def _layer(described: Mapping[str, Any]) -> Layer:
     }
     settings = {name: _tuples(value) for name, value in described["settings"].items()}
     parameters = tuple(map(_parameter, described["parameters"]))
-    return Layer(**{**described, **tuples, "settings": settings, "parameters": parameters})
+    further: dict[str, Any] = {}
+    if "reads" in described:
+        further["reads"] = reads_from_json(described["reads"])
+    if "received" in described:
+        further["received"] = tuple(map(received_from_json, described["received"]))
+    return Layer(
+        **{**described, **tuples, **further, "settings": settings, "parameters": parameters}
+    )
 
 
 def _parameter(described: Mapping[str, Any]) -> Parameter:

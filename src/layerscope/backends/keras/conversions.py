@@ -18,6 +18,7 @@ from keras.src.models.functional import Functional
 
 from layerscope.backends.trace import Trace
 from layerscope.backends.turns import here
+from layerscope.core.reads import Move
 
 
 @contextmanager
@@ -80,4 +81,5 @@ def _follow(trace: Trace, given: Any, new: Any) -> None:
     if len(given.shape) == len(new.shape):
         trace.lineage.identify(new, given)
     else:
-        trace.lineage.carry([given], new, None)
+        moves = None if new.shape[0] != given.shape[0] else (Move("shape", tuple(new.shape[1:])),)
+        trace.lineage.carry([given], new, None, moves)

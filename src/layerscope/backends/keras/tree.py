@@ -26,6 +26,7 @@ from layerscope.backends.keras.graph import (
 )
 from layerscope.backends.keras.inputs import input_layers, input_names
 from layerscope.backends.keras.kinds import kind_of
+from layerscope.backends.keras.reads import reads_of
 from layerscope.backends.trace import Subject, Trace
 from layerscope.core.network import Network, Parameter
 from layerscope.core.selection import Selection
@@ -225,6 +226,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         library=is_library(layer),
         kind=kind,
         activation=activation,
+        reads=reads_of(layer, kind),
     )
 
 

@@ -22,12 +22,14 @@ from layerscope.backends.onnx.data import type_name
 from layerscope.backends.onnx.kinds import kind_of
 from layerscope.backends.onnx.model import OnnxModel
 from layerscope.backends.onnx.nodes import OnnxNode, Parts, divide
+from layerscope.backends.onnx.reads import NodeCall, reads_of
 from layerscope.backends.onnx.settings import settings_of
 from layerscope.backends.onnx.shapes import inferred
 from layerscope.backends.onnx.stripped import StrippedModel, strip_weights
 from layerscope.backends.onnx.weights import Weight, weights_of
 from layerscope.core.errors import ModelError
 from layerscope.core.network import InputSpec, Layer, Network, Shape
+from layerscope.core.reads import ReceivedValue
 
 FRAMEWORK = f"ONNX Runtime {ort.__version__}"
 
@@ -107,23 +109,30 @@ class OnnxGraph:
         edges: dict[str, tuple[str, ...]] = {name: (name,) for name in self.inputs}
         for index, node in enumerate(self.parts.nodes):
             sources = dict.fromkeys(a for s in node.sources for a in edges.get(s, ()))
+            received = tuple(ReceivedValue(a) for name in node.inputs for a in edges.get(name, ()))
+            if len(received) == len(sources) or {r.address for r in received} != {*sources}:
+                received = ()
             settings = settings_of(node)
             parameters = tuple(owned.get(index, ()))
             kind, activation = kind_of(node, has_weights=bool(parameters))
-            for name in node.outputs:
+            returned = [shapes.get(name) for name in node.outputs]
+            for number, name in enumerate(node.outputs):
                 if name not in self.addresses:
                     edges[name] = tuple(sources)  # no tensor: whoever takes it has its sources
                     continue
                 address = self.addresses[name]
                 edges[name] = (address,)
                 shape, named = shapes.get(name), axes.get(name)
+                taken = shapes.get(node.main)
+                call = NodeCall(node, parameters, taken, shape, number, returned)
+                reads = reads_of(call, kind)
                 if shape is not None and named is not None:
                     pairs = zip(shape, named, strict=True)
                     shape = tuple(None if axis == "sample" else n for n, axis in pairs)
                 role: Any = "operation" if node.counts or node.of_shapes else "layer"
                 yield Layer(
                     address, node.op, role, shape, named, settings, parameters, tuple(sources),
-                    kind, activation, not parameters and self._is_plumbing(node),
+                    kind, activation, not parameters and self._is_plumbing(node), reads, received,
                 )  # fmt: skip
                 parameters = ()
 

@@ -15,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from layerscope.backends.torch import attention, functions, loops
 from layerscope.backends.torch.kinds import kind_of_function
+from layerscope.backends.torch.moves import moves_of
+from layerscope.backends.torch.reads import reads_of_function
 from layerscope.backends.torch.tensors import Originals
 from layerscope.backends.trace import PassComplete, Returned, Subject, Trace
 from layerscope.backends.turns import in_turn
@@ -284,7 +286,10 @@ class _Functions(Pass):
             address += "_op"  # a module of this name is another thing
         layout: Any = "attention" if of_attention else functions.LAYOUTS.get(name, "inherit")
         kind, activation = kind_of_function(name, args, kwargs)
-        subject = Subject(address, name, "operation", layout, kind=kind, activation=activation)
+        reads = reads_of_function(name, kind, args, kwargs)
+        subject = Subject(
+            address, name, "operation", layout, kind=kind, activation=activation, reads=reads
+        )
         self._trace.enter(subject, [args, kwargs])
         try:
             result = func(*args, **kwargs)
@@ -325,7 +330,8 @@ class _Functions(Pass):
         for part in result if isinstance(result, tuple | list) else (result,):
             if isinstance(part, torch.Tensor):
                 order = functions.moved_axes(func, args, part.ndim)
-                self._trace.lineage.carry([args, kwargs], part, order)
+                moves = moves_of(func, args, kwargs, part)
+                self._trace.lineage.carry([args, kwargs], part, order, moves)
 
     def _follow_scores(self, func: Any, arguments: Any, result: Any) -> None:
         """Note which values are products of queries and keys, or come of such."""

@@ -12,6 +12,7 @@ from torch import nn
 from layerscope.backends.torch import exported
 from layerscope.backends.torch.kinds import kind_of
 from layerscope.backends.torch.quantized import is_bookkeeping, packed_weights
+from layerscope.backends.torch.reads import reads_of
 from layerscope.backends.trace import Subject
 from layerscope.core.axes import Layout
 from layerscope.core.network import InputSpec, Network, Parameter, Shape
@@ -85,6 +86,7 @@ def subjects(model: nn.Module) -> dict[nn.Module, Subject]:
             listed=False if any(True for _ in module.children()) else "operations",
             kind=kind,
             activation=activation,
+            reads=reads_of(module, kind),
         )
     return known
 
