@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.reads import Move
-from layerscope.core.windows import Window, reads, span
+from layerscope.core.windows import ALL, Window, reads, span
 
 Mask = npt.NDArray[np.bool_]
 Ends = npt.NDArray[np.int64]  #: the first and the last position of each question, as (question, 2)
@@ -25,6 +25,8 @@ Ends = npt.NDArray[np.int64]  #: the first and the last position of each questio
 Way = int | tuple[int, Window] | Mask | None
 #: More values than are looked at one by one where a reshaping mixes axes.
 _MANY = 2**26
+#: Lengths whose product is more have no table of what is computed from what.
+_SMALL = 2**20
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,12 @@ class Reach:
                 ends.append(None)
             else:
                 axis, window = way if isinstance(way, tuple) else (way, Window())
-                masks.append(_through(self.masks[axis], window, length) & alive)
+                if _is_too_large(window, self.sizes.lengths[axis]):
+                    window = ALL
+                if window.way == "all":
+                    masks.append(np.broadcast_to(alive, (self.count, length)))
+                else:
+                    masks.append(_through(self.masks[axis], window, length) & alive)
                 causes.append(named if window.way == "all" else self.causes[axis])
                 ends.append(_reached(self.ends[axis], window, length, self.masks[axis].shape[1]))
         alive = functools.reduce(np.logical_and, (m.any(1, keepdims=True) for m in masks), alive)
@@ -128,16 +135,30 @@ class Reach:
 
     def unmoved(self, move: Move, sizes: Sizes) -> Reach | None:
         """Return where what is reached stood before it was moved; None where that is not known."""
+        axes = range(len(sizes.names))
         if move.by == "shape":
             return self.reshaped(sizes)
+        if len(self.masks) != len(axes):
+            return None
         if move.by == "order":
-            return self.along(sizes, [move.numbers.index(i) for i in range(len(sizes.names))], "")
+            known = sorted(move.numbers) == list(axes)
+            return self.along(sizes, [move.numbers.index(i) for i in axes], "") if known else None
         if move.by == "slice":
-            pairs = list(zip(move.numbers[::2], move.numbers[1::2], strict=True))
+            pairs = list(zip(move.numbers[::2], move.numbers[1::2], strict=False))
             windows = [Window(stride=step, before=-start) for start, step in pairs]
-            return self.along(sizes, list(enumerate(windows)), "")
-        axis, *places = move.numbers
-        mask = np.zeros((self.count, sizes.lengths[axis]), bool)
+            known = len(move.numbers) == 2 * len(axes)
+            return self.along(sizes, list(enumerate(windows)), "") if known else None
+        return self._untaken(move, sizes)
+
+    def _untaken(self, move: Move, sizes: Sizes) -> Reach | None:
+        """Return where what was taken along an axis stood there."""
+        axis, *places = move.numbers or (-1,)
+        if axis not in range(len(sizes.names)) or len(places) != self.masks[axis].shape[1]:
+            return None
+        length = sizes.lengths[axis]
+        if not all(0 <= place < length for place in places):
+            return None
+        mask = np.zeros((self.count, length), bool)
         for i, place in enumerate(places):
             mask[:, place] |= self.masks[axis][:, i]
         ways: list[Way] = list(range(len(sizes.names)))
@@ -178,10 +199,25 @@ class Reach:
         return result
 
 
+def _is_too_large(window: Window, returned: int) -> bool:
+    """Return whether a window is none of a layer that there is."""
+    numbers = (window.stride, window.dilation, window.before)
+    far = any(abs(number) > _MANY for number in numbers if not isinstance(number, str))
+    return far or window.size * returned > _MANY
+
+
 def _through(mask: Mask, window: Window, length: int) -> Mask:
-    if window.is_plain and length == mask.shape[1]:
+    """Return which positions are read; ``length`` is how many there are."""
+    returned = mask.shape[1]
+    if window.is_plain and length == returned:
         return mask
-    return np.asarray(mask.astype(np.float32) @ _relation(window, length, mask.shape[1]) > 0)
+    if length * returned <= _SMALL:
+        return np.asarray(mask.astype(np.float32) @ _relation(window, length, returned) > 0)
+    table = reads(window, length, returned)
+    result = np.zeros((len(mask), length + 1), bool)
+    for row, reached in zip(result, mask, strict=True):
+        row[table[reached]] = True  # -1, for none, is the last
+    return result[:, :length]
 
 
 @functools.lru_cache(maxsize=256)
@@ -189,7 +225,7 @@ def _relation(window: Window, received: int, returned: int) -> npt.NDArray[np.fl
     """Return 1 where a position returned is computed from one received."""
     table = reads(window, received, returned)
     relation = np.zeros((returned, received + 1), np.float32)
-    relation[np.arange(returned)[:, None], table] = 1  # -1, for none, is the last
+    relation[np.arange(returned)[:, None], table] = 1
     return relation[:, :received]
 
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from layerscope.core.windows import Window
 
+Moving = Literal["order", "shape", "slice", "take"]
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -23,7 +25,7 @@ class Move:
     at the places that follow.
     """
 
-    by: Literal["order", "shape", "slice", "take"]
+    by: Moving
     shape: tuple[int, ...] | None = None  #: of what is returned; of the last move, it is known
     numbers: tuple[int, ...] = ()
 
@@ -76,9 +78,9 @@ def received_to_json(received: ReceivedValue) -> list[Any]:
 
 def reads_from_json(described: Mapping[str, Any]) -> Reads:
     """Return what ``reads_to_json`` wrote."""
-    known = {name: _tuple(value) for name, value in described.items()}
+    known = {name: _tuple(value) for name, value in described.items() if value is not None}
     if "windows" in known:
-        known["windows"] = tuple(Window(**window) for window in described["windows"])
+        known["windows"] = tuple(Window(**_given(window)) for window in described["windows"])
     return Reads(**{**known, "moves": _moves(described.get("moves"))})
 
 
@@ -90,8 +92,12 @@ def received_from_json(described: Any) -> ReceivedValue:
 def _moves(described: Any) -> tuple[Move, ...] | None:
     if described is None:
         return None
-    moves = ({name: _tuple(value) for name, value in move.items()} for move in described)
+    moves = ({name: _tuple(value) for name, value in _given(move).items()} for move in described)
     return tuple(Move(**{"by": "shape", **move}) for move in moves)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _stated(values: Mapping[str, Any], default: Any) -> dict[str, Any]:

@@ -86,6 +86,8 @@ def _moved(sizes: Sizes, moves: Sequence[Move], returned: Sizes) -> Sizes:
     for move in moves:
         names, lengths = sizes.names, move.shape
         if move.by == "order":
+            if sorted(move.numbers) != list(range(len(names))):
+                return Sizes((), ())
             names = tuple(names[i] for i in move.numbers)
             lengths = tuple(sizes.lengths[i] for i in move.numbers)
         lengths = returned.lengths if lengths is None else lengths
@@ -160,6 +162,8 @@ def _axis(step: StepBack, number: int, rank: int) -> int | None:
     axes = step.layer.axes or ()
     sample = axes.index("sample") if "sample" in axes else None
     axis = number if number >= 0 else number + rank + (sample is not None)
+    if not 0 <= axis < rank + (sample is not None):
+        return None
     if sample is None or axis < sample:
         return axis
     return None if axis == sample else axis - 1

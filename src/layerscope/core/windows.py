@@ -34,6 +34,7 @@ Border = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
 #: Where a position lies among those received: ``half_pixel`` (o + ½) · scale - ½, ``asymmetric``
 #: o · scale, ``corners`` the first and the last of both on one another.
 Grid = Literal["half_pixel", "asymmetric", "corners"]
+Rounding = Literal["floor", "ceil", "half_down", "half_up"]
 _NOTHING = -1
 
 
@@ -51,7 +52,7 @@ class Window:
     way: Way = "forward"
     grid: Grid = "asymmetric"
     scale: float | None = None  #: how many are returned for one received; None as the lengths are
-    rounding: Literal["floor", "ceil", "half_down", "half_up"] = "floor"  #: of ``nearest``
+    rounding: Rounding = "floor"  #: of ``nearest``
 
     @property
     def is_plain(self) -> bool:

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from layerscope.core.network import Layer, Network, to_json
+from layerscope.core.reads import Reads, ReceivedValue
+from layerscope.core.receptive_field import field
 from layerscope.core.silence import rectified
+from layerscope.core.windows import Window
 from layerscope.recordings.store.kept import check_attributes, network_of
 from layerscope.recordings.store.plain_json import UnexpectedError
 from layerscope.views.diagram.boxes import graph_of
 from layerscope.views.diagram.kinds import colour_of
 
+MAPS = ("sample", "y", "x", "channel")
 #: Types that were recorded, by the colour that they were drawn in.
 OLD = {
     "input": ["InputLayer", "Input"],
@@ -89,6 +93,71 @@ def test_what_is_no_text_is_refused(field: str) -> None:
     attributes["network"]["layers"][0][field] = ["conv"]
     with pytest.raises(UnexpectedError, match=f"{field} is a list, and not text"):
         check_attributes(attributes)
+
+
+def reading(**stated: Any) -> dict[str, Any]:
+    """Return what a recording keeps of a layer that states this of itself."""
+    layers = (
+        Layer("x", "Input", "input", (None, 4, 4, 1), MAPS, kind="input"),
+        Layer("a", "Conv2D", shape=(None, 4, 4, 1), axes=MAPS, inputs=("x",), kind="conv"),
+    )
+    attributes: dict[str, Any] = {"network": to_json(Network("new", "Keras 3", layers))}
+    attributes["network"]["layers"][1] |= stated
+    return attributes
+
+
+def test_what_a_layer_reads_is_kept() -> None:
+    windows = [{"size": 3, "before": "same"}, {"way": "nearest", "scale": 2.0}]
+    attributes = reading(reads={"windows": windows, "mixes": [-1]}, received=[["x", None]])
+    check_attributes(attributes)
+    network = network_of(attributes)
+    assert network is not None
+    assert network["a"].reads == Reads(
+        (Window(3, before="same"), Window(way="nearest", scale=2.0)), (-1,)
+    )
+    assert network["a"].received == (ReceivedValue("x", None),)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"reads": {"windows": [{"way": "round about"}]}},
+        {"reads": {"windows": [{"size": -1}]}},
+        {"reads": {"windows": [{"stride": 0}]}},
+        {"reads": {"windows": [{"before": "never"}]}},
+        {"reads": {"windows": [{"scale": float("nan")}]}},
+        {"reads": {"windows": [{"length": 3}]}},
+        {"reads": {"moves": [{"by": "magic"}]}},
+        {"received": [["x"]]},
+        {"received": [["x", [{"numbers": ["a"]}]]]},
+        {"unseen": "yes"},
+    ],
+    ids=str,
+)
+def test_what_no_layer_can_read_is_refused(stated: dict[str, Any]) -> None:
+    with pytest.raises(UnexpectedError):
+        check_attributes(reading(**stated))
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        {"windows": [{"size": 2**62}]},
+        {"windows": [{"dilation": 2**62, "size": 3, "before": -(2**62)}]},
+        {"moves": [{"by": "order", "numbers": [7, 0, 0]}]},
+        {"moves": [{"by": "slice", "numbers": [0, 1, 5]}]},
+        {"moves": [{"by": "take", "numbers": [9, -5]}]},
+        {"moves": [{"by": "take"}]},
+        {"moves": [{"by": "shape", "shape": [2**40, 0]}]},
+    ],
+    ids=str,
+)
+def test_what_can_not_be_gone_back_through_reaches_everything(reads: dict[str, Any]) -> None:
+    attributes = reading(reads=reads)
+    check_attributes(attributes)
+    network = network_of(attributes)
+    assert network is not None
+    assert field(network, "a:0@1,1").whole
 
 
 def test_a_recording_without_a_network() -> None:

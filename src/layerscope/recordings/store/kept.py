@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, get_args
 
 from layerscope.core.layer_kinds import KINDS
 from layerscope.core.network import Network, from_json
+from layerscope.core.reads import Moving
 from layerscope.core.type_names import by_type_name
+from layerscope.core.windows import Border, Grid, Rounding, Way
 from layerscope.recordings.store.plain_json import (
     Anything,
     Each,
@@ -35,6 +37,35 @@ _PARAMETER = Exactly(
         "nbytes": Size,
     }
 )
+_WINDOW = Exactly(
+    {
+        "size": Optional(Size),
+        "stride": Optional(int),
+        "before": Optional(Anything),  # a number or a word
+        "dilation": Optional(Size),
+        "border": Optional(str),
+        "way": Optional(str),
+        "grid": Optional(str),
+        "scale": Optional(float),
+        "rounding": Optional(str),
+    }
+)
+_MOVE = Exactly({"by": Optional(str), "shape": Optional([Size]), "numbers": Optional([int])})
+_READS = Exactly(
+    {
+        "windows": Optional([_WINDOW]),
+        "mixes": Optional([int]),
+        "joins": Optional(int),
+        "moves": Optional([_MOVE]),
+        "of_shapes": Optional(bool),
+    }
+)
+#: The words of a window, and of a move.
+_WORDS = {
+    "border": frozenset(get_args(Border)), "way": frozenset(get_args(Way)),
+    "grid": frozenset(get_args(Grid)), "rounding": frozenset(get_args(Rounding)),
+    "by": frozenset(get_args(Moving)),
+}  # fmt: skip
 _LAYER = Exactly(
     {
         "address": str,
@@ -45,9 +76,12 @@ _LAYER = Exactly(
         "settings": Each(Anything),
         "parameters": [_PARAMETER],
         "inputs": [str],
-        "kind": Optional(str),  # of layers recorded before they said it, neither is there
+        "kind": Optional(str),  # of layers recorded before they stated it, neither is there
         "activation": Optional(str),
         "plumbing": Optional(bool),  # only of what is
+        "reads": Optional(_READS),  # only where it says anything, as is the rest
+        "received": Optional([[Anything]]),
+        "unseen": Optional(bool),
     }
 )
 _ORIGIN = Exactly({"path": str, "format": str, "written_by": str, "repairs": [str]})
@@ -104,7 +138,7 @@ def check_attributes(attributes: Any) -> None:
 def network_of(attributes: Mapping[str, Any]) -> Network | None:
     """Return the network that a recording keeps, where it keeps one.
 
-    Layers recorded before they said their kind say what their types' names tell.
+    Layers recorded before they stated their kind say what their types' names tell.
     """
     described = attributes.get("network")
     if described is None:
@@ -142,7 +176,30 @@ def _check_network(network: Mapping[str, Any]) -> None:
             raise UnexpectedError(f"the role of a layer is none of {', '.join(_ROLES)}")
         if layer["role"] == "container" and not layer["inputs"]:
             raise UnexpectedError("a container hands on no layer's value")
+        _check_reads(layer)
     try:
         TopologicalSorter(inputs).prepare()
     except CycleError:
         raise UnexpectedError("a layer receives what it returns itself") from None
+
+
+def _check_reads(layer: Mapping[str, Any]) -> None:
+    """Raise UnexpectedError where a layer can't have been computed as it says."""
+    reads = layer.get("reads") or {}
+    moves = list(reads.get("moves") or ())
+    for each in layer.get("received") or ():
+        if len(each) != 2 or not isinstance(each[0], str):
+            raise UnexpectedError("what a layer received is no address with moves")
+        moves += expect(each[1], Nullable([_MOVE]), "what was done with it") or ()
+    for window in reads.get("windows") or ():
+        before, scale = window.get("before", 0), window.get("scale")
+        if before not in ("same", "same_lower"):
+            expect(before, int, "what a window puts in front")
+        if scale is not None and not 1e-6 <= scale <= 1e6:
+            raise UnexpectedError("a layer resizes by a factor that can't be")
+        if not window.get("stride", 1):
+            raise UnexpectedError("a window has a stride of 0")
+    for stated in (*(reads.get("windows") or ()), *moves):
+        for name, words in _WORDS.items():
+            if stated.get(name) is not None and stated[name] not in words:
+                raise UnexpectedError(f"{stated[name]!r} is no {name} that is known")
