@@ -124,32 +124,48 @@ class Batches:
         files: list[tuple[int, int]] = []  # of the images
         for number, name, path, image in self._ahead():
             self.opened += 1
-            try:
-                if isinstance(image, InputError):
-                    raise image
-                if is_number_file(path):
-                    rows += self._from(number, self._numbers(path))
-                elif image is None:
-                    rows += self._from(number, self._rows(path, name))
-                else:
-                    images.append(FitImage(image.values, name, image.steps))
-                    files.append((number, 0))
-            except InputError as error:
-                if self.files.strict:
-                    raise
-                self.unreadable[name] = str(error)
-                continue
+            if isinstance(image, FitImage):
+                yield from self._emptied(rows)
+                images.append(FitImage(image.values, name, image.steps))
+                files.append((number, 0))
+            else:
+                # Samples come in the order of the files, whatever is in them.
+                if image is None and images:
+                    yield self._stacked(images, files)
+                    images, files = [], []
+                try:
+                    rows += self._numbers_in(number, name, path, image)
+                except InputError as error:
+                    if self.files.strict:
+                        raise
+                    self.unreadable[name] = str(error)
             if len(images) == self._chunk:
-                yield replace(self._stacked(images), files=tuple(files))
+                yield self._stacked(images, files)
                 images, files = [], []
             while sum(map(_count, rows)) >= self._chunk:
-                batch, rows = self._joined(rows)
-                yield batch
+                yield self._joined(rows)
         if images:
-            yield replace(self._stacked(images), files=tuple(files))
+            yield self._stacked(images, files)
+        yield from self._emptied(rows)
+
+    def _emptied(self, rows: list[_Rows]) -> Iterator[Prepared]:
+        """Yield what is left of rows, batch by batch."""
         while rows:
-            batch, rows = self._joined(rows)
-            yield batch
+            yield self._joined(rows)
+
+    def _numbers_in(
+        self, number: int, name: str, path: str, error: InputError | None
+    ) -> list[_Rows]:
+        """Return the samples of a file of numbers. Raises InputError when it can't be read."""
+        if error is not None:
+            raise error
+        fitted = self._numbers(path) if is_number_file(path) else self._rows(path, name)
+        row = self._begin[1] if number == self._begin[0] else 0
+        return [
+            _Rows(one.value[row:], one.samples[row:], number, row)
+            for one in fitted
+            if len(one.samples) > row
+        ]
 
     def _ahead(self) -> Iterator[tuple[int, str, str, FitImage | InputError | None]]:
         """Yield each file's number, name and path, and its image, None where it holds numbers.
@@ -171,19 +187,10 @@ class Batches:
                     raise one
                 yield number, name, path, one
 
-    def _from(self, number: int, fitted: Sequence[Fitted]) -> list[_Rows]:
-        """Return the samples of a file, without the rows before the one to begin with."""
-        row = self._begin[1] if number == self._begin[0] else 0
-        return [
-            _Rows(one.value[row:], one.samples[row:], number, row)
-            for one in fitted
-            if len(one.samples) > row
-        ]
-
-    def _stacked(self, images: Sequence[FitImage]) -> Prepared:
+    def _stacked(self, images: Sequence[FitImage], files: Sequence[tuple[int, int]]) -> Prepared:
         batch = stacked(images, self._settings)
         by = tuple(image.steps for image in images)
-        return Prepared(batch.value, by, batch.samples, batch.pixels)
+        return Prepared(batch.value, by, batch.samples, batch.pixels, files=tuple(files))
 
     def _numbers(self, path: str) -> list[Fitted]:
         """Return the samples of a sound or a table; what was done to it is noted now."""
@@ -206,15 +213,14 @@ class Batches:
         names = tuple(f"{name}[{i}]" for i in range(len(array))) if len(array) > 1 else (name,)
         return [Fitted(array, samples=names)] if len(array) else []
 
-    def _joined(self, rows: Sequence[_Rows]) -> tuple[Prepared, list[_Rows]]:
-        """Return the next batch of these, and what is left of them."""
+    def _joined(self, rows: list[_Rows]) -> Prepared:
+        """Return the next batch of these, which it takes off the list."""
         taken: list[npt.NDArray[Any]] = []
         names: list[str] = []
         steps: list[str] = []
         files: list[tuple[int, int]] = []
-        left = list(rows)
-        while left and len(names) < self._chunk:
-            first = left.pop(0)
+        while rows and len(names) < self._chunk:
+            first = rows.pop(0)
             room = self._chunk - len(names)
             value, notes = fit_array(first.value[:room], self._spec, first.samples[0])
             taken.append(value)
@@ -222,14 +228,14 @@ class Batches:
             steps += ["; ".join(notes) or "as it is"] * len(value)
             files += [(first.file, first.row + i) for i in range(len(value))]
             if len(first.samples) > room:
-                left.insert(0, first.behind(room))
+                rows.insert(0, first.behind(room))
         shapes = {array.shape[1:] for array in taken}
         if len(shapes) > 1:
             raise InputError(
                 f"The arrays differ in shape, {' and '.join(sorted(map(str, shapes))[:2])}: their "
                 "samples can't be one batch."
             )
-        return Prepared(np.concatenate(taken), tuple(steps), tuple(names), files=tuple(files)), left
+        return Prepared(np.concatenate(taken), tuple(steps), tuple(names), files=tuple(files))
 
     def _note(self, labels: Sequence[str], steps: Sequence[str]) -> None:
         self._labels += labels

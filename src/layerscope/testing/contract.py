@@ -250,6 +250,25 @@ class BackendContract(ABC):
             for address in expected:
                 close(run.at(step)[address].values, expected[address].values, 1e-5)
 
+    def test_a_survey_is_of_the_values_that_layers_returned(self) -> None:
+        model, x = self.mlp(), np.concatenate([reference.MLP_INPUT] * 3)
+        acts = ls.activations(model, x)
+        survey = ls.survey(model, x, top=2, batch_size=2)
+        assert survey.count == len(x)
+        for address in survey:
+            values = acts[address].values.reshape(len(x), -1, survey[address].sizes["unit"])
+            figures = survey[address]
+            np.testing.assert_allclose(figures["mean"], values.mean((0, 1)), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(figures["max"], values.max((0, 1)), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(figures["min"], values.min((0, 1)), rtol=1e-6, atol=1e-6)
+            assert figures["count"].values.tolist() == [values.size // values.shape[2]] * len(
+                figures["count"]
+            )
+            # A sample counts once, and of samples that are alike the first comes first.
+            peaks = values.max(axis=1)
+            first = peaks.round(4).argmax(axis=0)
+            assert figures["top_sample"].values[:, 0].tolist() == first.tolist()
+
     def test_arrays_can_not_be_written_to(self) -> None:
         model = self.mlp()
         acts = ls.activations(model, reference.MLP_INPUT)

@@ -35,13 +35,10 @@ class CoMoments:
         if not len(rows):
             size = rows.shape[1]
             return cls(0, np.zeros(size), np.zeros((size, size)))
-        mean = rows.mean(axis=0, dtype=np.float64)
-        apart = rows - mean.astype(rows.dtype)
-        # The mean was rounded: what is left of it belongs to the products, too.
-        rest = apart.mean(axis=0, dtype=np.float64)
-        products = (apart.T @ apart).astype(np.float64)
-        products -= len(rows) * np.outer(rest, rest)
-        return cls(len(rows), mean.astype(rows.dtype) + rest, products)
+        wide = rows.astype(np.float64)
+        mean = wide.mean(axis=0)
+        wide -= mean
+        return cls(len(rows), mean, wide.T @ wide)
 
     def __add__(self, other: CoMoments) -> CoMoments:
         """Return those of the rows of both (Chan, Golub and LeVeque)."""
