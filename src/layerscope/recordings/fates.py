@@ -261,33 +261,23 @@ def fates_of(run: Run, layers: str | Iterable[str] | None = None) -> Fates:
     """
     run = run.activations
     run.position(None)  # says when there are no steps yet
-    untrained = begins_untrained(run)
-    chosen = None if layers is None else set(_named(run, layers))
     known: dict[str, LayerFate] = {}
-    silences: set[str] = set()
     others: dict[str, str] = {}
-    for address in run.described:
-        silent, is_known = silent_units(run, address), known_units(run, address)
-        if silent is None or is_known is None:
-            others[address] = _A_VALUE if is_known is not None else "no extremes were recorded"
+    silences: set[str] = set()
+    for address in run.described if layers is None else _named(run, layers):
+        fate = fate_of_layer(run, address)
+        source = _source(run, address, silences) if layers is None else ""
+        if fate is None:
+            others[address] = _why_not(run, address)
             continue
-        source = _source(run, address, silences)
         silences.add(address)
-        if chosen is None and source:
+        if source:
             others[address] = f"{_HANDS_ON} {source} returns"
-        elif chosen is None or address in chosen:
-            fired = np.where(is_known, ~silent, np.nan)
-            known[address] = layer_fate(
-                address,
-                fired,
-                steps=run.steps,
-                epochs=run.epochs,
-                n=run.probed,
-                untrained=untrained,
-            )
-    if chosen is not None:
-        others = {address: reason for address, reason in others.items() if address in chosen}
-        _check(known, others)
+        else:
+            known[address] = fate
+    if others and not known and layers is not None:
+        name = next(iter(others))
+        raise AddressError(f"Nothing is known of silence in {name!r}: {others[name]}.")
     return Fates(
         known.values(),
         name=run.network.name,
@@ -296,6 +286,26 @@ def fates_of(run: Run, layers: str | Iterable[str] | None = None) -> Fates:
         run=run,
         provenance=lambda: run.provenance,
     )
+
+
+def fate_of_layer(run: Run, address: str) -> LayerFate | None:
+    """Return what became of the units of a layer; None where a zero of it is no silence."""
+    silent, known = silent_units(run, address), known_units(run, address)
+    if silent is None or known is None:
+        return None
+    return layer_fate(
+        address,
+        np.where(known, ~silent, np.nan),
+        steps=run.steps,
+        epochs=run.epochs,
+        n=run.probed,
+        untrained=begins_untrained(run),
+    )
+
+
+def _why_not(run: Run, address: str) -> str:
+    """Return why nothing is known of the silence of a layer's units."""
+    return "no extremes were recorded" if known_units(run, address) is None else _A_VALUE
 
 
 def begins_untrained(run: Run) -> bool:
@@ -318,13 +328,6 @@ def begins_untrained(run: Run) -> bool:
 def _named(run: Run, layers: str | Iterable[str]) -> list[str]:
     names = [layers] if isinstance(layers, str) else list(layers)
     return matching(run.network, list(run.described), names)
-
-
-def _check(known: Mapping[str, LayerFate], others: Mapping[str, str]) -> None:
-    """Raise AddressError where none of the layers that were named has units that can be silent."""
-    if not known:
-        name = next(iter(others))
-        raise AddressError(f"Nothing is known of silence in {name!r}: {others[name]}.")
 
 
 def _source(run: Run, address: str, silences: set[str]) -> str:

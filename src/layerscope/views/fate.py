@@ -89,10 +89,8 @@ def fate(
     return strips_of(fates, order=order)
 
 
-def strips_of(
-    fates: Fates, *, order: str = "fate", charts: bool = True, rows: int | None = None, **more: Any
-) -> Panel:
-    """Return the strips of fates as a panel, ``rows`` at most for each layer."""
+def strips_of(fates: Fates, *, order: str = "fate", charts: bool = True, **more: Any) -> Panel:
+    """Return the strips of fates as a panel; what else it takes is as ``strips_panel`` has it."""
     layers = list(fates.values())
     first = layers[0]
     moments = _moments(first)
@@ -112,7 +110,6 @@ def strips_of(
         charts=_charts(fates) if charts else (),
         address=first.address if len(layers) == 1 else "*",
         note=f"silent: 0 on all of {looked}{_claim(n)}",
-        rows=rows,
         provenance=fates.provenance,
         **more,
     )

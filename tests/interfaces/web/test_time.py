@@ -156,7 +156,7 @@ def test_a_layer_and_a_unit_tell_which_woke_and_when(look, recording):
     panels = there.page.locator(".panels > section:visible h3")
     assert panels.all_inner_texts()[:2] == ["Its map", "Its map over the training"]
     panel = there.page.get_by_role("region", name="Its map over the training")
-    expect(panel.locator(".note")).to_have_text(f"silent until epoch {WOKE}")
+    expect(panel.locator(".note")).to_have_text(f"silent when first seen, woke in epoch {WOKE}")
 
 
 def test_new_steps_appear_and_whoever_stands_at_the_last_goes_on(visit, training):

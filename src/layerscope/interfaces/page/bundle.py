@@ -3,8 +3,9 @@
 ``index`` says which block holds what. Its keys are ``layer/3/SAMPLE/STEP`` with the number of the
 layer in the outline; ``layer/input/SAMPLE``; ``passage/1/SAMPLE/STEP`` with the number of the
 layout, whose block ``layout/1`` holds what the passages of all moments share;
-``units/NAME/3/SAMPLE/STEP``, the panels NAME of several units of a layer; and ``steps``, what is
-over time. What can't be drawn is a block of the kind ``error``.
+``units/NAME/3/SAMPLE/STEP``, the panels NAME of several units of a layer; ``steps``, what is over
+time, and ``fate/3``, what became of a layer's units. What can't be drawn is a block of the kind
+``error``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.interfaces.page.wire import packed, packed_parts, squeezed
 from layerscope.recordings.run import Run
+from layerscope.views.explorer.fate import fate_panel
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.passage import PassageLayouts, passage_panel
@@ -172,6 +174,14 @@ def add_steps(bundle: Bundle, run: Run, kept: Sequence[int]) -> None:
         lists = {name: panel.header[name] for name in ("steps", "at", "moments")}
         some = {name: [values[at] for at in kept] for name, values in lists.items()}
         bundle.add("steps", packed_parts({**panel.header, **some}, panel.buffers))
+
+
+def add_fates(bundle: Bundle, moment: Moment, addresses: Sequence[str]) -> None:
+    """Put in what became of the units of each layer over the training."""
+    for number, address in enumerate(addresses):
+        panel = fate_panel(moment, address)
+        if panel is not None:
+            bundle.add(key("fate", number), packed(panel))
 
 
 def add_program(bundle: Bundle, program: PortableProgram, subject: PageSubject) -> None:

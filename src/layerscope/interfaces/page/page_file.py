@@ -15,6 +15,7 @@ from layerscope.interfaces.page.bundle import (
     Layouts,
     Watch,
     Where,
+    add_fates,
     add_layers,
     add_program,
     add_steps,
@@ -169,6 +170,7 @@ class PageFile:
             add_program(bundle, self.program, self.subject)
         if self.subject.run is not None:
             add_steps(bundle, self.subject.run, self._kept)
+            add_fates(bundle, self.subject.moment(Query(*self._first)), self._addresses)
 
     def _settle(self) -> None:
         """Choose what fits, by the size of the first moment as it is packed."""

@@ -26,6 +26,7 @@ from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import FeatureVisualization
+from layerscope.views.explorer.fate import fate_panel
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.passage import PassageLayouts, passage_panel
@@ -367,6 +368,10 @@ def _layer(subject: PageSubject, moment: Moment, query: Query) -> Panel:
     return layer_panel(moment, address, heads=query.words.get("heads", ""))
 
 
+def _fate(subject: PageSubject, moment: Moment, query: Query) -> Panel | None:
+    return fate_panel(moment, query.words.get("address", ""))
+
+
 def _measured(subject: PageSubject, moment: Moment, query: Query) -> Panel | None:
     return None if moment.over is None else steps_panel(moment.over)
 
@@ -375,4 +380,5 @@ _PANELS: dict[str, Callable[[PageSubject, Moment, Query], Panel | None]] = {
     "passage": _passage,
     "layer": _layer,
     "steps": _measured,
+    "fate": _fate,
 }

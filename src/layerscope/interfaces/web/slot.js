@@ -205,6 +205,7 @@ export class Slot {
    */
   _fail(message) {
     this._clear();
+    this.el.hidden = false;
     this._say(message, "error");
     this.body.append(h("button", { type: "button", class: "retry", on: { click: () => this._retry() } }, "Try again"));
   }

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.silence import rectified
+from layerscope.recordings.fates import fate_of_layer
 from layerscope.recordings.finding import moment_text
 from layerscope.recordings.findings import findings
 from layerscope.recordings.run import Run
@@ -68,21 +69,11 @@ def _apart(charts: list[Chart]) -> list[Chart]:
     ]
 
 
-def silence_in_words(run: Run, address: str, unit: int) -> str:
-    """Return when a unit was silent; empty where it never was, or nothing tells."""
-    levels = activity(run, address)
-    if levels is None or unit >= levels.shape[1]:
-        return ""
-    fires = np.flatnonzero(levels[:, unit])
-    if not len(fires):
-        return f"never fired at {len(levels)} steps"
-    first, last = int(fires[0]), int(fires[-1])
-    words = []
-    if first > 0:
-        words.append(f"silent until {moment_text(run, first)}")
-    if last < len(levels) - 1:
-        words.append(f"silent from {moment_text(run, last + 1)} on")
-    return ", ".join(words)
+def fate_in_words(run: Run, address: str, unit: int) -> str:
+    """Return what became of a unit over the steps; empty where a zero of it is no silence."""
+    run = run.activations
+    fate = fate_of_layer(run, address) if address in run.described and len(run.steps) else None
+    return "" if fate is None or unit >= fate.units else fate.unit(unit).words
 
 
 def activity(run: Run, address: str) -> npt.NDArray[np.uint8] | None:

@@ -43,12 +43,12 @@ _LINES = frozenset({"about", "label", "labels", "note", "notes", "reference", "t
 class Panel(Displayed):
     """A picture as data: a JSON-able header that says what goes where, and named bytes of numbers.
 
-    ``header["kind"]`` is one of ``maps``, ``lines``, ``bars``, ``table`` and ``graph``, or one that
-    an installed package brings; the module of the kind says what else its headers hold. All have
-    ``version``, ``title``, ``note``, ``address``, ``size`` (of the picture, in pixels) and
-    ``scale``. All words are made harmless but those that are looked up as the model has them:
-    ``address``, ``id``, ``block``, ``source``, ``name``, ``code`` and the like. A host needs no
-    more than this to draw it: it makes no decisions.
+    ``header["kind"]`` is one of those in :mod:`layerscope.views.render.kinds`, such as ``maps`` and
+    ``lines``, or one that an installed package brings; the module of the kind says what else its
+    headers hold. All have ``version``, ``title``, ``note``, ``address``, ``size`` (of the picture,
+    in pixels) and ``scale``. All words are made harmless but those that are looked up as the model
+    has them: ``address``, ``id``, ``block``, ``source``, ``name``, ``code`` and the like. A host
+    needs no more than this to draw it: it makes no decisions.
     """
 
     header: Mapping[str, Any]

@@ -93,19 +93,19 @@ def strips_panel(
     address: str = "*",
     note: str = "",
     notes: Sequence[str] = (),
-    rows: int | None = None,
+    tall: int | None = None,
     extra: Mapping[str, Any] | None = None,
     provenance: Callable[[], Mapping[str, str]] = dict,
 ) -> Panel:
     """Return strips as a panel; lines of charts stand over the places of the steps.
 
-    ``rows`` is how many a strip has at most, by default as many as there is room for. Where there
-    are more units, each row stands for the same number of them, within their groups; where there
+    ``tall`` is how high a strip is at most, in pixels; by default as high as there is room for.
+    Where it has more units, each row stands for as many of them, within their groups; where there
     are more steps than pixels, so does each column; ``fold`` says what such a cell is.
     """
     numbers = Numbers()
     wide = min(_WIDE, max(_CELL[0] * len(steps), _CELL[0]))
-    most = max(_LEAST, min(_TALL, _ALL // max(1, len(strips))))
+    most = tall or max(_LEAST, min(_TALL, _ALL // max(1, len(strips))))
     entries: list[dict[str, Any]] = []
     charted: list[dict[str, Any]] = []
     cells = bytearray()
@@ -115,7 +115,7 @@ def strips_panel(
         y += _CHART + _GAP
     for strip in strips:
         y += _HEAD
-        entry, folded = _entry(strip, fold, rows or most, wide)
+        entry, folded = _entry(strip, fold, most, wide)
         high = len(folded) * max(1, min(_CELL[1], most // len(folded)))
         entries.append({**entry, "offset": len(cells), "box": [_LEFT, y, wide, high]})
         cells += folded.tobytes()

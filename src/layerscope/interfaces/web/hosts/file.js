@@ -36,6 +36,7 @@ export class FileHost {
     if (name === "panel") return this._block("panel");
     if (name === "layer") return this._layer(String(words.address), words);
     if (name === "steps") return "steps" in this._data.index ? this._block("steps") : null;
+    if (name === "fate") return this._fate(String(words.address));
     if (name.startsWith("unit.")) return this._unit(name.slice(5), String(words.address), words);
     throw new Error(`There is no ${name} in a file: open the model itself, by layerscope open.`);
   }
@@ -134,6 +135,13 @@ export class FileHost {
     const number = this._number(address);
     if (number < 0) throw new Error(`This file has no layer ${address}: find one with /.`);
     return this._block(`layer/${number}/${this._moment(words)}`);
+  }
+
+  /** What became of a layer's units; null where nothing is to be said.
+   * @param {string} address */
+  async _fate(address) {
+    const block = `fate/${this._number(address)}`;
+    return block in this._data.index ? this._block(block) : null;
   }
 
   /** @param {string} address */

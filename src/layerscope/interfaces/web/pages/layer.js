@@ -22,6 +22,8 @@ export class LayerPage {
     const view = page.state.view;
     this.slot = new Slot(page, { name: "layer", title: address, bare: true });
     this.slot.shown = (panel) => this._tell(panel);
+    this.fate = new Slot(page, { name: "fate", title: "Fate of its units" });
+    this.fate.el.hidden = true; // until there is something to be said
     const shape = info ? info.shape.map((n, i) => `${n} ${info.axes[i]}`).join(" × ") : "";
     this.scale = new ScaleBar(page);
     this.counted = h("span", { class: "counted" });
@@ -38,7 +40,7 @@ export class LayerPage {
     this.el = h("div", { class: "page fixed" },
       h("div", { class: "crumbs" }, h("h2", {}, address), h("span", { class: "about" }, [info?.type, shape].filter(Boolean).join(" · ")),
         this.beside, h("span", { class: "room" }), this.slot.actions()),
-      this.tools, this.slot.el);
+      this.tools, this.fate.el, this.slot.el);
   }
 
   _size() {
@@ -50,6 +52,7 @@ export class LayerPage {
   async show() {
     this.orders.querySelector('[value="difference"]').hidden = !this.page.state.view.against;
     const { as } = this.page.state.view;
+    if (this.page.outline.steps.length > 1 && this.address !== "input") this.fate.show({ address: this.address });
     await this.slot.show({ ...this.page.moment, address: this.address, heads: as === "mean" || as === "rollout" ? as : null });
     this._tell(this.slot.model?.panel || null);
   }
@@ -105,6 +108,7 @@ export class LayerPage {
 
   stop() {
     this.page.removeEventListener("boxes", this.boxed);
+    this.fate.stop();
     this.slot.stop();
   }
 }

@@ -7,7 +7,7 @@ import numpy as np
 from layerscope.core.addresses import Place
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.pictures import small
-from layerscope.views.explorer.steps import silence_in_words
+from layerscope.views.explorer.steps import fate_in_words
 from layerscope.views.moments import StepMoments
 from layerscope.views.render.cards import PictureCard, cards_panel
 from layerscope.views.render.panel import Panel
@@ -41,13 +41,13 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         for i, (at, picture) in enumerate(zip(shown, pictures, strict=True))
     ]
     some = "" if len(shown) == count else f"{len(shown)} of {count} steps"
-    silence = silence_in_words(over, place.layer, place.unit)
+    fate = fate_in_words(over, place.layer, place.unit)
     call = f"ls.timeline(run, {str(place)!r}, sample={moment.written})"
     return cards_panel(
         f"{place} over {moments.span}",
         cards,
         address=str(place),
-        note="; ".join(filter(None, (silence, some))),
+        note="; ".join(filter(None, (fate, some))),
         limits=(low, high) if high > low else None,
         extra={"code": moment.line(call)},
         provenance=lambda: over.provenance,

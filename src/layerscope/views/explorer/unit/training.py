@@ -1,4 +1,4 @@
-"""Figures of the unit over the training: its mean, its largest value, how often it was silent."""
+"""Figures of the unit over the training, and its fate: when it woke, and when it died."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import numpy.typing as npt
 
 from layerscope.core.addresses import Place
 from layerscope.core.axes import UNIT_AXES
+from layerscope.recordings.fates import Fates, fate_of_layer
 from layerscope.recordings.run import Run
 from layerscope.views.explorer.moment import Moment
+from layerscope.views.fate_pictures import metrics_beside
 from layerscope.views.render.lines import Chart, Line, colour_of, lines_panel
 from layerscope.views.render.panel import Panel
 
@@ -38,7 +40,10 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         charts,
         x="epoch" if by_epoch else "step",
         address=str(place),
-        notes=[f"mean, largest value and zeros are over the whole probe{samples}"],
+        notes=[
+            *_fate(run, place.layer, place.unit),
+            f"mean, largest value and zeros are over the whole probe{samples}",
+        ],
         provenance=lambda: run.provenance,
     )
     statistics = f"run.statistics({place.layer!r})"
@@ -47,6 +52,16 @@ def panel(moment: Moment, place: Place) -> Panel | None:
     )
     extra = {"steps": run.steps.tolist(), "at": x.tolist(), "code": code}
     return Panel({**panel.header, **extra}, panel.buffers, panel.provenance)
+
+
+def _fate(run: Run, layer: str, unit: int) -> list[str]:
+    """Return what became of the unit, and what was measured then, as sentences."""
+    known = fate_of_layer(run, layer)
+    if known is None or unit >= known.units:
+        return []
+    fates = Fates([known], metrics=run.metrics)
+    one = fates.unit(f"{layer}:{unit}")
+    return [f"its fate: {one.words}", *filter(None, [metrics_beside(fates, one)])]
 
 
 def _of_sample(moment: Moment, run: Run, place: Place, x: Values) -> list[Chart]:
