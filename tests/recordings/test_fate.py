@@ -112,6 +112,17 @@ def test_what_is_too_small_for_the_extremes_that_are_kept_fires() -> None:
     assert run.fate().unit("relu:0").words == "fires from the start, died in epoch 1"
 
 
+def test_figures_that_do_not_go_together_tell_nothing() -> None:
+    run = run_of({"relu": (UNITS, courses("10", "11"))}, **FROM_START)
+    arrays = run._reader.arrays
+    arrays["activations", "relu", "zeros"] = np.zeros((2, 3), np.float32)
+    assert run.fate().unit("relu:0").fate == "died"
+    run = run_of({"relu": (UNITS, courses("10", "11"))}, **FROM_START)
+    run._reader.arrays["activations", "relu", "max"] = np.zeros((2, 3), np.float32)
+    assert run.fate().others == {"relu": "no extremes were recorded"}
+    assert run.findings() == []
+
+
 def test_a_value_that_is_no_number_is_not_known() -> None:
     unit = fate_of("10??")
     assert (unit.known, unit.last, unit.fate) == (2, "silent", "died")
@@ -172,6 +183,11 @@ def test_when_the_most_died_it_is_the_earliest_of_equals() -> None:
     assert most is not None
     assert (most[0], most[1].step) == (2, 1)
     assert run_of({"relu": (UNITS, courses("11"))}).fate()["relu"].when_most_died is None
+    nowhere = [math.nan] * 4  # steps without an epoch
+    texts = ("1100", "1000", "1000", "1?00")
+    most = run_of({"relu": (UNITS, courses(*texts))}, epochs=nowhere).fate()["relu"].when_most_died
+    assert most is not None
+    assert (most[0], str(most[1])) == (2, "died in step 1")
 
 
 def test_units_of_one_fate_are_together() -> None:

@@ -214,10 +214,11 @@ class LayerFate:
         if not len(dead):
             return None
         last = len(self.events) - 1 - (self.events[::-1, dead] == DIED).argmax(axis=0)
-        deaths = [self._event(int(at), int(unit)) for at, unit in zip(last, dead, strict=True)]
-        counted = {event: deaths.count(event) for event in dict.fromkeys(deaths)}
-        event = max(counted, key=lambda event: (counted[event], -event.step))
-        return counted[event], event
+        units: dict[tuple[int, int], list[int]] = {}
+        for position, unit in zip(last.tolist(), dead.tolist(), strict=True):
+            units.setdefault(self.interval(position, unit), []).append(unit)
+        most = max(units, key=lambda when: (len(units[when]), -when[1]))
+        return len(units[most]), self._event(most[1], units[most][0])
 
     def unit(self, unit: int) -> UnitFate:
         """Return what became of one unit, by its number."""

@@ -22,12 +22,14 @@ def silent_units(run: Run, address: str) -> Silences | None:
     """
     low, high = run.statistic(address, "min"), run.statistic(address, "max")
     is_rectified = rectified(run.network, address)
-    if low is None or high is None or low.ndim != 2 or is_rectified is False or (low < 0).any():
+    if low is None or high is None or low.ndim != 2 or low.shape != high.shape:
+        return None
+    if is_rectified is False or (low < 0).any():
         return None
     silent: Silences = np.asarray((low == 0) & (high == 0))
     zeros = run.statistic(address, "zeros")
     # A least and a largest value are kept as float32: of float64 the smallest become 0.
-    return silent if zeros is None else silent & (zeros == 1)
+    return silent if zeros is None or zeros.shape != low.shape else silent & (zeros == 1)
 
 
 def known_units(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
@@ -36,4 +38,6 @@ def known_units(run: Run, address: str) -> npt.NDArray[np.bool_] | None:
     They are not where nothing was recorded, nor where a value was NaN.
     """
     low, high = run.statistic(address, "min"), run.statistic(address, "max")
-    return None if low is None or high is None else ~(np.isnan(low) | np.isnan(high))
+    if low is None or high is None or low.shape != high.shape:
+        return None
+    return np.asarray(~(np.isnan(low) | np.isnan(high)))

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 import layerscope
-from cases.page_runs import CHANNELS, FALLS, FELL, NEVER, STEPS, WAKES, WOKE
+from cases.page_runs import CHANNELS, FALLS, FELL, NEVER, STEPS, WAKES, WOKE, Training
 from cases.page_visits import Visit
 from layerscope.interfaces.page.panel_file import panel_html
 from layerscope.views.fate import STATES
@@ -100,6 +100,18 @@ def test_a_unit_tells_its_fate(look, recording):
     expect(panel.locator(".note").nth(1)).to_have_text(
         f"died in epoch {FELL}: loss 3 → 2, val_loss 2 → 1"
     )
+
+
+def test_the_strip_grows_with_the_training(visit, tmp_path):
+    training = Training(tmp_path / "run.zarr", 2)
+    there = visit((str(tmp_path / "run.zarr"),), "relu")
+    expect(strip(there)).to_be_visible()  # one unit never fired so far, and another was silent
+    training.go_on(STEPS)
+    line = there.page.get_by_role("slider", name="Step of the training")
+    expect(line).to_have_attribute("aria-valuemax", str(STEPS - 1), timeout=60_000)
+    there.settled()
+    check_strip(there, layerscope.open_recording(tmp_path / "run.zarr"), now=STEPS - 1)
+    training.close()
 
 
 def test_one_file_has_the_strips_too(chromium, recording, tmp_path):
