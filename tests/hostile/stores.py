@@ -24,6 +24,7 @@ from layerscope.recordings.run import Run, open_recording
 from layerscope.recordings.store import ArrayGroup, Schema, Variable, Writer
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
+from layerscope.views.fate import fate
 from layerscope.views.histogram import histogram
 from layerscope.views.run_tables import run_tables
 from layerscope.views.sheet import sheet
@@ -268,6 +269,10 @@ def _words(run: Run) -> None:
     repr(run.weights), repr(run.network), run.provenance, run.nbytes, run.notes
     if len(run.steps):
         repr(run.at(None))
+        fates = run.fate()
+        assert all(line.isprintable() for line in str(fates).split("\n"))
+        assert len(fates.to_frame()) == sum(layer.units for layer in fates.values())
+        fates.to_json()
 
 
 def _drawn(run: Run) -> None:
@@ -276,6 +281,8 @@ def _drawn(run: Run) -> None:
 
 def _curves(run: Run) -> None:
     curves(run).figure()
+    if len(run.steps) and run.fate():
+        fate(run).figure()
 
 
 def _pictures(run: Run) -> None:
