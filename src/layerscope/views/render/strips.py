@@ -225,7 +225,7 @@ def figure(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -
     points = min(extent.width / width, extent.height / height) * 72 / drawn.dpi
     pen = _Pen(ax, points)
     pen.write(_MARGIN, 26, header["title"], _TITLE)
-    _legend(pen, header)
+    _legend(pen, panel)
     pen.write(_MARGIN, 64, header["note"], _SMALL, _SOFT)
     for chart in header["charts"]:
         _draw_chart(ax, chart, panel)
@@ -253,11 +253,13 @@ class _Pen:
         )
 
 
-def _legend(pen: _Pen, header: Mapping[str, Any]) -> None:
+def _legend(pen: _Pen, panel: Panel) -> None:
+    """Name the states that some cell has."""
     from matplotlib.patches import Rectangle
 
     x = float(_MARGIN)
-    for state in header["states"]:
+    present = np.unique(np.frombuffer(panel.buffers["cells"], np.uint8)).tolist()
+    for state in (panel.header["states"][number] for number in present):
         square = Rectangle((x, 37), 11, 11, facecolor=state["colour"], edgecolor=_SOFT, lw=0.4)
         pen.ax.add_patch(square)
         pen.write(x + 16, 46, state["text"], _TEXT)
