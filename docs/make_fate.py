@@ -46,7 +46,6 @@ def make_fate() -> None:
         options: dict[str, Any] = {"batch_size": 64, "verbose": 0, "validation_data": held_out}
         model.fit(x[256:], y[256:], epochs=EPOCHS, callbacks=[HugeSteps(), recorder], **options)
         run = ls.open_recording("run.zarr")
-        print(run.fate())
         FOLDER.mkdir(parents=True, exist_ok=True)
         ls.fate(run).save(FOLDER / "fate.png")
 

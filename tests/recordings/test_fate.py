@@ -13,6 +13,7 @@ from cases.runs import MAPS, run_of
 from layerscope.core.errors import AddressError, InputError
 from layerscope.core.network import Network, Parameter
 from layerscope.recordings.fate import FATES, UnitFate, layer_fate
+from layerscope.recordings.fates import fate_of_unit
 from layerscope.recordings.store.kept import FROM_BEFORE
 
 UNITS = ("sample", "unit")
@@ -306,6 +307,9 @@ def test_the_fates_of_any_units(texts: list[str]) -> None:
         assert one.words
     assert sum(found.counts.values()) == len(texts)
     assert sorted(found.order()) == list(range(len(texts)))
+    run = run_of({"relu": (UNITS, courses(*texts))}, **FROM_START)
+    for unit, text in enumerate(texts):
+        assert fate_of_unit(run, "relu", unit) == run.fate().unit(f"relu:{unit}"), text
     masked = layer_fate("relu", np.ma.masked_invalid(counts), steps=numbers, n=9)
     np.testing.assert_array_equal(masked.states, found.states)
 

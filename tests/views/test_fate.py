@@ -237,8 +237,8 @@ def test_layers_by_name_and_glob() -> None:
 
 
 def test_metrics_beside_the_last_events() -> None:
-    fates = run_with("10101", metrics={"loss": [5, 4, 3, 2, 1]}).fate()
-    assert metrics_beside(fates, fates.unit("relu:0")) == (
+    run = run_with("10101", metrics={"loss": [5, 4, 3, 2, 1]})
+    assert metrics_beside(run, run.fate().unit("relu:0")) == (
         "died in epoch 3: loss 3 → 2; revived in epoch 4: loss 2 → 1"
     )
 

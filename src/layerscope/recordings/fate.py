@@ -318,16 +318,18 @@ def layer_fate(
 
 def _events(states: Codes) -> Codes:
     """Return what came about at each step, by what was known of each unit before."""
+    known = states != UNKNOWN
+    numbers = np.arange(len(states), dtype=np.int32)[:, None]
+    latest = np.maximum.accumulate(np.where(known, numbers, -1), axis=0)  # that is known
+    previous = np.vstack([np.full_like(latest[:1], -1), latest[:-1]])
+    before = np.take_along_axis(states, np.maximum(previous, 0), axis=0)
+    before = np.where(previous < 0, UNKNOWN, before)
+    fired = np.logical_or.accumulate(states == FIRES, axis=0)
+    has_fired = np.vstack([np.zeros_like(fired[:1]), fired[:-1]])
     events = np.full(states.shape, NONE, np.uint8)
-    before = np.full(states.shape[1], UNKNOWN, np.uint8)
-    has_fired = np.zeros(states.shape[1], bool)
-    for row, came in zip(states, events, strict=True):
-        fires, silent = row == FIRES, row == SILENT
-        came[fires & (before == SILENT)] = WOKE
-        came[fires & (before == SILENT) & has_fired] = REVIVED
-        came[silent & (before == FIRES)] = DIED
-        has_fired |= fires
-        before = np.where(row == UNKNOWN, before, row)
+    again = (states == FIRES) & (before == SILENT)
+    events[again] = np.where(has_fired[again], REVIVED, WOKE)
+    events[(states == SILENT) & (before == FIRES)] = DIED
     return events
 
 

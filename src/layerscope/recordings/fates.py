@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -290,12 +291,22 @@ def fates_of(run: Run, layers: str | Iterable[str] | None = None) -> Fates:
 
 def fate_of_layer(run: Run, address: str) -> LayerFate | None:
     """Return what became of the units of a layer; None where a zero of it is no silence."""
+    return _fate_of(run, address, slice(None))
+
+
+def fate_of_unit(run: Run, address: str, unit: int) -> UnitFate | None:
+    """Return what became of one unit of a layer; None where a zero of it is no silence."""
+    fate = _fate_of(run, address, slice(unit, unit + 1)) if address in run.described else None
+    return replace(fate.unit(0), unit=unit) if fate is not None and fate.units else None
+
+
+def _fate_of(run: Run, address: str, units: slice) -> LayerFate | None:
     silent, known = silent_units(run, address), known_units(run, address)
     if silent is None or known is None:
         return None
     return layer_fate(
         address,
-        np.where(known, ~silent, np.nan),
+        np.where(known[:, units], ~silent[:, units], np.nan),
         steps=run.steps,
         epochs=run.epochs,
         n=run.probed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,7 +75,7 @@ def before_and_after(run: Run, fates: Fates, address: str, sample: int | str | N
         scale="before above, after below, on one range" + ", a column for each sample" * flat,
         mode="layer",
         limits=(low, high) if once else None,
-        note=_note(run, fates, unit, turns, shown),
+        note=_note(run, unit, turns, shown),
         labels="title",
     )
     return arrange(
@@ -171,13 +170,11 @@ def _sample_name(run: Run, sample: int) -> str:
     return shown_name(names[sample], 24) if sample < len(names) else f"sample {sample}"
 
 
-def _note(
-    run: Run, fates: Fates, unit: UnitFate, turns: Sequence[Turn], shown: Sequence[Turn]
-) -> str:
+def _note(run: Run, unit: UnitFate, turns: Sequence[Turn], shown: Sequence[Turn]) -> str:
     some = f"{len(shown)} of {len(turns)} times" if len(shown) < len(turns) else ""
     unseen = [turn.text for turn in shown if not _fires(run, unit, turn)]
     kept = f"{'; '.join(unseen)}: on samples of which no values were kept" if unseen else ""
-    return ", ".join(filter(None, (some, kept, metrics_beside(fates, unit))))
+    return ", ".join(filter(None, (some, kept, metrics_beside(run, unit))))
 
 
 def _fires(run: Run, unit: UnitFate, turn: Turn) -> bool:
@@ -185,16 +182,15 @@ def _fires(run: Run, unit: UnitFate, turn: Turn) -> bool:
     return bool(_of_unit(run, unit, turn.before if turn.died else turn.after).any())
 
 
-def metrics_beside(fates: Fates, unit: UnitFate) -> str:
-    """Return what was measured just before and after the events of a unit, in words."""
-    layer = fates[unit.layer]
+def metrics_beside(run: Run, unit: UnitFate) -> str:
+    """Return what was measured just before and after the last events of a unit, in words."""
     sentences = []
     for event in unit.events[-_BESIDE:]:
-        at = [int(np.searchsorted(layer.steps, step)) for step in (event.after, event.step)]
+        before, after = np.searchsorted(run.steps, [event.after, event.step]).tolist()
         known = [
-            f"{shown_name(name)} {values[at[0]]:.3g} → {values[at[1]]:.3g}"
-            for name, values in fates.metrics.items()
-            if name != "learning_rate" and all(math.isfinite(values[i]) for i in at)
+            f"{shown_name(name)} {values[before]:.3g} → {values[after]:.3g}"
+            for name, values in run.metrics.items()
+            if name != "learning_rate" and np.isfinite(values[[before, after]]).all()
         ]
         if known:
             sentences.append(f"{event}: {', '.join(known[:_METRICS])}")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.silence import rectified
-from layerscope.recordings.fates import fate_of_layer
+from layerscope.recordings.fates import fate_of_unit
 from layerscope.recordings.finding import moment_text
 from layerscope.recordings.findings import findings
 from layerscope.recordings.run import Run
@@ -71,9 +71,8 @@ def _apart(charts: list[Chart]) -> list[Chart]:
 
 def fate_in_words(run: Run, address: str, unit: int) -> str:
     """Return what became of a unit over the steps; empty where a zero of it is no silence."""
-    run = run.activations
-    fate = fate_of_layer(run, address) if address in run.described and len(run.steps) else None
-    return "" if fate is None or unit >= fate.units else fate.unit(unit).words
+    fate = fate_of_unit(run.activations, address, unit)
+    return "" if fate is None else fate.words
 
 
 def activity(run: Run, address: str) -> npt.NDArray[np.uint8] | None:

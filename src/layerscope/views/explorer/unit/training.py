@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from layerscope.core.addresses import Place
 from layerscope.core.axes import UNIT_AXES
-from layerscope.recordings.fates import Fates, fate_of_layer
+from layerscope.recordings.fates import fate_of_unit
 from layerscope.recordings.run import Run
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.fate_pictures import metrics_beside
@@ -56,12 +56,10 @@ def panel(moment: Moment, place: Place) -> Panel | None:
 
 def _fate(run: Run, layer: str, unit: int) -> list[str]:
     """Return what became of the unit, and what was measured then, as sentences."""
-    known = fate_of_layer(run, layer)
-    if known is None or unit >= known.units:
+    fate = fate_of_unit(run, layer, unit)
+    if fate is None:
         return []
-    fates = Fates([known], metrics=run.metrics)
-    one = fates.unit(f"{layer}:{unit}")
-    return [f"its fate: {one.words}", *filter(None, [metrics_beside(fates, one)])]
+    return [f"its fate: {fate.words}", *filter(None, [metrics_beside(run, fate)])]
 
 
 def _of_sample(moment: Moment, run: Run, place: Place, x: Values) -> list[Chart]:
