@@ -5,6 +5,8 @@ A zero of a softmax, a linear layer or a state is a value like any other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from layerscope.core.layer_kinds import HANDING_ON, NOT_RECTIFYING, RECTIFYING, WEIGHING
 from layerscope.core.network import Layer, Network
 
@@ -15,22 +17,31 @@ def rectified(network: Network, address: str) -> bool | None:
     Where it is None, values of which none is negative, and which are exactly 0, tell enough. A
     parameter is never silent.
     """
+    return silences_of(network)(address)
+
+
+def silences_of(network: Network) -> Callable[[str], bool | None]:
+    """Return :func:`rectified` for all addresses of a network, which is looked through once."""
     layers = {layer.address: layer for layer in network}
     keys = {parameter.key for parameter in network.parameters}
-    sources: set[bool | None] = set()  # of what comes through layers that hand on
-    seen, to_see = {address}, [address]
-    for name in to_see:  # grows; not by recursion: a network may be deep, and paths many
-        layer = layers.get(name)
-        if name in keys or (layer is None and name != address):
-            sources.add(False)  # a parameter, or what comes in: a pixel of 0 is a value
-        elif layer is not None and layer.inputs and _hands_on(layer):
-            to_see += [source for source in layer.inputs if source not in seen]
-            seen.update(layer.inputs)
-        else:
-            sources.add(None if layer is None else _by_itself(layer))
-    if False in sources:
-        return False
-    return True if sources == {True} else None
+
+    def of(address: str) -> bool | None:
+        sources: set[bool | None] = set()  # of what comes through layers that hand on
+        seen, to_see = {address}, [address]
+        for name in to_see:  # grows; not by recursion: a network may be deep, and paths many
+            layer = layers.get(name)
+            if name in keys or (layer is None and name != address):
+                sources.add(False)  # a parameter, or what comes in: a pixel of 0 is a value
+            elif layer is not None and layer.inputs and _hands_on(layer):
+                to_see += [source for source in layer.inputs if source not in seen]
+                seen.update(layer.inputs)
+            else:
+                sources.add(None if layer is None else _by_itself(layer))
+        if False in sources:
+            return False
+        return True if sources == {True} else None
+
+    return of
 
 
 def _hands_on(layer: Layer) -> bool:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.axes import UNIT_AXES
+from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import InputError
 from layerscope.core.maps import blank, constant
-from layerscope.core.silence import rectified
+from layerscope.core.silence import silences_of
+from layerscope.instruments.extremes import sum_and_extremes
 from layerscope.recordings.recording import Recording
 
 Array = npt.NDArray[Any]
+
+#: From how many bytes on several layers are read at once: NumPy reads with one thread each.
+_FOR_THREADS, _MOST_THREADS = 16_000_000, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,16 @@ def tallies(recording: Recording, sample: int | None = None) -> list[Tally]:
     types = {layer.address: layer.type for layer in recording.network}
     for layer in recording.network:
         types.update({parameter.key: layer.type for parameter in layer.parameters})
-    return [_tally(recording, address, types.get(address, ""), sample) for address in recording]
+    is_rectified = silences_of(recording.network)
+
+    def tally(address: str, array: NamedArray) -> Tally:
+        return _tally(address, array, types.get(address, ""), is_rectified(address), sample)
+
+    if recording.has_steps or recording.nbytes < _FOR_THREADS:
+        return [tally(address, recording.named(address)) for address in recording]
+    arrays = [recording.named(address) for address in recording]  # made here, not in threads
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        return list(threads.map(tally, recording, arrays))
 
 
 def merged(these: Sequence[Tally], others: Sequence[Tally]) -> list[Tally]:
@@ -130,8 +145,13 @@ def scope(recording: Recording, sample: int | None = None) -> str:
     return f"for all {max(counts)} samples given"
 
 
-def _tally(recording: Recording, address: str, layer_type: str, sample: int | None) -> Tally:
-    array = recording.named(address)
+def _tally(
+    address: str,
+    array: NamedArray,
+    layer_type: str,
+    is_rectified: bool | None,
+    sample: int | None,
+) -> Tally:
     values, axes = array.values, array.axes
     if sample is not None and "sample" in axes:
         at = axes.index("sample")
@@ -140,7 +160,6 @@ def _tally(recording: Recording, address: str, layer_type: str, sample: int | No
             raise InputError(f"There is no sample {sample}: there are {count}, counted from 0.")
         values = np.take(values, [sample], at)
     axis = next((name for name in reversed(axes) if name in UNIT_AXES), None)
-    is_rectified = rectified(recording.network, address)
     low, total, high, count, nonfinite, silent, steady = (
         _finite_figures(values, axes, axis, is_rectified)
         or _figures(_maps(values, axes, axis), values, is_rectified)
@@ -178,41 +197,16 @@ def _finite_figures(
 
     Of much data most of the time would go into copies with the units in front.
     """
-    if axis is None or values.size == 0 or values.dtype.kind not in "biuf":
+    figures = None if axis is None else sum_and_extremes(values, axes, axis)
+    if figures is None:
         return None
-    # In float16 a sum overflows long before the values do.
-    total = float(values.sum(dtype=np.float64))
-    if not math.isfinite(total):
-        return None
-    kept = [name for name in axes if name in ("sample", axis)]
-    lowest, highest = (
-        _reduced(np.minimum, values, axes, kept),
-        _reduced(np.maximum, values, axes, kept),
-    )
-    if kept == ["sample", axis]:
-        lowest, highest = lowest.T, highest.T
-    lowest, highest = lowest.reshape(len(lowest), -1), highest.reshape(len(highest), -1)
+    total, lowest, highest = figures
     several = values.size > lowest.size  # a map of a single value has no pattern to lack
     steady = ((lowest == highest) & several).all(axis=1)
     silent = (lowest == 0) & (highest == 0)
     silent &= False if is_rectified is False else ~(lowest < 0).any(axis=0)
     low, high = float(lowest.min()), float(highest.max())
     return low, total, high, values.size, 0, silent.all(axis=1), steady
-
-
-def _reduced(of: np.ufunc, values: Array, axes: tuple[str, ...], kept: Sequence[str]) -> Array:
-    """Return the least or largest along all axes but these.
-
-    One axis after the other, those that lie furthest apart in memory first: so rows of it are
-    compared with each other, and not every value by itself.
-    """
-    left = list(axes)
-    strides = dict(zip(axes, values.strides, strict=True))
-    for name in sorted(strides, key=lambda name: -abs(strides[name])):
-        if name not in kept:
-            values = of.reduce(values, axis=left.index(name))
-            left.remove(name)
-    return values
 
 
 def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> npt.NDArray[Any]:
