@@ -118,7 +118,7 @@ def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
         image.seek(0)
     image.load()
     if image.getexif().get(_ORIENTATION, 1) == 1:
-        return image.copy(), steps  # its pixels outlive the file
+        return image, steps  # its pixels outlive the file
     return ImageOps.exif_transpose(image), [*steps, "turned as its EXIF data says"]
 
 
@@ -179,7 +179,7 @@ def in_channels(image: Image.Image, channels: int) -> tuple[Image.Image, list[st
     if is_grey(image) != (channels == 1):
         steps.append("made grey" if channels == 1 else f"made {wanted}")
     if image.mode != "F":
-        return image.convert(wanted), steps
+        return image if image.mode == wanted else image.convert(wanted), steps
     if channels == 4:
         raise ValueError("Pillow has no RGBA images of more than 8 bits: pass an array")
     return image, steps  # one channel still: Pillow has no colour images of floats either
