@@ -15,7 +15,8 @@ from pathlib import Path
 
 import nox
 
-# uv is quicker, but is not told by pip's settings where a torch without CUDA is: `.ci/run` tells it.
+# uv is quicker, but does not know from pip's settings where a torch without CUDA is: `.ci/run`
+# tells it.
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [

@@ -125,6 +125,8 @@ class Batches:
         for number, name, path, image in self._ahead():
             self.opened += 1
             if isinstance(image, FitImage):
+                if (number, 0) < self._begin:
+                    continue
                 yield from self._emptied(rows)
                 images.append(FitImage(image.values, name, image.steps))
                 files.append((number, 0))
