@@ -290,7 +290,7 @@ class KerasBackend:
             output, facts = watched(self._model, x, selection, self._engine, values, keep)
         if reduced is not None:
             values, facts = reduced.of(values, facts)
-        return _PassResult(values, output, replace(facts, network=self._named(facts.network)))
+        return _PassResult(values, output, self._named(facts))
 
     def _compiled(
         self, x: Any, selection: Selection, seen: _ShapeMemory, reduced: _Reduced | None = None
@@ -352,7 +352,7 @@ class KerasBackend:
         values, output = compiled.function(x)
         facts = compiled.facts[0]
         if facts.network.framework == "":
-            compiled.facts[0] = facts = replace(facts, network=self._named(facts.network))
+            compiled.facts[0] = facts = self._named(facts)
         # JAX hands dictionaries back in alphabetical order.
         return _PassResult({address: values[address] for address in facts.kept}, output, facts)
 
@@ -376,21 +376,22 @@ class KerasBackend:
         network = replace(facts.network, layers=layers, notes=notes)
         return replace(outcome, facts=replace(facts, network=network, guessed=(), unseen=()))
 
-    def _named(self, network: Network) -> Network:
-        """Return the network with what a pass need not look up."""
+    def _named(self, facts: Facts) -> Facts:
+        """Return the facts with what of the network a pass need not look up."""
+        if not facts.complete and is_exact(self._model):
+            # The pass stopped early, but all the layers are known, and what goes into each.
+            return replace(facts, network=self.describe(), guessed=(), unseen=())
         parameters = tree.owned_parameters(self._model, tree.addresses(self._model))
-        return replace(
-            network,
+        network = replace(
+            facts.network,
             name=self._model.name,
             framework=self.framework,
             parameters=tuple(owned.parameter for owned in parameters),
         )
+        return replace(facts, network=network)
 
     def _result(self, received: Mapping[str, Any], outcome: _PassResult) -> ForwardPass:
         facts = outcome.facts
-        network = facts.network
-        if not facts.complete and is_exact(self._model):
-            network = self.describe()  # the pass stopped early, but all the layers are known
         values = {
             address: self._array(value, facts.axes[address])
             for address, value in outcome.values.items()
@@ -404,7 +405,7 @@ class KerasBackend:
             output = keras.tree.map_structure(to_numpy, outcome.output)
         inside = [name for name in facts.inside_loops if name not in values]
         left_out = tuple(dict.fromkeys((*facts.left_out, *inside)))
-        return ForwardPass(network, values, inputs, facts.aliases, output, left_out)
+        return ForwardPass(facts.network, values, inputs, facts.aliases, output, left_out)
 
     def _array(self, value: Any, axes: tuple[str, ...] | None) -> NamedArray:
         values, was = self._engine.read(value)
