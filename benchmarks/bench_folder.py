@@ -1,14 +1,16 @@
 """What looking at a folder of images costs beside a bare loop over it of the same batch size.
 
-Usage: ``python benchmarks/bench_folder.py [FRAMEWORK …] [images=2000] [network=inception]``; the
-frameworks are keras-jax, keras-tensorflow, keras-torch and torch, all by default.
+Usage: ``python benchmarks/bench_folder.py [FRAMEWORK …] [images=2000] [network=inception]
+[batch=8] [folder=PATH]``; the frameworks are keras-jax, keras-tensorflow, keras-torch and torch,
+all by default. Of a folder its first images are taken, and none are generated.
 
 Photographs of 640 × 480, JPEG and PNG in turn, are generated. Each way is a process of its own, so
 that its peak memory is its own, and is run in turn with the others; times are of the second run, on
 all images, when all that is compiled is.
 
 - bare: open, resize and scale the images of a batch with Pillow, and run the framework's own best
-  pass on it, which returns the answer alone.
+  pass on it, which returns the answer alone. PyTorch gets channels first, as ``ToTensor`` gives
+  them.
 - activations: ``activations(layers=-1)``, the answer on every image.
 - look: what ``layerscope look FOLDER`` does but draw: figures of every layer over every image.
 - few: look on 24 of the images; its peak tells whether memory grows with their number.
@@ -32,7 +34,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 FRAMEWORKS = ("keras-jax", "keras-tensorflow", "keras-torch", "torch")
-BATCH = 8
+BATCH = int(os.environ.get("BENCH_BATCH", "8"))
 FEW = 24
 
 
@@ -44,7 +46,13 @@ def main() -> None:
     options = dict(word.split("=") for word in sys.argv[1:] if "=" in word)
     chosen = [word for word in sys.argv[1:] if "=" not in word] or FRAMEWORKS
     with tempfile.TemporaryDirectory() as folder:
-        photographs(Path(folder), int(options.get("images", 2000)))
+        os.environ["BENCH_BATCH"] = options.get("batch", "8")
+        images = int(options.get("images", 2000))
+        if "folder" in options:
+            for path in sorted(Path(options["folder"]).iterdir())[:images]:
+                (Path(folder) / path.name).symlink_to(path.absolute())
+        else:
+            photographs(Path(folder), images)
         few = Path(folder) / "few"
         few.mkdir()
         for path in sorted(Path(folder).glob("*.*"))[:FEW]:
@@ -119,7 +127,7 @@ def bare(framework: str, model: Any, size: Any) -> Callable[[list[Path]], Any]:
         with Image.open(path) as image:
             small = image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
         array = np.asarray(small, np.float32) / 255
-        return array.transpose(2, 0, 1) if first else array
+        return np.ascontiguousarray(array.transpose(2, 0, 1)) if first else array
 
     step = best_pass(framework, model)
 
