@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from layerscope.backends.torch.handover import take_weights
 from layerscope.backends.training import Training
 from layerscope.core.errors import ModelError
 
@@ -48,6 +49,10 @@ class TorchTraining(Training):
     def uncalled(self, called: Collection[str]) -> tuple[list[str], list[str]]:
         """Return the modules whose weights have no shape yet: others may be used without a call."""
         return [], sorted({key.rpartition(".")[0] for key in _lazy(self.model)})
+
+    def take_weights(self, other: Any) -> bool:
+        """Give the module the tensors of another, where the two differ in nothing else."""
+        return isinstance(other, nn.Module) and take_weights(self.model, other)
 
 
 def _lazy(module: Any) -> list[str]:
