@@ -26,6 +26,7 @@ from layerscope.interfaces.cli import (
     look,
     record,
     report,
+    survey,
     timeline,
     weights,
 )
@@ -42,6 +43,7 @@ _COMMANDS = (
     diagram,
     weights,
     features,
+    survey,
     record,
     timeline,
     fate,

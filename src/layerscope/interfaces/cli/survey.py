@@ -1,0 +1,122 @@
+"""``layerscope survey``: what each unit answers to, over data, kept in a folder."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from layerscope.core.console import report, say
+from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.model import Reading, opened
+from layerscope.interfaces.cli.tables import json_lines
+
+if TYPE_CHECKING:
+    from layerscope.recordings.survey.survey import Survey
+
+
+def add(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = options.add_command(
+        commands,
+        "survey",
+        _run,
+        "Find out what each unit answers to, over data; the same command goes on where it was "
+        "stopped.",
+    )
+    options.add_model(parser)
+    parser.add_argument(
+        "data",
+        nargs="+",
+        metavar="DATA",
+        help="a folder of images, arrays or sounds; a folder whose folders are labels; a file, a "
+        "glob, or digits",
+    )
+    parser.add_argument(
+        "--layers",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="an address or a glob, such as 'mixed*'; may be given again (default: all but those "
+        "that hand on the values of others)",
+    )
+    parser.add_argument(
+        "--top",
+        type=options.whole,
+        default=16,
+        metavar="N",
+        help="samples to keep for each unit: strongest, weakest, and drawn evenly (default: 16)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="the samples' labels: one on each line in their order, or 'name,label'; or a .npy "
+        "file (default: those that the data have)",
+    )
+    options.add_input(parser)
+    options.add_batches(parser)
+    parser.add_argument(
+        "--first",
+        type=options.index,
+        default=0,
+        metavar="N",
+        help="the number of the first sample, for a part of data that is to be merged (default: 0)",
+    )
+    parser.add_argument(
+        "--out",
+        "-o",
+        default="survey.zarr",
+        metavar="FOLDER",
+        help="where to keep it (default: survey.zarr)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="begin anew in the place of a survey that is there"
+    )
+    options.add_json(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from layerscope.instruments.survey.labels import read_labels
+    from layerscope.instruments.survey.survey import survey
+
+    labels = None if args.labels is None else read_labels(args.labels)
+    model = opened(args)
+    data = args.data[0] if len(args.data) == 1 else args.data
+    result = survey(
+        model,
+        data,
+        args.layers or None,
+        top=args.top,
+        labels=labels,
+        first=args.first,
+        to=args.out,
+        overwrite=args.force,
+        **Reading.of(args).options(),
+    )
+    if args.json:
+        say(*json_lines(_json(result)))
+    else:
+        say(*str(result).split("\n"))
+        report(f"Written to {args.out}/")
+    if any(note.startswith("it was stopped") for note in result.notes):
+        raise KeyboardInterrupt(
+            f"stopped after {result.count:,} samples; the same command goes on from there."
+        )
+
+
+def _json(result: Survey) -> dict[str, Any]:
+    """Return the figures of each layer's units."""
+    figures = ("count", "mean", "std", "min", "max", "zeros", "silent", "nonfinite")
+    return {
+        "network": result.network.name,
+        "samples": result.count,
+        "labels": list(result.labels),
+        "unreadable": result.unreadable,
+        "notes": list(result.notes),
+        "layers": {
+            address: {
+                **{name: result[address][name].values.tolist() for name in figures},
+                "never_fired": result.never_fired(address),
+            }
+            for address in result
+        },
+    }
