@@ -11,6 +11,7 @@ silent, and *revives* where it fires again after it died.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -211,14 +212,11 @@ class LayerFate:
     def when_most_died(self) -> tuple[int, FateEvent] | None:
         """How many units fell silent for good when the most of them did, and when that was."""
         dead = np.flatnonzero(self.fates == DIES)
-        if not len(dead):
+        counts = Counter(self.turns(unit)[-1] for unit in dead.tolist())  # the last is its death
+        if not counts:
             return None
-        last = len(self.events) - 1 - (self.events[::-1, dead] == DIED).argmax(axis=0)
-        units: dict[tuple[int, int], list[int]] = {}
-        for position, unit in zip(last.tolist(), dead.tolist(), strict=True):
-            units.setdefault(self.interval(position, unit), []).append(unit)
-        most = max(units, key=lambda when: (len(units[when]), -when[1]))
-        return len(units[most]), self._event(most[1], units[most][0])
+        most = max(counts, key=lambda turn: (counts[turn], -turn[2]))
+        return counts[most], self._event(*most)
 
     def unit(self, unit: int) -> UnitFate:
         """Return what became of one unit, by its number."""
@@ -232,26 +230,32 @@ class LayerFate:
             born=first if self.untrained and len(known) and known[0] == 0 else None,
             first=first,
             last=STATES[states[known[-1]]] if len(known) else None,
-            events=tuple(self._event(int(at), unit) for at in np.flatnonzero(self.events[:, unit])),
+            events=tuple(self._event(*turn) for turn in self.turns(unit)),
             known=len(known),
             steps=len(states),
             n=self.n,
         )
 
-    def interval(self, position: int, unit: int) -> tuple[int, int]:
-        """Return the positions of the steps between which an event came about."""
-        known = np.flatnonzero(self.states[:position, unit] != UNKNOWN)
-        return int(known[-1]), position
+    def turns(self, unit: int) -> list[tuple[int, int, int]]:
+        """Return what a unit went through, each time with the positions of two steps.
 
-    def _event(self, position: int, unit: int) -> FateEvent:
-        after, by = self.interval(position, unit)
-        kind: Any = EVENTS[self.events[position, unit]]
+        It is ``WOKE``, ``DIED`` or ``REVIVED``, and had not come about at the first of these steps,
+        and had at the second.
+        """
+        came = np.flatnonzero(self.events[:, unit])
+        known = np.flatnonzero(self.states[:, unit] != UNKNOWN)
+        before = known[np.searchsorted(known, came) - 1]
+        codes = self.events[came, unit]
+        return list(zip(codes.tolist(), before.tolist(), came.tolist(), strict=True))
+
+    def _event(self, code: int, before: int, after: int) -> FateEvent:
+        kind: Any = EVENTS[code]
         return FateEvent(
             kind,
+            int(self.steps[before]),
             int(self.steps[after]),
-            int(self.steps[by]),
+            float(self.epochs[before]),
             float(self.epochs[after]),
-            float(self.epochs[by]),
         )
 
     def order(self) -> npt.NDArray[np.int64]:

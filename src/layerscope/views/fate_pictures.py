@@ -89,15 +89,10 @@ def before_and_after(run: Run, fates: Fates, address: str, sample: int | str | N
 
 
 def _turns(fates: Fates, unit: UnitFate) -> list[Turn]:
-    layer = fates[unit.layer]
-    positions = np.flatnonzero(layer.events[:, unit.unit]).tolist()
+    turns = fates[unit.layer].turns(unit.unit)
     return [
-        Turn(
-            *layer.interval(position, unit.unit),
-            bool(layer.events[position, unit.unit] == DIED),
-            str(event),
-        )
-        for position, event in zip(positions, unit.events, strict=True)
+        Turn(before, after, code == DIED, str(event))
+        for (code, before, after), event in zip(turns, unit.events, strict=True)
     ]
 
 
