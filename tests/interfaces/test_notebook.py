@@ -42,6 +42,12 @@ def run():
     return run_of({"conv": (MAPS, values)}, image=values[0, ..., :1])
 
 
+def silent_run():
+    values = np.random.default_rng(0).random((6, 3, 8, 8, 4)).astype(np.float32)
+    values[3:, ..., 1] = 0
+    return run_of({"relu": (MAPS, values)}, metrics={"val_loss": [6, 5, 4, 3, 2, 1]})
+
+
 THINGS = {
     "activations": acts,
     "run": run,
@@ -51,6 +57,8 @@ THINGS = {
     "sheet": lambda: ls.sheet(acts(), "conv"),
     "histogram": lambda: ls.histogram(acts(), "conv"),
     "curves": lambda: ls.curves(run()),
+    "fates": lambda: silent_run().fate(),
+    "strips": lambda: ls.fate(silent_run()),
     "diagram": lambda: ls.diagram(acts().network, acts()),
 }
 
@@ -59,7 +67,7 @@ THINGS = {
 def test_each_has_a_picture_and_its_text(name):
     shown = THINGS[name]()._repr_mimebundle_()
     assert base64.b64decode(shown["image/png"]).startswith(PNG)
-    assert shown["text/plain"].startswith("<layerscope.") or name == "network"
+    assert shown["text/plain"].startswith("<layerscope.") or name in ("network", "fates")
     assert sum(map(len, shown.values())) <= MAX_SIZE
 
 

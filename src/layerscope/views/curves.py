@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -219,6 +219,22 @@ def metric_charts(history: History, *, logarithmic: bool = False) -> list[Chart]
         )
         if metrics
     ]  # fmt: skip
+
+
+def told_apart(charts: Sequence[Chart]) -> list[Chart]:
+    """Return the charts in colours that tell their lines apart where they lie over one another."""
+    names = [line.name.removeprefix("val_") for chart in charts for line in chart.lines]
+    order = list(dict.fromkeys(names))
+    return [
+        replace(
+            chart,
+            lines=[
+                replace(line, colour=colour_of(order.index(line.name.removeprefix("val_"))))
+                for line in chart.lines
+            ],
+        )
+        for chart in charts
+    ]
 
 
 def _charts(history: History, logarithmic: bool) -> list[Chart]:

@@ -14,7 +14,7 @@ from layerscope.core.text import shown_name
 from layerscope.recordings.fate import DIED, FATES, NONE, SILENT, LayerFate, rarity
 from layerscope.recordings.fates import Fates, unit_of
 from layerscope.recordings.run import Run
-from layerscope.views.curves import History, metric_charts
+from layerscope.views.curves import History, metric_charts, told_apart
 from layerscope.views.fate_pictures import before_and_after
 from layerscope.views.render.lines import Chart
 from layerscope.views.render.panel import Panel
@@ -178,7 +178,7 @@ def _charts(fates: Fates) -> Sequence[Chart]:
         return ()
     count = len(next(iter(metrics.values())))
     history = History("", np.arange(count, dtype=np.float64), "step", metrics)
-    return [chart for chart in metric_charts(history) if chart.label in _CHARTS]
+    return told_apart([chart for chart in metric_charts(history) if chart.label in _CHARTS])
 
 
 def _unit(run: Run | Fates, address: str | None) -> tuple[Run, Fates, str] | None:

@@ -13,8 +13,8 @@ from layerscope.recordings.fates import fate_of_unit
 from layerscope.recordings.finding import moment_text
 from layerscope.recordings.findings import findings
 from layerscope.recordings.run import Run
-from layerscope.views.curves import best_and_stopped, metric_charts, read_history
-from layerscope.views.render.lines import Chart, colour_of, lines_panel
+from layerscope.views.curves import best_and_stopped, metric_charts, read_history, told_apart
+from layerscope.views.render.lines import lines_panel
 from layerscope.views.render.panel import Panel
 
 _MEASURED = ("loss", "score", "metrics")
@@ -31,7 +31,7 @@ def steps_panel(run: Run) -> Panel | None:
     if not len(run.steps):
         return None
     history = read_history(run)
-    charts = _apart([chart for chart in metric_charts(history) if chart.label in _MEASURED])
+    charts = told_apart([chart for chart in metric_charts(history) if chart.label in _MEASURED])
     marks = best_and_stopped(history)
     panel = lines_panel(
         history.title,
@@ -51,22 +51,6 @@ def steps_panel(run: Run) -> Panel | None:
         ],
     }
     return replace(panel, header={**panel.header, **extra})
-
-
-def _apart(charts: list[Chart]) -> list[Chart]:
-    """Return the charts in colours that tell their lines apart where they lie over one another."""
-    names = [line.name.removeprefix("val_") for chart in charts for line in chart.lines]
-    order = list(dict.fromkeys(names))
-    return [
-        replace(
-            chart,
-            lines=[
-                replace(line, colour=colour_of(order.index(line.name.removeprefix("val_"))))
-                for line in chart.lines
-            ],
-        )
-        for chart in charts
-    ]
 
 
 def fate_in_words(run: Run, address: str, unit: int) -> str:

@@ -75,8 +75,8 @@ class StripsDrawing {
     const { charts, steps } = this.model.panel.header;
     this.charts.hidden = !charts.length;
     if (!charts.length) return;
-    const across = (/** @type {number} */ place) => ((place + 0.5) * width) / steps.length;
-    this.charts.replaceChildren(metricStrip(metricLines(this.model.panel), { width, height: HIGH, across, marks: [] }));
+    const across = (/** @type {number} */ place) => ((place + 0.5) * width) / steps.length, lines = metricLines(this.model.panel);
+    this.charts.replaceChildren(h("p", { class: "strip-legend" }, ...lines.flatMap(lineName)), metricStrip(lines, { width, height: HIGH, across, marks: [] }));
   }
 }
 
@@ -97,6 +97,15 @@ function placeOf(model, steps) {
 function legend({ text, colour }) {
   return [s("svg", { class: "sample", width: 11, height: 11, "aria-hidden": "true" }, s("rect", { width: 11, height: 11, rx: 2, fill: colour })),
     h("span", {}, text)];
+}
+
+/**
+ * The name of a metric beside a piece of its line.
+ * @param {{ label: string, colour: string, dashed: boolean }} line
+ */
+function lineName({ label, colour, dashed }) {
+  return [s("svg", { width: 16, height: 11, "aria-hidden": "true" },
+    s("line", { x1: 0, x2: 16, y1: 6, y2: 6, stroke: colour, "stroke-width": 1.5, "stroke-dasharray": dashed ? "4 3" : null })), h("span", {}, label)];
 }
 
 /** The strip of one layer. */
