@@ -130,14 +130,70 @@ def test_a_second_call_has_states_of_its_own_and_looking_changes_nothing() -> No
 
 
 def test_what_has_no_steps_to_show_is_not_there() -> None:
-    class Packed(Reader):
+    class Single(Reader):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            lengths = torch.tensor([6, 4, 2])
-            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
-            return self.head(self.rnn(packed)[0].data)
+            return self.head(self.rnn(x[0])[0])[None]
 
     with pytest.raises(AddressError, match="no layer 'rnn/state'"):
-        activations(Packed(nn.LSTM, batch_first=True).eval(), sequences(), layers="rnn/state")
+        activations(Single(nn.LSTM, batch_first=True).eval(), sequences()[:1], layers="rnn/state")
     acts = activations(Reader(nn.LSTM, batch_first=True).eval(), sequences())
     with pytest.raises(AddressError, match="name it in layers="):
         acts["rnn/state"]
+
+
+class PackedReader(nn.Module):
+    """A recurrent module on packed sequences of different lengths, not sorted."""
+
+    def __init__(self, kind: type[nn.RNNBase], *, stated: bool = False, **settings: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = kind(INPUTS, UNITS, **settings)
+        layers = self.rnn.num_layers * (1 + self.rnn.bidirectional)
+        state = torch.randn(layers, SAMPLES, UNITS)
+        both = (state, state + 1) if kind is nn.LSTM else state
+        self.first: Any = both if stated else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.rnn.batch_first
+        x = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, first, enforce_sorted=False)
+        states, _ = self.rnn(x, self.first)
+        return nn.utils.rnn.pad_packed_sequence(states, batch_first=True)[0]
+
+
+LENGTHS = [3, 6, 4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"batch_first": True, "bidirectional": True}, {"bidirectional": True, "num_layers": 2}],
+    ids=["plain", "both ways", "two layers"],
+)
+def test_packed_sequences_have_the_states_of_each_alone(
+    kind: type[nn.RNNBase], stated: bool, settings: dict[str, Any]
+) -> None:
+    model = PackedReader(kind, stated=stated, **settings).eval()
+    first = bool(settings.get("batch_first"))
+    x = sequences(batch_first=first)
+    top = "1/" if model.rnn.num_layers > 1 else ""
+    ways = ("forward/", "backward/") if model.rnn.bidirectional else ("",)
+    for _ in range(2):
+        acts = activations(model, x, layers=["output", "rnn/*"])
+        states = np.concatenate([acts[f"rnn/{top}{way}state"] for way in ways], -1)
+        for sample, length in enumerate(LENGTHS):
+            alone = torch.from_numpy(x[sample] if first else x[:, sample])[:length]
+            begun = model.first
+            if begun is not None:
+                both = begun if isinstance(begun, tuple) else (begun,)
+                parts = tuple(state[:, sample : sample + 1] for state in both)
+                begun = parts if isinstance(begun, tuple) else parts[0]
+            with torch.no_grad():
+                expected, _ = model.rnn(alone[None] if first else alone[:, None], begun)
+            expected = expected[0] if first else expected[:, 0]
+            np.testing.assert_allclose(states[sample, :length], expected, atol=1e-5)
+            assert np.isnan(states[sample, length:]).all()
+        for name in acts:
+            if name != "output":
+                assert np.isfinite(acts[name].values[1]).all()
+                assert np.isnan(acts[name].values[0, 3:]).all()

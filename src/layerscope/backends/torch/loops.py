@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from math import nan
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from layerscope.backends.trace import Trace
 from layerscope.core.errors import ModelError
@@ -37,11 +39,14 @@ def offer_steps(
 ) -> None:
     """Tell what ran inside a recurrent module that has just returned.
 
-    Not of packed sequences, nor of a single one without an axis of samples.
+    Not of a single sequence without an axis of samples. Packed ones are padded: after a sequence's
+    end values are NaN.
     """
     given = dict(zip(("input", "hx"), args, strict=False)) | dict(kwargs)
     inputs = given["input"]
-    if not isinstance(inputs, torch.Tensor) or inputs.ndim != 3 or module.mode not in _NAMES:
+    packed = isinstance(inputs, PackedSequence)
+    single = not packed and (not isinstance(inputs, torch.Tensor) or inputs.ndim != 3)
+    if single or module.mode not in _NAMES:
         return
     address = trace.returned[0].address.partition("[")[0]
     run = _RecurrentSteps(module, inputs, given.get("hx"), result[0])
@@ -53,8 +58,9 @@ def offer_steps(
 class _RecurrentSteps:
     """One call of a recurrent module, computed once more where something of it is asked for."""
 
-    def __init__(self, module: nn.RNNBase, inputs: torch.Tensor, hx: Any, output: Any) -> None:
+    def __init__(self, module: nn.RNNBase, inputs: Any, hx: Any, output: Any) -> None:
         self._module, self._inputs, self._hx, self._output = module, inputs, hx, output
+        self._lengths: torch.Tensor | None = None  #: of packed sequences
         self._directions = ("forward", "backward") if module.bidirectional else ("",)
 
     def names(self) -> Iterator[tuple[str, str]]:
@@ -77,16 +83,21 @@ class _RecurrentSteps:
         """Everything, by the place within the module."""
         module = self._module
         values: dict[str, Values] = {}
-        below = self._inputs if module.batch_first else self._inputs.transpose(0, 1)
+        below = self._samples_first(self._inputs)
+        within = None if self._lengths is None else self._within(below.shape[1])
         for layer in range(module.num_layers):
             states = []
             for number, direction in enumerate(self._directions):
                 at = layer * len(self._directions) + number
-                steps = self._steps(below, at, backward=direction == "backward")
+                steps = self._steps(below, at, within, backward=direction == "backward")
                 values[self._place(layer, direction)] = steps
                 states.append(steps["state"])
             below = torch.cat(states, -1)
-        output = self._output if module.batch_first else self._output.transpose(0, 1)
+        output = self._samples_first(self._output)
+        if within is not None:
+            below = below.where(within, 0)
+            for steps in values.values():
+                steps.update({name: value.where(within, nan) for name, value in steps.items()})
         apart = _APART.get(output.dtype, 1e-3)
         if not torch.allclose(
             below, output.to(below.dtype), rtol=apart, atol=apart, equal_nan=True
@@ -97,7 +108,25 @@ class _RecurrentSteps:
             )
         return values
 
-    def _steps(self, inputs: torch.Tensor, at: int, *, backward: bool) -> Values:
+    def _samples_first(self, sequences: Any) -> torch.Tensor:
+        """Return sequences with the samples first, padded where they were packed."""
+        if isinstance(sequences, PackedSequence):
+            padded, self._lengths = pad_packed_sequence(sequences, batch_first=True)
+            return padded
+        return sequences if self._module.batch_first else sequences.transpose(0, 1)
+
+    def _within(self, steps: int) -> torch.Tensor:
+        """Return which positions lie within each packed sequence, as (sample, position, 1)."""
+        assert self._lengths is not None
+        return (torch.arange(steps) < self._lengths[:, None])[..., None].to(self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return self._module.all_weights[0][0].device
+
+    def _steps(
+        self, inputs: torch.Tensor, at: int, within: torch.Tensor | None, *, backward: bool
+    ) -> Values:
         """Return the values of one layer in one direction."""
         module = self._module
         weights = [weight.detach() for weight in module.all_weights[at]]
@@ -113,7 +142,11 @@ class _RecurrentSteps:
             one = step(given[:, position], inner, hidden, cell)
             if project is not None:
                 one["state"] = functional.linear(one["state"], project)
-            hidden, cell = one["state"], one.get("cell_state", cell)
+            new = one["state"], one.get("cell_state", cell)
+            if within is not None:  # backwards a sequence begins at its own end
+                alive = within[:, position]
+                new = new[0].where(alive, hidden), new[1].where(alive, cell)
+            hidden, cell = new
             for name, value in one.items():
                 made[name].append(value)
         return {n: torch.stack(v[::-1] if backward else v, 1) for n, v in made.items()}
