@@ -37,6 +37,7 @@ from layerscope.inputs.named import is_named
 from layerscope.inputs.number_files import is_number_file
 from layerscope.inputs.settings import Fitted, InputRange, InputSettings
 from layerscope.inputs.sources import CHUNK, Files, files_of, listed
+from layerscope.inputs.tables import frame_of, is_table_file
 
 __all__ = [
     "Batches",
@@ -94,7 +95,7 @@ def prepare(
     if x is None:
         raise InputError("x is None: pass an array, an image file or a PIL image.")
     if len(specs) == 1 and specs[0].dtype == "object":
-        return Prepared(_as_given(x))
+        return _as_given(x, specs[0])
     x = _by_input(x, specs)
     anything = takes_anything(specs)
     if anything and are_several(x):
@@ -191,18 +192,23 @@ def batches(
     return Batches(files, specs[0] if specs else _ANY, settings, chunk, limit)
 
 
-def _as_given(x: Any) -> Any:
+def _as_given(x: Any, spec: InputSpec) -> Prepared:
     """Return what a model takes as it is: a table or an array of samples, or a list of texts.
 
     Raises InputError for anything else.
     """
+    if is_table_file(x):
+        frame, note = frame_of(x)
+        if spec.values or len(frame.columns) != 1:
+            return Prepared(frame, (note,))
+        return Prepared(list(map(str, frame.iloc[:, 0])), (note,))  # fitted on texts
     texts = isinstance(x, list | tuple) and x and all(isinstance(item, str) for item in x)
     series = hasattr(x, "to_numpy") and not is_table(x)  # a column, of texts
     if texts or series or is_table(x) or is_array(x) or hasattr(x, "toarray"):
-        return x
+        return Prepared(x)
     raise InputError(
         f"x is a {type(x).__name__}: the model takes a DataFrame with the columns that it was "
-        "fitted on, or, where it was fitted on texts, a list of texts."
+        "fitted on, or, where it was fitted on texts, a list of texts; either may be a .csv file."
     )
 
 

@@ -71,6 +71,38 @@ def fit_table(path: str | Path, spec: InputSpec) -> Fitted:
     return Fitted(value, (", ".join(notes), *more), samples)
 
 
+def is_table_file(x: Any) -> bool:
+    """Return whether a path names a table."""
+    return isinstance(x, str | Path) and Path(x).suffix.lower() in (".csv", ".tsv")
+
+
+def frame_of(path: str | Path) -> tuple[Any, str]:
+    """Return the table in a file, as pandas reads it, and what was read.
+
+    For models that take tables by their columns, words among the numbers, too. Raises InputError
+    when it can't be read.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if kind_of(path) != "file":
+        raise InputError(f"There is no file {str(path)!r}.")
+    check_size(str(path), 16 * path.stat().st_size)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            comma = _separator(stream.readline())
+            stream.seek(0)
+            frame = pd.read_csv(stream, sep=comma, decimal="," if comma == ";" else ".")
+    except (OSError, ValueError) as error:  # of pandas' own, all are ValueErrors
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"{str(path)!r} can't be read as a table ({reason}).") from error
+    if not len(frame):
+        raise InputError(f"{str(path)!r} holds no rows.")
+    names = tuple(map(str, frame.columns))
+    read = Table(np.zeros((len(frame), len(names))), names)
+    return frame, f"{path.name}: {_count(len(frame), 'row')} as samples{_named(read)}"
+
+
 def _arranged(values: Array, spec: InputSpec) -> tuple[Array, str] | None:
     """Return the values as the model takes them, and what rows are; None where they don't fit."""
     rows, columns = values.shape

@@ -112,3 +112,54 @@ def test_what_it_does_not_take_is_one_sentence() -> None:
     for x in ("noise", 3, [1, 2]):
         with pytest.raises(InputError, match="takes a DataFrame with the columns that it was"):
             ls.activations(pipeline, x)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (
+            TABLE.rename(columns={"city": "town"}),
+            r"columns are missing: \{'city'\} \(it was fitted",
+        ),
+        (TABLE[["city", "age"]], r"columns are missing: \{'pay'\} .*'city', 'age', 'pay'\)"),
+        (TABLE.assign(city="z"), "Found unknown categories"),
+        (TABLE.to_numpy(), "only supported for dataframes"),
+    ],
+    ids=["renamed", "fewer", "unknown word", "an array"],
+)
+def test_what_a_step_refuses_is_said_in_one_sentence(x: Any, words: str) -> None:
+    model = make_pipeline(by_name(), perceptron()).fit(TABLE, ANSWERS)
+    with pytest.raises(InputError, match="The step ColumnTransformer can't take what") as caught:
+        ls.activations(model, x)
+    assert caught.match(words)
+    assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_may_be_a_file(tmp_path: Any, mark: str) -> None:
+    model = make_pipeline(by_name(), perceptron()).fit(TABLE, ANSWERS)
+    path = tmp_path / ("rows.tsv" if mark == "\t" else "rows.csv")
+    TABLE.to_csv(path, index=False, sep=mark, decimal="," if mark == ";" else ".")
+    acts = ls.activations(model, path)
+    np.testing.assert_allclose(acts["output"], ls.activations(model, TABLE)["output"])
+    assert acts.notes[0] == f"{path.name}: 12 rows as samples, columns 'city', 'age', 'pay'"
+    path.write_text("")
+    with pytest.raises(InputError, match="can't be read as a table"):
+        ls.activations(model, path)
+    path.write_text("city,age,pay\n")
+    with pytest.raises(InputError, match="holds no rows"):
+        ls.activations(model, path)
+    with pytest.raises(InputError, match="There is no file"):
+        ls.activations(model, tmp_path / "other.csv")
+
+
+def test_texts_may_be_the_column_of_a_file(tmp_path: Any) -> None:
+    model = make_pipeline(CountVectorizer(), perceptron()).fit(TEXTS, ANSWERS)
+    pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "texts.csv", index=False)
+    acts = ls.activations(model, str(tmp_path / "texts.csv"))
+    np.testing.assert_allclose(acts["output"], ls.activations(model, TEXTS)["output"])
+    pd.DataFrame({"n": range(12), "text": TEXTS}).to_csv(tmp_path / "two.csv", index=False)
+    with pytest.raises(InputError, match="columns 'n', 'text', and the step CountVectorizer takes"):
+        ls.activations(model, tmp_path / "two.csv")
+    with pytest.raises(InputError, match="pass the column that holds them"):
+        ls.activations(model, TABLE)

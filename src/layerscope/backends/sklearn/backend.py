@@ -26,7 +26,7 @@ from layerscope.backends.trace import PassComplete, Subject, Trace
 from layerscope.backends.turns import in_turn
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import NamedArray
-from layerscope.core.errors import ModelError
+from layerscope.core.errors import InputError, ModelError
 from layerscope.core.layer_kinds import activation_name
 from layerscope.core.network import InputSpec, Layer, Network, Parameter
 from layerscope.core.operations import OperationGraph
@@ -34,6 +34,7 @@ from layerscope.core.selection import Selection, select
 
 Array = npt.NDArray[Any]
 
+_NAMED = 8  #: columns that a message names
 _NEEDED_FOR = "features of a scikit-learn model"
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -95,10 +96,14 @@ class SklearnBackend:
     def inputs(self) -> tuple[InputSpec, ...]:
         """Return one vector of features for each sample; or what the first steps take as it is."""
         if self._takes_objects():
-            return (InputSpec("input", dtype="object"),)
-        first = self._before[0][1] if self._before else self._model
-        names = tuple(map(str, getattr(first, "feature_names_in_", ())))
+            return (InputSpec("input", dtype="object", values=self._columns()),)
+        names = self._columns()
         return (InputSpec("input", (None, self._features()), str(self._dtype()), values=names),)
+
+    def _columns(self) -> tuple[str, ...]:
+        """Return what the columns of the table are called that it was fitted on."""
+        first = self._before[0][1] if self._before else self._model
+        return tuple(map(str, getattr(first, "feature_names_in_", ())))
 
     @in_turn
     def select(self, layers: Any, executed: Iterable[Layer] | None = None) -> Selection:
@@ -331,10 +336,37 @@ def _written(x: Any) -> Array:
     return array if array.dtype.kind in "biuf" else array.astype(str)
 
 
+def _reads_texts(step: Any) -> bool:
+    """Return whether what a step gets are texts, one for each sample."""
+    if isinstance(step, Pipeline):
+        return _reads_texts(step.steps[0][1])
+    if isinstance(step, FeatureUnion):
+        return any(_reads_texts(inner) for _, inner in step.transformer_list)
+    return hasattr(step, "build_analyzer")
+
+
 def _transformed(step: Any, value: Any, dtype: np.dtype[Any]) -> Array:
+    if hasattr(value, "columns") and _reads_texts(step):  # it would take their names for texts
+        raise InputError(
+            f"x has the columns {', '.join(map(repr, map(str, value.columns[:_NAMED])))}, and the "
+            f"step {type(step).__name__} takes texts: pass the column that holds them."
+        )
     with warnings.catch_warnings():
         # Fitted on a table, it would like one again; the columns are in the order of the table.
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        result = step.transform(value)
+        try:
+            result = step.transform(value)
+        # What scikit-learn raises for a table without a column, a word that it does not know, …
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(_refused(step, error)) from error
     result = result.toarray() if hasattr(result, "toarray") else result
     return np.array(result, dtype=dtype)  # a copy: a step may return what it received
+
+
+def _refused(step: Any, error: Exception) -> str:
+    """Return what a step says of an input that it can't take, in one sentence."""
+    words = str(error).partition("\n")[0].strip().rstrip(".")
+    names = [repr(str(name)) for name in getattr(step, "feature_names_in_", ())]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    fitted = f" (it was fitted on {', '.join(names[:_NAMED])}{more})" if names else ""
+    return f"The step {type(step).__name__} can't take what it gets: {words}{fitted}."
