@@ -132,3 +132,14 @@ def test_names_are_whole_where_columns_stand_in_blocks_anyway() -> None:
     columns = ("metric", *(f"epoch {i}" for i in range(8)))
     text = text_table(columns, [("learning_rate", *map(str, range(8)))], columns[1:], 40)
     assert text.count("learning_rate") == text.count("metric") > 1
+
+
+def test_in_a_pipe_a_few_long_cells_do_not_pad_all_rows():
+    rows = [(f"layer_{i}", "x" * (150 if i == 3 else 5), str(i)) for i in range(20)]
+    lines = text_table(("name", "settings", "count"), rows, right=("count",)).splitlines()
+    assert max(len(line) for i, line in enumerate(lines) if i != 5) < 70
+    assert "x" * 150 in lines[5]
+    assert lines[5].split() == ["layer_3", "x" * 150, "3"]
+    alike = [(f"layer_{i}", "x" * (60 + i % 2), str(i)) for i in range(20)]
+    table = text_table(("name", "settings", "count"), alike, right=("count",)).splitlines()
+    assert len({len(line) for line in table}) == 1

@@ -8,6 +8,7 @@ from layerscope.core.text import cell_width, fitted, printable, shortened
 
 _LONGEST = 200  #: characters of a cell; the middle of a longer one is left out
 _SHORTEST = 12  #: columns that a long cell keeps where a terminal is narrow
+_UNPADDED = 40  #: columns as wide as this are padded for a single long cell, too
 _GAP = "   "
 
 
@@ -26,7 +27,9 @@ def text_table(
 
     Where ``width`` columns of a terminal have no room for a row, long cells are shortened further,
     but for those of columns named in ``right`` and ``whole``; where that is not enough, the columns
-    stand in blocks below one another, each beginning with the first column.
+    stand in blocks below one another, each beginning with the first column. Without a width, as in
+    a pipe, cells are whole, and the few that are much longer than the others of a column push what
+    follows to the right, so that not all rows are padded for them.
     """
     lines = [[_cell(cell) for cell in line] for line in (columns, *rows)]
     flush = [name in right for name in columns]
@@ -34,13 +37,23 @@ def text_table(
         lines = _fitting(lines, [name in (*right, *whole) for name in columns], width)
     blocks = _blocks(_widths(lines), width)
     return "\n\n".join(
-        _written([[line[i] for i in block] for line in lines], [flush[i] for i in block])
+        _written(
+            [[line[i] for i in block] for line in lines],
+            [flush[i] for i in block],
+            ragged=width is None,
+        )
         for block in blocks
     )
 
 
-def _written(lines: Sequence[Sequence[str]], flush: Sequence[bool]) -> str:
+def _written(lines: Sequence[Sequence[str]], flush: Sequence[bool], *, ragged: bool) -> str:
     widths = _widths(lines)
+    if ragged:
+        columns = zip(*lines, strict=True)
+        widths = [
+            natural if is_right else min(natural, _most_need(column))
+            for natural, is_right, column in zip(widths, flush, columns, strict=True)
+        ]
 
     def aligned(cells: Sequence[str]) -> str:
         parts = []
@@ -51,6 +64,12 @@ def _written(lines: Sequence[Sequence[str]], flush: Sequence[bool]) -> str:
 
     head, *body = map(aligned, lines)
     return "\n".join([head, "─" * _total(widths), *body])
+
+
+def _most_need(column: Sequence[str]) -> int:
+    """Return how wide a column is made where rows may be ragged: nine cells in ten fit."""
+    widths = sorted(map(cell_width, column))
+    return max(_UNPADDED, widths[(len(widths) - 1) * 9 // 10])
 
 
 def _fitting(lines: list[list[str]], whole: Sequence[bool], width: int) -> list[list[str]]:
