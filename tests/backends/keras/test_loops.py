@@ -10,7 +10,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 import layerscope as ls
-from layerscope.core.errors import AddressError
+from layerscope.core.errors import AddressError, ModelError
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(3, 6, 4)).astype("float32")
@@ -172,3 +172,53 @@ def test_unasked_they_are_left_out_and_named() -> None:
     )
     with pytest.raises(AddressError, match=r"ask for the layer that loops\.$"):
         ls.activations(model, X, layers="lstm/lstm_cell")
+
+
+class Louder(L.LSTM):
+    """A layer that returns something else than its cell does."""
+
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
+        return super().call(sequences, initial_state, mask, training) * 2
+
+
+class Shifted(L.Layer):
+    """A cell whose output is not its state."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.state_size, self.output_size = 4, 3
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        state = keras.ops.tanh(inputs + states[0])
+        return state[:, :3] + 1, [state]
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("address", ["rnn/state", "rnn/cell_state", "rnn/forget_gate"])
+def test_states_that_are_not_the_layers_are_refused(every: bool, address: str) -> None:
+    layer = Louder(5, return_sequences=every, name="rnn")
+    model = keras.Sequential([keras.Input((6, 4)), layer])
+    for _ in range(2):
+        with pytest.raises(ModelError, match=f"'{address}' can't be had.*not what the layer ret"):
+            ls.activations(model, X, layers=["rnn", address])
+    assert set(ls.activations(model, X, layers="rnn")) == {"rnn"}
+
+
+def test_a_cell_of_ones_own_is_held_to_what_it_returns() -> None:
+    layer = L.RNN(Shifted(), return_sequences=True, name="rnn")
+    model = keras.Sequential([keras.Input((6, 4)), layer])
+    for _ in range(2):
+        acts = ls.activations(model, X, layers=["rnn", "rnn/state"])
+        np.testing.assert_allclose(acts["rnn"], acts["rnn/state"][..., :3] + 1, atol=1e-6)
+
+
+def test_states_of_a_network_that_is_broken_are_shown_as_they_are() -> None:
+    layer = L.LSTM(5, return_sequences=True, name="rnn")
+    model = keras.Sequential([keras.Input((6, 4)), layer])
+    x = X.copy()
+    x[1, 2:] = np.nan
+    acts = ls.activations(model, x, layers=["rnn", "rnn/state"])
+    np.testing.assert_allclose(acts["rnn"], acts["rnn/state"], atol=1e-6)
+    assert np.isnan(acts["rnn/state"][1, 2:]).all()

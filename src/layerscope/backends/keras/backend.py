@@ -24,6 +24,7 @@ from layerscope.backends.keras.inputs import (
     input_specs,
     inputs_by_name,
 )
+from layerscope.backends.keras.loops import check_steps
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.keras.training import KerasTraining
@@ -403,6 +404,7 @@ class KerasBackend:
         if facts.complete:
             to_numpy = lambda v: self._engine.read(v)[0] if hasattr(v, "shape") else v  # noqa: E731
             output = keras.tree.map_structure(to_numpy, outcome.output)
+        check_steps({n: values[n].values for n in facts.inside_loops if n in values})
         inside = [name for name in facts.inside_loops if name not in values]
         left_out = tuple(dict.fromkeys((*facts.left_out, *inside)))
         return ForwardPass(facts.network, values, inputs, facts.aliases, output, left_out)

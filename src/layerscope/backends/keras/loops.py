@@ -2,7 +2,8 @@
 
 A recurrent layer hands out its last state, and what a loop of the backend computes in between can't
 be seen. So where it is asked for, the recurrence is run once more by the layer's own cell, in the
-same loop of the backend, with all states for its output. The gates follow from the states, of all
+same loop of the backend, with all states for its output, and held against what the layer returned.
+The gates follow from the states, of all
 steps at once. A ``TimeDistributed`` layer loops in Python: what the layers in it return is kept as
 they are called.
 """
@@ -11,15 +12,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 from keras import ops
 from keras.src import backend as keras_backend
 
 from layerscope.backends.keras.graph import has_steps
 from layerscope.backends.trace import Subject, Trace
+from layerscope.core.errors import ModelError
 
 _LSTM, _GRU = keras.layers.LSTMCell, keras.layers.GRUCell
 #: What the gates of a cell are called, in the order in which its kernel has them.
@@ -27,6 +32,12 @@ GATES = {
     _LSTM: ("input_gate", "forget_gate", "candidate", "output_gate"),
     _GRU: ("update_gate", "reset_gate", "candidate"),
 }
+#: Cells that return their first state.
+_SHOWING_STATE = (_LSTM, _GRU, keras.layers.SimpleRNNCell)
+#: How far what is computed once more may be from what the layer returned.
+_APART = {"float16": 2e-2, "bfloat16": 1e-1}
+#: In the place of each value of a recurrence that was another one; no state is this throughout.
+_REFUSED = -np.inf
 
 
 def begun(layer: Any) -> Any:
@@ -51,19 +62,32 @@ def note(trace: Trace, layer: Any, args: Any, kwargs: Any, result: Any, states: 
                 steps = values[call::calls]
                 trace.offer(called, functools.partial(ops.stack, steps, axis=1))
     elif isinstance(layer, keras.layers.RNN):
-        run = _Recurrence(trace, layer, args, kwargs, states)
+        run = _Recurrence(trace, layer, args, kwargs, states, result)
         for name, compute in run.offers():
             trace.offer(f"{address}/{name}", compute)
+
+
+def check_steps(values: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise ModelError where what was computed once more is not what the layer returned."""
+    for address, array in values.items():
+        if array.size and array.flat[0] == _REFUSED and (array == _REFUSED).all():
+            raise ModelError(
+                f"{address!r} can't be had: computed once more by the layer's own cell, the "
+                "outputs are not what the layer returned."
+            )
 
 
 class _Recurrence:
     """One call of a recurrent layer, run once more where something of it is asked for."""
 
-    def __init__(self, trace: Trace, layer: Any, args: Any, kwargs: Any, states: Any) -> None:
-        self._trace, self._layer, self._begun = trace, layer, states
+    def __init__(
+        self, trace: Trace, layer: Any, args: Any, kwargs: Any, states: Any, result: Any
+    ) -> None:
+        self._trace, self._layer, self._begun, self._result = trace, layer, states, result
         bound = inspect.signature(layer.call).bind(*args, **kwargs)
         self._passed = bound.arguments
         self._series: list[Any] | None = None
+        self._alike: Any = None  # a truth value of the backend's; None where it can't be told
 
     def offers(self) -> Iterator[tuple[str, Callable[[], Any]]]:
         """Yield the name of each state and gate, and what computes it at every step."""
@@ -78,10 +102,14 @@ class _Recurrence:
                 yield name, functools.partial(self._gate, gate)
 
     def _state(self, number: int) -> Any:
-        return self._upright(self.series[number])
+        return self._upright(self._trusted(self.series[number]))
 
     def _gate(self, number: int) -> Any:
-        return self._upright(self._gates()[number])
+        return self._upright(self._trusted(self._gates()[number]))
+
+    def _trusted(self, series: Any) -> Any:
+        """Return values that :func:`check_steps` refuses where the recurrence was another one."""
+        return series if self._alike is None else ops.where(self._alike, series, _REFUSED)
 
     @property
     def series(self) -> list[Any]:
@@ -119,14 +147,18 @@ class _Recurrence:
         sequences, states, mask = self._inputs()
         known = {"training": False} if getattr(layer.cell, "_call_has_training_arg", False) else {}
 
+        cell = layer.cell
+        shows_state = type(cell) in _SHOWING_STATE  # what it returns is its first state
+
         def step(inputs: Any, before: Any) -> Any:
-            _, after = layer.cell.call(inputs[0], before, **known)
+            output, after = cell.call(inputs[0], before, **known)
             after = after if keras.tree.is_nested(after) else [after]
             if len(inputs) > 1:  # a masked step hands on the states
                 pairs = zip(*map(keras.tree.flatten, (after, before)), strict=True)
                 kept = [ops.where(_like(inputs[1], new), new, old) for new, old in pairs]
                 after = keras.tree.pack_sequence_as(after, kept)
-            return ops.concatenate(keras.tree.flatten(after), axis=-1), after
+            shown = [] if shows_state else keras.tree.flatten(output)
+            return ops.concatenate([*keras.tree.flatten(after), *shown], axis=-1), after
 
         # Not the loop's own mask: on JAX the output would have to be as large as a state.
         inputs = (sequences,) if mask is None else (sequences, ops.cast(mask, "bool")[..., None])
@@ -138,12 +170,28 @@ class _Recurrence:
             input_length=sequences.shape[1],
             return_all_outputs=True,
         )
-        first = keras.tree.flatten(states)
-        ends, at = [], 0
-        for state in first[:-1]:
-            at += state.shape[-1]
-            ends.append(at)
-        return list(ops.split(series, ends, axis=-1)) if ends else [series]
+        widths = [state.shape[-1] for state in keras.tree.flatten(states)]
+        ends = list(itertools.accumulate(widths))
+        ends = ends[:-1] if shows_state else ends
+        parts = list(ops.split(series, ends, axis=-1)) if ends else [series]
+        states, output = (parts, parts[0]) if shows_state else (parts[:-1], parts[-1])
+        if shows_state or mask is None:  # a masked step of another cell shows what it will
+            self._alike = self._is_returned(output, masked=mask is not None)
+        return states
+
+    def _is_returned(self, series: Any, *, masked: bool) -> Any:
+        """Return whether the layer returned these outputs; None where that can't be told."""
+        layer, result = self._layer, self._result
+        result = result[0] if isinstance(result, list | tuple) else result
+        every = layer.return_sequences
+        if every and masked and layer.zero_output_for_mask:
+            return None
+        computed = series if every else series[:, -1]
+        if tuple(computed.shape) != tuple(result.shape):
+            return ops.convert_to_tensor(False)
+        computed, result = (ops.cast(value, "float32") for value in (computed, result))
+        apart = _APART.get(layer.compute_dtype, 1e-3)
+        return ops.all(ops.isclose(computed, result, rtol=apart, atol=apart, equal_nan=True))
 
     def _gates(self) -> list[Any]:
         """Return the gates at every step, from the states before it."""
