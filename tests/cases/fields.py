@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.instruments.receptive_field import paths_of
+from layerscope.core.receptive_field import ReceptiveField
+from layerscope.instruments.activations import activations
+from layerscope.instruments.receptive_field import paths_of, receptive_field
 from layerscope.recordings.recording import Recording
 
 Values = npt.NDArray[Any]
@@ -64,3 +66,59 @@ def assert_exact(recording: Recording, addresses: Collection[str] | None = None)
                 found = range(at[0], at[-1] + 1) if len(at) else range(0)
                 expected = boxes[place][name]
                 assert found == expected, f"{address} at {place}: {name} {found}, not {expected}"
+
+
+def edges(field: ReceptiveField, channels: int, *, channels_last: bool) -> Values:
+    """Return inputs that are 1 in the first and last rows and columns of a box; one all around it.
+
+    The last is 1 wherever the box is not; of a box that is everything, that is nowhere.
+    """
+    rows, columns = field.y, field.x
+    inputs = np.zeros((5, *field.lengths.values()), np.float32)
+    inputs[0, rows[0], columns.start : columns.stop] = 1
+    inputs[1, rows[-1], columns.start : columns.stop] = 1
+    inputs[2, rows.start : rows.stop, columns[0]] = 1
+    inputs[3, rows.start : rows.stop, columns[-1]] = 1
+    inputs[4] = 1
+    inputs[4, rows.start : rows.stop, columns.start : columns.stop] = 0
+    axis = 3 if channels_last else 1
+    return np.repeat(np.expand_dims(inputs, axis), channels, axis)
+
+
+def assert_edges(
+    model: Any, acts: Recording, layer: str, *, channels: int, channels_last: bool
+) -> None:
+    """Assert that the edges of some fields of a layer count, and that nothing around them does.
+
+    For networks too large to try every position; weights are as ``changed_inputs`` wants them, and
+    ``acts`` is of one input of the size that counts.
+    """
+    sizes = acts[layer].sizes
+    corners = {0, sizes["channel"] - 1}
+    for row, column in ((0, 0), (sizes["y"] // 2, sizes["x"] // 3), (sizes["y"] - 1, 1)):
+        for unit in corners:
+            address = f"{layer}:{unit}@{row},{column}"
+            field = receptive_field(acts, address).local
+            inputs = edges(field, channels, channels_last=channels_last)
+            values = activations(model, inputs, layers=layer)[address].values
+            assert (values[:4] > 0).all(), f"{field}: {values}"
+            assert values[4] == 0, f"{field}: {values}"
+
+
+def assert_box_holds(model: Any, acts: Recording, layer: str, *, channels_last: bool) -> None:
+    """Assert that noise around a box changes nothing of a layer there, and noise at its edges does.
+
+    For a network with weights of its own, of which some unit is to see each edge.
+    """
+    sizes = acts[layer].sizes
+    row, column = sizes["y"] // 2, 1
+    field = receptive_field(acts, f"{layer}:0@{row},{column}")
+    generator = np.random.default_rng(0)
+    masks = edges(field, acts.input.sizes["channel"], channels_last=channels_last)
+    before = generator.uniform(0, 1, masks[:1].shape).astype(np.float32)
+    others = generator.uniform(0, 1, (8, *masks[:1].shape)).astype(np.float32)
+    inputs = np.concatenate([before, *((1 - masks) * before + masks * other for other in others)])
+    at = activations(model, inputs, layers=layer)[layer].sel(y=row, x=column).values
+    changes = np.abs(at[1:] - at[0]).reshape(8, 5, -1).max((0, 2))
+    assert (changes[:4] > 1e-4).all(), f"{field}: {changes}"
+    assert changes[4] < 1e-4 * changes[:4].max(), f"{field}: {changes}"

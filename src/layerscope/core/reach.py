@@ -123,10 +123,12 @@ class Reach:
                 axis, window = way if isinstance(way, tuple) else (way, Window())
                 if _is_too_large(window, self.sizes.lengths[axis]):
                     window = ALL
-                if window.way == "all":
-                    masks.append(np.broadcast_to(alive, (self.count, length)))
-                else:
+                if window.way != "all":
                     masks.append(_through(self.masks[axis], window, length) & alive)
+                    if self.sizes.lengths[axis] == 1 < length and (masks[-1] == alive).all():
+                        window = ALL  # one that covers them, as a global pool
+                else:
+                    masks.append(np.broadcast_to(alive, (self.count, length)))
                 causes.append(named if window.way == "all" else self.causes[axis])
                 ends.append(_reached(self.ends[axis], window, length, self.masks[axis].shape[1]))
         alive = functools.reduce(np.logical_and, (m.any(1, keepdims=True) for m in masks), alive)

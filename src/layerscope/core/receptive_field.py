@@ -308,7 +308,8 @@ def _box(place: Place, name: str, reach: Reach, layer: Sizes) -> ReceptiveField:
     lengths = {reach.sizes.names[axis]: reach.sizes.lengths[axis] for axis in axes}
     at = dict(zip((layer.names[i] for i in layer.positions), place.position or (), strict=True))
     address = place.layer if place.unit is None else str(place)
-    return ReceptiveField(address, at, name, ranges, lengths, because, grid)
+    field_there = ReceptiveField(address, at, name, ranges, lengths, because, grid)
+    return field_there if field_there.whole else replace(field_there, because=None)
 
 
 def _steps(layer: Sizes, axis: str) -> int:

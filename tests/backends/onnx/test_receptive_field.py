@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 import layerscope as ls
 from cases.amounts import examples
-from cases.fields import assert_exact, changed_inputs
+from cases.fields import assert_box_holds, assert_exact, changed_inputs
 from cases.onnx_cases import model, node, value
+from layerscope.instruments.receptive_field import receptive_field
 
 SPACE = (10, 9)
 QUIET = ort.SessionOptions()
@@ -124,3 +126,47 @@ def test_the_box_is_the_one_that_trying_finds(seed: int, count: int) -> None:
             _add(graph)
     acts = ls.activations(graph.model(), changed_inputs(SPACE, 2, channels_last=False))
     assert_exact(acts)
+
+
+def test_a_real_network(real: Path) -> None:
+    net = ls.load_model(real / "onnx" / "mnist.onnx")
+    acts = ls.activations(net, np.zeros((1, 1, 28, 28), np.float32))
+    assert receptive_field(acts, "Pooling160:3@0,1").ranges == {"y": range(12), "x": range(18)}
+    for layer in ("Convolution28", "Pooling66", "ReLU114"):
+        assert_box_holds(net, acts, layer, channels_last=False)
+    digit = receptive_field(acts, "Gemm_0:3")
+    assert (digit.whole, digit.because) == (True, "Gemm_0")
+
+
+def test_a_shape_computed_of_the_input_is_no_part_of_the_field() -> None:
+    nodes = [
+        node("Conv", "x,k", "c", "conv", pads=[1, 1, 1, 1]),
+        node("Shape", "c", "s", "shape"),
+        node("Reshape", "c,s", "r", "reshape"),
+    ]
+    kernel = np.ones((2, 1, 3, 3), np.float32)
+    net = model(nodes, [value("x", ["n", 1, 8, 8])], [value("r", None)], {"k": kernel})
+    acts = ls.activations(net, np.zeros((1, 1, 8, 8), np.float32))
+    box = receptive_field(acts, "reshape:1@4,4")
+    assert (box.y, box.x) == (range(3, 6), range(3, 6))
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("GlobalAveragePool", {}),
+        ("InstanceNormalization", {}),
+        ("LpNormalization", {"axis": 2}),
+        ("Softmax", {"axis": 2}),
+    ],
+)
+def test_what_mixes_positions_reaches_all_of_them(op: str, attributes: dict[str, Any]) -> None:
+    more = ",one,one" if op == "InstanceNormalization" else ""
+    nodes = [node("Conv", "x,k", "c", "conv"), node(op, f"c{more}", "y", "it", **attributes)]
+    weights = {"k": np.ones((1, 1, 3, 3), np.float32), "one": np.ones(1, np.float32)}
+    net = model(nodes, [value("x", ["n", 1, 8, 8])], [value("y", None)], weights)
+    acts = ls.activations(net, np.zeros((1, 1, 8, 8), np.float32))
+    box = receptive_field(acts, "it:0@0,0")
+    both = op in ("GlobalAveragePool", "InstanceNormalization")
+    assert box.y == range(8)
+    assert (box.because == "it") == box.whole == both

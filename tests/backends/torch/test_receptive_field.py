@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from torch import nn
 
 import layerscope as ls
 from cases.amounts import examples
-from cases.fields import assert_exact, changed_inputs
+from cases.fields import assert_edges, assert_exact, changed_inputs
+from layerscope.instruments.receptive_field import receptive_field
 
 Step = Callable[[Any, list[Any]], Any]
 
@@ -124,3 +126,136 @@ def test_the_box_is_the_one_that_trying_finds(seed: int, count: int) -> None:
     model, inputs = _network(seed, count)
     acts = ls.activations(model, inputs)
     assert_exact(acts)
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 6))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_gradient_comes_from_outside_of_the_box(seed: int, count: int) -> None:
+    """Where no largest value is picked, its support is the box."""
+    model, inputs = _network(seed, count)
+    x = torch.rand_like(inputs[:1]).requires_grad_()
+    acts = ls.activations(model, x.detach())
+    values = model(x)
+    unit, row, column = (random.Random(seed).randrange(n) for n in values.shape[1:])
+    values[0, unit, row, column].backward()
+    assert x.grad is not None
+    rows, columns = (torch.nonzero(x.grad[0].abs().sum((0, axis))).flatten() for axis in (2, 1))
+    last = [a for a in acts if acts[a].sizes["channel"] == values.shape[1]][-1]
+    box = receptive_field(acts, f"{last}:{unit}@{row},{column}")
+    names = [layer.type.lower() for layer in acts.network]
+    if not any("max" in name or "lp" in name for name in names) and len(rows):
+        assert (rows.min(), rows.max()) == (box.y[0], box.y[-1])
+        assert (columns.min(), columns.max()) == (box.x[0], box.x[-1])
+    assert set(rows.tolist()) <= set(box.y)
+    assert set(columns.tolist()) <= set(box.x)
+
+
+class Residual(nn.Module):
+    """A block whose shortcut takes every second position and pads channels, as CIFAR's resnets."""
+
+    def __init__(self, channels: int, more: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, more, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(more)
+        self.conv2 = nn.Conv2d(more, more, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(more)
+        self.around = 0 if channels == more else more // 4
+        self.stride = stride
+
+    def forward(self, x: Any) -> Any:
+        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.around:
+            x = F.pad(
+                x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.around, self.around)
+            )
+        return F.relu(out + x)
+
+
+class ResNet20(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for i, (before, after) in enumerate(((16, 16), (16, 32), (32, 64)), 1):
+            blocks = [Residual(before if not n else after, after, 1 if i == 1 or n else 2)
+                      for n in range(3)]  # fmt: skip
+            setattr(self, f"layer{i}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x: Any) -> Any:
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(F.avg_pool2d(x, x.size()[3]).view(x.size(0), -1))
+
+
+def test_a_real_residual_network(real: Path) -> None:
+    """Its shortcuts are slices and padding between the layers, which are no layers themselves."""
+    path = real / "others" / "resnet20-12fca82f.th"
+    model = ls.load_model(path, architecture=ResNet20()).eval()
+    acts = ls.activations(model, torch.zeros(1, 3, 32, 32))
+    assert receptive_field(acts, "linear:3").because == "avg_pool2d"
+    for layer, size, stride in (("layer1.2", 15, 1), ("layer2.2", 37, 2), ("layer3.2", 81, 4)):
+        last = next(a for a in reversed(acts.network) if a.address.startswith(layer + "."))
+        grid = receptive_field(acts, last.address).grid["y"]
+        assert (grid.size, grid.stride) == (size, stride)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(
+                torch.zeros_like(parameter) if "bias" in name else parameter.abs() + 0.1
+            )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+    acts = ls.activations(model, torch.zeros(1, 3, 32, 32))
+    for layer in ("layer1.0.conv2", "layer2.0.conv2", "layer2.1.conv2", "layer3.0.conv1"):
+        assert_edges(model, acts, layer, channels=3, channels_last=False)
+
+
+def test_a_sequence_and_a_volume() -> None:
+    sound = nn.Sequential(nn.Conv1d(1, 2, 5, 2, padding=2), nn.MaxPool1d(3), nn.Conv1d(2, 2, 3))
+    assert receptive_field(sound, "2:1@4", torch.zeros(1, 1, 60)).position == range(22, 43)
+    volume = nn.Sequential(nn.Conv3d(1, 2, (1, 3, 5)), nn.AvgPool3d((2, 1, 1)))
+    box = receptive_field(volume, "1:0@1,2,3", torch.zeros(1, 1, 6, 8, 10))
+    assert (box.z, box.y, box.x) == (range(2, 4), range(2, 5), range(3, 8))
+
+
+@pytest.mark.parametrize(
+    ("layer", "because"),
+    [
+        (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Upsample(size=8)), "1.0"),
+        (nn.InstanceNorm2d(4), "1"),
+        (nn.GroupNorm(2, 4), "1"),
+        (nn.LayerNorm((4, 8, 8)), "1"),
+        (nn.AvgPool2d(8), "1"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_mixes_all_positions_is_named(layer: nn.Module, because: str) -> None:
+    last = nn.Conv2d(4, 2, 3, padding=1)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), layer, last)
+    box = receptive_field(model, "2:1@0,0", torch.zeros(1, 1, 8, 8))
+    assert (box.whole, box.because) == (True, because)
+
+
+def test_what_mixes_along_one_axis_reaches_all_of_that() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Softmax(2))
+    box = receptive_field(model, "1:1@3,3", torch.zeros(1, 1, 8, 8))
+    assert (box.y, box.x, box.whole, box.because) == (range(8), range(2, 5), False, None)
+    assert set(box.grid) == {"x"}
+
+
+def test_code_between_layers_that_moves_in_ways_unknown_reaches_everything() -> None:
+    class Sorted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+            self.last = nn.Conv2d(2, 2, 1)
+
+        def forward(self, x: Any) -> Any:
+            x = self.conv(x)
+            y = x.new_zeros(x.shape)
+            y[:, :, 1:] = x[:, :, :-1]
+            return self.last(y)
+
+    box = receptive_field(Sorted(), "last:0@3,3", torch.zeros(1, 1, 8, 8))
+    assert (box.whole, box.because) == (True, "last")
+    assert not receptive_field(Sorted(), "conv:0@3,3", torch.zeros(1, 1, 8, 8)).whole

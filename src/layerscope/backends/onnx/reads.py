@@ -35,6 +35,7 @@ class NodeCall:
     returned: Shape | None
     index: int  #: which of its values it is
     others: Sequence[Shape | None]  #: of all that it returns
+    opset: int  #: of the standard's own operators
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute of the node."""
@@ -218,7 +219,9 @@ def _softmax(call: NodeCall) -> Reads:
     axis = call.attribute("axis")
     if not rank:
         return Reads()
-    first = int(axis) % rank if axis is not None else 1
+    if call.opset >= 13:
+        return Reads(mixes=(-1 if axis is None else int(axis),))
+    first = 1 if axis is None else int(axis) % rank
     return Reads(mixes=tuple(range(first, rank)))
 
 

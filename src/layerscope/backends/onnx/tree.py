@@ -107,6 +107,8 @@ class OnnxGraph:
         for weight in self.weights:
             owned.setdefault(weight.owner, []).append(weight.parameter)
         edges: dict[str, tuple[str, ...]] = {name: (name,) for name in self.inputs}
+        opsets = {each.domain: each.version for each in self.stripped.proto.opset_import}
+        opset = opsets.get("", opsets.get("ai.onnx", 1))
         for index, node in enumerate(self.parts.nodes):
             sources = dict.fromkeys(a for s in node.sources for a in edges.get(s, ()))
             received = tuple(ReceivedValue(a) for name in node.inputs for a in edges.get(name, ()))
@@ -124,7 +126,7 @@ class OnnxGraph:
                 edges[name] = (address,)
                 shape, named = shapes.get(name), axes.get(name)
                 taken = shapes.get(node.main)
-                call = NodeCall(node, parameters, taken, shape, number, returned)
+                call = NodeCall(node, parameters, taken, shape, number, returned, opset)
                 reads = reads_of(call, kind)
                 if shape is not None and named is not None:
                     pairs = zip(shape, named, strict=True)
