@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.reads import Move
-from layerscope.core.windows import ALL, Window, reads, span
+from layerscope.core.windows import ALL, Positions, Window, reads, span
 
 Mask = npt.NDArray[np.bool_]
 Ends = npt.NDArray[np.int64]  #: the first and the last position of each question, as (question, 2)
@@ -25,7 +25,7 @@ Ends = npt.NDArray[np.int64]  #: the first and the last position of each questio
 Way = int | tuple[int, Window] | Mask | None
 #: More values than are looked at one by one where a reshaping mixes axes.
 _MANY = 2**26
-#: Lengths whose product is more have no table of what is computed from what.
+#: Lengths whose product is more are no short ones.
 _SMALL = 2**20
 
 
@@ -211,11 +211,10 @@ def _is_too_large(window: Window, returned: int) -> bool:
 def _through(mask: Mask, window: Window, length: int) -> Mask:
     """Return which positions are read; ``length`` is how many there are."""
     returned = mask.shape[1]
-    if window.is_plain and length == returned:
+    if length == returned and window.is_plain:
         return mask
-    if length * returned <= _SMALL:
-        return np.asarray(mask.astype(np.float32) @ _relation(window, length, returned) > 0)
-    table = reads(window, length, returned)
+    few = length * returned <= _SMALL
+    table = _table(window, length, returned) if few else reads(window, length, returned)
     result = np.zeros((len(mask), length + 1), bool)
     for row, reached in zip(result, mask, strict=True):
         row[table[reached]] = True  # -1, for none, is the last
@@ -223,12 +222,9 @@ def _through(mask: Mask, window: Window, length: int) -> Mask:
 
 
 @functools.lru_cache(maxsize=256)
-def _relation(window: Window, received: int, returned: int) -> npt.NDArray[np.float32]:
-    """Return 1 where a position returned is computed from one received."""
-    table = reads(window, received, returned)
-    relation = np.zeros((returned, received + 1), np.float32)
-    relation[np.arange(returned)[:, None], table] = 1
-    return relation[:, :received]
+def _table(window: Window, received: int, returned: int) -> Positions:
+    """Return what each position is computed from; of short axes it is asked for again and again."""
+    return reads(window, received, returned)
 
 
 def _reached(ends: Ends | None, window: Window, received: int, returned: int) -> Ends | None:

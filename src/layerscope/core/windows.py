@@ -57,7 +57,8 @@ class Window:
     @property
     def is_plain(self) -> bool:
         """Whether it is one position for each, in its place."""
-        return self == Window() or (self.way == "forward" and self == Window(border=self.border))
+        one = self.way == "forward" and self.size == self.stride == 1
+        return one and not self.before
 
 
 #: What takes all positions.
