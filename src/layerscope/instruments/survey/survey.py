@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from layerscope.instruments.passes import Passes
 from layerscope.instruments.survey.data import Data, data_of
 from layerscope.instruments.survey.reduction import Reduction, are_finite, figures
 from layerscope.recordings.survey.layer_tally import DRAWN, LayerTally, lot
+from layerscope.recordings.survey.reading import InputReading, name_of
 from layerscope.recordings.survey.sample_figures import SampleFigures, joined
 from layerscope.recordings.survey.store import SurveyProgress, is_survey, read_survey, write_survey
 from layerscope.recordings.survey.survey import Survey, SurveyedSample
@@ -144,7 +145,15 @@ def survey(
         "layers": repr(layers), "top": int(top), "first": int(first), "comoments": comoments,
         "input_range": repr(input_range), "resize": resize, "size": size and list(size),
     }  # fmt: skip
-    running = _SurveyRun(passes, read, int(top), int(first), comoments, to, made_with)
+    reading = InputReading(
+        passes.specs,
+        input_range=input_range,
+        resize=resize,
+        size=size,
+        preprocess=name_of(preprocess),
+        function=passes.settings.preprocess,
+    )
+    running = _SurveyRun(passes, read, int(top), int(first), comoments, to, made_with, reading)
     if to is not None:
         running.claim(resume=resume, overwrite=overwrite)
     return running.run(progress)
@@ -175,6 +184,7 @@ class _SurveyRun:
     comoments: bool
     to: str | os.PathLike[str] | None
     made_with: dict[str, Any]
+    reading: InputReading
     tallies: dict[str, LayerTally] = field(default_factory=dict)
     network: Network | None = None
     done: int = 0  #: samples that are part of the tallies or of what waits for them
@@ -236,6 +246,7 @@ class _SurveyRun:
     def _go_on(self, before: Survey, progress: SurveyProgress) -> None:
         self.tallies, self.network = before.tallies, before.network
         self.kept = list(before.tallies)
+        self.reading = replace(self.reading, axes=before.reading.axes)
         self.done = self._saved = progress.samples
         self.file = progress.file
         self.labels = {label: i for i, label in enumerate(before.labels)}
@@ -280,6 +291,7 @@ class _SurveyRun:
         numbers = self.first + self.done + np.arange(count)
         by_layer, input_axes = self._figures(prepared, numbers)
         labels = self._label_numbers(prepared, count)
+        self.reading = replace(self.reading, axes=input_axes)
         self._pool(prepared, numbers, labels, input_axes)
         self.unreadable |= getattr(self.feed, "unreadable", {})
         if prepared.files:
@@ -376,9 +388,10 @@ class _SurveyRun:
         paths = getattr(getattr(self.feed, "files", None), "paths", ())
         known = prepared.samples
         for i, number in enumerate(numbers.tolist()):
-            file = None
+            file, row = None, 0
             if prepared.files:
-                file = str(Path(paths[prepared.files[i][0]]).absolute())
+                at, row = prepared.files[i]
+                file = str(Path(paths[at]).absolute())
             inputs = {}
             if file is None:
                 inputs = {
@@ -393,6 +406,7 @@ class _SurveyRun:
                 names.get(int(labels[i])),
                 file,
                 inputs,
+                row,
             )
         if self._pool_bytes > self._pool_limit or len(self.pool) > 200_000:
             self.add_waiting()
@@ -447,6 +461,7 @@ class _SurveyRun:
             notes=tuple(self.notes),
             unreadable=self.unreadable,
             provenance=self.provenance,
+            reading=self.reading,
         )
 
     def save(self, *, complete: bool) -> None:

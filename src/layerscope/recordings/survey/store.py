@@ -28,6 +28,7 @@ from layerscope.recordings.survey.comoments import CoMoments
 from layerscope.recordings.survey.datasets import padded
 from layerscope.recordings.survey.layer_tally import ByLabel, Drawn, LayerTally
 from layerscope.recordings.survey.ranking import Ranking
+from layerscope.recordings.survey.reading import InputReading
 from layerscope.recordings.survey.survey import Survey, SurveyedSample
 from layerscope.recordings.survey.value_counts import ValueCounts
 
@@ -157,6 +158,7 @@ def _write_state(where: Path, survey: Survey, progress: SurveyProgress) -> None:
         "notes": list(survey.notes),
         "unreadable": survey.unreadable,
         "provenance": survey.provenance,
+        "reading": survey.reading.to_json(),
         "progress": {
             "samples": progress.samples,
             "file": list(progress.file),
@@ -226,7 +228,7 @@ def _layer_json(address: str, tally: LayerTally) -> dict[str, Any]:
 def _sample_json(sample: SurveyedSample) -> list[Any]:
     axes = {name: list(array.axes) for name, array in sample.inputs.items()}
     shapes = {name: list(array.values.shape) for name, array in sample.inputs.items()}
-    return [sample.number, sample.name, sample.label, sample.file, axes, shapes]
+    return [sample.number, sample.name, sample.label, sample.file, sample.row, axes, shapes]
 
 
 class _Taker:
@@ -267,6 +269,7 @@ def _read_state(state: Path, where: Path) -> tuple[Survey, SurveyProgress]:
         notes=header["notes"],
         unreadable=header["unreadable"],
         provenance=header["provenance"],
+        reading=InputReading.from_json(header["reading"]),
     )
     first, row = progress["file"]
     return survey, SurveyProgress(
@@ -326,12 +329,12 @@ class SampleInputs(Mapping[int, SurveyedSample]):
         self._described = {int(row[0]): row for row in described}
 
     def __getitem__(self, number: int) -> SurveyedSample:
-        _, name, label, file, axes, shapes = self._described[number]
+        _, name, label, file, row, axes, shapes = self._described[number]
         inputs = {
             key: NamedArray(_read_input(self._where, number, key), tuple(axes[key]))
             for key in shapes
         }
-        return SurveyedSample(number, name, label, file, inputs)
+        return SurveyedSample(number, name, label, file, inputs, row)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._described)

@@ -19,6 +19,7 @@ from layerscope.core.text import message
 from layerscope.recordings.survey.datasets import dataset_of
 from layerscope.recordings.survey.layer_tally import ByLabel, LayerTally
 from layerscope.recordings.survey.ranking import NOBODY, Ranking
+from layerscope.recordings.survey.reading import InputReading
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,6 +34,7 @@ class SurveyedSample:
     label: str | None = None
     file: str | None = None  #: where it can be read again
     inputs: Mapping[str, NamedArray] = field(default_factory=dict)  #: what the network received
+    row: int = 0  #: of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
         In alphabetical order.
     unreadable : Mapping[str, str]
         Why what could not be read was left out, by name.
+    reading : InputReading
+        How files became input, so that examples can be read again.
     """
 
     kind = "survey"
@@ -85,6 +89,7 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
         notes: Sequence[str] = (),
         unreadable: Mapping[str, str] | None = None,
         provenance: Mapping[str, str] | None = None,
+        reading: InputReading | None = None,
     ) -> None:
         self.tallies = dict(tallies)
         self.network = network
@@ -101,6 +106,7 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
         self.notes = tuple(notes)
         self.unreadable = dict(unreadable or {})
         self.provenance = dict(provenance or {})
+        self.reading = reading or InputReading()
         self._datasets: dict[str, xr.Dataset] = {}
 
     def __getitem__(self, address: str) -> xr.Dataset:
@@ -146,8 +152,10 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
             raise AddressError(f"{place.layer!r} has {units} units, numbered from 0.")
         return place
 
-    def examples(self, address: str, which: str = "top") -> list[Example]:
+    def examples(self, address: str, which: str = "top", n: int | None = None) -> list[Example]:
         """Return the samples of a unit: ``"top"``, ``"weak"`` or ``"drawn"``, in order of rank.
+
+        ``n`` is how many at most, by default as many as the survey keeps.
 
         Raises
         ------
@@ -158,7 +166,8 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
         if place.unit is None:
             raise AddressError(f"{address!r} is a layer: name a unit of it, {address + ':0'!r}.")
         tally = self.tallies[place.layer]
-        ranking = ranking_of(tally, which, self.top)
+        ranks = self.top if n is None else n
+        ranking = ranking_of(tally, which, ranks)
         return [
             Example(
                 self.samples.get(number, SurveyedSample(number, f"sample {number}")),
@@ -167,7 +176,7 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
                 tally.axes,
                 tally.shape,
             )
-            for rank, number in enumerate(ranking.samples[place.unit].tolist())
+            for rank, number in enumerate(ranking.samples[place.unit, :ranks].tolist())
             if number != NOBODY
         ]
 
@@ -341,6 +350,7 @@ def _merged(one: Survey, other: Survey) -> Survey:
             name: value for name, value in one.provenance.items()
             if other.provenance.get(name) == value
         },
+        reading=one.reading if one.reading.axes else other.reading,
     )  # fmt: skip
 
 
