@@ -21,6 +21,7 @@ VIEWS = {
     "curves",
     "defaults",
     "diagram",
+    "examples",
     "fate",
     "film",
     "histogram",

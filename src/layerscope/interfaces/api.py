@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerscope.core.network import Network
     from layerscope.recordings.recording import Recording
+    from layerscope.recordings.survey.survey import Survey
     from layerscope.views.render.panel import Panel
 
 
@@ -120,6 +121,88 @@ def diagram(
         ground=ground,
         wrap=wrap,
         reshape=reshape,
+    )
+
+
+def examples(
+    survey: Survey,
+    address: str,
+    *,
+    which: str = "top",
+    n: int = 9,
+    columns: int | None = None,
+    crop: bool | None = None,
+    model: Any = None,
+    preprocess: Callable[[Any], Any] | str | None = None,
+    words: Mapping[int, str] | Sequence[str] | None = None,
+    reshape: tuple[int, int] | None = None,
+    ground: str | None = None,
+) -> Panel:
+    """Draw what a unit fired for: samples of a survey, each where the unit fired most.
+
+    An image is cut to the unit's receptive field at that place, and a little around it, dimmed; of
+    a signal that stretch is shaded, of a text those words. Where the unit is computed from the
+    whole input, the cell of its map is marked. Above each stand the value, the sample's name and
+    its label.
+
+    Parameters
+    ----------
+    survey
+        What :func:`survey` or :func:`open_survey` returned. Samples that were files are read again.
+    address
+        A unit, ``"mixed4:42"``.
+    which
+        ``"top"``, the strongest; ``"weak"``, the weakest; or ``"drawn"``, evenly over the unit's
+        quantiles, from high to low: the strongest alone mislead.
+    n
+        How many at most.
+    columns
+        How many to a row.
+    crop
+        Whether to cut samples to the field; by default where no model is given.
+    model
+        The model that was surveyed: it is run on these samples, and the unit's map laid over them.
+    preprocess
+        What images went through, where the survey does not hold it.
+    words
+        What tokens stand for: a list, or a dict by their numbers.
+    reshape
+        ``(height, width)`` of vectors that are images.
+    ground
+        ``"dark"`` (default) or ``"light"``.
+
+    Raises
+    ------
+    AddressError
+        When the survey has no such unit.
+    InputError
+        When ``model`` is another than the one surveyed.
+    ViewError
+        When it is no survey, or an option is none that can be drawn.
+    """
+    from layerscope.views.render.defaults import ground_or
+    from layerscope.views.survey.examples import examples_panel
+    from layerscope.views.survey.gallery import Gallery, check_survey, check_which
+
+    check_survey(survey)
+    n = check_which(which, n)
+    maps = None
+    if model is not None:
+        from layerscope.instruments.survey.example_maps import example_maps
+
+        shown = Gallery(survey).examples(address, which, n)
+        maps = example_maps(model, survey, address, shown, preprocess=preprocess)
+    return examples_panel(
+        survey,
+        address,
+        which=which,
+        n=n,
+        columns=columns,
+        crop=crop,
+        maps=maps,
+        words=words,
+        reshape=reshape,
+        ground=ground_or(ground),
     )
 
 

@@ -1,0 +1,1 @@
+"""Pictures of a survey: what its units fired for."""
