@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.core.addresses import with_units
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
+from layerscope.recordings.survey.survey import Survey
 from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.image_grades import graded, grades_of
@@ -37,6 +38,7 @@ from layerscope.views.render.tiles import (
     joined_tiles,
     with_values,
 )
+from layerscope.views.survey.unit_rows import unit_rows
 
 _NARROW = 120  #: pixels that a line is wide at least
 _PLOTS = 16  #: about so many plots of 1-D kernels stand side by side
@@ -45,7 +47,7 @@ APART = 1024  #: kernels of more tiles than this put their inputs into one tile
 
 
 def sheet(
-    recording: Recording,
+    recording: Recording | Survey,
     address: str | None = None,
     *,
     columns: int | None = None,
@@ -64,17 +66,20 @@ def sheet(
 ) -> Panel:
     """Draw every channel of a layer as a map, in one picture; none is dropped.
 
+    Of a survey each channel is a row of its strongest examples.
+
     Parameters
     ----------
     recording
-        Activations, weights, or images made for units.
+        Activations, weights, images made for units, or a survey.
     address
         A layer (``"conv2d"``), a unit (``"conv2d:29"``) or several (``"conv2d:3,30"``, or
         ``units=[3, 30]`` beside the layer), a kernel (``"conv2d/kernel"``), or
         ``"input"``, which is drawn too when the address is left out. Of images made for units the
         objective (``"mixed4:42"``), or nothing for all of them.
     columns
-        How many maps to a row; 16 by default, fewer for large maps.
+        How many maps to a row; 16 by default, fewer for large maps. Of a survey, how many examples
+        of each unit: 5, of more than 1,024 units 3.
     scale
         ``"unit"`` (each map its own range), ``"layer"`` (one range for the picture),
         ``"network"`` (one for the recording), ``"zscore"`` (each map about its mean: mean 128,
@@ -116,6 +121,15 @@ def sheet(
     ViewError
         When the values can't be drawn so; the message says what can.
     """
+    if isinstance(recording, Survey):
+        return unit_rows(
+            recording,
+            address,
+            columns=columns,
+            units=units,
+            reshape=_image_shape(reshape),
+            ground=ground_or(ground),
+        )
     check_recording(recording)
     scale, half = _scaling(recording, scale, limits)
     marks = grades_of(recording, step)
@@ -175,6 +189,12 @@ def sheet(
         provenance=lambda: recording.provenance,
         group=group,
     )
+
+
+def _image_shape(reshape: tuple[int, ...] | None) -> tuple[int, int] | None:
+    if reshape is None or len(reshape) == 2:
+        return reshape
+    raise ViewError(f"reshape={reshape!r}: pass (height, width) of the samples.")
 
 
 def _range_of_layer(

@@ -48,6 +48,7 @@ class Style:
     outlines: bool = True
     words: Mapping[int, str] | Sequence[str] | None = None  #: what tokens stand for
     reshape: tuple[int, int] | None = None  #: of vectors that are images
+    compact: bool = False  #: whether words are a line, and rows of tables cells
 
 
 @dataclass(frozen=True)
@@ -250,8 +251,10 @@ def _tokens(array: NamedArray, region: Region, style: Style, heat: Array | None)
     at = region.box.get(axes[0]) or range(0)
     begin, stop = 0, len(numbers)
     if style.crop and len(at):
-        begin, stop = max(0, at.start - _AROUND), min(stop, at.stop + _AROUND)
-    width, high = round(2.6 * style.side), text.line_height(SIZE) + 3
+        around = 2 if style.compact else _AROUND
+        begin, stop = max(0, at.start - around), min(stop, at.stop + around)
+    width = round((5 if style.compact else 2.6) * style.side)
+    high = text.line_height(SIZE) + 3
     placed, x, y = [], 4, 2
     for place in range(begin, stop):
         word = cut(_word(numbers[place], style.words), width - 12)
@@ -261,7 +264,7 @@ def _tokens(array: NamedArray, region: Region, style: Style, heat: Array | None)
         placed.append((place, word, x, y, room))
         x += room + 7
     rows = (y - 2) // high + 1 if placed else 1
-    canvas = style.inks.canvas(min(rows, 12) * high + 2, width)
+    canvas = style.inks.canvas(min(rows, 1 if style.compact else 12) * high + 2, width)
     if heat is None or heat.ndim != 1:
         heat = np.isin(np.arange(len(numbers)), np.array(at)).astype(np.float32)
     for place, word, left, top, room in placed:
@@ -287,6 +290,14 @@ def _word(value: Any, words: Mapping[int, str] | Sequence[str] | None) -> str:
     return str(words[at]) if words is not None and 0 <= at < len(words) else str(at)
 
 
+def _cells(shares: Array, style: Style) -> Pixels:
+    """Return shares as cells in a row, from dark to bright."""
+    indexes = np.rint(np.clip(np.nan_to_num(shares), 0, 1) * (LEVELS - 1)).astype(np.uint8)
+    cell = max(1, min(12, 5 * style.side // len(shares)))
+    colours = table("viridis", "dark")[indexes]
+    return np.array(colours.repeat(cell, axis=0)[None].repeat(10, axis=0))
+
+
 def _row(array: NamedArray, known: KnownInput, style: Style) -> Pixels:
     """Return the numbers of a row as bars: each on the range it has over the samples kept."""
     values, _ = _without_samples(array)
@@ -297,6 +308,8 @@ def _row(array: NamedArray, known: KnownInput, style: Style) -> Pixels:
         low, high = np.minimum(numbers, 0), np.maximum(numbers, 0)
         middle = np.zeros(count)
     span = np.where(high > low, high - low, 1)
+    if style.compact:
+        return _cells((numbers - low) / span, style)
     shown = np.arange(count)
     if count > _FEATURES:
         apart = np.abs(np.nan_to_num(numbers - middle)) / span

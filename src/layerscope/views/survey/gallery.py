@@ -57,6 +57,8 @@ class Gallery:
         Whether to cut samples to the receptive field and a little around it.
     outlines
         Whether to draw the field's edge.
+    compact
+        Whether words and rows are to take little room: a line of words, a row of cells.
     words
         What tokens stand for: a list, or a dict by their numbers.
     reshape
@@ -71,11 +73,12 @@ class Gallery:
         side: int = 128,
         crop: bool = True,
         outlines: bool = True,
+        compact: bool = False,
         words: Mapping[int, str] | Sequence[str] | None = None,
         reshape: tuple[int, int] | None = None,
     ) -> None:
         self.survey = survey
-        self.style = Style(Inks.of(ground), side, crop, outlines, words, reshape)
+        self.style = Style(Inks.of(ground), side, crop, outlines, words, reshape, compact)
         self.regions = Regions(survey)
         self._reader = SampleReader(survey.reading)
         self._known: dict[str, KnownInput] = {}
