@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from layerscope.core.addresses import Place, parse_place, unknown_address
 from layerscope.core.display import Displayed
 from layerscope.core.errors import AddressError
 from layerscope.core.layer_kinds import HANDING_ON, IN_PLACE
+from layerscope.core.network import Network
 from layerscope.core.selection import matching
 from layerscope.core.table import text_table
 from layerscope.core.text import message
@@ -40,7 +41,7 @@ _COLUMNS = (
 )  # fmt: skip
 _WHEN = ("woke", "died", "revived")
 _NAMED = 12  #: layers that are not counted and named one by one
-_A_VALUE = "a zero of it is a value like any other"
+A_VALUE = "a zero of it is a value like any other"
 _HANDS_ON, _ANOTHERS = "hands on what", "hands on what another layer returns"
 
 
@@ -267,13 +268,13 @@ def fates_of(run: Run, layers: str | Iterable[str] | None = None) -> Fates:
     silences: set[str] = set()
     for address in run.described if layers is None else _named(run, layers):
         fate = fate_of_layer(run, address)
-        source = _source(run, address, silences) if layers is None else ""
+        source = hands_on(run.network, address, silences) if layers is None else ""
         if fate is None:
             others[address] = _why_not(run, address)
             continue
         silences.add(address)
         if source:
-            others[address] = f"{_HANDS_ON} {source} returns"
+            others[address] = source
         else:
             known[address] = fate
     if others and not known and layers is not None:
@@ -316,7 +317,7 @@ def _fate_of(run: Run, address: str, units: slice) -> LayerFate | None:
 
 def _why_not(run: Run, address: str) -> str:
     """Return why nothing is known of the silence of a layer's units."""
-    return "no extremes were recorded" if known_units(run, address) is None else _A_VALUE
+    return "no extremes were recorded" if known_units(run, address) is None else A_VALUE
 
 
 def begins_untrained(run: Run) -> bool:
@@ -341,14 +342,15 @@ def _named(run: Run, layers: str | Iterable[str]) -> list[str]:
     return matching(run.network, list(run.described), names)
 
 
-def _source(run: Run, address: str, silences: set[str]) -> str:
-    """Return the layer whose values this one hands on, of those whose silence is known; or none."""
-    if address not in run.network or run.network[address].parameters:
+def hands_on(network: Network, address: str, silences: Collection[str]) -> str:
+    """Return that a layer hands on what another returns whose silence is known; empty if not."""
+    if address not in network or network[address].parameters:
         return ""
-    layer = run.network[address]
+    layer = network[address]
     if layer.kind not in HANDING_ON | IN_PLACE and layer.role != "container":
         return ""
-    return next((name for name in layer.inputs if name in silences), "")
+    source = next((name for name in layer.inputs if name in silences), "")
+    return f"{_HANDS_ON} {source} returns" if source else ""
 
 
 def _row(unit: UnitFate) -> dict[str, Any]:
