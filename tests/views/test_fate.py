@@ -160,6 +160,20 @@ def test_the_maps_of_a_unit_before_and_after(tmp_path: Path) -> None:
     panel.save(tmp_path / "unit.png")
 
 
+def test_of_volumes_the_strongest_slice_and_of_signals_their_lines() -> None:
+    values = np.zeros((3, 2, 4, 5, 6, 2), np.float32)
+    values[:2, 1, 3, 2, 4, 1] = 1
+    run = run_of({"relu": (("sample", "z", "y", "x", "channel"), values)})
+    panel = fate(run, "relu:1", sample=1)
+    assert panel.header["scale"]["text"].endswith("the slice with the largest value")
+    assert np.argwhere(panel.pixels(0)).tolist() == [[2, 4]]
+    assert not panel.pixels(1).any()
+    signal = np.zeros((3, 2, 90, 2), np.float32)
+    signal[:2, :, 40:] = 1
+    run = run_of({"relu": (("sample", "position", "channel"), signal)})
+    assert len(fate(run, "relu:1").header["tiles"]) == 4
+
+
 def test_the_values_of_a_unit_before_and_after() -> None:
     panel = fate(run_with("10111", samples=3), "relu:0")
     assert [tile["label"] for tile in panel.header["tiles"]] == [

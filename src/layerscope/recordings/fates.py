@@ -213,7 +213,7 @@ class Fates(Mapping[str, LayerFate], Displayed):
         if counts["never fired"] or counts["died"]:
             claim = rarity(_fewest(layers))
             sentences.append(
-                f"Silent is a unit that is 0 on all {_samples(_fewest(layers))} of a step"
+                f"Silent at a step is a unit that is 0 on all {_samples(_fewest(layers))}"
                 + (f": with the weights of that step it fires {claim}." if claim else ".")
             )
         if counts["died"] or counts["revived"] or counts["woke"]:
@@ -237,7 +237,7 @@ class Fates(Mapping[str, LayerFate], Displayed):
         count = len(first.steps)
         ends = ends_text(*((int(first.steps[i]), float(first.epochs[i])) for i in (0, -1)))
         span = f"{count} steps ({ends[0]} to {ends[1]})" if count > 1 else f"one step ({ends[0]})"
-        return f"{self.name}: the fate of every unit over {span}, on {_samples(_fewest(layers))}"
+        return f"{self.name}: the fate of every unit over {span}{_looked_at(layers)}"
 
     def _no_such(self, address: str) -> AddressError:
         layer = address.rpartition(":")[0] if address not in self.others else address
@@ -372,7 +372,12 @@ def _fewest(layers: Iterable[LayerFate]) -> int | None:
 
 
 def _samples(n: int | None) -> str:
-    return "samples of the probe" if n is None else f"{n:,} sample{'s' * (n != 1)}"
+    return "of the probe" if n is None else f"{n:,} sample{'s' * (n != 1)}"
+
+
+def _looked_at(layers: Iterable[LayerFate]) -> str:
+    n = _fewest(layers)
+    return "" if n is None else f", on {_samples(n)}"
 
 
 def _most_died(most: tuple[int, FateEvent] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +62,8 @@ def before_and_after(run: Run, fates: Fates, address: str, sample: int | str | N
     shown = [*turns[: _EVENTS // 2], *turns[-_EVENTS // 2 :]] if len(turns) > _EVENTS else turns
     number = None if sample is None else steps_of(run, sample_of(run, sample), None).sample
     samples = [_samples(run, unit, turn, number) for turn in shown]
-    flat = not set(run.axes(unit.layer)) - {"step", "sample", *UNIT_AXES}
+    axes = run.axes(unit.layer)
+    flat = not set(axes) - {"step", "sample", *UNIT_AXES}
     if flat:
         tiles, columns = _values(run, unit, shown, number), 1
     else:
@@ -72,7 +73,7 @@ def before_and_after(run: Run, fates: Fates, address: str, sample: int | str | N
     heading = Heading(
         title=str(unit),
         address=address,
-        scale="before above, after below, on one range" + ", a column for each sample" * flat,
+        scale="before above, after below, on one range" + _which(axes, flat),
         mode="layer",
         limits=(low, high) if once else None,
         note=_note(run, unit, turns, shown),
@@ -88,6 +89,13 @@ def before_and_after(run: Run, fates: Fates, address: str, sample: int | str | N
     )
 
 
+def _which(axes: Mapping[str, int], flat: bool) -> str:
+    """Return what is drawn of each sample, where that is not its map."""
+    if flat:
+        return ", a column for each sample"
+    return ", of each volume the slice with the largest value" if "z" in axes else ""
+
+
 def _turns(fates: Fates, unit: UnitFate) -> list[Turn]:
     turns = fates[unit.layer].turns(unit.unit)
     return [
@@ -96,7 +104,7 @@ def _turns(fates: Fates, unit: UnitFate) -> list[Turn]:
     ]
 
 
-def _units(axes: dict[str, int]) -> int:
+def _units(axes: Mapping[str, int]) -> int:
     return next((count for axis, count in axes.items() if axis in UNIT_AXES), 1)
 
 
@@ -134,16 +142,19 @@ def _maps(
             for position in (turn.before, turn.after)
             for sample in which
         ]
-        maps = np.stack([one.maps[len(one.maps) // 2] for one in rows])
+        maps = np.stack([one.maps[0] for one in rows])
         drawn = replace(rows[0], maps=maps, labels=labels, vector=False)
         tiles += index_tiles(drawn, colour_scale.scaled(maps, "layer"), _SIDE)
     return tiles
 
 
 def _pair(run: Run, unit: UnitFate, turn: Turn, sample: int) -> list[Chosen]:
-    """Return the map before an event and the one after it."""
+    """Return the map before an event and the one after it; of volumes the strongest slice."""
     moments = StepMoments(run, sample, (turn.before, turn.after))
-    return [along(one, _LINE) for one in moments.chosen(unit.address, None, colours=False)]
+    pair = [along(one, _LINE) for one in moments.chosen(unit.address, None, colours=False)]
+    sizes = [np.abs(np.nan_to_num(one.maps)).reshape(len(one.maps), -1).max(axis=1) for one in pair]
+    strongest = int(np.maximum(*sizes).argmax())
+    return [replace(one, maps=one.maps[strongest : strongest + 1]) for one in pair]
 
 
 def _values(run: Run, unit: UnitFate, turns: Sequence[Turn], sample: int | None) -> list[Tile]:
