@@ -14,6 +14,17 @@ from cases.page_colours import levels, shows
 from cases.page_runs import CHANNELS, FALLS, FELL, NEVER, STEPS, WAKES, WOKE, Training
 from cases.page_visits import Visit
 
+#: What a canvas says beside the pointer, along its first row of names.
+TITLES = """(canvas) => {
+  const box = canvas.getBoundingClientRect(), found = new Set();
+  for (let x = 2; x < box.width; x += 6) {
+    const where = { clientX: box.left + x, clientY: box.top + 8, bubbles: true };
+    canvas.dispatchEvent(new PointerEvent("pointermove", where));
+    found.add(canvas.title);
+  }
+  return [...found];
+}"""
+
 PATIENCE = 60_000  #: milliseconds, of a machine that has much else to do
 
 
@@ -151,6 +162,11 @@ def test_a_layer_and_a_unit_tell_which_woke_and_when(look, recording):
     expect(there.page.locator(".counted")).to_have_text(
         "2 of 6 silent · ▲ 1 woke · ▼ 1 fell silent"
     )
+    titles = there.canvas("relu").evaluate(TITLES)
+    assert f"relu:{WAKES}: silent at first, woke in epoch {WOKE}" in titles
+    assert f"relu:{FALLS}: fires at first, died in epoch {FELL}" in titles
+    assert f"relu:{NEVER}: never fired at {STEPS} steps" in titles
+    assert f"relu:0: fires at each of {STEPS} steps" in titles
     there.page.goto(f"{there.origin}/#/relu:{WAKES}")
     there.settled()
     panels = there.page.locator(".panels > section:visible h3")

@@ -67,6 +67,18 @@ def test_how_far_each_unit_went() -> None:
     assert activity(waking(), "elsewhere") is None
 
 
+def test_what_is_no_number_is_no_silence() -> None:
+    values = np.ones((4, 2, 3), np.float32)
+    values[2, 0, 0] = np.nan
+    values[3, 1, 1] = np.inf
+    values[1:, :, 2] = 0
+    with np.errstate(invalid="ignore"):
+        run = run_of({"relu": (("sample", "unit"), values)})
+    levels = activity(run, "relu")
+    assert levels is not None
+    assert levels.T.tolist() == [[255, 255, 1, 255], [255] * 4, [255, 0, 0, 0]]
+
+
 def test_a_zero_of_what_does_not_rectify_is_no_silence() -> None:
     values = changing_maps(3)
     values[..., 0] = 0

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.silence import rectified
 from layerscope.recordings.fates import fate_of_unit
 from layerscope.recordings.finding import moment_text
 from layerscope.recordings.findings import findings
 from layerscope.recordings.run import Run
+from layerscope.recordings.silent_units import silent_units
 from layerscope.views.curves import best_and_stopped, metric_charts, read_history, told_apart
 from layerscope.views.render.lines import lines_panel
 from layerscope.views.render.panel import Panel
@@ -63,18 +63,22 @@ def activity(run: Run, address: str) -> npt.NDArray[np.uint8] | None:
     """Return how far each unit went at each step, ``(step, unit)``; None where nothing tells.
 
     255 is the largest distance from 0 that the unit came to over the whole training; 0 is silence
-    on every sample, and of a layer whose zeros are values nothing is 0.
+    on every sample, and nothing else is: not a layer's zeros that are values, nor what is NaN.
     """
     run = run.activations
     if address not in run.described:
         return None
     least, most = run.statistic(address, "min"), run.statistic(address, "max")
-    if least is None or most is None or least.ndim != 2:
+    if least is None or most is None or least.ndim != 2 or least.shape != most.shape:
         return None
     with np.errstate(invalid="ignore"):
-        reach = np.nan_to_num(np.maximum(np.abs(least), np.abs(most)).astype(np.float64), posinf=0)
-    largest = reach.max(axis=0, initial=0)
-    shares = np.divide(reach, largest, out=np.zeros_like(reach), where=largest > 0)
-    levels: npt.NDArray[np.uint8] = np.ceil(shares * _BRIGHTEST).astype(np.uint8)
-    silences = rectified(run.network, address) is not False and not bool((least < 0).any())
-    return levels if silences else np.maximum(levels, 1)
+        reach = np.maximum(np.abs(least), np.abs(most)).astype(np.float64)
+    finite = np.where(np.isfinite(reach), reach, 0)
+    largest = finite.max(axis=0, initial=0)
+    shares = np.divide(finite, largest, out=np.zeros_like(finite), where=largest > 0)
+    shares[np.isinf(reach)] = 1
+    levels: npt.NDArray[np.uint8] = np.maximum(np.ceil(shares * _BRIGHTEST), 1).astype(np.uint8)
+    silent = silent_units(run, address)
+    if silent is not None:
+        levels[silent] = 0
+    return levels

@@ -1,7 +1,7 @@
 /** When a channel answered: a thin strip over the steps of a training, a line where it was silent, and when it woke or fell silent. */
 
 const HIGH = 5; // pixels
-const KEPT = 2048; // strips that were drawn
+const KEPT = 2048, TOLD = 4; // strips that were drawn, and times that are told one by one
 const FIRED = [106, 166, 245], SILENT = "#4a3830";
 const WOKE = "#54c08f", FELL = "#f0906a"; // as the signs on the line of time
 
@@ -80,19 +80,24 @@ export class Activity {
   }
 
   /**
-   * Say in words when a channel answered.
+   * Say in words when a channel answered, as recordings/fate.py does: no step that is not shown is claimed.
    * @param {number} unit
    */
   words(unit) {
-    const fires = this._fires(unit);
-    const first = fires.indexOf(true), last = fires.lastIndexOf(true);
+    const fires = this._fires(unit), first = fires.indexOf(true);
     if (first < 0) return `never fired at ${this.steps} steps`;
-    const words = [];
-    if (first > 0) words.push(`silent until ${this.moments[first]}`);
-    if (last < this.steps - 1) words.push(`silent from ${this.moments[last + 1]} on`);
-    const between = fires.slice(first, last + 1).filter((fired) => !fired).length;
-    if (between) words.push(`silent at ${between} step${between === 1 ? "" : "s"} between`);
-    return words.join(", ") || "fired at every step";
+    const events = fires.flatMap((now, i) => (i && now !== fires[i - 1] ? [`${now ? (i > first ? "revived" : "woke") : "died"} ${this._when(i)}`] : []));
+    if (!events.length) return `fires at each of ${this.steps} steps`;
+    const begins = fires[0] ? "fires at first" : "silent at first", deaths = events.filter((event) => event.startsWith("died")).length;
+    if (events.length <= TOLD) return [begins, ...events].join(", ");
+    return `${begins}, died ${deaths} times, ${fires.at(-1) ? "fires" : "is silent"} at the last step, since it ${events.at(-1)}`;
+  }
+
+  /** Between which steps something came about, in words.
+   * @param {number} place of the first step at which it had */
+  _when(place) {
+    const [before, after] = [this.moments[place - 1], this.moments[place]], number = (/** @type {string} */ text) => Number(/\d+/.exec(text || "")?.[0]);
+    return number(after) - number(before) === 1 ? `in ${after}` : `between ${before} and ${after}`;
   }
 
   /**
