@@ -209,6 +209,24 @@ def undrawable() -> Any:
     return _filled(Undrawable())
 
 
+def branches() -> Any:
+    """Two branches side by side, then squeeze-and-excite, on Keras; for ``(24, 24, 1)``."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((24, 24, 1), name="image")
+    narrow = layers.Conv2D(3, 3, strides=2, padding="same", name="narrow")(image)
+    wide = layers.Conv2D(3, 9, strides=2, padding="same", name="wide")(image)
+    both = layers.Concatenate(name="both")([narrow, wide])
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True, name="squeeze")(both)
+    gate = layers.Conv2D(6, 1, activation="sigmoid", name="gate")(squeezed)
+    excited = layers.Multiply(name="excited")([both, gate])
+    model = keras.Model(image, layers.Conv2D(4, 3, padding="same", name="last")(excited))
+    for i, variable in enumerate(model.weights):
+        variable.assign(numbers(i, *variable.shape) / variable.shape[0] ** 2)
+    return model
+
+
 #: What each network is shown; float32 of the shape that it takes.
 INPUTS: dict[str, Callable[[], np.ndarray]] = {
     "digits": digit_images,
@@ -219,4 +237,5 @@ INPUTS: dict[str, Callable[[], np.ndarray]] = {
     "wide": lambda: numbers(13, 1, 3, 10, 10),
     "hostile": lambda: numbers(14, 1, 1, 12, 12),
     "undrawable": lambda: numbers(15, 1, 1, 12, 12),
+    "branches": lambda: numbers(17, 1, 24, 24, 1),
 }

@@ -21,13 +21,18 @@ import numpy as np
 from layerscope.core.addresses import Place, parse_place
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.errors import AddressError, ModelError
-from layerscope.core.network import Network
+from layerscope.core.layer_kinds import CONVOLUTIONS, IN_PLACE, WITHIN_CHANNELS, Kind
+from layerscope.core.network import Layer, Network
 from layerscope.core.reach import Reach, Sizes
 from layerscope.core.text import message
 from layerscope.core.ways_back import way_back
 from layerscope.core.wiring import Wiring
 
 Inputs = Mapping[str, Mapping[str, int]]
+#: What makes each of its channels of all that it receives.
+_MIXING_CHANNELS: frozenset[Kind] = frozenset({"conv", "conv_transpose", "separable_conv", "dense"})
+#: What keeps each channel a channel.
+_KEEPING: frozenset[Kind] = WITHIN_CHANNELS | IN_PLACE | {"add", "merge"}
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,54 @@ class Paths:
         for name, reach in pending.items():
             _join(at_inputs, name, reach)
         return at_inputs
+
+    def groups(self, address: str) -> list[range]:
+        """Return the units of a layer, those together that certainly have the same fields.
+
+        What keeps channels has the groups of its sources, a concatenation those of its parts.
+        """
+        count = self._channels(address)
+        starts = self._starts.get(address, (0,))
+        starts = tuple(range(count)) if starts is None else starts
+        return [range(a, b) for a, b in zip(starts, [*starts[1:], count], strict=True)]
+
+    @cached_property
+    def _starts(self) -> dict[str, tuple[int, ...] | None]:
+        """Where the groups of each layer's units begin; None where each may be one of its own."""
+        starts: dict[str, tuple[int, ...] | None] = {}
+        for layer in self.network:  # in execution order
+            starts[layer.address] = self._starts_of(layer, starts)
+        return starts
+
+    def _starts_of(
+        self, layer: Layer, known: Mapping[str, tuple[int, ...] | None]
+    ) -> tuple[int, ...] | None:
+        if layer.role == "input":
+            return (0,)
+        if layer.received or layer.reads.moves is not None:
+            return None
+        if layer.kind in _MIXING_CHANNELS and layer.settings.get("groups", 1) == 1:
+            return (0,)
+        count = self._channels(layer.address)
+        lengths = {name: self._channels(name) for name in layer.inputs}
+        sources = {n: known.get(n, (0,)) for n in layer.inputs if lengths[n] > 1}
+        if layer.kind == "concat" and sum(lengths.values()) == count:
+            before = [sum(list(lengths.values())[:i]) for i in range(len(lengths))]
+            parts = [known.get(name, (0,)) for name in lengths]
+            if None in parts:
+                return None
+            pairs = zip(before, parts, strict=True)
+            return tuple(start + inner for start, part in pairs for inner in part or ())
+        if layer.kind in CONVOLUTIONS and all(one == (0,) for one in sources.values()):
+            return (0,)
+        keeps = layer.kind in _KEEPING or layer.role == "container"
+        if not keeps or any(lengths[n] != count or s is None for n, s in sources.items()):
+            return None
+        return tuple(sorted({0, *(start for one in sources.values() for start in one or ())}))
+
+    def _channels(self, address: str) -> int:
+        sizes = self.sizes(address)
+        return 0 if sizes.channels is None else sizes.lengths[sizes.channels]
 
     def _names(self) -> list[str]:
         listed = [layer.address for layer in self.network if layer.role == "input"]

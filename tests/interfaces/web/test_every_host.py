@@ -128,6 +128,18 @@ def test_the_pointer_is_told_the_value_under_it(shown):
     check_told(there.probed(there.canvas("conv2d_1"), 13), maps("digits", "conv2d_1", 2))
 
 
+def test_the_pointer_is_told_what_a_place_is_computed_from(shown):
+    """As :mod:`test_fields` has it of the server."""
+    there = shown("digits")
+    as_at_first(there)
+    there.find("conv2d_1:3")
+    canvas = there.frame.locator("canvas[data-panel=overlay]")
+    for one in there.heard(canvas, 23):
+        y, x = (int(n) for n in re.search(r"@(\d+),(\d+)", one.text).groups())
+        place = f"rows {2 * y}–{2 * y + 7}, columns {2 * x}–{2 * x + 7} of the input"
+        assert one.text.endswith(f", from {place}")
+
+
 def check_told(probes, values):
     """Check what was said of maps against their values, which may be told by their colours."""
     assert len(probes) > 40

@@ -11,7 +11,7 @@ GRAPH = "The passage through the network"
 
 
 def told_value(there):
-    return float(there.status.rpartition("≈ ")[2].replace("−", "-"))
+    return float(there.status.rpartition("≈ ")[2].partition(",")[0].replace("−", "-"))
 
 
 def test_the_value_under_the_pointer_is_that_of_the_sample_that_is_looked_at(visit):

@@ -9,8 +9,8 @@ import pytest
 
 from cases.page_truth import maps, near, truth, vector
 
-PLACE = re.compile(r"^(?P<address>.+)@(?P<y>\d+),(?P<x>\d+) = (?P<value>\S+), about row "
-                   r"(?P<rows>[\d–]+), column (?P<columns>[\d–]+) of the input$")  # fmt: skip
+PLACE = re.compile(r"^(?P<address>.+)@(?P<y>\d+),(?P<x>\d+) = (?P<value>\S+), from rows "
+                   r"(?P<rows>[\d–]+), columns (?P<columns>[\d–]+) of the input$")  # fmt: skip
 
 
 def panel(there, title):
@@ -38,9 +38,8 @@ def test_the_pointer_is_told_the_value_and_where_it_lies_on_the_input(look, whic
         y, x = int(match["y"]), int(match["x"])
         assert match["address"] == "conv2d_1:3"
         assert near(number(match["value"]), values[y, x]) or values[y, x] == 0
-        rows = [int(n) for n in match["rows"].split("–")]
-        assert rows[0] == y * 28 // 11
-        assert rows[-1] == -(-(y + 1) * 28 // 11) - 1
+        for place, words in ((y, match["rows"]), (x, match["columns"])):
+            assert [int(n) for n in words.split("–")] == [2 * place, 2 * place + 7]
 
 
 def test_the_map_over_the_input_can_be_weaker_or_a_contour(look):

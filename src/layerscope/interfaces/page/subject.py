@@ -27,6 +27,7 @@ from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.explorer.fate import fate_panel
+from layerscope.views.explorer.fields import FieldTables
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.passage import PassageLayouts, passage_panel
@@ -72,6 +73,7 @@ class PageSubject:
         self.lock = threading.RLock()
         self._code = {**_CODE, **(code or {})}
         self.layouts = PassageLayouts()
+        self._fields = FieldTables()
         self.images = _unit_images(samples, features)
         self._changes = 0  # other samples, other images of units, other parameters
         self._watches: list[ModelWatch] = []
@@ -140,6 +142,7 @@ class PageSubject:
                 self._code_at(query.step),
                 self._range_over,
                 probed=True,
+                fields=self._fields.of,
             )
         if self.samples is None:
             if self.run is not None:
@@ -161,6 +164,7 @@ class PageSubject:
             self._code,
             self._range_over,
             number,
+            fields=self._fields.of,
         )
 
     def _parameters(self) -> Recording:

@@ -61,6 +61,7 @@ export interface View {
 /** A part of a layer's map, one of so many rows and columns: the input that it lies on, and whether it goes along positions. */
 export interface PointedAt {
   y: number; x: number; height: number; width: number; layer?: string; input?: string; along?: boolean;
+  box?: import("./fields.js").FieldBox | null;
 }
 
 export type Words = Record<string, string | number | null | undefined>;

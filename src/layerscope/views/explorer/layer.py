@@ -31,8 +31,9 @@ def layer_panel(
     """Return all channels of a layer, or of ``"input"``, as a stack.
 
     ``header["over_steps"]`` is its range over all steps; the buffer ``activity``, of the shape
-    that stands under this name, says how far each channel went at each step. Where the moment is
-    compared with another, each channel stands beside the other's, with the difference.
+    that stands under this name, says how far each channel went at each step; ``header["field"]``
+    where the receptive fields of its positions lie on the input (``explorer/fields.py``). Where the
+    moment is compared with another, each channel stands beside the other's, with the difference.
     Where there is little room, maps of more rows or columns than ``side`` are averaged, and no more
     than ``most`` are kept, the strongest. ``heads`` makes those of attention one map: ``"mean"``,
     or ``"rollout"`` from the input on. Texts are a table.
@@ -57,6 +58,7 @@ def layer_panel(
     }
     extra["over_steps"] = moment.ranges(address)
     extra["input"] = input_of(moment.activations, moment.wiring, address) or ""
+    extra["field"] = moment.fields(moment.activations, address, extra["input"]) if known else None
     if len(moment.classes) == len(stack.maps) and address in outputs_of(moment.activations):
         extra["names"] = [shown_name(name) for name in moment.classes]
     if moment.against is not None:

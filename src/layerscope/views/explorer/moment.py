@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from layerscope.core.wiring import Wiring
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import FeatureVisualization
+from layerscope.views.explorer.fields import fields_of
 
 _NAME = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
@@ -43,6 +45,7 @@ class Moment:
     where there are steps. ``code`` are lines of Python by the name that each makes: ``acts``,
     ``weights``, ``run``, and what these need; ``number`` is the sample's in ``acts``, where that is
     another than ``sample``. ``probed`` says whether the sample is one of those that ``over`` holds.
+    ``fields`` returns where the receptive fields of a layer lie on an input.
     """
 
     activations: Recording
@@ -57,6 +60,7 @@ class Moment:
     number: int | None = None
     probed: bool = False
     against: Against | None = None
+    fields: Callable[[Recording, str, str], Mapping[str, Any] | None] = fields_of
 
     @cached_property
     def weights(self) -> Recording | None:

@@ -1,6 +1,7 @@
 /** A graph, as it is drawn: frames of blocks, lines, boxes, thumbnails and words; only what is seen. */
 
 import { recoloured } from "../colours.js";
+import { markBox } from "../fields.js";
 
 export const READABLE = 0.42; // how large a graph is to be for its words to be read
 const FEW = 120; // boxes, of which names alone are written where a graph is smaller
@@ -195,7 +196,8 @@ function paintNames(context, header, look, times, visible) {
 }
 
 /**
- * Mark on the input where the part of a map lies that is under the pointer: about, by its share of the map.
+ * Mark on the input what the part of a map that is under the pointer is computed from; where that is not known, about
+ * where it lies, by its share of the map.
  * @param {CanvasRenderingContext2D} context
  * @param {any} header
  * @param {import("../types.d.ts").PointedAt} where
@@ -207,14 +209,13 @@ function markInput(context, header, where) {
   if (!tile) return;
   const [x, y, width, height] = tile.box;
   // Of what goes along positions, these are the rows of the picture.
-  const [top, tall] = where.along ? [where.x, where.width] : [where.y, where.height];
-  const [left, wide] = where.along ? [0, 1] : [where.x, where.width];
   if (where.along && tile.shape[0] <= tile.shape[1]) return;
-  for (const [colour, room] of /** @type {[string, number][]} */ ([["#000000", 1.5], ["#ffffff", 0]])) {
-    context.strokeStyle = colour;
-    context.lineWidth = 1.5;
-    context.strokeRect(x + (left / wide) * width - room, y + (top / tall) * height - room, width / wide + 2 * room, Math.max(1, height / tall) + 2 * room);
-  }
+  const { rows, columns, of } = where.box || (where.along
+    ? { rows: [where.x, where.x + 1], columns: [0, 1], of: [where.width, 1] }
+    : { rows: [where.y, where.y + 1], columns: [where.x, where.x + 1], of: [where.height, where.width] });
+  if (rows[1] <= rows[0] || columns[1] <= columns[0]) return;
+  const tall = Math.max(1, ((rows[1] - rows[0]) / of[0]) * height);
+  markBox(context, [x + (columns[0] / of[1]) * width, y + (rows[0] / of[0]) * height, ((columns[1] - columns[0]) / of[1]) * width, tall], 1.5);
 }
 
 /**

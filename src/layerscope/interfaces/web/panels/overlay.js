@@ -4,6 +4,7 @@ import { rangeOf, recoloured, valueOf } from "../colours.js";
 import { beforeNextFrame, choice, h, shortNumber } from "../dom.js";
 import { contours } from "../draw/contours.js";
 import { drawSeries } from "../draw/series.js";
+import { fieldAt, fieldWords, markBox } from "../fields.js";
 
 const SIDE = 360, LOW = 120; // pixels: of a picture's longer side at most, of lines' height at least
 
@@ -185,7 +186,7 @@ class OverlayDrawing {
       context.imageSmoothingEnabled = true;
       context.drawImage(this._heat(), 0, 0, canvas.width, canvas.height);
     } else this._contour(context, canvas);
-    this._mark(context, canvas);
+    if (!this._markField(context, canvas)) this._mark(context, canvas);
   }
 
   /**
@@ -232,7 +233,29 @@ class OverlayDrawing {
       context.lineWidth = 1.5;
       drawSeries(context, this.values, box, this._range(), style.getPropertyValue("--accent"));
     }
+    this._markField(context, canvas);
     this._mark(context, canvas);
+  }
+
+  /** The receptive field of the part under the pointer; null where there is none that is known. */
+  _field() {
+    const { address, field } = this.model.panel.header;
+    return this.at ? fieldAt(field, this.page.place(address).unit || 0, this.at[0], this.at[1]) : null;
+  }
+
+  /**
+   * Mark on the input what the part of the map under the pointer is computed from; whether that is known.
+   * @param {CanvasRenderingContext2D} context
+   * @param {HTMLCanvasElement} canvas
+   */
+  _markField(context, canvas) {
+    const field = this._field();
+    if (!field) return false;
+    const { rows, columns, of, along } = field;
+    const [left, right] = along ? rows : columns, [top, bottom] = along ? [0, 1] : rows;
+    const wide = canvas.width / (along ? of[0] : of[1]), tall = canvas.height / (along ? 1 : of[0]), line = window.devicePixelRatio || 1;
+    if (right > left && bottom > top) markBox(context, [left * wide, top * tall, (right - left) * wide, (bottom - top) * tall], 2 * line, [5 * line, 3 * line]);
+    return true;
   }
 
   /**
@@ -244,11 +267,7 @@ class OverlayDrawing {
     if (!this.at || !this.map) return;
     const [height, width] = this.lines ? [1, this.map.shape[1]] : this.map.shape;
     const wide = canvas.width / width, tall = canvas.height / height;
-    context.lineWidth = 2;
-    for (const [colour, room] of /** @type {[string, number][]} */ ([["#000000", 2], ["#ffffff", 0]])) {
-      context.strokeStyle = colour;
-      context.strokeRect(this.at[1] * wide - room, this.at[0] * tall - room, wide + 2 * room, tall + 2 * room);
-    }
+    markBox(context, [this.at[1] * wide, this.at[0] * tall, wide, tall], 2);
   }
 
   /**
@@ -264,7 +283,7 @@ class OverlayDrawing {
     const address = this.model.panel.header.address, place = this.lines ? `${x}` : `${y},${x}`;
     this.page.announce(`${address}@${place} = ${this.map.approximate ? "≈ " : ""}${shortNumber(this.values[y * width + x])}${this._where(y, x)}`);
     this.page.point({ layer: this.page.place(address).layer, y, x, height: this.lines ? 1 : height, width,
-      input: this.given?.name, along: this.lines });
+      input: this.given?.name, along: this.lines, box: this._field() });
     this.draw();
   }
 
@@ -274,6 +293,8 @@ class OverlayDrawing {
    * @param {number} x
    */
   _where(y, x) {
+    const field = this._field();
+    if (field) return `, ${fieldWords(field)}`;
     if (!this.given) return "";
     const [rows, columns] = this.given.of || this.given.shape, [height, width] = this.map.shape;
     const span = (/** @type {number} */ at, /** @type {number} */ of, /** @type {number} */ size) => {

@@ -6,6 +6,7 @@ import { GAP, Grid } from "../draw/grid.js";
 import { paintMaps } from "../draw/maps.js";
 import { paintSeries, placeSeries } from "../draw/series.js";
 import { paintVector, placeVector } from "../draw/vector.js";
+import { fieldAt, fieldWords } from "../fields.js";
 import { Activity } from "../parts/activity.js";
 import { Stack } from "../stack.js";
 import { measured } from "../timing.js";
@@ -290,10 +291,11 @@ export class StackDrawing {
     const name = stack.form === "colour" ? layer : `${layer}:${stack.label(at.map)}`;
     const part = stack.part(at.map) && ` (${stack.part(at.map)})`;
     const value = stack.colour ? "" : ` = ${stack.exact || stack.size === 1 ? "" : "≈ "}${shortNumber(stack.value(at.map, at.py * stack.width + at.px))}`;
-    this.page.announce(`${name}${whereIn(stack, at.py, at.px)}${part}${value}`);
+    const box = fieldAt(stack.header.field, stack.unit(at.map), at.py, at.px, stack.header.thinned || 1);
+    this.page.announce(`${name}${whereIn(stack, at.py, at.px)}${part}${value}${value && box ? `, ${fieldWords(box)}` : ""}`);
     const placed = stack.form === "maps" || stack.form === "volume" || stack.form === "series" || stack.colour;
     this.page.point(placed ? { layer, y: at.py, x: at.px, height: stack.height, width: stack.width,
-      input: stack.header.input, along: stack.form === "series" } : null);
+      input: stack.header.input, along: stack.form === "series", box } : null);
   }
 
   /** When the channel of a map answered, in words; empty where nothing tells.

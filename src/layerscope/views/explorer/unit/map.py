@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from layerscope.core.addresses import Place
 from layerscope.views.explorer.difference import compared_panel
@@ -26,7 +27,7 @@ def panel(moment: Moment, place: Place) -> Panel | None:
     stack = _of_unit(stack_of(moment.activations, place.layer, moment.sample), place.unit)
     if stack.form == "colour" or not len(stack.maps):
         return None
-    extra = {"code": code, "over_steps": moment.ranges(place.layer)}
+    extra: dict[str, Any] = {"code": code, "over_steps": moment.ranges(place.layer)}
     if moment.against is not None:
         there = moment.against.moment
         layer = moment.against.address(place.layer)
@@ -41,6 +42,8 @@ def panel(moment: Moment, place: Place) -> Panel | None:
         )
     name = input_of(moment.activations, moment.wiring, place.layer)
     below = None if name is None else under(moment.activations, name, moment.sample)
+    if name is not None:
+        extra["field"] = moment.fields(moment.activations, place.layer, name)
     alone = stack.form == "vector"
     if alone and below is None:
         return None
