@@ -8,7 +8,8 @@ from layerscope.core.text import cell_width, fitted, printable, shortened
 
 _LONGEST = 200  #: characters of a cell; the middle of a longer one is left out
 _SHORTEST = 12  #: columns that a long cell keeps where a terminal is narrow
-_UNPADDED = 40  #: columns as wide as this are padded for a single long cell, too
+#: A column as wide as the first is padded for a single long cell, too; none wider than the second.
+_PADDED = 40, 80
 _GAP = "   "
 
 
@@ -69,7 +70,8 @@ def _written(lines: Sequence[Sequence[str]], flush: Sequence[bool], *, ragged: b
 def _most_need(column: Sequence[str]) -> int:
     """Return how wide a column is made where rows may be ragged: nine cells in ten fit."""
     widths = sorted(map(cell_width, column))
-    return max(_UNPADDED, widths[(len(widths) - 1) * 9 // 10])
+    least, most = _PADDED
+    return min(most, max(least, widths[(len(widths) - 1) * 9 // 10]))
 
 
 def _fitting(lines: list[list[str]], whole: Sequence[bool], width: int) -> list[list[str]]:
