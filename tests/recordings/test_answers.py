@@ -51,3 +51,24 @@ def test_nothing_is_answered_where_no_output_was_recorded() -> None:
     recording = Recording({"dense": named([[1.0, 2.0]], VECTOR)}, network=network(rows))
     assert answers(recording, 0) == []
     assert answer_text([]) == ""
+
+
+def test_an_input_made_again_is_no_answer() -> None:
+    rows = [layer("code", "Dense"), layer("again", "Dense", inputs=("code",))]
+    values = np.linspace(-1, 1, 32).reshape(2, 16)
+    arrays = {"code": named(values[:, :2], VECTOR), "again": named(values, VECTOR)}
+
+    def answered(shape: tuple[int, ...], axes: tuple[str, ...]) -> list[Answer]:
+        inputs = {"input": named(np.zeros((2, *shape)), axes)}
+        return answers(Recording(arrays, network=network(rows), inputs=inputs), 0)
+
+    assert answered((16,), VECTOR) == []
+    assert answered((4, 4, 1), ("sample", "y", "x", "channel")) == []
+    assert [answer.unit for answer in answered((17,), VECTOR)] == [15, 14, 13, 12, 11]
+    names = [str(i) for i in range(16)]
+    inputs = {"input": named(np.zeros((2, 16)), VECTOR)}
+    recording = Recording(arrays, network=network(rows), inputs=inputs)
+    assert [answer.unit for answer in answers(recording, 0, names)] == [15, 14, 13, 12, 11]
+    shares = {"code": arrays["code"], "again": named(np.full((2, 16), 1 / 16), VECTOR)}
+    recording = Recording(shares, network=network(rows), inputs=inputs)
+    assert len(answers(recording, 0)) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,15 +38,26 @@ def outputs_of(recording: Recording) -> list[str]:
 
 
 def answers(recording: Recording, sample: int, classes: Sequence[str] = ()) -> list[Answer]:
-    """Return the largest values of each output that is a vector; of few values all, in order."""
+    """Return the largest values of each output that is a vector; of few values all, in order.
+
+    An output that has as many values as an input is no choice among classes: it is made again, as
+    an autoencoder's is, and pictures show it.
+    """
     result: list[Answer] = []
+    given = {
+        math.prod(n for axis, n in recording.axes(name).items() if axis != "sample")
+        for name in recording.input_axes
+    }
     for address in outputs_of(recording):
         array = recording.named(address)
         axes = tuple(axis for axis in array.axes if axis != "sample")
         if axes not in (("unit",), ("channel",)) or array.values.dtype.kind not in "fiub":
             continue
         values = array.values[sample] if "sample" in array.axes else array.values
-        result += _of_output(address, values.astype(np.float64), classes)
+        of_output = _of_output(address, values.astype(np.float64), classes)
+        chosen = any(answer.name or answer.probability for answer in of_output)
+        if chosen or len(values) <= _NUMBERS or len(values) not in given:
+            result += of_output
     return result
 
 
