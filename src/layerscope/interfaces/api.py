@@ -64,8 +64,9 @@ def diagram(
     ground
         ``"light"`` (default) or ``"dark"``.
     wrap
-        In how many columns to draw it, of a horizontal one rows; 1 for none. By default a picture
-        that is long, and more than twice as long as wide, takes as many as it needs to be less.
+        In how many columns to draw it, of a horizontal one and of volumes in how many rows; 1 for
+        none. By default a picture that is long, and more than twice as long as wide, takes as many
+        as it needs to be less.
     reshape
         ``(height, width)`` of vectors, and of tokens, that are images.
 

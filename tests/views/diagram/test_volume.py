@@ -84,3 +84,27 @@ def test_what_branches_is_drawn_where_it_meets() -> None:
 def test_where_nothing_has_a_volume(net: Network) -> None:
     with pytest.raises(ViewError, match="draws what has height, width and channels of known size"):
         diagram(net, style="volume")
+
+
+@pytest.mark.parametrize(("wrap", "rows"), [(1, 1), (2, 2), (3, 3), (None, 2), (24, 20)])
+def test_many_volumes_stand_in_rows(wrap: int | None, rows: int) -> None:
+    sizes = [(64 // (1 + i // 5), 64 // (1 + i // 5), 8 + i) for i in range(20)]
+    panel = diagram(convolutions(*sizes), style="volume", wrap=wrap)
+    header = panel.header
+    tops = [text["y"] for text in header["texts"] if text["text"].startswith("conv_")]
+    assert tops == sorted(tops)
+    assert len(set(tops)) == rows
+    assert len(fronts(header)) == 20
+    assert len(header["lines"]) == 19  # the first of each further row comes from the row above
+    rectangles = [text_rect(text) for text in header["texts"]]
+    for first, second in itertools.combinations(rectangles, 2):
+        assert not overlap(first, second)
+    for rectangle in rectangles:
+        assert within(rectangle, (0, 0, *header["size"]))
+    boxes = [polygon["points"] for polygon in header["polygons"]]
+    assert all(x >= 0 and y >= 0 for points in boxes for x, y in points)
+
+
+def test_few_volumes_stay_in_one_row() -> None:
+    few = convolutions((64, 64, 8), (32, 32, 16), (10,))
+    assert diagram(few, style="volume").header == diagram(few, style="volume", wrap=1).header

@@ -98,7 +98,7 @@ def diagram(
         recording = recording.at(step)
     if style == "volume":
         network, graph = _graph(network, recording)
-        return volumes(network, graph, ground, palette, show_shapes, show_layer_names)
+        return volumes(network, graph, ground, palette, show_shapes, show_layer_names, wrap)
     if collapse is None:
         collapse = recording is None  # each copy has a map of its own to show
     structure = structure_of(network, recording, depth, expand, collapse)

@@ -7,6 +7,7 @@ by what these come back to.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ _TALL, _THICK = 170.0, 80.0  #: the largest side and the most channels, in pixel
 _THINNEST = 2.0
 _SLANT = 0.35  #: how much of its length a side that goes into the page shows
 _GAP, _LINE = 26.0, 14.0
+_ROW = _TALL * (1 + _SLANT) + 20 + 5 * _LINE  #: from one row to the next
+_LONG, _SHAPE = 1600.0, 2.0  #: a shorter picture is one row; how many times wider than tall at most
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,31 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """A volume with its labels, and how wide the two are together."""
+
+    volume: _Volume
+    size: tuple[float, float, float]
+    labels: list[Text]
+
+    @property
+    def room(self) -> float:
+        return max(self.size[0] + self.size[2], *(label.width for label in self.labels))
+
+
 def volumes(
-    network: Network, graph: Graph, ground: str, palette: str, shapes: bool, names: bool
+    network: Network,
+    graph: Graph,
+    ground: str,
+    palette: str,
+    shapes: bool,
+    names: bool,
+    wrap: int | None = 1,
 ) -> Panel:
     """Draw the volumes of a network, side by side.
+
+    ``wrap`` is how many rows they take, None for as many as a readable shape needs.
 
     Raises
     ------
@@ -84,25 +108,46 @@ def volumes(
     look = colours(ground)["kinds"]
     polygons: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
+    placed = [_Placed(v, scale.size(v), _labels(v, names, shapes)) for v in visible]
     middle = below(title) + _TALL * (0.5 + _SLANT)
-    x, last = float(MARGIN), 0.0
-    for volume in visible:
-        size, labels = scale.size(volume), _labels(volume, names, shapes)
-        room = max(size[0] + size[2], *(label.width for label in labels))
-        left = x + (room - size[0] - size[2]) / 2
-        if last:
-            lines.append(_arrow(volume, last + 4, left - 3, middle))
-        polygons += _cuboid((left, middle - size[1] / 2), size, look[colour_of(volume.about)])
-        top = middle + _TALL / 2 + 20
-        texts += [
-            label._replace(x=x + room / 2, y=top + i * _LINE) for i, label in enumerate(labels)
-        ]
-        last = left + size[0] + size[2]
-        x += room + _GAP
-    width = max(x - _GAP, *(text.x + text.width for text in title)) + MARGIN
+    width = max(text.x + text.width for text in title)
+    for number, row in enumerate(_rows(placed, wrap)):
+        x, last = float(MARGIN), 0.0
+        middle += _ROW if number else 0.0
+        if number:  # from the end of the row above
+            x, last = x + _GAP, x - 4
+        for one in row:
+            left = x + (one.room - one.size[0] - one.size[2]) / 2
+            if last:
+                lines.append(_arrow(one.volume, last + 4, left - 3, middle))
+            fill = look[colour_of(one.volume.about)]
+            polygons += _cuboid((left, middle - one.size[1] / 2), one.size, fill)
+            top = middle + _TALL / 2 + 20
+            texts += [
+                label._replace(x=x + one.room / 2, y=top + i * _LINE)
+                for i, label in enumerate(one.labels)
+            ]
+            last = left + one.size[0] + one.size[2]
+            x += one.room + _GAP
+        width = max(width, x - _GAP)
+    width += MARGIN
     height = middle + _TALL / 2 + 20 + 4 * _LINE
     header = header_of(network, texts, (width, height), palette, ground)
     return Panel({**header, "polygons": polygons, "lines": lines})
+
+
+def _rows(placed: Sequence[_Placed], wrap: int | None) -> list[list[_Placed]]:
+    """Return the volumes in so many rows of about the same width; None takes what it needs."""
+    whole = sum(one.room + _GAP for one in placed)
+    count = wrap or 1
+    if wrap is None and whole > _LONG:
+        count = next(n for n in itertools.count(2) if whole / n <= _SHAPE * n * _ROW)
+    rows: list[list[_Placed]] = [[] for _ in range(count)]
+    x = 0.0
+    for one in placed:
+        rows[min(count - 1, int((x + one.room / 2) / whole * count))].append(one)
+        x += one.room + _GAP
+    return [row for row in rows if row]
 
 
 def _volumes(graph: Graph) -> list[_Volume]:
