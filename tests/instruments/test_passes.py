@@ -65,12 +65,14 @@ def test_a_broken_file_does_not_end_the_run(model, folder):
 
 def test_more_than_fits_into_memory_is_refused_after_the_first_chunk(model, folder, monkeypatch):
     monkeypatch.setattr(passes, "_LARGEST_CHUNK", 3)
-    each = sum(a.values[:1].nbytes for a in ls.activations(model, folder / "1.png").values())
+    one = ls.activations(model, folder / "1.png")
+    each = sum(a.values[:1].nbytes for a in (*one.values(), *one.inputs.values()))
     monkeypatch.setattr(passes, "free_memory", lambda: int(each * 10))
     with pytest.raises(InputError) as caught:
         ls.activations(model, folder)
     assert str(caught.value) == (
-        f"The activations on 7 samples would take {7 * each / 1000:.1f} kB, {each} B each, and "
+        "The activations on 7 samples, with their input, would take "
+        f"{7 * each / 1000:.1f} kB, {each} B each, and "
         f"{10 * each / 1000:.1f} kB of memory are free, of which half may be taken: name fewer "
         "layers with layers=, or take fewer samples with samples=."
     )

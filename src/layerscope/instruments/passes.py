@@ -161,7 +161,7 @@ def joined(passes: Passes) -> Recording:
         whole = not arrays  # a branch that only later samples take has no value on all
         notes |= dict.fromkeys(part.notes)
         names += part.samples
-        size += part.nbytes
+        size += part.nbytes + sum(part.named(name).values.nbytes for name in part.input_axes)
         count += sample_count(prepared.value)
         _check_size(feed, size, count)
         for of_parts, addresses in ((arrays, part), (inputs, part.inputs)):
@@ -201,12 +201,13 @@ def _check_size(feed: Feed, size: int, count: int) -> None:
         return
     if total is None:
         raise InputError(
-            f"The activations on the first {count:,} samples take {size_text(size)}, more than "
-            f"half of the memory that is free, {size_text(free + size)}, and no end is in sight: "
-            "pass samples=, how many to take, or name fewer layers with layers=."
+            f"The activations on the first {count:,} samples, with their input, take "
+            f"{size_text(size)}, more than half of the memory that is free, "
+            f"{size_text(free + size)}, and no end is in sight: pass samples=, how many to take, "
+            "or name fewer layers with layers=."
         )
     raise InputError(
-        f"The activations on {total:,} samples would take {size_text(whole)}, "
+        f"The activations on {total:,} samples, with their input, would take {size_text(whole)}, "
         f"{size_text(size / count)} each, and {size_text(free)} of memory are free, of which half "
         "may be taken: name fewer layers with layers=, or take fewer samples with samples=."
     )
