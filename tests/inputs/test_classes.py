@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.core.errors import InputError
-from layerscope.inputs.classes import read_classes
+from layerscope.inputs.classes import classes_of, read_classes
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,12 @@ def test_what_holds_no_names(tmp_path: Path, data: bytes | None, complaint: str)
         path.write_bytes(data)
     with pytest.raises(InputError, match=f"{complaint}.*: write one name on each line, or JSON"):
         read_classes(path)
+
+
+def test_names_may_be_written_out(tmp_path: Path) -> None:
+    assert classes_of("cat, dog,a bird") == ("cat", "dog", "a bird")
+    path = tmp_path / "cats,dogs"
+    path.write_text("cat\ndog")
+    assert classes_of(str(path)) == ("cat", "dog")  # a file of that very name
+    with pytest.raises(InputError, match=r"'none\.txt' can't be read"):
+        classes_of("none.txt")

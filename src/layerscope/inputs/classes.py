@@ -1,4 +1,4 @@
-"""The names of classes, from a file: one on each line, or JSON."""
+"""The names of classes, from a file: one on each line, or JSON; or written out."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def read_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if not any(names):
         raise InputError(f"{name!r} holds no names of classes: {WOULD_WORK}.")
     return names
+
+
+def classes_of(given: str) -> tuple[str, ...]:
+    """Return the names in a file, or those written out with commas where there is no such file.
+
+    Raises InputError as :func:`read_classes` does.
+    """
+    if "," in given and not Path(given).exists():
+        return tuple(name.strip() for name in given.split(","))
+    return read_classes(given)
 
 
 def _of_json(text: str, name: str) -> tuple[str, ...]:

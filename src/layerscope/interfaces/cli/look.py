@@ -89,12 +89,12 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.inputs.classes import read_classes
+    from layerscope.inputs.classes import classes_of
     from layerscope.instruments.describe import outline
     from layerscope.views.render.palette import known
 
     known(args.palette)  # before anything is run
-    classes = None if args.classes is None else read_classes(args.classes)
+    classes = None if args.classes is None else classes_of(args.classes)
     how = LookOptions(
         layers=tuple(args.layers),
         reading=Reading.of(args),

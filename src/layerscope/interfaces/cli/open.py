@@ -87,10 +87,10 @@ def show_page(subject: PageSubject, *, browser: bool = True, **where: Any) -> No
 
 
 def _subject(args: argparse.Namespace) -> PageSubject:
-    from layerscope.inputs.classes import read_classes
+    from layerscope.inputs.classes import classes_of
     from layerscope.interfaces.page.opening import page_subject
 
-    classes = () if args.classes is None else read_classes(args.classes)
+    classes = () if args.classes is None else classes_of(args.classes)
     if is_run(args.model):
         others = [*args.input, *filter(None, (args.run, args.against))]
         if others:

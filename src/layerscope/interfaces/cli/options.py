@@ -149,9 +149,9 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
     """Add what the classes of the answer are called."""
     parser.add_argument(
         "--classes",
-        metavar="FILE",
-        help="the names of the classes: one on each line, or JSON (default: those that the model "
-        "has)",
+        metavar="NAMES",
+        help="the names of the classes: NAME,NAME,…, or a file of them, one on each line, or JSON "
+        "(default: those that the model has)",
     )
 
 

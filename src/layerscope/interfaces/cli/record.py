@@ -43,8 +43,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--classes",
-        metavar="NAME,…",
-        help="the names of the outputs, whose probabilities become metrics",
+        metavar="NAMES",
+        help="the names of the outputs, whose probabilities become metrics: NAME,NAME,… or a file",
     )
     parser.add_argument(
         "--dtype",
@@ -61,18 +61,20 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from layerscope.core.errors import OutputError
+    from layerscope.inputs.classes import classes_of
     from layerscope.instruments.record.checkpoints import record_checkpoints
     from layerscope.recordings.store import holds_run
 
     if not args.force and holds_run(args.out):
         raise OutputError(f"There is a recording {args.out!r} already: name another, or --force.")
+    classes = None if args.classes is None else classes_of(args.classes)
     with Bar("Recording checkpoints") as bar, in_one_sentence():
         plan = record_checkpoints(
             args.out,
             args.checkpoints,
             args.probe[0] if len(args.probe) == 1 else args.probe,
             layers=args.layers or None,
-            classes=None if args.classes is None else args.classes.split(","),
+            classes=classes,
             dtype=args.dtype,
             budget=args.budget,
             overwrite=args.force,
