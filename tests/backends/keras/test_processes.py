@@ -25,7 +25,7 @@ import numpy as np
 import keras
 import layerscope as ls
 
-place, method, every, epochs = sys.argv[1:]
+place, method, every, epochs, workers = sys.argv[1:]
 
 class Data(keras.utils.PyDataset):
     def __len__(self):
@@ -41,7 +41,7 @@ def main():
     probe = np.random.default_rng(0).random((2, 6), np.float32)
     every_ = every if every == "epoch" else int(every)
     recorder = ls.Recorder(place, model, probe=probe, every=every_, quiet=True)
-    data = Data(workers=2, use_multiprocessing=True)
+    data = Data(workers=int(workers), use_multiprocessing=True)
     with recorder:
         for fit in range(2 if method == "fork" else 1):
             model.fit(data, epochs=int(epochs), verbose=0, callbacks=[recorder])
@@ -57,7 +57,7 @@ if __name__ == "__main__":
     [
         ("fork", "epoch", 3, [0, 1, 2, 3, 4, 5, 6]),
         ("fork", "2", 3, [0, 2, 4, 6, 7, 9, 11, 13]),
-        # Each epoch has new processes, and each of them imports a framework.
+        # Each epoch has new processes, and each of them imports a framework: one of them is enough.
         pytest.param("spawn", "epoch", 1, [0, 1], marks=pytest.mark.one_backend),
         pytest.param("forkserver", "epoch", 1, [0, 1], marks=pytest.mark.one_backend),
     ],
@@ -68,8 +68,9 @@ def test_the_workers_of_a_fit_leave_a_recording_alone(
     (tmp_path / "script.py").write_text(SCRIPT)
     place = tmp_path / "run.zarr"
     command = [sys.executable, "-W", "ignore", str(tmp_path / "script.py"), str(place)]
+    workers = 2 if method == "fork" else 1
     done = subprocess.run(
-        [*command, method, every, str(epochs)],
+        [*command, method, every, str(epochs), str(workers)],
         capture_output=True,
         text=True,
         check=False,
