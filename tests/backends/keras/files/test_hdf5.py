@@ -1,4 +1,7 @@
-"""Old files of Keras: what is repaired gives the numbers that it gave; nothing is run."""
+"""Old files of Keras: what is repaired gives the numbers that it gave; nothing is run.
+
+What is read and what is refused comes before Keras computes: that is tried on one of its backends.
+"""
 
 import json
 import sys
@@ -144,6 +147,7 @@ def test_hard_sigmoid_and_the_state_of_old_recurrent_layers(tmp_path):
     assert "the GRU 'gru' resets its state before the matrix product" in said
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(("name", "gates"), [("CuDNNLSTM", 4), ("CuDNNGRU", 3)])
 def test_both_directions_of_a_recurrent_layer_of_cudnn(tmp_path, name, gates):
     from layerscope.backends.keras.files.kernels import from_cudnn
@@ -291,6 +295,7 @@ def test_weights_in_their_architecture(apart, file, architecture):
     np.testing.assert_allclose(output(opened, x), output(model, x), atol=1e-6)
 
 
+@pytest.mark.one_backend
 def test_weights_in_a_model_or_what_makes_one(apart):
     model, folder = apart
     x = numbers(2, 3)
@@ -309,6 +314,7 @@ def test_an_architecture_alone_says_that_its_weights_are_random(apart):
         assert "drawn at random" in origin_of(opened).repairs[0]
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("file", "architecture", "message"),
     [
@@ -342,6 +348,7 @@ def of_dense():
     return {"fc": [("kernel", numbers(3, 2)), ("bias", numbers(2))]}
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -406,6 +413,7 @@ def deep(depth):
     return '{"a":' * depth + "1" + "}" * depth
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("depth", [200, 200_000])
 def test_json_that_is_nested_too_deeply(tmp_path, depth):
     path = tmp_path / "deep.json"
@@ -439,6 +447,7 @@ def spoiled(path, how):
     return path
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -458,6 +467,7 @@ def test_nothing_outside_the_file_is_followed(tmp_path, how, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.one_backend
 def test_what_is_no_model_file(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["x"] = np.zeros(3)
@@ -489,6 +499,7 @@ FUZZ = settings(
 )
 
 
+@pytest.mark.one_backend
 @FUZZ
 @given(st.data())
 def test_any_damage_is_one_sentence(whole, tmp_path, data):
@@ -532,6 +543,7 @@ def places(node, above=()):
             yield from places(value, (*above, key))
 
 
+@pytest.mark.one_backend
 @FUZZ
 @given(st.data(), st.booleans())
 def test_any_configuration_is_a_model_or_one_sentence(tmp_path, data, branched):

@@ -1,4 +1,7 @@
-"""Weights in other layouts: the recurrent layers of CuDNN, against a slow loop of its equations."""
+"""Weights in other layouts: the recurrent layers of CuDNN, against a slow loop of its equations.
+
+They are rearranged with NumPy, whatever Keras computes with.
+"""
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ from hypothesis import strategies as st
 from layerscope.backends.keras.files.kernels import flipped, from_cudnn, is_cudnn
 
 keras = pytest.importorskip("keras")
+
+pytestmark = pytest.mark.one_backend
 
 UNITS = st.integers(1, 4)
 
