@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from cases.amounts import examples
+from cases.amounts import amount
 
 # Nothing is compiled on PyTorch: it is the quickest to test on.
 _QUICKEST = "torch" if importlib.util.find_spec("torch") else "jax"
@@ -22,7 +22,7 @@ FULL = bool(os.environ.get("LAYERSCOPE_FULL"))
 
 # How long an example takes says more about the machine than about the code; and a run of CI that
 # fails must fail again when it is repeated. `nox -s full` looks for what the gate has not met.
-local = hypothesis.settings(deadline=None, max_examples=examples(50))
+local = hypothesis.settings(deadline=None, max_examples=amount(20, full=1_000))
 seeking = hypothesis.settings(local, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("local", local)
 hypothesis.settings.register_profile("ci", local, derandomize=True, print_blob=True)
