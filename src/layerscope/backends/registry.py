@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,8 @@ _KERAS_2 = (
 #: Why the models of a package have no backend, unless an entry point brings one.
 _REFUSED = {"tf_keras": _KERAS_2, "tensorflow": _KERAS_2}
 _REQUIRED = tuple(name for name in vars(Backend) if not name.startswith("_"))
+#: The answers to earlier questions, by the models' classes.
+_CLASSES: weakref.WeakKeyDictionary[type, Callable[[Any], Backend]] = weakref.WeakKeyDictionary()
 
 
 class Plugin:
@@ -104,6 +107,9 @@ def backend_class(model: Any) -> Callable[[Any], Backend]:
         raise ModelError(
             f"{model.__name__} is a class: pass a model, {model.__name__}(...), not its class."
         )
+    class_ = _CLASSES.get(type(model))
+    if class_ is not None:
+        return class_
     class_ = _backend_class(type(model))
     if class_ is None:
         forget()  # one may have been installed since
@@ -115,6 +121,7 @@ def backend_class(model: Any) -> Callable[[Any], Backend]:
             "torch.nn.Module, an onnx.ModelProto, a scikit-learn MLPClassifier or MLPRegressor"
             + (f", or a model of {' or '.join(others)}." if others else ".")
         )
+    _CLASSES[type(model)] = class_
     return class_
 
 
@@ -160,6 +167,7 @@ def opener_plugins() -> dict[str, tuple[Plugin, ...]]:
 def forget() -> None:
     """Search the installed packages anew at the next lookup."""
     _plugins.cache_clear()
+    _CLASSES.clear()
 
 
 def _plugin(name: str) -> Plugin | None:

@@ -7,7 +7,7 @@ computation would. Masked places hold -0.0: it equals 0, and can be told from a 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,8 +26,8 @@ _TENSORS = ("query", "key", "attn_mask")
 class FusedCall:
     """A call of ``scaled_dot_product_attention``, of which the weights can be computed."""
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._given: dict[str, Any] = dict(zip(_FUSED, args, strict=False)) | kwargs
+    def __init__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._given: dict[str, Any] = {**dict(zip(_FUSED, args, strict=False)), **kwargs}
 
     @property
     def sources(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,14 +45,22 @@ class FusedCall:
         given = map(self._given.get, _TENSORS)
         return [tensor for tensor in given if tensor is not None]
 
-    def can_wait(self) -> bool:
-        """Return whether the weights can be computed when somebody asks for them.
+    def versions(self) -> list[int]:
+        """Return the versions of these tensors, which tell whether somebody has written to them."""
+        return [tensor._version for tensor in self.tensors()]
 
-        Not on another device, whose memory is to be free again, nor under autocast, which decides
-        of types as they are computed.
+    def is_of(self, owned: Collection[int]) -> bool:
+        """Return whether the weights can be computed later from tensors of these identities.
+
+        Not on another device, whose memory is to be free again. A tensor's base, whose memory it
+        shares, is no view itself.
         """
-        plain = all(type(tensor) is torch.Tensor and tensor.is_cpu for tensor in self.tensors())
-        return plain and not torch.is_autocast_enabled("cpu")
+        for tensor in self.tensors():
+            base = tensor._base
+            is_plain = type(tensor) is torch.Tensor and tensor.is_cpu
+            if not is_plain or id(tensor if base is None else base) not in owned:
+                return False
+        return not isinstance(self._given.get("scale"), torch.Tensor)  # which may change
 
     def later(self) -> FusedCall:
         """Return what the weights can be computed from later on."""
@@ -60,8 +68,6 @@ class FusedCall:
         for name in _TENSORS:
             if given.get(name) is not None:
                 given[name] = given[name].detach()
-        if isinstance(given.get("scale"), torch.Tensor):  # which may change
-            given["scale"] = float(given["scale"])
         return FusedCall((), given)
 
     def weights(self) -> torch.Tensor:
@@ -88,8 +94,17 @@ class FusedCall:
         return weights.masked_fill_(hidden, -0.0)
 
 
+def weights_of(
+    what: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
+) -> torch.Tensor | None:
+    """Compute the weights of a call of a module or a function; None where it raised."""
+    if not isinstance(what, nn.MultiheadAttention):
+        return FusedCall(args, kwargs).weights()
+    return None if result is None else module_weights(what, args, kwargs)
+
+
 def module_weights(
-    module: nn.MultiheadAttention, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    module: nn.MultiheadAttention, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> torch.Tensor:
     """Compute the weights of each head of a call, ``(sample, head, query, key)``."""
     given = inspect.signature(nn.MultiheadAttention.forward).bind(module, *args, **kwargs)

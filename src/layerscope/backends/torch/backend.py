@@ -22,7 +22,7 @@ from layerscope.backends.torch.arrays import named_array, named_arrays, output_a
 from layerscope.backends.torch.calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch.calls import looking
 from layerscope.backends.torch.exported import example as exported_example
-from layerscope.backends.torch.following import Diverged
+from layerscope.backends.torch.keeping import Diverged
 from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.plan import PassPlan, choose
@@ -161,9 +161,7 @@ class TorchBackend:
                     with replay.watching(places), suppress(PassComplete):
                         output = self._model(*use.args, **use.kwargs)
                         complete = not replay.kept.stopped  # the model may catch what ends a pass
-                    overwritten = replay.kept.overwritten()
-                if complete:
-                    replay.kept.finish()
+                    is_settled = replay.kept.settle()
             except HooksAppeared:
                 continue
             except Diverged:
@@ -172,9 +170,8 @@ class TorchBackend:
             except Exception as error:
                 explain(self._model, given.args, given.kwargs, error)
                 raise
-            if not overwritten:
+            if is_settled:
                 break
-            plan.copied.update(overwritten)
         return ForwardPass(
             plan.network,
             named_arrays(replay.kept.take(), plan.axes),
@@ -274,4 +271,5 @@ class TorchBackend:
 
 def _memory_of(model: nn.Module) -> Memory:
     """Return what is remembered of passes through a model."""
-    return _MEMORY.setdefault(model, Memory())
+    memory = _MEMORY.get(model)
+    return _MEMORY.setdefault(model, Memory()) if memory is None else memory

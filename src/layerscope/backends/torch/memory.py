@@ -75,9 +75,9 @@ class Known:
 
     def call_places(self, plan: PassPlan, model: nn.Module) -> CallPlaces:
         """Return where a pass that follows this plan sees calls of modules."""
-        known, hooked = self._places, len(plan.hooked)
-        if known is None or known[0] is not plan or known[1] != hooked:
-            known = plan, hooked, CallPlaces(plan, model, self._modules)
+        known = self._places
+        if known is None or known[0] is not plan or known[1] != plan.closeness:
+            known = plan, plan.closeness, CallPlaces(plan, model, self._modules)
             self._places = known
         return known[2]
 

@@ -13,7 +13,10 @@ from typing import Any, NoReturn, Protocol
 import torch
 from torch import nn
 
-from layerscope.backends.torch.plan import PassPlan, Step
+from layerscope.backends.torch.keeping import alone
+from layerscope.backends.torch.noting import Note
+from layerscope.backends.torch.plan import PassPlan
+from layerscope.backends.torch.producers import flattened
 
 #: What a module calls in place of its own ``_call_impl`` where it has it, as ``compile()`` sets it.
 _CALLED = "_compiled_call_impl"
@@ -30,8 +33,8 @@ class Seeing(Protocol):
 
     is_active: bool
     owner: int
-    pending: list[Step]  #: the calls that are still to come, the next one last
-    follow: Callable[[Step, Sequence[Any], Any], None]
+    note: Callable[[Note], None] | None  #: notes a call of the plainest kind, where that will do
+    holds_arguments: bool  #: whether a note holds the arguments, rather than what tells them apart
 
     def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         """See that a module has returned, or raised: then its result is None."""
@@ -56,6 +59,9 @@ class CallPlaces:
     def __init__(self, plan: PassPlan, model: nn.Module, parts: Iterable[nn.Module]) -> None:
         self.seen_by: Seeing | None = None
         self._called: list[tuple[nn.Module, bool]] = []
+        modules = [call for call in plan.calls if call.is_module]
+        self._close = {id(call.what()) for call in modules if plan.is_close(call)}
+        self._nested = {id(call.what()) for call in modules if call.is_nested}
         self._hooks: list[dict[int, Any]] = []
         self._flags: list[dict[int, Any]] = []
         self._note_hooks(model)
@@ -118,6 +124,9 @@ class CallPlaces:
         statistics.
         """
         before, after = module._forward_pre_hooks, module._forward_hooks
+        is_close = id(module) in self._close
+        is_nested = id(module) in self._nested
+        is_odd = is_close or is_nested
 
         # What other threads call is no call of the pass: none that was planned calls modules in
         # other threads, so it is somebody else who uses the model meanwhile.
@@ -132,7 +141,16 @@ class CallPlaces:
                 raise
             if before or after:  # which it did not have: ours would have come before these
                 seen_by.diverge()
-            seen_by.see(module, args, kwargs, result)
+            note, value = seen_by.note, alone(result)
+            if is_close or note is None or type(value) is not torch.Tensor:
+                seen_by.see(module, args, kwargs, result)
+                return result
+            given = (*args, *kwargs.values()) if kwargs else args
+            if is_nested:
+                given = flattened(given)
+            if not seen_by.holds_arguments:
+                given = tuple(map(id, given))
+            note((module, given, value, None))
             return result
 
         def sealed_call(*args: Any, **kwargs: Any) -> Any:
@@ -151,17 +169,14 @@ class CallPlaces:
                 except Exception:
                     seen_by.see(module, args, kwargs, None)
                     raise
-                pending = seen_by.pending
-                step = pending.pop() if pending else None
-                if (
-                    step is None
-                    or not step.is_module
-                    or step.what() is not module
-                    or before
-                    or after
-                ):
+                if before or after:
                     seen_by.diverge()
-                seen_by.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+                note = seen_by.note
+                if is_odd or kwargs or note is None or type(result) is not torch.Tensor:
+                    seen_by.see(module, args, kwargs, result)
+                else:
+                    given = args if seen_by.holds_arguments else tuple(map(id, args))
+                    note((module, given, result, None))
             finally:
                 _push_mode(mode)
             return result

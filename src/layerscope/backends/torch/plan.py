@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from torch import nn
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import CallOutcome, unpacked
-from layerscope.backends.torch.producers import Producers
+from layerscope.backends.torch.producers import Producers, holds_tensors
 from layerscope.backends.trace import MOST_WEIGHTS, Returned
 from layerscope.core.network import Layer, Network
 from layerscope.core.selection import Selection
@@ -30,6 +31,13 @@ class Call:
     attention: str | None  #: the address of the weights that it computes within
     marks: bool  #: whether what it returns are attention weights, masked places to be marked
     sources: tuple[int, ...]  #: the calls that its arguments come from, -1 for no call
+    is_nested: bool  #: whether a list of tensors is among its arguments
+    is_written: bool  #: whether what it returned had been written to
+
+    @property
+    def addresses(self) -> set[str]:
+        """The addresses of what it returned."""
+        return {returned.address for returned in self.returned}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,50 @@ class PassPlan:
     hooked: set[int] = field(default_factory=set)  #: ids of modules that get hooks during a pass
     choices: dict[str, Choice] = field(default_factory=dict)  #: what is asked for most
     kinds: dict[Any, str] = field(default_factory=dict)  #: what is to be done about a function
+    waiting: set[str] = field(default_factory=set)  #: attention weights that can be computed later
+    counted: set[int] = field(default_factory=set)  #: ids of what may return what was written to
+
+    def look_closer(self, addresses: Iterable[str], counted: Iterable[int]) -> None:
+        """Have more be noted the next time.
+
+        These values are to be copied as they are returned, since they are written to later; of what
+        modules and functions of these ids return, the versions are to be noted.
+        """
+        self.copied.update(addresses)
+        self.counted.update(counted)
+        self.kinds.clear()
+
+    @property
+    def closeness(self) -> int:
+        """What is another number once there is more to be noted."""
+        return len(self.hooked) + len(self.copied) + len(self.counted)
+
+    def is_close(self, call: Call) -> bool:
+        """Return whether more is to be noted of a call than what it is given and returns."""
+        what = call.what() if call.is_module else call.what
+        return (
+            call.marks
+            or call.attention is not None
+            or call.is_written
+            or id(what) in self.counted
+            or not self.copied.isdisjoint(call.addresses)
+        )
+
+    def kind(self, func: Any) -> str:
+        """Return what is to be done about a function, as ``functions.kind`` says; remember it.
+
+        ``"close step"`` is a step of whose calls one is to be noted closely; ``"nested step"``: one
+        is given a list of tensors.
+        """
+        kind = functions.kind(func, self.functions, self.met)
+        if kind == "step":
+            calls = [call for call in self.calls if call.what == func]
+            if any(map(self.is_close, calls)):
+                kind = "close step"
+            elif any(call.is_nested for call in calls):
+                kind = "nested step"
+        self.kinds[func] = kind
+        return kind
 
 
 class Log:
@@ -104,6 +156,8 @@ class Log:
             seen.attention,
             seen.marks,
             self._producers.of(args),
+            holds_tensors(args),
+            any(map(_is_written, parts)),
         )
         for part, became in zip(parts, seen.returned, strict=True):
             self._producers.note(part, len(self.calls))
@@ -128,18 +182,23 @@ class Log:
             Call(
                 call.what, call.is_module, call.returned, call.shapes, call.attention, call.marks,
                 tuple(numbers.get(source, min(source, -1)) for source in call.sources),
+                call.is_nested, call.is_written,
             )
             for call in kept
         ]  # fmt: skip
         return tuple(renumbered), wanted
 
 
+def _is_written(tensor: torch.Tensor) -> bool:
+    return tensor.is_inference() or tensor._version > 0
+
+
 class Step:
     """One call of a plan, and what to keep of it: laid out to be read quickly."""
 
     __slots__ = (
-        "address", "call", "handed_on", "is_module", "is_origin", "is_simple", "keeps", "kept",
-        "number", "shape", "source", "sources", "weights", "what",
+        "address", "addresses", "call", "handed_on", "is_module", "is_origin", "is_simple", "keeps",
+        "kept", "number", "shape", "sources", "weights", "what",
     )  # fmt: skip
 
     def __init__(self, plan: PassPlan, call: Call, number: int) -> None:
@@ -148,7 +207,6 @@ class Step:
         self.what = call.what
         self.is_module = call.is_module
         self.sources = call.sources
-        self.source = call.sources[0] if len(call.sources) == 1 else None
         self.kept: list[tuple[int, str]] = []  #: which of the values, and their addresses
         self.weights: str | None = None  #: the address of attention weights to compute
         # Most calls return one tensor; for others there is no shape here.
@@ -159,12 +217,21 @@ class Step:
         self.address = call.returned[0].address if single else ""
         self.is_simple = False
         self.keeps: str | None = None  #: the address of a simple step's value, where it is kept
+        self.addresses: tuple[str, ...] = ()  #: of all that is kept of it
+
+    def is_of(self, what: Any) -> bool:
+        """Return whether a call of this module or function is what was planned."""
+        if self.is_module:
+            return self.what() is what
+        return bool(self.what is what or self.what == what)
 
     def settle(self) -> None:
         """Note, now that it is known what is kept, whether it is one value, as it is."""
         has_one = self.shape is not None and len(self.kept) <= 1
         self.is_simple = has_one and not self.call.marks
         self.keeps = self.kept[0][1] if self.is_simple and self.kept else None
+        weights = () if self.weights is None else (self.weights,)
+        self.addresses = (*(address for _, address in self.kept), *weights)
 
 
 @dataclass(slots=True)
@@ -174,7 +241,26 @@ class Choice:
     steps: list[Step]
     addresses: tuple[str, ...]  #: all that is kept, in the order of the plan
     everything: bool
+    size: int  #: of all that the plan's calls return, in numbers
     last: int | None = None  #: the call after which everything is there; None to run to the end
+    _rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return of each step what a call is held against, laid out to be read quickly.
+
+        The step, what is called, its sources, the shape of a simple step's value, which one that
+        hands on, as which one it may be handed on, and its address where it is kept.
+        """
+        if not self._rows:
+            self._rows = [
+                (
+                    step, None if step.is_module else step.what, step.sources,
+                    step.shape if step.is_simple else None, step.handed_on,
+                    step.address if step.is_origin else None, step.keeps,
+                )
+                for step in self.steps
+            ]  # fmt: skip
+        return self._rows
 
 
 def choose(plan: PassPlan, selection: Selection) -> Choice | None:
@@ -196,7 +282,8 @@ def choose(plan: PassPlan, selection: Selection) -> Choice | None:
         if not call.is_module:
             _choose_weights(plan, selection, call, number, kept, rows)
     steps = [Step(plan, call, number) for number, call in enumerate(plan.calls)]
-    choice = Choice(steps, tuple(kept), selection.everything)
+    size = sum(math.prod(shape) for call in plan.calls for shape in call.shapes)
+    choice = Choice(steps, tuple(kept), selection.everything, size)
     for address, (number, index) in kept.items():
         if index < 0:
             choice.steps[number].weights = address

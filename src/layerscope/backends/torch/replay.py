@@ -23,11 +23,17 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from layerscope.backends.torch import attention, functions
+from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import Pass, running
-from layerscope.backends.torch.following import Diverged, Following
+from layerscope.backends.torch.following import Following
+from layerscope.backends.torch.keeping import Diverged
+from layerscope.backends.torch.noting import Noting
 from layerscope.backends.torch.places import CallPlaces
 from layerscope.backends.torch.plan import Choice, PassPlan
+from layerscope.backends.torch.producers import flattened
+
+#: Functions that are calls of the plan.
+_STEPS = frozenset({"step", "nested step", "close step", "writing step"})
 
 
 class HooksAppeared(Diverged):
@@ -56,12 +62,15 @@ class Replay(Pass):
         received: Mapping[str, torch.Tensor],
     ) -> None:
         super().__init__()
-        self.kept = Following(plan, choice, held, received)
+        kind = Noting if choice.everything else Following
+        self.kept: Noting | Following = kind(plan, choice, held, received)
+        #: Where a call is noted; None where each is held against the plan as it is made.
+        self.note = self.kept.notes.append if isinstance(self.kept, Noting) else None
+        #: Whether a note holds the arguments, rather than what tells them apart.
+        self.holds_arguments = isinstance(self.kept, Noting) and self.kept.holds_arguments
         self._plan = plan
         self._kinds = plan.kinds
         self._tensors = held
-        self.pending = self.kept.pending
-        self.follow = self.kept.follower()
         self.owner = get_ident()
 
     @contextmanager
@@ -76,8 +85,6 @@ class Replay(Pass):
                 self._plan.hooked.update(hooked)
                 raise HooksAppeared from None
             raise
-        finally:
-            del self.follow  # refers to what refers to it
 
     def __deepcopy__(self, memo: Any) -> Replay:
         # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
@@ -91,18 +98,9 @@ class Replay(Pass):
             self.see(module, args, *rest)
 
     def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
-        """Hold a call of a module against the plan."""
+        """Hold a call of a module against the plan, or note it to do so when the pass has ended."""
         with torch._C.DisableTorchFunction():
-            step = self.pending.pop() if self.pending else None
-            if step is None or not step.is_module or step.what() is not module:
-                self.diverge()
-            if (
-                step.weights is not None
-                and result is not None
-                and isinstance(module, nn.MultiheadAttention)
-            ):
-                self.kept.values[step.weights] = attention.module_weights(module, args, kwargs)
-            self.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+            self.kept.see(module, args, kwargs, result)
 
     def diverge(self) -> NoReturn:
         """Raise Diverged, now and at every further call."""
@@ -112,30 +110,43 @@ class Replay(Pass):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kind = self._kinds.get(func)
-        if kwargs:
-            is_written = bool("out" in kwargs or kwargs.get("inplace"))
-            if kind == "plain" and not is_written:
+        if kind == "plain":  # as most are
+            if not kwargs:
+                return func(*args)
+            if not _is_written(kwargs):
                 return func(*args, **kwargs)
-        elif kind == "plain":  # as most are
-            return func(*args)
-        else:
-            kwargs, is_written = {}, False
+        elif kind == "step" and self.note is not None and not (kwargs and _is_written(kwargs)):
+            if kwargs:
+                result = func(*args, **kwargs)
+                given = (*args, *kwargs.values())
+            else:
+                result, given = func(*args), args
+            if type(result) is torch.Tensor:
+                if not self.holds_arguments:
+                    given = tuple(map(id, given))
+                self.note((func, given, result, None))
+            else:
+                self.kept.see(func, args, kwargs or {}, result)
+            return result
+        return self._call(func, args, kwargs or {}, kind)
+
+    def _call(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kind: str | None
+    ) -> Any:
+        """Call a function of which there is more to be asked than of most."""
         if kind is None:
-            kind = functions.kind(func, self._plan.functions, self._plan.met)
-            self._kinds[func] = kind
+            kind = self._plan.kind(func)
         if kind == "foreign":
             self.diverge()
-        if is_written or kind in ("writes", "writing step"):
+        if kind in ("writes", "writing step") or _is_written(kwargs):
             self._guard(func, args, kwargs)
         result = func(*args, **kwargs)
-        if kind not in ("step", "writing step"):
-            return result
-        step = self.pending.pop() if self.pending else None
-        if step is None or step.is_module or (step.what is not func and step.what != func):
-            self.diverge()
-        if step.weights is not None:
-            self.kept.attend(step.weights, attention.FusedCall(args, kwargs))
-        self.follow(step, [*args, *kwargs.values()] if kwargs else args, result)
+        if kind == "nested step" and self.note is not None and type(result) is torch.Tensor:
+            given = flattened((*args, *kwargs.values()) if kwargs else args)
+            given = given if self.holds_arguments else tuple(map(id, given))
+            self.note((func, given, result, None))
+        elif kind in _STEPS:
+            self.kept.see(func, args, kwargs, result)
         return result
 
     def _guard(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -150,3 +161,8 @@ class Replay(Pass):
         written = frozenset(self._plan.written)
         guarded = (tensor for i, tensor in enumerate(self._tensors) if i not in written)
         return frozenset(map(functions.storage_of, guarded))
+
+
+def _is_written(kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a function called so writes to its arguments."""
+    return bool("out" in kwargs or kwargs.get("inplace"))
