@@ -18,6 +18,7 @@ INSTRUMENTS = {
 }  # fmt: skip
 VIEWS = {
     "across",
+    "card",
     "curves",
     "defaults",
     "diagram",

@@ -8,7 +8,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               activations Recorder              timeline  film             export
               features  every_unit              curves defaults            report
               open_recording                    histogram  fate            serve
-              survey open_survey                examples
+              survey open_survey                examples  card
               receptive_field
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.survey.survey import survey as survey
     from layerscope.instruments.weights import weights as weights
+    from layerscope.interfaces.api import card as card
     from layerscope.interfaces.api import diagram as diagram
     from layerscope.interfaces.api import examples as examples
     from layerscope.interfaces.report import report as report
@@ -78,6 +79,7 @@ _HOME = {
     "sheet": "layerscope.views.sheet",
     "across": "layerscope.views.across",
     "pages": "layerscope.views.pages",
+    "card": "layerscope.interfaces.api",
     "diagram": "layerscope.interfaces.api",
     "examples": "layerscope.interfaces.api",
     "timeline": "layerscope.views.timeline",
@@ -93,7 +95,7 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "curves", "defaults", "describe", "diagram",
+    "Recorder", "across", "activations", "card", "curves", "defaults", "describe", "diagram",
     "every_unit", "examples", "export", "fate", "features", "film", "histogram", "load_model",
     "open_recording", "open_survey", "pages", "receptive_field", "report", "serve", "sheet",
     "survey", "timeline", "weights",

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope.core.network import Network
     from layerscope.recordings.recording import Recording
+    from layerscope.recordings.run import Run
     from layerscope.recordings.survey.survey import Survey
+    from layerscope.recordings.visualization import FeatureVisualization
     from layerscope.views.render.panel import Panel
 
 
@@ -204,6 +206,69 @@ def examples(
         words=words,
         reshape=reshape,
         ground=ground_or(ground),
+    )
+
+
+def card(
+    survey: Survey,
+    address: str,
+    *,
+    model: Any = None,
+    run: Run | None = None,
+    features: FeatureVisualization | bool | None = None,
+    preprocess: Callable[[Any], Any] | str | None = None,
+    words: Mapping[int, str] | Sequence[str] | None = None,
+    reshape: tuple[int, int] | None = None,
+    ground: str | None = None,
+) -> Panel:
+    """Draw all that is known of a unit on one picture.
+
+    Its strongest samples, some drawn evenly over its quantiles and its weakest; how its values are
+    distributed, and which labels it prefers. With the model its kernel, what drives it on its
+    strongest sample and who listens to it, and an image that is made for it; with a recording of
+    the training its map over time, and what became of it.
+
+    Parameters
+    ----------
+    survey
+        What :func:`survey` or :func:`open_survey` returned.
+    address
+        A unit, ``"mixed4:42"``.
+    model
+        The model that was surveyed.
+    run
+        A recording of its training: what :func:`open_recording` returned.
+    features
+        Images that were made for units; by default one is made where there is a model through
+        which gradients flow. False makes none.
+    preprocess, words, reshape
+        As in :func:`examples`.
+    ground
+        ``"light"`` (default) or ``"dark"``.
+
+    Raises
+    ------
+    AddressError
+        When the survey has no such unit.
+    InputError
+        When ``model`` is another than the one surveyed.
+    ViewError
+        When it is no survey.
+    """
+    from layerscope.views.survey.card import Beside, card_panel
+    from layerscope.views.survey.gallery import check_survey
+
+    check_survey(survey)
+    beside = Beside(run=run)
+    if model is not None:
+        from layerscope.instruments.survey.unit_evidence import unit_evidence
+
+        evidence = unit_evidence(model, survey, address, features, preprocess=preprocess)
+        beside = Beside(
+            evidence.activations, evidence.weights, evidence.images, run, evidence.notes
+        )
+    return card_panel(
+        survey, address, beside, words=words, reshape=reshape, ground=ground or "light"
     )
 
 

@@ -19,6 +19,7 @@ from layerscope import curves, fate, histogram, sheet
 from layerscope.core.errors import ViewError
 from layerscope.views.diagram import diagram
 from layerscope.views.render import kinds
+from layerscope.views.render.board import board_panel
 from layerscope.views.render.cards import PictureCard, cards_panel
 from layerscope.views.render.overlay import Under, overlay_panel
 from layerscope.views.render.panel import Panel
@@ -36,6 +37,9 @@ EACH = {
         "two", [PictureCard("a", value=1.0), PictureCard("b", value=-2.0)], address="a"
     ),
     "strips": lambda: fate(learner()),
+    "board": lambda: board_panel(
+        "two", [[EACH["bars"](), EACH["maps"]()], [EACH["cards"]()]], address="a", code="ls.card(s)"
+    ),
     "overlay": lambda: overlay_panel("one", np.eye(3), Under("input", np.eye(6)), address="a:1"),
 }
 

@@ -39,7 +39,7 @@ def example_maps(
     if not survey.tallies[place.layer].axes or place.unit is None:
         return {}
     check_model(model, survey)
-    reader = SampleReader(with_function(survey.reading, _function(preprocess)), seen=False)
+    reader = SampleReader(with_function(survey.reading, named_function(preprocess)), seen=False)
     maps: dict[int, Array] = {}
     for example in examples:
         try:
@@ -63,7 +63,8 @@ def check_model(model: Any, survey: Survey) -> None:
         )
 
 
-def _function(preprocess: Any) -> Any:
+def named_function(preprocess: Any) -> Any:
+    """Return a function, imported where it is given by its name."""
     if isinstance(preprocess, str):
         from layerscope.backends.opening.imported import named
 

@@ -41,7 +41,8 @@ def draw(panel: Panel, figsize: tuple[float, float] | None, ax: Axes | None) -> 
     title = "\n".join(filter(None, (header["title"], header["note"])))
     _legend(ax, header)
     titled = header["labels"] == "title"
-    ax.set_title(title, parse_math=False, pad=18 if titled else None)
+    lines = max((tile["label"].count("\n") + 1 for tile in header["tiles"]), default=1)
+    ax.set_title(title, parse_math=False, pad=9 + 9 * lines if titled else None)
     if titled:
         _labels(ax, header, left, top)
     else:

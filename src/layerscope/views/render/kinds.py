@@ -31,6 +31,7 @@ _MODULES = {
     "stack": "layerscope.views.render.stack",
     "cards": "layerscope.views.render.cards",
     "overlay": "layerscope.views.render.overlay",
+    "board": "layerscope.views.render.board",
     "strips": "layerscope.views.render.strips",
 }
 

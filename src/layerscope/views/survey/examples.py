@@ -62,7 +62,7 @@ def examples_panel(
     heading = Heading(
         f"{place}: {WHICH[which]}" if title is None else title,
         str(place),
-        _about(survey, str(place), pictures),
+        _about(survey, str(place), pictures) if title is None else "",
         "input",
         None,
         _field_words(pictures),
