@@ -108,6 +108,7 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
         self.provenance = dict(provenance or {})
         self.reading = reading or InputReading()
         self._datasets: dict[str, xr.Dataset] = {}
+        self._rankings: dict[tuple[str, str, int], Ranking] = {}  # asked unit by unit
 
     def __getitem__(self, address: str) -> xr.Dataset:
         place = self.place(address)
@@ -167,7 +168,10 @@ class Survey(Displayed, Mapping[str, "xr.Dataset"]):
             raise AddressError(f"{address!r} is a layer: name a unit of it, {address + ':0'!r}.")
         tally = self.tallies[place.layer]
         ranks = self.top if n is None else n
-        ranking = ranking_of(tally, which, ranks)
+        key = place.layer, which, ranks
+        if key not in self._rankings:
+            self._rankings[key] = ranking_of(tally, which, ranks)
+        ranking = self._rankings[key]
         return [
             Example(
                 self.samples.get(number, SurveyedSample(number, f"sample {number}")),
