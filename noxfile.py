@@ -15,8 +15,7 @@ from pathlib import Path
 
 import nox
 
-# uv is quicker, but does not know from pip's settings where a torch without CUDA is: `.ci/run`
-# tells it.
+# uv is quicker, but has to be told where a torch without CUDA is, as `.ci/run` does.
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [
@@ -56,6 +55,7 @@ FULL = (
     "tests/recordings/store/test_killed.py",
     "tests/backends/*/test_processes.py",
     "tests/hostile/test_*.py",
+    "tests/instruments/features/test_proofs.py",
     "tests/**/test_hostile*.py",
 )
 BACKENDS = ("jax", "tensorflow", "torch")  #: of Keras
@@ -166,7 +166,7 @@ def full(session: nox.Session) -> None:
     _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "base", "tests")
     files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
     _pytest(session, *files, marked="not browser", keras="jax", LAYERSCOPE_FULL="1")
-    # Properties, on twenty times as many examples as the gate tries.
+    # Properties, on many times as many examples as the gate tries.
     _pytest(session, "tests", marked="hypothesis", keras="torch", LAYERSCOPE_FULL="1")
 
 

@@ -24,6 +24,7 @@ import keras
 from PIL import Image
 
 import layerscope as ls
+from cases.amounts import amount
 from cases.digit_network import digit_network
 from cases.textures import (
     CLASSES,
@@ -90,7 +91,7 @@ def correlation(a: Array, b: Array) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["zeros", "normal"])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(amount(1, full=6)))
 def test_the_network_recognizes_the_digits_that_it_is_asked_to_imagine(
     digits_model: Any, start: str, seed: int
 ) -> None:
