@@ -41,23 +41,33 @@ def results(
 ) -> Iterator[tuple[File, Report]]:
     """So many mutated files of these formats, and each or every n-th of the crafted ones."""
     share = shares(names, count)
-    for name in names:
-        backends: list[str | None] = [os.environ.get("KERAS_BACKEND")]
-        if FORMATS[name].keras and os.environ.get("KERAS_BACKEND") is None:
-            backends = [backend for backend in KERAS if installed(backend)]
-        for number, backend in enumerate(backends):
-            folder = root / f"{name}-{backend}"
-            folder.mkdir()
-            folders = Folders(folder)
-            (folders.outside / "secret.npy").write_bytes(bytes(64))
-            part = share.get(name, 0) // len(backends)
-            runner = Runner(folders, backend)
-            if FORMATS[name].seeds is not None:
-                own_seed = seed * len(KERAS) + number
-                yield from runner.reports(mutated_files(name, part, folders, own_seed))
-            if every:
-                crafted = itertools.islice(crafted_files(name, folders), seed % every, None, every)
-                yield from runner.reports(crafted)
+    opened: dict[str | None, Runner] = {}  # frameworks take long to import
+    try:
+        for name in names:
+            backends: list[str | None] = [os.environ.get("KERAS_BACKEND")]
+            if FORMATS[name].keras and os.environ.get("KERAS_BACKEND") is None:
+                backends = [backend for backend in KERAS if installed(backend)]
+            for number, backend in enumerate(backends):
+                if backend not in opened:
+                    opened[backend] = Runner(_folders(root / str(backend)), backend)
+                runner = opened[backend]
+                part = share.get(name, 0) // len(backends)
+                if FORMATS[name].seeds is not None:
+                    own_seed = seed * len(KERAS) + number
+                    yield from runner.reports(mutated_files(name, part, runner.folders, own_seed))
+                if every:
+                    crafted = crafted_files(name, runner.folders)
+                    yield from runner.reports(itertools.islice(crafted, seed % every, None, every))
+    finally:
+        for runner in opened.values():
+            runner.end()
+
+
+def _folders(root: Path) -> Folders:
+    root.mkdir()
+    folders = Folders(root)
+    (folders.outside / "secret.npy").write_bytes(bytes(64))
+    return folders
 
 
 def check(names: Sequence[str], count: int, root: Path, *, every: int = 1) -> None:

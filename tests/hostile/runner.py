@@ -65,17 +65,14 @@ class Runner:
     """A child process, started when there is a file for it, and again when it has ended."""
 
     def __init__(self, folders: Folders, backend: str | None = None) -> None:
-        self._folders = folders
+        self.folders = folders
         self._backend = backend
         self._child: subprocess.Popen[str] | None = None
 
     def reports(self, files: Iterable[File]) -> Iterator[tuple[File, Report]]:
         """Each file, and what came of opening it."""
-        try:
-            for file in files:
-                yield file, self._report(file)
-        finally:
-            self._end()
+        for file in files:
+            yield file, self._report(file)
 
     def _report(self, file: File) -> Report:
         child = self._child or self._start()
@@ -92,11 +89,11 @@ class Runner:
             return Report.of(line)
         if not ended or child.poll() is not None:
             ended = f"the process ended with {child.wait(_HANGS)}"
-        self._end()
+        self.end()
         return Report(False, "", (ended,), 0.0, 0)
 
     def _start(self) -> subprocess.Popen[str]:
-        work, here = self._folders.work, Path(__file__).parents[2]
+        work, here = self.folders.work, Path(__file__).parents[2]
         for name in ("tmp", "home"):
             (work / name).mkdir(exist_ok=True)
         path = os.pathsep.join(filter(None, [str(here / "tests"), os.environ.get("PYTHONPATH")]))
@@ -108,13 +105,14 @@ class Runner:
         }  # fmt: skip
         if self._backend is not None:
             env["KERAS_BACKEND"] = self._backend
-        command = [sys.executable, "-m", "hostile.child", str(work), str(self._folders.outside)]
+        command = [sys.executable, "-m", "hostile.child", str(work), str(self.folders.outside)]
         self._child = subprocess.Popen(
             command, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         return self._child
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End the child; the next file gets another one."""
         child, self._child = self._child, None
         if child is None:
             return
