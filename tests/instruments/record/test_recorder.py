@@ -283,12 +283,18 @@ def test_it_stays_in_its_process(tmp_path: Path, model: Any, copied: Any) -> Non
         rec.snap(0)
 
 
+#: How a script has a network to record: in a process of its own this is the quickest to import.
+NETWORK = """
+import sys, numpy as np
+from sklearn.neural_network import MLPRegressor
+model = MLPRegressor(hidden_layer_sizes=(2,)).partial_fit(np.eye(3), [0, 1, 2])
+"""
+
+
 @pytest.mark.slow
 def test_a_script_that_ends_in_an_error_keeps_its_steps(tmp_path: Path) -> None:
-    script = """
-import sys, keras, numpy as np
+    script = f"""{NETWORK}
 from layerscope.instruments.record.recorder import Recorder
-model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 rec = Recorder(sys.argv[1], model, probe=np.ones((1, 3), np.float32), quiet=True)
 for step in range(30):
     rec.snap(step)
@@ -312,12 +318,10 @@ raise SystemExit(5)
 def test_one_that_was_taken_over_ends_without_a_traceback(
     tmp_path: Path, takes_over: str, said: int
 ) -> None:
-    script = f"""
-import sys, keras, numpy as np
+    script = f"""{NETWORK}
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.recordings.store.writer import Writer
 place, x = sys.argv[1], np.ones((1, 3), np.float32)
-model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 rec = Recorder(place, model, probe=x, quiet=True)
 rec.snap(0)
 rec.flush()
