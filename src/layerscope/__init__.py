@@ -8,7 +8,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               activations Recorder              timeline  film             export
               features  every_unit              curves defaults            report
               open_recording                    histogram  fate            serve
-              survey open_survey                examples  card
+              survey open_survey                examples  card             site
               receptive_field
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from layerscope.interfaces.api import examples as examples
     from layerscope.interfaces.report import report as report
     from layerscope.interfaces.serve import serve as serve
+    from layerscope.interfaces.site.site import site as site
     from layerscope.recordings.export import export as export
     from layerscope.recordings.run import open_recording as open_recording
     from layerscope.recordings.survey.store import open_survey as open_survey
@@ -92,13 +93,14 @@ _HOME = {
     "export": "layerscope.recordings.export",
     "report": "layerscope.interfaces.report",
     "serve": "layerscope.interfaces.serve",
+    "site": "layerscope.interfaces.site.site",
 }
 
 __all__ = [
     "Recorder", "across", "activations", "card", "curves", "defaults", "describe", "diagram",
     "every_unit", "examples", "export", "fate", "features", "film", "histogram", "load_model",
     "open_recording", "open_survey", "pages", "receptive_field", "report", "serve", "sheet",
-    "survey", "timeline", "weights",
+    "site", "survey", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

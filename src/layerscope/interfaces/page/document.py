@@ -20,17 +20,21 @@ def file_html(
     blocks: Sequence[str],
     start: str,
     kinds: Collection[str] | None = None,
+    *,
+    styles: Sequence[str] = ("style.css",),
+    files: bool = False,
 ) -> str:
     """Return the document: nothing of it comes from anywhere else, and nothing else may run in it.
 
     ``data`` is what the module ``start`` finds as JSON in the element ``data``; ``blocks`` are
     base64, in elements ``block-0``, ``block-1`` and so on. It can draw panels of these
-    ``kinds``, or of all.
+    ``kinds``, or of all. Where it has ``files`` beside it, it may load their scripts and pictures.
     """
-    script, style = page_script(start, kinds), assets.text("style.css")
+    script, style = page_script(start, kinds), "".join(map(assets.text, styles))
+    beside = "'self' " if files else ""
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {beside}'{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"img-src {beside}data: blob:; base-uri 'none'; form-action 'none'"
     )
     elements = "\n".join(
         f'<script type="application/octet-stream" id="block-{number}">{block}</script>'

@@ -150,6 +150,17 @@ class Gallery:
             )
         return result
 
+    def whole(self, layer: str, example: Example) -> ExamplePicture:
+        """Return the whole sample of an example of a layer's unit, nothing marked on it."""
+        arrays = self._inputs(example)
+        if isinstance(arrays, str):
+            return self._missing(example, arrays)
+        name = self.regions.of(layer, example, _sizes(arrays)).input
+        known = self.known(name, arrays)
+        pixels = drawn(arrays[name], Region(name), known, self.style)
+        form = form_of(arrays[name], known, self.style)
+        return ExamplePicture(pixels, example, Region(name), form=form)
+
     def _inputs(self, example: Example) -> Mapping[str, NamedArray] | str:
         """Return what the network received, or why that is not known."""
         try:
