@@ -1,8 +1,8 @@
 """What a survey costs beside the bare compiled forward pass over the same data, in batches.
 
 Usage: ``python benchmarks/bench_survey.py [FRAMEWORK …] [network=c1] [images=320] [batch=32]
-[layers=GLOB] [rss=1]``; the frameworks are keras-jax, keras-tensorflow, keras-torch and torch, all by
-default, and ``network`` c1 or inception. Each framework is a process of its own; passes and surveys
+[layers=GLOB] [rss=1]``; the frameworks are keras-jax, keras-tensorflow, keras-torch and torch,
+all by default, and ``network`` c1 or inception. Each framework is a process of its own; passes and surveys
 take turns, and medians of three turns are printed. With ``rss=1`` the growth of memory from 1,000
 to 10,000 images is measured instead, on small images.
 
@@ -64,9 +64,8 @@ def one(framework: str, options: dict[str, str]) -> dict[str, Any]:
 
 def measured(framework: str, described: str) -> dict[str, Any]:
     """Return the median times of both ways."""
-    import models
-
     import layerscope as ls
+    import models
 
     options = json.loads(described)
     network, batch = options.get("network", "c1"), int(options.get("batch", "32"))
@@ -113,7 +112,7 @@ def measured(framework: str, described: str) -> dict[str, Any]:
 
 
 def peak_of_many(count: int) -> int:
-    """Return the peak memory of a survey of so many small images that are made as they are asked."""
+    """Return the peak memory of a survey of so many small images, made as they are asked for."""
     import keras
 
     import layerscope as ls

@@ -30,7 +30,7 @@ VIEWS = {
     "sheet",
     "timeline",
 }
-HOSTS = {"export", "report", "serve", "site"}
+HOSTS = {"export", "quiz", "report", "serve", "site"}
 PUBLIC = INSTRUMENTS | VIEWS | HOSTS
 #: The vocabulary of `features`, and what is raised, in modules of their own.
 OBJECTIVES = {

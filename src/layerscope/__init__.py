@@ -9,7 +9,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               features  every_unit              curves defaults            report
               open_recording                    histogram  fate            serve
               survey open_survey                examples  card             site
-              receptive_field
+              receptive_field                                              quiz
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from layerscope.interfaces.api import card as card
     from layerscope.interfaces.api import diagram as diagram
     from layerscope.interfaces.api import examples as examples
+    from layerscope.interfaces.quiz import quiz as quiz
     from layerscope.interfaces.report import report as report
     from layerscope.interfaces.serve import serve as serve
     from layerscope.interfaces.site.site import site as site
@@ -91,6 +92,7 @@ _HOME = {
     "defaults": "layerscope.views.render.defaults",
     # Hosts: where numbers and pictures go.
     "export": "layerscope.recordings.export",
+    "quiz": "layerscope.interfaces.quiz",
     "report": "layerscope.interfaces.report",
     "serve": "layerscope.interfaces.serve",
     "site": "layerscope.interfaces.site.site",
@@ -99,8 +101,8 @@ _HOME = {
 __all__ = [
     "Recorder", "across", "activations", "card", "curves", "defaults", "describe", "diagram",
     "every_unit", "examples", "export", "fate", "features", "film", "histogram", "load_model",
-    "open_recording", "open_survey", "pages", "receptive_field", "report", "serve", "sheet",
-    "site", "survey", "timeline", "weights",
+    "open_recording", "open_survey", "pages", "quiz", "receptive_field", "report", "serve",
+    "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.
