@@ -1,10 +1,10 @@
 """What a survey costs beside the bare compiled forward pass over the same data, in batches.
 
 Usage: ``python benchmarks/bench_survey.py [FRAMEWORK …] [network=c1] [images=320] [batch=32]
-[layers=GLOB] [rss=1]``; the frameworks are keras-jax, keras-tensorflow, keras-torch and torch,
-all by default, and ``network`` c1 or inception. Each framework is a process of its own; passes and surveys
-take turns, and medians of three turns are printed. With ``rss=1`` the growth of memory from 1,000
-to 10,000 images is measured instead, on small images.
+[layers=GLOB] [rss=1]``; the frameworks are keras-jax, keras-tensorflow, keras-torch and torch, all
+by default, and ``network`` c1 or inception. Each framework is a process of its own; passes and
+surveys take turns, and medians of three turns are printed. With ``rss=1`` the growth of memory from
+1,000 to 10,000 images is measured instead, on small images.
 
 - bare: the framework's own best pass on each batch of an array in memory, answer alone.
 - survey: ``survey(model, images)``, figures, histograms, examples and co-moments of the layers.

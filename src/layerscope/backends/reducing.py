@@ -17,23 +17,11 @@ Array = npt.NDArray[Any]
 class NumpyOps:
     """What ``keras.ops`` calls the functions that a reduction uses, of NumPy's arrays."""
 
-    abs = staticmethod(np.abs)
     arange = staticmethod(np.arange)
-    argmax = staticmethod(np.argmax)
     expand_dims = staticmethod(np.expand_dims)
-    isfinite = staticmethod(np.isfinite)
-    logical_and = staticmethod(np.logical_and)
-    max = staticmethod(np.max)
-    maximum = staticmethod(np.maximum)
-    mean = staticmethod(np.mean)
-    min = staticmethod(np.min)
-    ones_like = staticmethod(np.ones_like)
     reshape = staticmethod(np.reshape)
-    square = staticmethod(np.square)
-    sum = staticmethod(np.sum)
     take_along_axis = staticmethod(np.take_along_axis)
     transpose = staticmethod(np.transpose)
-    where = staticmethod(np.where)
 
     @staticmethod
     def cast(x: Any, dtype: Any) -> Array:

@@ -32,7 +32,7 @@ from layerscope.backends.keras.unreached import check_call
 from layerscope.backends.keras.weights import weights_of
 from layerscope.backends.pass_notes import guessed_note
 from layerscope.backends.random_state import random_state_kept
-from layerscope.backends.reducing import by_name
+from layerscope.backends.reducing import NumpyOps, by_name
 from layerscope.backends.structure import name_bytes, structure_digest
 from layerscope.backends.turns import in_turn
 from layerscope.core.axes import NamedArray, named_axes
@@ -62,6 +62,25 @@ class _Reduced:
     def of(self, values: Mapping[str, Any], facts: Facts) -> tuple[dict[str, Any], Facts]:
         """Return what is made of tensors, by address, and the facts with their shapes."""
         made = by_name(self.reduction, keras.ops, values, facts.axes, self.offsets)
+        return self._with_shapes(made, values, facts)
+
+    def of_arrays(
+        self, values: Mapping[str, Any], facts: Facts, engine: Engine
+    ) -> tuple[dict[str, Any], Facts]:
+        """Return the same where nothing is compiled: of tensors on the CPU, in NumPy.
+
+        They share their memory with arrays, which are reduced piece by piece.
+        """
+        if any(str(getattr(v, "device", "cpu")) != "cpu" for v in values.values()):
+            return self.of(values, facts)
+        arrays = {address: engine.read(value)[0] for address, value in values.items()}
+        offsets = engine.read(self.offsets)[0]
+        made = by_name(self.reduction, NumpyOps, arrays, facts.axes, offsets)
+        return self._with_shapes(made, values, facts)
+
+    def _with_shapes(
+        self, made: dict[str, Any], values: Mapping[str, Any], facts: Facts
+    ) -> tuple[dict[str, Any], Facts]:
         shapes = {address: tuple(map(int, values[address].shape)) for address in made}
         return made, replace(facts, kept=tuple(made), shapes=shapes)
 
@@ -157,7 +176,7 @@ class KerasBackend:
         outcome = self._passed(x, selection, _Reduced(reduction, self._tensor(offsets)))
         facts = outcome.facts
         values = {
-            address: {name: self._engine.read(value)[0] for name, value in made.items()}
+            address: {name: self._array_of(value) for name, value in made.items()}
             for address, made in outcome.values.items()
         }
         left_out = tuple(dict.fromkeys((*facts.left_out, *facts.inside_loops)))
@@ -170,6 +189,9 @@ class KerasBackend:
             facts.aliases,
             tuple(name for name in left_out if name not in values),
         )
+
+    def _array_of(self, value: Any) -> Any:
+        return value if isinstance(value, np.ndarray) else self._engine.read(value)[0]
 
     def _passed(self, x: Any, selection: Selection, reduced: _Reduced | None = None) -> _PassResult:
         """Make a pass, compiled or not; what it keeps are tensors, or what was made of them."""
@@ -290,7 +312,7 @@ class KerasBackend:
         with self._engine.eager(self._model, values) as keep:
             output, facts = watched(self._model, x, selection, self._engine, values, keep)
         if reduced is not None:
-            values, facts = reduced.of(values, facts)
+            values, facts = reduced.of_arrays(values, facts, self._engine)
         return _PassResult(values, output, self._named(facts))
 
     def _compiled(

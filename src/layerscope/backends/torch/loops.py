@@ -112,7 +112,7 @@ class _RecurrentSteps:
         """Return sequences with the samples first, padded where they were packed."""
         if isinstance(sequences, PackedSequence):
             padded, self._lengths = pad_packed_sequence(sequences, batch_first=True)
-            return padded
+            return torch.as_tensor(padded)
         return sequences if self._module.batch_first else sequences.transpose(0, 1)
 
     def _within(self, steps: int) -> torch.Tensor:

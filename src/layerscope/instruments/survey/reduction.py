@@ -6,6 +6,7 @@ to them how samples were put into batches.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.axes import UNIT_AXES, presented
+from layerscope.instruments.survey.array_figures import array_figures
 from layerscope.recordings.survey.sample_figures import SampleFigures
 
 #: How many values of each map the histogram counts.
@@ -40,34 +42,65 @@ class Reduction:
         if maps is None:
             return None
         values, axis = maps
-        count = values.shape[axis]
         some = _some(ops, values, axis, offsets)
-        if self.masked:
-            finite = ops.isfinite(values)
-            counted = ops.sum(ops.cast(finite, "int32"), axis=axis)
-            high = ops.where(finite, values, ops.cast(-np.inf, values.dtype))
-            low = ops.where(finite, values, ops.cast(np.inf, values.dtype))
-            values = ops.where(finite, values, ops.cast(0, values.dtype))
-            total = ops.maximum(ops.cast(counted, values.dtype), ops.cast(1, values.dtype))
-            mean = ops.sum(values, axis=axis) / total
-            apart = ops.where(finite, values - ops.expand_dims(mean, axis), values)
-            zero = ops.logical_and(finite, values == 0)
-        else:
-            high = low = values
-            mean = ops.mean(values, axis=axis)
-            apart = values - ops.expand_dims(mean, axis)
-            zero = values == 0
-            counted = ops.sum(ops.cast(ops.ones_like(some[:, :1]), "int32"), axis=1) * count
-        return {
-            "peak": ops.max(high, axis=axis),
-            "place": ops.cast(ops.argmax(high, axis=axis), "int32"),
-            "low": ops.min(low, axis=axis),
-            "mean": mean,
-            "squares": ops.sum(ops.square(apart), axis=axis),
-            "zeros": ops.sum(ops.cast(zero, "int32"), axis=axis),
-            "count": counted,
-            "some": some,
-        }
+        if isinstance(values, np.ndarray):
+            return {**array_figures(values, axis, masked=self.masked), "some": some}
+        return {**_tensor_figures(ops, values, axis, masked=self.masked), "some": some}
+
+
+def _tensor_figures(ops: Any, values: Any, axis: int, *, masked: bool) -> dict[str, Any]:
+    """Return the figures of maps along one axis, in operations that compilers fuse."""
+    count, dtype = values.shape[axis], values.dtype
+    high = low = values
+    if masked:
+        finite = ops.isfinite(values)
+        high = ops.where(finite, values, ops.cast(-np.inf, dtype))
+        low = ops.where(finite, values, ops.cast(np.inf, dtype))
+        values = ops.where(finite, values, ops.cast(0, dtype))
+        counted = ops.sum(ops.cast(finite, "int32"), axis=axis)
+        mean = ops.sum(values, axis=axis) / ops.maximum(ops.cast(counted, dtype), 1)
+        apart = ops.where(finite, values - ops.expand_dims(mean, axis), 0)
+    else:
+        counted = None
+        mean = ops.mean(values, axis=axis)
+        apart = values - ops.expand_dims(mean, axis)
+    # A sum of signs is vectorized, which a count of comparisons is not.
+    signs = ops.cast(ops.sum(ops.abs(ops.sign(values)), axis=axis), "int32")
+    counted = ops.full_like(signs, count) if counted is None else counted
+    peak, place = _highest(ops, high, axis)
+    return {
+        "peak": peak,
+        "place": ops.cast(place, "int32"),
+        "low": ops.min(low, axis=axis),
+        "mean": mean,
+        "squares": ops.sum(ops.square(apart), axis=axis),
+        "zeros": counted - signs,
+        "count": counted,
+    }
+
+
+def _highest(ops: Any, values: Any, axis: int) -> tuple[Any, Any]:
+    """Return the highest value along an axis, and where it is first.
+
+    Of long axes first the stretch that holds it: looking for a place takes ten times as long as
+    looking for a value, and is done in that stretch alone.
+    """
+    count = values.shape[axis]
+    stretch = next((n for n in range(math.isqrt(count), 7, -1) if count % n == 0), 1)
+    if stretch == 1:
+        return ops.max(values, axis=axis), ops.argmax(values, axis=axis)
+    samples, units = values.shape[0], values.shape[3 - axis]
+    folded = (count // stretch, stretch)
+    shape = (samples, *folded, units) if axis == 1 else (samples, units, *folded)
+    values = ops.reshape(values, shape)
+    of_stretches = ops.max(values, axis=axis + 1)
+    at = ops.argmax(of_stretches, axis=axis)
+    wanted = ops.expand_dims(ops.expand_dims(at, axis), axis)
+    within = ops.squeeze(ops.take_along_axis(values, wanted, axis=axis), axis)
+    return (
+        ops.max(of_stretches, axis=axis),
+        ops.cast(at, "int32") * stretch + ops.cast(ops.argmax(within, axis=axis), "int32"),
+    )
 
 
 def figures(
