@@ -104,6 +104,10 @@ def test_squeeze_and_excite_reaches_everything_and_has_a_local_field() -> None:
     assert whole.local.ranges == {"y": range(2, 7), "x": range(2, 7)}
     assert whole.local.because is None
     assert "but for what weighs whole channels" in str(whole)
+    large = row("c", "conv", (8, 10, 4), ["b"], reads=Reads((Window(15, before=7),)))
+    grown = field(Network("net", "none", (*net.layers, large)), "c:0@4,4")
+    assert (grown.because, grown.local.because, grown.local.whole) == ("pool", None, True)
+    assert grown.local.grid["y"].size == 19
 
 
 @pytest.mark.parametrize("kind", ["function", "other", "recurrent", "attention", "rearrange"])

@@ -285,7 +285,7 @@ class Paths:
         whole, local = both
         if whole is None:
             raise ModelError(f"{str(place)!r} is computed from no input of the network.")
-        if local is None or local.ranges == whole.ranges:
+        if local is None or (local.ranges, local.because) == (whole.ranges, whole.because):
             return whole
         return replace(whole, without=local)
 

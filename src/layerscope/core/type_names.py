@@ -51,6 +51,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("pad", r"pad"),
     ("crop", r"crop"),
     ("reduce", r"^reduce(mean|max|min|sum)$|^(mean|a?max|a?min)$"),
+    ("elementwise", r"^layerscale$"),
     ("identity", r"^identity$"),
     ("encode", r"onehot|categor|hash|lookup|vectoriz|discreti"),
 )  # fmt: skip

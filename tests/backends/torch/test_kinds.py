@@ -41,6 +41,7 @@ from layerscope.backends.torch.kinds import kind_of
         (lambda: nn.Sequential(nn.ReLU()), ("container", None)),
         # Of a class of somebody's own, the name tells, as torchvision's and other libraries' do.
         (lambda: type("FrozenBatchNorm2d", (nn.Module,), {})(), ("batch_norm", None)),
+        (lambda: type("LayerScale", (nn.Module,), {})(), ("elementwise", None)),
         (lambda: type("StochasticDepth", (nn.Module,), {})(), ("dropout", None)),
         (lambda: type("Normalize", (nn.Module,), {})(), ("standardize", None)),
         (lambda: type("GELUActivation", (nn.Module,), {})(), ("activation", "gelu")),
