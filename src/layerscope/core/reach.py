@@ -84,6 +84,11 @@ class Reach:
             np.logical_and, (m.any(1, keepdims=True) for m in self.masks), every
         )
 
+    def cause(self, axes: Sequence[int]) -> str | None:
+        """Return the layer that mixes all along these axes; None where along one nothing does."""
+        causes = [self.causes[axis] for axis in axes]
+        return causes[0] if causes and all(causes) else None
+
     def joined(self, other: Reach) -> Reach:
         """Return what this reaches and what the other does."""
         dead, new = ~self.alive, ~other.alive

@@ -66,8 +66,12 @@ class ReceptiveField:
 
     @property
     def whole(self) -> bool:
-        """Whether it is all of the input."""
-        return all(len(self.ranges[axis]) == n for axis, n in self.lengths.items())
+        """Whether it is all of the input, as far as the network looks at it.
+
+        Strides without padding may leave out the last rows and columns.
+        """
+        covers = all(len(self.ranges[axis]) == n for axis, n in self.lengths.items())
+        return covers or self.because is not None
 
     @property
     def local(self) -> ReceptiveField:
@@ -347,12 +351,11 @@ def _check(layer: str, sizes: Sizes, axis: int, index: int) -> None:
 def _box(place: Place, name: str, reach: Reach, layer: Sizes) -> ReceptiveField:
     """Return the box of the first question; the two others are of the first and last positions."""
     axes = reach.sizes.positions or tuple(range(len(reach.sizes.names)))
-    ranges, grid, because = {}, {}, None
+    ranges, grid = {}, {}
     for axis in axes:
         axis_name = reach.sizes.names[axis]
         places = np.flatnonzero(reach.masks[axis][0])
         ranges[axis_name] = range(int(places[0]), int(places[-1]) + 1) if len(places) else range(0)
-        because = because or reach.causes[axis]
         ends, steps = reach.ends[axis], _steps(layer, axis_name)
         if ends is not None and reach.causes[axis] is None:
             (low, high), (first, _), (last, _) = ends.tolist()
@@ -361,8 +364,7 @@ def _box(place: Place, name: str, reach: Reach, layer: Sizes) -> ReceptiveField:
     lengths = {reach.sizes.names[axis]: reach.sizes.lengths[axis] for axis in axes}
     at = dict(zip((layer.names[i] for i in layer.positions), place.position or (), strict=True))
     address = place.layer if place.unit is None else str(place)
-    field_there = ReceptiveField(address, at, name, ranges, lengths, because, grid)
-    return field_there if field_there.whole else replace(field_there, because=None)
+    return ReceptiveField(address, at, name, ranges, lengths, reach.cause(axes), grid)
 
 
 def _steps(layer: Sizes, axis: str) -> int:

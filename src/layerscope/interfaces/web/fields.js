@@ -2,7 +2,7 @@
 
 /**
  * The field of a part of a map: the first and last positions on the input, the last left out.
- * @typedef {{ rows: [number, number], columns: [number, number], of: [number, number], along: boolean, because: string }} FieldBox
+ * @typedef {{ rows: [number, number], columns: [number, number], of: [number, number], along: boolean, because: string, local: boolean }} FieldBox
  */
 
 /**
@@ -16,23 +16,24 @@
  */
 export function fieldAt(field, unit, y, x, times = 1) {
   if (!field) return null;
-  const { lengths, because } = field;
+  const { lengths, because, local } = field;
   const { along } = field.units.find((/** @type {any} */ one) => unit < one.to) || field.units[field.units.length - 1];
   const across = stretch(along[along.length - 1], x, times, lengths[lengths.length - 1]);
-  if (along.length === 1) return { rows: across, columns: [0, 1], of: [lengths[0], 1], along: true, because };
-  return { rows: stretch(along[0], y, times, lengths[0]), columns: across, of: [lengths[0], lengths[1]], along: false, because };
+  if (along.length === 1) return { rows: across, columns: [0, 1], of: [lengths[0], 1], along: true, because, local };
+  return { rows: stretch(along[0], y, times, lengths[0]), columns: across, of: [lengths[0], lengths[1]], along: false, because, local };
 }
 
 /**
  * A field in words.
  * @param {FieldBox} box
  */
-export function fieldWords({ rows, columns, of, along, because }) {
+export function fieldWords({ rows, columns, of, along, because, local }) {
   const whole = rows[1] - rows[0] === of[0] && columns[1] - columns[0] === of[1];
   if (whole && because) return `from all of the input, through ${because}`;
   if (rows[0] === rows[1] || columns[0] === columns[1]) return "from nothing of the input";
   const place = along ? span("position", rows) : `${span("row", rows)}, ${span("column", columns)}`;
-  return `from ${place} of the input${because ? `, and all of it through ${because}` : ""}`;
+  const through = because ? `, ${local ? "and all of it " : ""}through ${because}` : "";
+  return `from ${place} of the input${through}`;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 ::
 
-    {"input": "x", "because": "", "lengths": [28, 28],
+    {"input": "x", "because": "", "local": False, "lengths": [28, 28],
      "units": [{"to": 12, "along": [{"size": 8, "stride": 2, "offset": -1}, …]}]}
 
 ``along`` has an entry for each axis of positions: the field of position ``i`` of the layer begins
@@ -10,7 +10,7 @@ at ``offset + i * stride`` of the input and is ``size`` long, cut off at ``lengt
 not so regular, ``starts`` and ``stops`` list them. ``units`` has several entries where units of one
 layer have other fields, as in a concatenation: each is of those before ``to`` that none before has.
 ``because`` names the layer that mixes all positions; where that only weighs whole channels, as
-squeeze-and-excite does, the fields are those without it.
+squeeze-and-excite does, the fields are those without it, and said to be ``local``.
 """
 
 from __future__ import annotations
@@ -88,10 +88,11 @@ def fields_of(recording: Recording, layer: str, name: str) -> dict[str, Any] | N
             for axis in axes
         ]
         units.append({"to": group.stop, "along": along})
-    cause = next((whole.causes[axis] for axis in axes if whole.causes[axis]), None)
+    cause = whole.cause(axes)
     return {
         "input": name,
         "because": shown_name(cause) if cause else "",
+        "local": cause is not None and local.cause(axes) is None,
         "lengths": [there.lengths[axis] for axis in axes],
         "units": units,
     }
