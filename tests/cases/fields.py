@@ -36,8 +36,10 @@ def tried(values: Values, space: Sequence[int], names: Sequence[str]) -> dict[tu
     """Return the box of each value, by its place, given what came of ``changed_inputs``."""
     boxes: dict[tuple[int, ...], Box] = {}
     for place in itertools.product(*map(range, values.shape[1:])):
-        answers = values[(slice(None), *place)].reshape(tuple(space)) != 0
-        box = {}
+        answers = (
+            values[(slice(None), *place)].reshape(tuple(space)) > 0
+        )  # the largest of none is -inf
+        box = {}  # where nothing is, the largest is -inf
         for axis, name in enumerate(names):
             others = tuple(i for i in range(len(names)) if i != axis)
             along = np.flatnonzero(answers.any(others))

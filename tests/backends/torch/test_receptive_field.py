@@ -84,7 +84,7 @@ def _step(draw: random.Random, x: Any, values: list[Any]) -> tuple[nn.Module | N
         lambda: _of(lambda x: F.relu(x.transpose(2, 3))),
         lambda: _of(lambda x: F.relu(x.flip(2)) + 0.0),
         lambda: _of(lambda x: F.relu(x.chunk(2, 1)[-1])),
-        lambda: _of(lambda x: F.relu(x[:, -1:] + 0 * x)),
+        lambda: _of(lambda x: F.relu(x[:, -1:] + 0.5 * x)),
         lambda: _by(nn.PixelShuffle(2)) if channels % 4 == 0 else _by(nn.ReLU()),
         lambda: _by(nn.BatchNorm2d(channels)),
         lambda: _by(nn.ReLU()),
