@@ -16,7 +16,7 @@ from cases.amounts import amount
 from layerscope.recordings.run import open_recording
 
 KILLER = Path(__file__).parents[2] / "cases" / "killed_recorder.py"
-KILLS = amount(6, full=100)
+KILLS = amount(3, full=100)
 
 #: Epochs of two batches; the recording is begun before the workers are, or after.
 SCRIPT = """
