@@ -3,10 +3,12 @@
 ``lint`` and ``types`` look at the code; ``base`` tests what needs no framework where there is none.
 Each framework has an environment of its own, in which no other is installed, so that a dependency
 between them shows. What Keras computes with makes a difference to some tests: they run on each of
-its backends. The rest runs once, in ``keras-torch``: nothing is compiled there, so it is quickest.
-``docs`` runs what the pages say, and what needs frameworks side by side. ``browser`` looks at the
-page, in Chromium; it needs that and npm. ``full`` kills trainings and opens hostile files by the
-thousand, ``bench`` measures: both run only when asked for. What follows ``--`` goes to pytest.
+its backends, which also share ``keras.applications`` out among them. The rest runs once, in
+``keras-torch``: nothing is compiled there, so it is quickest. ``docs`` runs what the pages say, and
+what needs frameworks side by side. ``browser`` looks at the page, in Chromium; it needs that and
+npm. ``full`` kills trainings and opens hostile files by the thousand, ``applications`` builds every
+architecture of Keras, ``bench`` measures: they run only when asked for. What follows ``--`` goes to
+pytest.
 """
 
 from __future__ import annotations
@@ -29,7 +31,6 @@ nox.options.sessions = [
     "sklearn",
     "onnx",
     "docs",
-    "applications",
     "browser",
 ]
 
@@ -91,6 +92,7 @@ def keras_jax(session: nox.Session) -> None:
     # Compiling takes JAX longer than most of what it compiles runs.
     session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     _keras(session, "jax", EACH_BACKEND, "not full and not one_backend")
+    _share_of_applications(session, "jax")
 
 
 @nox.session(name="keras-tensorflow")
@@ -98,6 +100,7 @@ def keras_tensorflow(session: nox.Session) -> None:
     """What depends on Keras' backend, on TensorFlow."""
     _install(session, "keras-tensorflow", "tests")
     _keras(session, "tensorflow", EACH_BACKEND, "not full and not one_backend")
+    _share_of_applications(session, "tensorflow")
 
 
 @nox.session(name="keras-torch")
@@ -106,6 +109,7 @@ def keras_torch(session: nox.Session) -> None:
     _install(session, "torch", "keras-torch", "page", "tests")
     _keras(session, "torch", ("tests/backends", "tests/instruments", "tests/interfaces"))
     _pytest(session, TORCH, marked="not full and side_by_side", keras="torch")
+    _share_of_applications(session, "torch")
 
 
 @nox.session
@@ -137,17 +141,14 @@ def docs(session: nox.Session) -> None:
     _pytest(session, *SIDE_BY_SIDE, marked="not full and side_by_side", keras="jax")
 
 
-@nox.session
+@nox.session(default=False)
 def applications(session: nox.Session) -> None:
-    """``keras.applications``, shared out to the backends; ``-- --all jax``: all, on one backend."""
+    """One of each family of ``keras.applications``; ``-- --all jax``: all, on one backend."""
     _install(session, "torch", "keras-jax", "keras-tensorflow", "tests")
     asked = list(session.posargs)
-    # Compiling takes JAX longer than all else does, and what it compiles runs only once.
-    env = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    env["LAYERSCOPE_APPLICATIONS"] = "all" if "--all" in asked else "share"
     for backend in [b for b in BACKENDS if b in asked] or BACKENDS:
         rest = [word for word in asked if word not in (*BACKENDS, "--all")]
-        session.run("pytest", "tests/applications", *rest, env={**env, "KERAS_BACKEND": backend})
+        _applications(session, backend, "all" if "--all" in asked else "share", *rest)
 
 
 @nox.session
@@ -194,6 +195,20 @@ def _keras(
 ) -> None:
     ignored = [f"--ignore={folder}" for folder in (TORCH, SKLEARN, ONNX)]
     _pytest(session, *tests, *ignored, marked=marked, keras=backend)
+
+
+def _share_of_applications(session: nox.Session, backend: str) -> None:
+    """Build this backend's share, unless some of the other tests are asked for."""
+    if not session.posargs:
+        _applications(session, backend, "share")
+
+
+def _applications(session: nox.Session, backend: str, which: str, *words: str) -> None:
+    """Architectures of ``keras.applications``, of which each backend has its share in the gate."""
+    env = {"LAYERSCOPE_APPLICATIONS": which, "KERAS_BACKEND": backend}
+    # Compiling takes JAX longer than all else does, and what it compiles runs only once.
+    env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    session.run("pytest", "tests/applications", *words, env=env)
 
 
 def _pytest(
