@@ -62,6 +62,7 @@ class Guard:
         found: list[str] = []
         modules = set(sys.modules)
         self._faults.clear()
+        list(self._reached())  # by who made the file: a secret may have been put there for it
         self._active = True
         try:
             yield found
