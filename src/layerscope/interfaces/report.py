@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.errors import ViewError
 from layerscope.core.files import check_free, whole
@@ -13,6 +13,9 @@ from layerscope.core.progress import Bar
 from layerscope.core.table import size_text
 from layerscope.interfaces.page.opening import page_subject, program_of
 from layerscope.interfaces.page.page_file import MAX_SIZE, Limits, PageFile
+
+if TYPE_CHECKING:
+    from layerscope.recordings.survey.survey import Survey
 
 
 def report(
@@ -23,6 +26,7 @@ def report(
     max_size: int = MAX_SIZE,
     live: bool = False,
     classes: Sequence[str] = (),
+    survey: Survey | None = None,
     overwrite: bool = False,
     input_range: tuple[float, float] | str = (0, 1),
     resize: str = "stretch",
@@ -52,6 +56,9 @@ def report(
         it draws a digit, or drops an image, and every layer follows, without Python.
     classes
         Names for the values of the network's output, in their order.
+    survey
+        A survey of the model on data: units' pages show what they fired for, as far as there is
+        room.
     overwrite
         Replace the file where there is one already.
     input_range, resize, size, preprocess
@@ -78,7 +85,7 @@ def report(
         "input_range": input_range, "resize": resize, "size": size, "preprocess": preprocess
     }  # fmt: skip
     with whole(path, overwrite=overwrite) as part, Bar("Packing the page") as bar:
-        subject = page_subject(model, x, classes=classes, **reading)
+        subject = page_subject(model, x, classes=classes, survey=survey, **reading)
         program = program_of(subject, model, x, **reading) if live else None
         file = PageFile(subject, Limits(max_size), program)
         about = f"about {size_text(file.expected)}"

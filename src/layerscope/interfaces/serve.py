@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from layerscope.interfaces.page.subject import PageSubject
     from layerscope.interfaces.server.serve import Server
     from layerscope.recordings.run import Run
+    from layerscope.recordings.survey.survey import Survey
     from layerscope.recordings.visualization import FeatureVisualization
 
 
@@ -20,6 +21,7 @@ def serve(
     against: Any = None,
     classes: Sequence[str] = (),
     features: FeatureVisualization | Sequence[FeatureVisualization] = (),
+    survey: Survey | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     allow_remote: bool = False,
@@ -47,6 +49,8 @@ def serve(
         Names for the values of the network's output, in their order.
     features
         Images that were made for units, which their pages show; others are made there.
+    survey
+        A survey of the model on data: units' pages show what they fired for.
     host, port
         Where the server listens: by default on this machine alone, at any free port.
     allow_remote
@@ -80,6 +84,7 @@ def serve(
         against=against,
         classes=classes,
         features=features,
+        survey=survey,
         input_range=input_range,
         resize=resize,
         size=size,

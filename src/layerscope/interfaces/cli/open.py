@@ -15,6 +15,7 @@ from layerscope.interfaces.cli.recorded import RUN, is_run, opened_run
 
 if TYPE_CHECKING:
     from layerscope.interfaces.page.subject import PageSubject
+    from layerscope.recordings.survey.survey import Survey
 
 
 def add(commands: Any) -> None:
@@ -30,6 +31,11 @@ def add(commands: Any) -> None:
         help=options.INPUT + "; a recording in the place of MODEL has its own",
     )
     parser.add_argument("--run", metavar="RUN", help=f"of the model's training, {RUN}")
+    parser.add_argument(
+        "--survey",
+        metavar="SURVEY",
+        help="a folder that layerscope survey wrote: units show what they fired for",
+    )
     parser.add_argument(
         "--against",
         metavar="MODEL",
@@ -98,7 +104,9 @@ def _subject(args: argparse.Namespace) -> PageSubject:
                 f"{args.model!r} is a recording and has its own input: leave out {others[0]!r}, or "
                 "name the model first and this with --run."
             )
-        return page_subject(opened_run(args.model), classes=classes, code=_code(args, args.model))
+        code = _code(args, args.model)
+        survey = opened_survey(args)
+        return page_subject(opened_run(args.model), classes=classes, code=code, survey=survey)
     if not args.input and not args.run:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
@@ -107,6 +115,7 @@ def _subject(args: argparse.Namespace) -> PageSubject:
     run = opened_run(args.run) if args.run else None
     if args.against and not args.input:
         raise InputError("There is no INPUT to compare two models on: name an image or noise.")
+    survey = opened_survey(args)
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x if args.input else None
     against = opened(args, args.against) if args.against else None
@@ -118,10 +127,18 @@ def _subject(args: argparse.Namespace) -> PageSubject:
             against=against,
             classes=classes,
             code=_code(args, args.run),
+            survey=survey,
             **reading.options(),
         )
         subject.outline()  # what is wrong with the model or its input is said here
     return subject
+
+
+def opened_survey(args: argparse.Namespace) -> Survey | None:
+    """Return the survey that was named, if one was."""
+    from layerscope.recordings.survey.store import open_survey
+
+    return open_survey(args.survey) if args.survey else None
 
 
 def _code(args: argparse.Namespace, run: str | None) -> dict[str, str]:
@@ -139,6 +156,8 @@ def _code(args: argparse.Namespace, run: str | None) -> dict[str, str]:
         "model": f"model = ls.load_model({_arguments(args.model, opening)})",
         "acts": f"acts = ls.activations(model, {_arguments(x, changed)})",
     }
+    if args.survey:
+        code["s"] = f"s = ls.open_survey({args.survey!r})"
     return code if run is None else {**code, "run": f"run = ls.open_recording({run!r})"}
 
 

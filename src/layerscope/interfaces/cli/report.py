@@ -14,6 +14,7 @@ from layerscope.core.progress import Bar
 from layerscope.core.table import size_text
 from layerscope.interfaces.cli import options
 from layerscope.interfaces.cli.model import Reading, opened, passes_of
+from layerscope.interfaces.cli.open import opened_survey
 from layerscope.interfaces.cli.output import claim_file
 from layerscope.interfaces.cli.recorded import is_run, opened_run
 
@@ -60,6 +61,11 @@ def add(commands: Any) -> None:
         help="put the network itself into the file: what one draws passes through it, without "
         "Python (up to 2 million weights)",
     )
+    parser.add_argument(
+        "--survey",
+        metavar="SURVEY",
+        help="a folder that layerscope survey wrote: units show what they fired for",
+    )
     options.add_input(parser)
 
 
@@ -93,15 +99,16 @@ def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | N
             raise InputError(
                 f"--live is for a model, and {args.model!r} is a recording: name the model itself."
             )
-        return page_subject(opened_run(args.model)), None
+        return page_subject(opened_run(args.model), survey=opened_survey(args)), None
     if not args.input:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
             "noise."
         )
+    survey = opened_survey(args)
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x
-    subject = page_subject(model, x, **reading.options())
+    subject = page_subject(model, x, survey=survey, **reading.options())
     if not args.live:
         return subject, None
     with in_one_sentence(), Bar("Checking that the page computes the same"):

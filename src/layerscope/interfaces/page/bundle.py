@@ -216,9 +216,13 @@ def _error(error: LayerscopeError) -> bytes:
     return packed_parts({"kind": "error", "title": "", "error": str(error)}, {})
 
 
-def embedded_panels() -> list[UnitPanel]:
-    """Return the panels of units that the page can't make itself."""
-    return [panel for panel in unit_panels() if panel.name not in DERIVED]
+def embedded_panels(surveyed: bool) -> list[UnitPanel]:
+    """Return the panels of units that the page can't make itself, perhaps those of a survey."""
+    return [
+        panel
+        for panel in unit_panels()
+        if panel.name not in DERIVED and (surveyed or not panel.of_survey)
+    ]
 
 
 def add_units(
@@ -234,7 +238,7 @@ def add_units(
     for number, layer in enumerate(layers):
         units = _strongest_units(moment, layer, most)
         made = []
-        for panel in embedded_panels():
+        for panel in embedded_panels(moment.gallery is not None):
             data = unit_block(moment, layer["address"], panel, units)
             made.append((key("units", panel.name, number, *where), data, squeezed_text(data)))
         room -= sum(len(text) for _, _, text in made)

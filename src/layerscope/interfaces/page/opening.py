@@ -9,11 +9,14 @@ from layerscope.core.errors import InputError
 from layerscope.core.table import a_kind
 from layerscope.instruments.portable import PortableProgram, portable
 from layerscope.instruments.samples import SameSamples, SampleRecordings
+from layerscope.instruments.survey.example_maps import check_model
 from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+from layerscope.recordings.survey.survey import Survey
 from layerscope.recordings.visualization import FeatureVisualization
+from layerscope.views.survey.gallery import Gallery
 
 
 def page_subject(
@@ -25,12 +28,14 @@ def page_subject(
     classes: Sequence[str] = (),
     code: Mapping[str, str] | None = None,
     features: FeatureVisualization | Sequence[FeatureVisualization] = (),
+    survey: Any = None,
     **reading: Any,
 ) -> PageSubject:
     """Return what a page of a model on an input is about, or of a recording.
 
-    A model may have a ``run`` of its training beside it, and another model of the same architecture
-    that it is compared with; ``reading`` says how images become input, as in ``activations``.
+    A model may have a ``run`` of its training beside it, a ``survey`` of data, and another model
+    of the same architecture that it is compared with; ``reading`` says how images become input, as
+    in ``activations``.
 
     Raises
     ------
@@ -46,7 +51,8 @@ def page_subject(
                     f"This is a recording, which has its own input, and {name} is {a_kind(value)}: "
                     "leave it out, or pass the model before it."
                 )
-        return _of_recording(model, classes, code, images_of_units(features))
+        gallery = _gallery(survey, None)
+        return _of_recording(model, classes, code, images_of_units(features), gallery)
     if against is not None and x is None:
         raise InputError("There is no input to compare two models on: pass x, such as 'noise'.")
     if run is not None and not isinstance(run, Run):
@@ -61,6 +67,7 @@ def page_subject(
         classes=classes,
         code=code,
         features=images_of_units(features),
+        gallery=_gallery(survey, model),
     )
 
 
@@ -81,20 +88,41 @@ def images_of_units(features: Any) -> list[FeatureVisualization]:
     return listed
 
 
+def _gallery(survey: Any, model: Any) -> Gallery | None:
+    """Return what draws a survey's examples on the page.
+
+    Raises InputError for what is no survey, or one of a model with other weights.
+    """
+    if survey is None:
+        return None
+    if not isinstance(survey, Survey):
+        raise InputError(f"survey is {a_kind(survey)}: pass what survey or open_survey returned.")
+    if model is not None:
+        check_model(model, survey)
+    return Gallery(survey, side=96)
+
+
 def _of_recording(
     recording: Recording,
     classes: Sequence[str],
     code: Mapping[str, str] | None,
     images: Sequence[FeatureVisualization],
+    gallery: Gallery | None,
 ) -> PageSubject:
     if isinstance(recording, Run):
-        return PageSubject(run=recording.activations, classes=classes, code=code, features=images)
+        return PageSubject(
+            run=recording.activations,
+            classes=classes,
+            code=code,
+            features=images,
+            gallery=gallery,
+        )
     if recording.kind != "activations" or recording.has_steps:
         raise InputError(
             f"A page shows a model, activations or a run, and this is {a_kind(recording)} of "
             f"{recording.kind}: pass activations(model, x) or open_recording(path)."
         )
-    return RecordingSubject(recording, classes=classes, features=images)
+    return RecordingSubject(recording, classes=classes, features=images, gallery=gallery)
 
 
 def program_of(subject: PageSubject, model: Any, x: Any, **reading: Any) -> PortableProgram:

@@ -28,6 +28,7 @@ from layerscope.interfaces.page.document import file_html
 from layerscope.interfaces.page.extract import Extract, Measure, left_out, thinner
 from layerscope.interfaces.page.query import Query
 from layerscope.interfaces.page.subject import PageSubject
+from layerscope.views.explorer.unit import UnitPanel
 
 MAX_SIZE = 25_000_000
 START, START_LIVE = "start_file.js", "start_live.js"
@@ -148,7 +149,7 @@ class PageFile:
         corners = ((0, step), (0, next(iter(extract.steps), step)), (extract.samples - 1, step))
         moments = [self.subject.moment(Query(*where)) for where in corners]
         alone = together = 0.0
-        for panel in embedded_panels():
+        for panel in self._embedded:
             usual, earlier, other = (unit_block(m, address, panel, units) for m in moments)
             letters = len(squeezed_text(usual)) / len(units)
             times = len(extract.steps) if earlier != usual else 1
@@ -259,10 +260,14 @@ class PageFile:
     def _unit_room(self) -> int:
         return max(0, self.limits.size - self._estimate(self.extract))
 
+    @property
+    def _embedded(self) -> list[UnitPanel]:
+        return embedded_panels(self.subject.gallery is not None)
+
     def _unit_panels(self, extract: Extract) -> tuple[int, int, bool]:
         """Return how many panels of units there are to be: of so many units, at every moment."""
         layers = [layer["units"] for layer in self.outline["layers"] if layer["units"]]
-        kinds = len(embedded_panels())
+        kinds = len(self._embedded)
         if not layers or not kinds:
             return 0, 0, True
         moments = len(self._moments(extract))
@@ -276,7 +281,7 @@ class PageFile:
     def _add_units(self, bundle: Bundle, watch: Watch) -> list[str]:
         """Put in the panels of units; return a sentence about those left out."""
         count, units, everywhere = self._unit_panels(self.extract)
-        if not embedded_panels():
+        if not self._embedded:
             return []
         layers = self.outline["layers"]
         room = self.limits.size - self._rest - bundle.nbytes - _KEY * len(bundle.index)
@@ -291,7 +296,7 @@ class PageFile:
         largest = max((layer["units"] for layer in layers), default=0)
         if units >= largest and everywhere and fitted == len(layers):
             return []
-        titles = " · ".join(panel.title for panel in embedded_panels())
+        titles = " · ".join(panel.title for panel in self._embedded)
         if not fitted:
             return [f"Without panels of units: {titles}."]
         some = [] if units >= largest else [f"of the {units} strongest units of a layer"]

@@ -10,6 +10,7 @@ from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.explorer.moment import Moment
+from layerscope.views.survey.gallery import Gallery
 
 
 class RecordingSubject(PageSubject):
@@ -21,8 +22,9 @@ class RecordingSubject(PageSubject):
         *,
         classes: Sequence[str] = (),
         features: Sequence[FeatureVisualization] = (),
+        gallery: Gallery | None = None,
     ) -> None:
-        super().__init__(classes=classes, features=features)
+        super().__init__(classes=classes, features=features, gallery=gallery)
         self.recording = recording
 
     @property

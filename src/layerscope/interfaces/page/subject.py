@@ -32,9 +32,10 @@ from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.explorer.passage import PassageLayouts, passage_panel
 from layerscope.views.explorer.steps import steps_panel
-from layerscope.views.explorer.unit import unit_panel, unit_panels
+from layerscope.views.explorer.unit import UnitPanel, unit_panel, unit_panels
 from layerscope.views.ranges import StepRanges
 from layerscope.views.render.panel import Panel
+from layerscope.views.survey.gallery import Gallery
 
 _KEPT_STEPS = 6  #: whose layers stay in memory once they were read,
 _KEPT_BYTES = 500_000_000  #: while one step takes no more than this
@@ -45,6 +46,7 @@ _CODE = {
     "ls": "import layerscope as ls",
     "acts": "acts = ls.activations(model, x)",
     "weights": "weights = ls.weights(model)",
+    "s": "s = ls.survey(model, x)",
 }
 
 
@@ -53,7 +55,7 @@ class PageSubject:
 
     ``samples`` are recordings made when they are asked for; ``run`` is of a training, whose probe
     comes before them. One of them may be missing. ``against`` is another model on the same samples,
-    to be compared with.
+    to be compared with; ``gallery`` draws examples of units, where the network was surveyed.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class PageSubject:
         classes: Sequence[str] = (),
         code: Mapping[str, str] | None = None,
         features: Sequence[FeatureVisualization] = (),
+        gallery: Gallery | None = None,
     ) -> None:
         self.samples = samples
+        self.gallery = gallery
         self.against = against
         self.growing = None if run is None else GrowingRun(run)
         self.classes = tuple(classes) or self._own_classes()
@@ -87,6 +91,11 @@ class PageSubject:
         from layerscope.backends.class_names import class_names
 
         return () if self.samples is None else class_names(self.samples.model)
+
+    @property
+    def unit_panels(self) -> list[UnitPanel]:
+        """The panels of a unit's page, those of a survey where there is one."""
+        return [p for p in unit_panels() if self.gallery is not None or not p.of_survey]
 
     @property
     def run(self) -> Run | None:
@@ -123,7 +132,7 @@ class PageSubject:
         LayerscopeError
             When there is no such sample or step, or the model can't be run.
         """
-        moment = self.plain_moment(query)
+        moment = replace(self.plain_moment(query), gallery=self.gallery)
         against = against_of(self, query, moment)
         return moment if against is None else replace(moment, against=against)
 
@@ -320,7 +329,7 @@ class PageSubject:
                 "trained": self._trained,
                 **steps_of(run),
                 "layers": layers_of(first.activations),
-                "unit_panels": [{"name": p.name, "title": p.title} for p in unit_panels()],
+                "unit_panels": [{"name": p.name, "title": p.title} for p in self.unit_panels],
                 **looks(),
                 "can": {
                     "run": self.samples is not None,

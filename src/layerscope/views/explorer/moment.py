@@ -13,6 +13,7 @@ from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.explorer.fields import fields_of
+from layerscope.views.survey.gallery import Gallery
 
 _NAME = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
@@ -46,6 +47,7 @@ class Moment:
     ``weights``, ``run``, and what these need; ``number`` is the sample's in ``acts``, where that is
     another than ``sample``. ``probed`` says whether the sample is one of those that ``over`` holds.
     ``fields`` returns where the receptive fields of a layer lie on an input.
+    ``gallery`` draws examples of units, where the network was surveyed.
     """
 
     activations: Recording
@@ -61,6 +63,7 @@ class Moment:
     probed: bool = False
     against: Against | None = None
     fields: Callable[[Recording, str, str], Mapping[str, Any] | None] = fields_of
+    gallery: Gallery | None = None
 
     @cached_property
     def weights(self) -> Recording | None:

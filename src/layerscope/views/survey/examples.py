@@ -62,10 +62,10 @@ def examples_panel(
     heading = Heading(
         f"{place}: {WHICH[which]}" if title is None else title,
         str(place),
-        _about(survey, str(place), pictures) if title is None else "",
+        about(survey, str(place)) if title is None else "",
         "input",
         None,
-        _field_words(pictures),
+        field_words(pictures),
         "title",
     )
     return arrange(
@@ -95,7 +95,7 @@ def never_fired(survey: Survey) -> str:
     return f"never fired in {survey.count:,} samples{allows if survey.count > 3 else ''}"
 
 
-def _about(survey: Survey, address: str, pictures: Sequence[ExamplePicture]) -> str:
+def about(survey: Survey, address: str) -> str:
     """Return of how many samples it is, and how often the unit fires."""
     place = survey.place(address)
     tally = survey.tallies[place.layer]
@@ -110,7 +110,7 @@ def _about(survey: Survey, address: str, pictures: Sequence[ExamplePicture]) -> 
     return "; ".join(words)
 
 
-def _field_words(pictures: Sequence[ExamplePicture]) -> str:
+def field_words(pictures: Sequence[ExamplePicture]) -> str:
     """Return how large the receptive field is, or why all of the sample is shown."""
     regions = [picture.region for picture in pictures if picture.region is not None]
     fields = [region.ranges for region in regions if region.ranges]

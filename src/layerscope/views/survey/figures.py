@@ -75,8 +75,8 @@ def labels_panel(survey: Survey, address: str) -> Panel | None:
     if not preferred:
         return None
     cards = [
-        PictureCard(shown_name(label, 40), f"{number(mean)} ({count:,})", value=mean)
-        for label, mean, count in preferred[:_LABELS]
+        PictureCard(shown_name(label, 40), number(mean), value=mean)
+        for label, mean, _ in preferred[:_LABELS]
     ]
     more = len(preferred) - len(cards)
     return cards_panel(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.core.addresses import Place
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError, ViewError
 from layerscope.core.silence import rectified
@@ -251,6 +252,22 @@ def _on_one_range(maps: Mapping[int, Array]) -> dict[int, Array]:
     low = max(low, 0.0) if high > 0 else low
     span = high - low if high > low else 1.0
     return {number: (values - low) / span for number, values in maps.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryUnit:
+    """A unit of a network that a survey has, too."""
+
+    gallery: Gallery
+    place: Place
+
+    @classmethod
+    def of(cls, gallery: Gallery | None, place: Place) -> GalleryUnit | None:
+        """Return the unit in a gallery; None where there is none, or it does not have the unit."""
+        if gallery is None or place.unit is None or place.position is not None:
+            return None
+        tally = gallery.survey.tallies.get(place.layer)
+        return cls(gallery, place) if tally is not None and place.unit < tally.units else None
 
 
 def check_survey(survey: Any) -> None:

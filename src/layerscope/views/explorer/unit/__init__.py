@@ -2,7 +2,8 @@
 
 A module has ``TITLE``, what stands above its panel; ``ORDER``, a number by which they are sorted;
 and ``panel(moment, place)``, which returns a :class:`Panel`, or None where there is nothing to
-show of this unit. What it raises is shown in the panel's place.
+show of this unit. What it raises is shown in the panel's place. One with ``OF_SURVEY`` is asked for
+only where the network was surveyed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ class UnitPanel:
     name: str
     title: str
     module: ModuleType
+
+    @property
+    def of_survey(self) -> bool:
+        """Whether it shows what a survey has of the unit: without one there is nothing to show."""
+        return bool(getattr(self.module, "OF_SURVEY", False))
 
     def panel(self, moment: Moment, place: Place) -> Panel | None:
         """Return the panel of a unit; None where there is nothing to show.
