@@ -7,44 +7,33 @@ import numpy as np
 from layerscope.core.text import shown_name
 from layerscope.recordings.survey.datasets import counted_text
 from layerscope.recordings.survey.survey import Survey
-from layerscope.recordings.survey.value_counts import limits, middles
+from layerscope.recordings.survey.unit_facts import even_histogram
 from layerscope.views.render.bars import Counts, bars_panel
 from layerscope.views.render.cards import PictureCard, cards_panel
 from layerscope.views.render.colour_scale import number
 from layerscope.views.render.panel import Panel
 
-_BINS = 48
 _LABELS = 10  #: that are shown, those that the unit prefers most
 
 
 def histogram_panel(survey: Survey, address: str) -> Panel | None:
-    """Return how a unit's values are distributed, zeros apart; None where it has none.
-
-    The survey's bins are put together to bins of equal width, each as a whole.
-    """
+    """Return how a unit's values are distributed, zeros apart; None where all are the same."""
     place = survey.place(address)
     tally = survey.tallies[place.layer]
     unit = place.unit or 0
-    low, high = float(tally.low[unit]), float(tally.high[unit])
-    if not low < high:
+    even = even_histogram(tally, unit)
+    if not even.low < even.high:
         return None
-    counts = tally.values.counts[unit]
-    values = middles(tally.values.first, tally.values.bins)
-    zero = values == 0
-    some = (counts > 0) & ~zero
-    below, above = limits(tally.values.first, tally.values.bins)
-    widest = float((np.minimum(above, high) - np.maximum(below, low))[some].max(initial=0))
-    # Narrower ones would be empty where the survey's are wider.
-    number_of_bins = int(np.clip((high - low) / widest if widest > 0 else 1, 1, _BINS))
-    edges = np.linspace(low, high, number_of_bins + 1)
-    inside = np.clip(np.searchsorted(edges, values, "right") - 1, 0, number_of_bins - 1)
-    weights = counts[some].astype(np.float64)
-    bins = np.bincount(inside[some], weights, number_of_bins).astype(np.float64)
-    zeros = int(counts[zero].sum())
-    counted = Counts("", bins, zeros, int(tally.nonfinite[unit]), int(counts.sum()))
+    counted = Counts(
+        "",
+        even.counts.astype(np.float64),
+        even.zeros,
+        int(tally.nonfinite[unit]),
+        int(tally.values.counts[unit].sum()),
+    )
     return bars_panel(
         f"{address}: its values",
-        edges,
+        np.linspace(even.low, even.high, len(even.counts) + 1),
         [counted],
         address=address,
         logarithmic=True,
