@@ -206,3 +206,9 @@ def test_files_are_files():
     assert files_of(files) is files
     assert files.samples() == 1
     assert files_of(Path("/none")) is None
+
+
+def test_notes_are_of_the_samples_that_were_taken_where_a_batch_is_cut(folder):
+    feed = batches(files_of(folder), [SPEC], chunk=5, limit=7, input_range="raw")
+    assert [len(values) for values, _ in levels(feed)] == [5, 2]
+    assert feed.notes == ("img1.png, img2.png, img3.png and 4 more: pixel values as they are",)

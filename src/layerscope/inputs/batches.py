@@ -106,6 +106,7 @@ class Batches:
                     value=batch.value[:left],
                     samples=batch.samples[:left],
                     files=batch.files[:left],
+                    notes=batch.notes[:left],
                 )
             self._note(batch.samples, batch.notes)
             yield replace(batch, notes=())
