@@ -117,9 +117,13 @@ def field_words(pictures: Sequence[ExamplePicture]) -> str:
     if fields:
         axes = list(fields[0])
         lengths = [max(len(one[axis]) for one in fields if axis in one) for axis in axes]
-        return f"receptive field {' × '.join(map(str, lengths))} ({', '.join(axes)})"
+        tokens = any(picture.form == "tokens" for picture in pictures)
+        names = "words" if tokens else ", ".join(axes)
+        return f"receptive field {' × '.join(map(str, lengths))} ({names})"
     cells = any(region.cell for region in regions)
     causes = dict.fromkeys(region.because for region in regions if region.because)
     why = f": {next(iter(causes))} takes all positions" if causes else ""
     words = f"computed from the whole input{why}" if regions else ""
+    if any(picture.form == "row" for picture in pictures):
+        words += "; bars from the middle of the samples kept to this one's value, on their range"
     return words + ("; marked is the cell of its map where it fired most" if cells else "")

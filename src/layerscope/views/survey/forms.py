@@ -33,7 +33,7 @@ Limits = tuple[float, float]
 
 _LINES = 6  #: up to so many channels of a signal are lines; more are rows of a picture
 _COLOURS = ((82, 132, 220), (200, 110, 60), (90, 160, 90), (150, 100, 180), (120, 120, 130))
-_FEATURES = 12  #: of a row are bars, the most unusual of more
+_FEATURES = 16  #: of a row are bars, the most unusual of more
 _PLAIN = 32  #: numbers without names: of more, a line
 _AROUND = 5  #: words that are written before and after a field
 
