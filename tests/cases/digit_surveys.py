@@ -15,13 +15,22 @@ from layerscope.recordings.survey.survey import Survey
 @cache
 def digit_survey() -> Survey:
     """The survey of the 1,797 digits by a network that was trained to tell them apart."""
+    images, target = _digits()
+    labels = [f"digit {number}" for number in target]
+    return layerscope.survey(digit_network(), images, labels=labels, progress=False)
+
+
+@cache
+def digit_network() -> Any:
+    """The network of ``digit_survey``."""
+    return trained(*_digits())
+
+
+def _digits() -> tuple[Any, Any]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    images = (digits.images / 16).astype(np.float32)[:, None]
-    network = trained(images, digits.target)
-    labels = [f"digit {number}" for number in digits.target]
-    return layerscope.survey(network, images, labels=labels, progress=False)
+    return (digits.images / 16).astype(np.float32)[:, None], digits.target
 
 
 def trained(images: Any, target: Any, epochs: int = 6) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import layerscope
-from cases.digit_surveys import digit_survey, shuffled
+from cases.digit_surveys import digit_network, digit_survey, shuffled
 from layerscope.core.errors import AddressError, InputError, OutputError, ViewError
 from layerscope.recordings.survey.questions import questions_of
 from layerscope.views.survey.gallery import Gallery
@@ -163,3 +163,27 @@ def test_what_can_not_be_asked_is_an_error(survey, tmp_path):
     assert path.read_text() == "mine"
     layerscope.quiz(survey, "relu", path, overwrite=True, n=2)
     assert path.read_text() != "mine"
+
+
+def test_images_made_for_the_units_can_be_the_clue(tmp_path):
+    survey, network = digit_survey(), digit_network()
+    images = layerscope.features(network, "conv:3", steps=2, size=8)
+    path = layerscope.quiz(survey, "conv:3", tmp_path / "quiz.html", n=2, images=images)
+    for question in questions_in(path):
+        (number,) = question["made"]
+        assert question["strongest"] == question["weakest"] == []
+        with Image.open(io.BytesIO(base64.b64decode(blocks_of(path)[number]))) as image:
+            assert image.size == (240, 240)
+            assert np.asarray(image.convert("L")).std() > 0
+    with pytest.raises(AddressError, match="There is no image of 'conv:4', which is asked about"):
+        layerscope.quiz(survey, "conv:4", tmp_path / "other.html", images=images)
+
+
+def test_a_quiz_is_of_what_can_be_seen(tmp_path):
+    from torch import nn
+
+    rows = np.random.RandomState(0).normal(size=(60, 5)).astype(np.float32)
+    survey = layerscope.survey(nn.Sequential(nn.Linear(5, 4)), rows, progress=False)
+    with pytest.raises(ViewError, match="is no picture: a quiz is made of images, or of signals"):
+        layerscope.quiz(survey, "0", tmp_path / "quiz.html")
+    assert not (tmp_path / "quiz.html").exists()

@@ -160,3 +160,52 @@ def test_what_is_no_survey_is_an_error(tmp_path):
     with pytest.raises(InputError, match="A site is made of a survey, and this is str"):
         layerscope.site("survey.zarr", tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+def numbers(*shape):
+    return np.random.RandomState(0).normal(size=shape).astype(np.float32)
+
+
+def networks():
+    """Networks of several kinds of input, and samples for each."""
+    from torch import nn
+
+    sound = nn.Sequential(nn.Conv1d(1, 4, 9), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    table = nn.Sequential(nn.Linear(5, 4), nn.ReLU())
+    words = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(28, 3))
+    tokens = np.random.RandomState(0).randint(0, 20, (40, 7))
+    return {
+        "signals": (sound, numbers(40, 1, 200)),
+        "rows": (table, numbers(40, 5)),
+        "words": (words, tokens),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "box", "has_grid"),
+    [("signals", [182, 60], True), ("rows", [300, 96], False), ("words", [300, 96], False)],
+)
+def test_samples_of_each_kind_are_seen(kind, box, has_grid, tmp_path):
+    made = layerscope.survey(*networks()[kind], progress=False)
+    folder = layerscope.site(made, tmp_path / "site").parent
+    for layer in index_of(folder)["layers"]:
+        assert (layer["box"], layer["grid"]) == (box, has_grid)
+        inside = folder / LAYERS / layer["folder"]
+        assert bool(list(inside.glob("grid-*"))) is has_grid
+        with Image.open(inside / f"0000{layer['ending']}") as image:
+            assert image.size == (3 * EACH * box[0], layer["units"] * box[1])
+            assert np.asarray(image.convert("L")).std() > 0
+
+
+def test_a_survey_whose_samples_were_not_kept_has_figures_alone(small, tmp_path):
+    from layerscope.recordings.survey.survey import SurveyedSample
+
+    samples = {n: SurveyedSample(n, f"sample {n}") for n in small.samples}
+    bare = type(small)(
+        small.tallies, network=small.network, ranges=small.ranges, samples=samples, top=small.top
+    )
+    folder = layerscope.site(bare, tmp_path / "site").parent
+    for layer in index_of(folder)["layers"]:
+        assert layer["ending"] == ""
+        assert {path.suffix for path in (folder / LAYERS / layer["folder"]).iterdir()} == {".js"}
+        assert len(units_of(folder, layer)) == layer["units"]

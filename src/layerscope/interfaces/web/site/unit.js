@@ -106,8 +106,8 @@ function examples(site, place, facts, key, kind) {
     const words = `${name}${label ? `, ${label}` : ""}: ${shortNumber(value)}${where ? `, at ${where}` : ""}`;
     const picture = h("div", { class: "cell", role: "img", "aria-label": words, title: words });
     if (site.layers[place.layer].ending) site.paintExample(picture, place, kind, rank);
-    grid.append(h("figure", {}, site.layers[place.layer].ending ? picture : h("span", { class: "name" }, name),
-      h("figcaption", {}, h("span", { class: "number" }, shortNumber(value)), label ? ` ${label}` : "")));
+    grid.append(h("figure", {}, site.layers[place.layer].ending ? picture : null,
+      h("figcaption", {}, h("span", { class: "number" }, shortNumber(value)), ` ${label || name}`)));
   });
   return list.length ? grid : h("p", { class: "state" }, "No sample.");
 }
