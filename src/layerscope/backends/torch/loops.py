@@ -112,8 +112,9 @@ class _RecurrentSteps:
         """Return sequences with the samples first, padded where they were packed."""
         if isinstance(sequences, PackedSequence):
             padded, self._lengths = pad_packed_sequence(sequences, batch_first=True)
-            return torch.as_tensor(padded)
-        return sequences if self._module.batch_first else sequences.transpose(0, 1)
+            return padded
+        whole: torch.Tensor = sequences
+        return whole if self._module.batch_first else whole.transpose(0, 1)
 
     def _within(self, steps: int) -> torch.Tensor:
         """Return which positions lie within each packed sequence, as (sample, position, 1)."""
