@@ -197,3 +197,20 @@ def test_a_plan_is_followed_from_the_third_look_on(make: Any, watched: list[Any]
         same(ls.activations(model, X), first)
     assert len(watched) == 1
     np.testing.assert_array_equal(first["output"], model(X).detach())
+
+
+class Least(nn.Module):
+    """Takes the least of two values, where others take an axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        return torch.max(torch.min(self.a(x), self.b(x)), torch.zeros(4))
+
+
+def test_the_least_of_two_values_is_taken_along_no_axis() -> None:
+    model = Least()
+    for _ in range(2):
+        np.testing.assert_array_equal(ls.activations(model, X)["output"], model(X).detach())

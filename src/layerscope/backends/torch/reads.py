@@ -98,7 +98,8 @@ def _reads(name: str, kind: Kind, setting: Settings) -> Reads:
     if name == "Softmax2d":
         return Reads(mixes=(-3,))
     axes = setting("dim")
-    if kind in ("reduce", "activation") and axes is not None:
+    is_named = axes is not None and not hasattr(axes, "shape")  # torch.min(a, b) takes no axis
+    if kind in ("reduce", "activation") and is_named:
         return Reads(mixes=tuple(axes) if isinstance(axes, tuple | list) else (int(axes),))
     return Reads()
 
