@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,9 @@ class Gallery:
             None if isinstance(arrays, str) else self._region(place.layer, example, arrays)
             for example, arrays in zip(chosen, inputs, strict=True)
         ]
+        if any(region is not None and region.ranges for region in regions):
+            # Beside fields, the cell of one that is the whole sample would be read as a field.
+            regions = [r and (r if r.ranges else replace(r, cell={})) for r in regions]
         windows = [
             window_of(arrays[region.input], region)
             for arrays, region in zip(inputs, regions, strict=True)

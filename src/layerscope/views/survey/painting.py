@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.text import printable
+from layerscope.core.text import printable, shortened
 from layerscope.views.render import text
 from layerscope.views.render.palette import GROUND, INK, MARK, table
 from layerscope.views.render.thinning import means
@@ -23,6 +23,7 @@ ACCENT = (255, 150, 30)
 _DIMMED = 0.72  #: how much of what is around a field is taken away
 _HEAT = 0.6  #: of a map over the picture
 SIZE = 9  #: of words
+_LONGEST = 300  #: characters of a line, before it is measured
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def write(canvas: Pixels, words: str, x: int, y: int, colour: Sequence[int]) -> 
 
 def cut(words: str, room: int) -> str:
     """Return words that are no wider than there is room, their middle left out where they are."""
-    words = printable(words)
+    words = shortened(printable(words), _LONGEST)
     if text.width(words, SIZE) <= room:
         return words
     most = len(words) - 1
