@@ -369,3 +369,56 @@ def test_a_pool_of_samples_lets_go_of_those_that_no_unit_needs(
     monkeypatch.undo()
     assert_same(small, ls.survey(model, x, "dense", top=2))
     assert len(small.samples) < 200
+
+
+def test_checkpoints_are_surveyed_one_by_one(model: Any, tmp_path: Path) -> None:
+    x = images()
+    weights = model.get_weights()
+    files = []
+    for epoch, bias in ((1, 0), (2, -1000), (10, 0)):
+        one = network()
+        one.layers[0].bias.assign([bias, 0, 0, 0])
+        files.append(tmp_path / f"epoch{epoch:02}-loss=0.5.keras")
+        one.save(files[-1])
+    series = ls.survey(None, x, "conv", at=files[::-1], to=tmp_path / "kept")
+    assert series.steps == (1, 2, 10)
+    same = network()
+    same.layers[0].bias.assign([0, 0, 0, 0])
+    assert_same(series[1], ls.survey(same, x, "conv"))
+    assert series[2].never_fired("conv") == [0]
+    frame = series.fate().to_frame()
+    assert frame.iloc[0]["died"] == 2
+    assert frame.iloc[0]["revived"] == 10
+    assert len(list((tmp_path / "kept").iterdir())) == 3
+    # Weights alone go into a copy of the model.
+    dead = network()
+    dead.layers[0].bias.assign([-1000, 0, 0, 0])
+    dead.save_weights(tmp_path / "epoch3.weights.h5")
+    series = ls.survey(model, x, "conv", at=[tmp_path / "epoch3.weights.h5"])
+    assert series[3].never_fired("conv") == [0]
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    with pytest.raises(InputError, match=r"run through only once.*3 checkpoints"):
+        ls.survey(None, generator(x, x), at=files)
+    with pytest.raises(InputError, match="pass the files of a training"):
+        ls.survey(None, x, at=[])
+
+
+def test_a_survey_that_went_on_to_its_end_does_not_say_that_it_was_stopped(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reduced, seen = module.reduced, []
+
+    def interrupted(*arguments: Any) -> Any:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(1)
+        return reduced(*arguments)
+
+    monkeypatch.setattr(module, "reduced", interrupted)
+    part = ls.survey(model, images(), batch_size=8, to=tmp_path / "s.zarr")
+    assert any("stopped after 8" in note for note in part.notes)
+    monkeypatch.undo()
+    whole = ls.survey(model, images(), batch_size=8, to=tmp_path / "s.zarr")
+    assert whole.count == COUNT
+    assert not any("stopped" in note for note in whole.notes)

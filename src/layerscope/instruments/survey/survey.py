@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from layerscope.instruments.survey.reduction import Reduction, are_finite, figur
 from layerscope.recordings.survey.layer_tally import DRAWN, LayerTally, lot
 from layerscope.recordings.survey.reading import InputReading, name_of
 from layerscope.recordings.survey.sample_figures import SampleFigures, joined
+from layerscope.recordings.survey.series import SurveySeries
 from layerscope.recordings.survey.store import SurveyProgress, is_survey, read_survey, write_survey
 from layerscope.recordings.survey.survey import Survey, SurveyedSample
 
@@ -35,14 +36,30 @@ HANDS_ON = frozenset(
 )
 _BUFFER_BYTES = 64_000_000
 _BUFFER_SAMPLES = 1024
-_POOL_BYTES = (
-    256_000_000  #: what the network received of samples, before the first look at which stay
-)
+#: What the network received of samples, before it is looked at which of them stay.
+_POOL_BYTES = 256_000_000
 _CHECKPOINT_SAMPLES = 20_000
 _CHUNK_BYTES, _LARGEST_CHUNK, _UNKNOWN_CHUNK = 512_000_000, 256, 16
 
 
+@overload
 def survey(
+    model: Any, data: Any, layers: Any = None, *, at: None = None, **options: Any
+) -> Survey: ...
+
+
+@overload
+def survey(
+    model: Any,
+    data: Any,
+    layers: Any = None,
+    *,
+    at: Sequence[str | os.PathLike[str]],
+    **options: Any,
+) -> SurveySeries: ...
+
+
+def survey(  # type: ignore[misc]  # the options are named one by one here
     model: Any,
     data: Any,
     layers: Any = None,
@@ -53,6 +70,7 @@ def survey(
     first: int = 0,
     labels: Sequence[Any] | Mapping[str, Any] | None = None,
     comoments: bool = True,
+    at: Sequence[str | os.PathLike[str]] | None = None,
     to: str | os.PathLike[str] | None = None,
     resume: bool = True,
     overwrite: bool = False,
@@ -61,7 +79,7 @@ def survey(
     resize: str = "stretch",
     size: tuple[int, int] | None = None,
     preprocess: Callable[[Any], Any] | str | None = None,
-) -> Survey:
+) -> Survey | SurveySeries:
     """Return what each unit answers to, over data: figures, histograms, and its examples.
 
     The data go through the model once; of the activations a few numbers for each sample and unit
@@ -95,6 +113,10 @@ def survey(
     comoments
         Whether to keep how units vary together, which correlations and the effective rank need;
         its size is the square of a layer's units.
+    at
+        The files of a training, each of which is surveyed in place of the model: the result is a
+        ``SurveySeries``, a mapping from steps to surveys, with :meth:`SurveySeries.fate`. Files of
+        weights alone are loaded into a copy of the model; for others it may be None.
     to
         A folder to keep the survey in, such as ``survey.zarr``, at checkpoints and at the end.
     resume
@@ -128,6 +150,17 @@ def survey(
         raise InputError(f"top={top!r}: pass a whole number from 1 up.")
     if isinstance(first, bool) or not isinstance(first, int | np.integer) or first < 0:
         raise InputError(f"first={first!r}: pass a whole number from 0 up.")
+    if at is not None:
+        from layerscope.instruments.survey.checkpoints import surveys_at
+
+        options: dict[str, Any] = {
+            "top": top, "batch_size": batch_size, "samples": samples, "first": first,
+            "labels": labels, "comoments": comoments, "resume": resume, "overwrite": overwrite,
+            "progress": progress, "input_range": input_range, "resize": resize, "size": size,
+            "preprocess": preprocess,
+        }  # fmt: skip
+        one = lambda opened, where: survey(opened, data, layers, to=where, **options)  # noqa: E731
+        return surveys_at(model, data, at, one, to)
     at_once = batch_size or _chunk(backend_for(model).describe())
     read = data_of(data, labels, at_once)
     passes = Passes.on(
@@ -253,8 +286,7 @@ class _SurveyRun:
         self.pool = dict(before.samples)
         self.unreadable = dict(before.unreadable)
         self.notes = dict.fromkeys(before.notes)
-        if progress.complete:
-            self.notes.pop(self._stopped(), None)
+        self.notes.pop(self._stopped(), None)
         self.feed.skip(self.done, self.file)
 
     def run(self, shown: bool | None) -> Survey:
