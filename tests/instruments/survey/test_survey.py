@@ -18,7 +18,8 @@ from PIL import Image
 
 import layerscope as ls
 from layerscope.errors import AddressError, InputError, OutputError
-from layerscope.instruments.survey import survey as module
+from layerscope.instruments.survey import running as module
+from layerscope.instruments.survey import sample_pool
 from layerscope.recordings.survey.store import read_survey
 from layerscope.recordings.survey.survey import Survey
 
@@ -363,12 +364,21 @@ def test_never_having_fired_claims_no_more_than_it_may(model: Any) -> None:
 def test_a_pool_of_samples_lets_go_of_those_that_no_unit_needs(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_POOL_BYTES", 5_000)
+    monkeypatch.setattr(sample_pool, "_BYTES", 5_000)
+    sizes = []
+    keep = sample_pool.SamplePool.keep
+    monkeypatch.setattr(
+        sample_pool.SamplePool,
+        "keep",
+        lambda pool, referred: (sizes.append(len(pool.samples)), keep(pool, referred)),
+    )
     x = images(600)
     small = ls.survey(model, x, "dense", top=2, batch_size=20)
     monkeypatch.undo()
     assert_same(small, ls.survey(model, x, "dense", top=2))
     assert len(small.samples) < 200
+    assert len(sizes) > 3  # it was looked at on the way
+    assert max(sizes) < 400
 
 
 def test_checkpoints_are_surveyed_one_by_one(model: Any, tmp_path: Path) -> None:
