@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,11 @@ _QUICKEST = "torch" if importlib.util.find_spec("torch") else "jax"
 os.environ.setdefault("KERAS_BACKEND", _QUICKEST)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# What a shell runs in its background has its interrupts ignored, and so would all that it starts:
+# what tests that interrupt a process wait for would never come.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = bool(os.environ.get("CI"))
 FULL = bool(os.environ.get("LAYERSCOPE_FULL"))
