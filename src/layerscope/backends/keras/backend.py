@@ -59,9 +59,15 @@ class _Reduced:
     reduction: ReductionOf
     offsets: Any  #: a tensor, which the reduction is given
 
-    def of(self, values: Mapping[str, Any], facts: Facts) -> tuple[dict[str, Any], Facts]:
+    def of(
+        self, values: Mapping[str, Any], facts: Facts, engine: Engine
+    ) -> tuple[dict[str, Any], Facts]:
         """Return what is made of tensors, by address, and the facts with their shapes."""
-        made = by_name(self.reduction, keras.ops, values, facts.axes, self.offsets)
+
+        def reduce(_: Any, value: Any, axes: tuple[str, ...], offsets: Any) -> Any:
+            return engine.reduce(self.reduction, value, axes, offsets)
+
+        made = by_name(reduce, keras.ops, values, facts.axes, self.offsets)
         return self._with_shapes(made, values, facts)
 
     def of_arrays(
@@ -72,7 +78,7 @@ class _Reduced:
         They share their memory with arrays, which are reduced piece by piece.
         """
         if any(str(getattr(v, "device", "cpu")) != "cpu" for v in values.values()):
-            return self.of(values, facts)
+            return self.of(values, facts, engine)
         arrays = {address: engine.read(value)[0] for address, value in values.items()}
         offsets = engine.read(self.offsets)[0]
         made = by_name(self.reduction, NumpyOps, arrays, facts.axes, offsets)
@@ -365,7 +371,7 @@ class KerasBackend:
             keep = lambda _, value: engine.keep(value)  # noqa: E731
             output, pass_facts = watched(model(), x, selection, engine, values, keep)
             if reduction is not None:
-                values, pass_facts = _Reduced(reduction, offsets).of(values, pass_facts)
+                values, pass_facts = _Reduced(reduction, offsets).of(values, pass_facts, engine)
             facts[:] = [pass_facts]
             return values, output
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.backends.base import ReductionOf
 from layerscope.core.axes import carried
 from layerscope.core.errors import ModelError
 
@@ -23,6 +24,8 @@ Keep = Callable[[str, Any], Any]
 
 #: From how many samples on TensorFlow's compiled pass is cheaper than its first eager one.
 _COMPILE_FROM = 8
+#: From how many values on XLA is worth its compilation, where TensorFlow reduces them.
+_FUSED_FROM = 1_000_000
 
 
 class Engine(Protocol):
@@ -57,6 +60,11 @@ class Engine(Protocol):
 
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         """Compile the pass as a function of the input, on the values that the variables have."""
+
+    def reduce(
+        self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
+    ) -> dict[str, Any] | None:
+        """Return what a reduction makes of a value within a compiled pass."""
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         """Read the value, not copied where the library lets us read it in place; as ``carried``."""
@@ -113,6 +121,11 @@ class JaxEngine:
         function = jax.jit(traced)
         return lambda x: function(x, [variable.value for variable in variables])
 
+    def reduce(
+        self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
+    ) -> dict[str, Any] | None:
+        return reduction(keras.ops, value, axes, offsets)
+
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         return carried(np.asarray(value))
 
@@ -161,6 +174,35 @@ class TensorFlowEngine:
         # The graph reads the variables themselves.
         return tf.function(traced, autograph=False)  # type: ignore[no-any-return]
 
+    def reduce(
+        self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
+    ) -> dict[str, Any] | None:
+        import tensorflow as tf
+
+        shape = value.shape
+        if axes[:1] != ("sample",) or None in shape or shape.num_elements() < _FUSED_FROM:
+            return reduction(keras.ops, value, axes, offsets)
+
+        def of_one(sample: Any, offset: Any) -> Any:
+            made = reduction(keras.ops, sample[None], axes, offset[None])
+            return made if made is None else {name: each[0] for name, each in made.items()}
+
+        specs = tf.TensorSpec(shape[1:], value.dtype), tf.TensorSpec([], offsets.dtype)
+        outputs = tf.function(of_one, autograph=False).get_concrete_function(*specs)
+        if outputs.structured_outputs is None:
+            return None
+        types = {name: spec.dtype for name, spec in outputs.structured_outputs.items()}
+        # TensorFlow's own kernels read a value once for each of its figures; XLA fuses some, and
+        # the values of one sample stay in the cache meanwhile.
+        fused = tf.function(
+            lambda value, offsets: tf.map_fn(
+                lambda one: of_one(*one), (value, offsets), fn_output_signature=types
+            ),
+            autograph=False,
+            jit_compile=True,
+        )
+        return dict(fused(value, offsets))
+
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         return carried(np.asarray(value))
 
@@ -198,6 +240,11 @@ class TorchEngine:
 
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         raise AssertionError("this engine compiles nothing")
+
+    def reduce(
+        self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
+    ) -> dict[str, Any] | None:
+        return reduction(keras.ops, value, axes, offsets)
 
     def read(self, value: Any) -> tuple[npt.NDArray[Any], str | None]:
         from layerscope.backends.torch.tensors import read
