@@ -33,7 +33,7 @@ from layerscope.recordings.survey.store import (
 from layerscope.recordings.survey.survey import Survey
 
 #: Batches wait to be added until they are so many samples, or so large.
-_BUFFER_BYTES, _BUFFER_SAMPLES = 256_000_000, 1024
+_BUFFER_BYTES, _BUFFER_SAMPLES = 256_000_000, 512
 _CHECKPOINT_SAMPLES = 20_000
 
 

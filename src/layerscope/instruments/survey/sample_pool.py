@@ -15,7 +15,7 @@ from layerscope.inputs.feeds import arrays_in
 from layerscope.recordings.survey.survey import SurveyedSample
 
 #: What the network received of samples, before it is looked at which of them stay.
-_BYTES = 256_000_000
+_BYTES = 16_000_000
 _SAMPLES = 200_000
 
 
