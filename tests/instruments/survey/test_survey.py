@@ -432,3 +432,20 @@ def test_a_survey_that_went_on_to_its_end_does_not_say_that_it_was_stopped(
     whole = ls.survey(model, images(), batch_size=8, to=tmp_path / "s.zarr")
     assert whole.count == COUNT
     assert not any("stopped" in note for note in whole.notes)
+
+
+def test_one_that_was_killed_before_its_first_checkpoint_is_begun_anew(
+    model: Any, whole: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from layerscope.recordings.survey import store
+
+    where, arguments = tmp_path / "s.zarr", {"top": 5, "labels": np.arange(COUNT) % 3}
+    for name in ("_write_inputs", "_write_state"):
+        with monkeypatch.context() as patched:
+            patched.setattr(store, name, lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                ls.survey(model, images(), to=where, **arguments)
+        with pytest.raises(InputError, match="no survey"):
+            ls.open_survey(where)
+    assert_same(ls.survey(model, images(), to=where, **arguments), whole)
+    assert_same(ls.open_survey(where), whole)

@@ -26,6 +26,7 @@ from layerscope.recordings.survey.reading import InputReading
 from layerscope.recordings.survey.sample_figures import SampleFigures, joined
 from layerscope.recordings.survey.store import (
     SurveyProgress,
+    is_begun,
     is_survey,
     read_survey,
     write_survey,
@@ -80,7 +81,7 @@ class SurveyRun:
             return
         name = str(self.to)
         if not is_survey(where):
-            if where.is_dir() and not any(where.iterdir()):
+            if where.is_dir() and (is_begun(where) or not any(where.iterdir())):
                 return
             raise OutputError(
                 f"{name!r} is there already, and is no survey: name another, or pass "

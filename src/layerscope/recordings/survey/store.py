@@ -36,6 +36,7 @@ Array = npt.NDArray[Any]
 
 FORMAT = 1
 _INPUTS = "inputs"
+_PART = ".part-zarr.json"  #: the root, while it is written
 _UNITS = ("counted", "nonfinite", "zeros", "silent", "mean", "squares", "low", "high")
 _RANKINGS = ("top", "weak")
 _AXES = 3  #: that a place has at most
@@ -56,6 +57,14 @@ def is_survey(path: str | os.PathLike[str]) -> bool:
     return _about(Path(path)) is not None
 
 
+def is_begun(path: str | os.PathLike[str]) -> bool:
+    """Return whether a survey was begun there, and stopped before its first checkpoint."""
+    where = Path(path)
+    if where.is_dir() and {entry.name for entry in where.iterdir()} == {_PART}:
+        return True
+    return _attributes(where).get("kind") == "survey" and not is_survey(where)
+
+
 def write_survey(path: str | os.PathLike[str], survey: Survey, progress: SurveyProgress) -> None:
     """Write a survey, in place of the one that was there.
 
@@ -70,6 +79,8 @@ def write_survey(path: str | os.PathLike[str], survey: Survey, progress: SurveyP
     name = f"state-{number}"
     try:
         where.mkdir(parents=True, exist_ok=True)
+        if before is None:  # whoever finds it half written is to know what it is
+            _write_about(where, {"format": FORMAT, "kind": "survey", "state": None})
         if not isinstance(survey.samples, SampleInputs):
             _write_inputs(where, survey.samples.values(), before is None)
         shutil.rmtree(where / name, ignore_errors=True)
@@ -123,20 +134,24 @@ def read_survey(path: str | os.PathLike[str]) -> tuple[Survey, SurveyProgress]:
 
 
 def _about(where: Path) -> dict[str, Any] | None:
+    about = _attributes(where)
+    name = str(about.get("state"))
+    known = about.get("kind") == "survey" and isinstance(about.get("format"), int)
+    return about if known and name.startswith("state-") and name[6:].isdecimal() else None
+
+
+def _attributes(where: Path) -> dict[str, Any]:
+    """Return what a store's root says of itself as layerscope's; nothing where it is no such."""
     try:
-        document = json.loads((where / "zarr.json").read_bytes())
-        about = document["attributes"]["layerscope"]
-        if about["kind"] == "survey" and isinstance(about["format"], int):
-            name = str(about["state"])
-            return dict(about) if name.startswith("state-") and name[6:].isdecimal() else None
+        about = json.loads((where / "zarr.json").read_bytes())["attributes"]["layerscope"]
     except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+        return {}
+    return dict(about) if isinstance(about, dict) else {}
 
 
 def _write_about(where: Path, about: Mapping[str, Any]) -> None:
     document = {"zarr_format": 3, "node_type": "group", "attributes": {"layerscope": about}}
-    part = where / ".part-zarr.json"
+    part = where / _PART
     with part.open("w", encoding="utf-8") as file:
         json.dump(document, file)
         file.flush()
