@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -20,7 +21,7 @@ import layerscope as ls
 from layerscope.errors import AddressError, InputError, OutputError
 from layerscope.instruments.survey import running as module
 from layerscope.instruments.survey import sample_pool
-from layerscope.recordings.survey.store import read_survey
+from layerscope.recordings.survey.store import is_survey, read_survey
 from layerscope.recordings.survey.survey import Survey
 
 Array = np.ndarray[Any, Any]
@@ -329,19 +330,17 @@ def test_killed_anywhere_and_gone_on_with_it_is_as_if_it_never_was(
     rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", *sys.path])}
     for _ in range(100):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(where)],
-            stdout=subprocess.PIPE,
-            env=environment,
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            process.wait(timeout=rng.uniform(0, 1.5))
-        except subprocess.TimeoutExpired:
+        with subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(where)], stdout=subprocess.PIPE, env=environment
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=rng.uniform(0, 1.5))
             process.send_signal(signal.SIGKILL)
-            process.wait()
         if where.exists() and (where / "zarr.json").exists():
+            if not is_survey(where):
+                continue  # killed before its first checkpoint
             survey, progress = read_survey(where)
             assert survey.count == progress.samples
             if progress.complete:
