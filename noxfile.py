@@ -54,6 +54,7 @@ EACH_BACKEND = (
 #: Tests that try a sample of what ``nox -s full`` tries.
 FULL = (
     "tests/recordings/store/test_killed.py",
+    "tests/instruments/survey/test_survey.py",
     "tests/backends/*/test_processes.py",
     "tests/hostile/test_*.py",
     "tests/instruments/features/test_proofs.py",
