@@ -274,6 +274,22 @@ def test_what_is_there_is_not_lost(model: Any, tmp_path: Path) -> None:
     other.layers[0].bias.assign([9, 9, 9, 9])
     with pytest.raises(OutputError, match="other weights"):
         ls.survey(other, images(8), to=where)
+    for data, more in (
+        (images(9), {}),
+        (images(8)[::-1].copy(), {}),
+        (images(8), {"labels": range(8)}),
+        (generator(images(8), images(8)), {}),
+    ):
+        with pytest.raises(OutputError, match="begun with another data"):
+            ls.survey(model, data, to=where, **more)
+    for number in (8, 9):
+        folder = folder_of_images(tmp_path / f"photos{number}")
+        if number == 9:
+            (folder / "class0" / "00.png").unlink()
+            with pytest.raises(OutputError, match="begun with another data"):
+                ls.survey(model, folder, to=tmp_path / "of_photos.zarr")
+        else:
+            ls.survey(model, folder, to=tmp_path / "of_photos.zarr")
     assert ls.survey(other, images(4), to=where, overwrite=True).count == 4
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from layerscope.core.errors import InputError
 from layerscope.inputs import Prepared, files_of
+from layerscope.inputs.feeds import arrays_in
 from layerscope.inputs.sources import Files, listed, readable
 
 
@@ -73,6 +75,24 @@ def data_of(x: Any, labels: Any, batch: int) -> Data:
     files_or_none = files_of(x) if isinstance(x, str | Path) else None
     has_batches = files_or_none is None and not hasattr(x, "shape") and _is_iterable(x)
     return Data(x, has_batches, given, names=_class_names(x))
+
+
+def signature(x: Any, paths: Sequence[str], labels: Any) -> str:
+    """Return what tells data from others, as far as can be seen without reading all of them.
+
+    Of files their paths; of arrays their shapes, first and last samples; of a loader its type.
+    """
+    seen: list[Any] = [str(Path(path).absolute()) for path in paths]
+    if isinstance(x, str) and not paths:
+        seen.append(x)
+    for array in () if paths else arrays_in(x):
+        seen.append(tuple(array.shape))
+        if len(array.shape):
+            seen += [np.asarray(array[at]).tolist() for at in (slice(0, 1), slice(-1, None))]
+    name = type(x).__name__ if not paths else f"{len(paths)} files"
+    given = list(labels.items()) if isinstance(labels, Mapping) else labels
+    digest = hashlib.sha256(repr((seen, given)).encode("utf-8", "surrogatepass"))
+    return f"{name} {digest.hexdigest()[:16]}"
 
 
 def _plain(label: Any) -> Any:

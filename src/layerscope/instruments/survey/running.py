@@ -63,7 +63,6 @@ class SurveyRun:
     kept: list[str] | None = None  #: which layers are tallied
     _waiting: list[tuple[dict[str, SampleFigures], Any, Any]] = field(default_factory=list)
     _waiting_bytes: int = 0
-    _largest: int = 0  #: samples of the largest batch so far
     _saved: int = 0  #: how many samples the checkpoint on disk has
 
     @property
@@ -139,10 +138,7 @@ class SurveyRun:
         self.notes |= dict.fromkeys(feed.notes)
         if interrupted:
             self.notes[self._stopped()] = None
-        result = self.result()
-        if self.to is not None:
-            self.save(complete=not interrupted)
-        return result
+        return self.result() if self.to is None else self.save(complete=not interrupted)
 
     def _stopped(self) -> str:
         again = "; the same call goes on from there" if self.to is not None else ""
@@ -175,14 +171,7 @@ class SurveyRun:
         self, prepared: Prepared, numbers: Any
     ) -> tuple[dict[str, SampleFigures], Mapping[str, tuple[str, ...]]]:
         """Return what a pass leaves of each layer, and the axes of the inputs."""
-        count = len(numbers)
         value = prepared.value
-        padding = self._largest - count
-        if padding > 0 and isinstance(value, np.ndarray):
-            # A last batch of another size would be compiled for itself.
-            value = np.concatenate([value, np.repeat(value[-1:], padding, axis=0)])
-            numbers = np.append(numbers, np.zeros(padding, np.int64))
-        self._largest = max(self._largest, count)
         selection = self.passes.selection
         offsets = (lot(numbers) >> np.uint64(34)).astype(np.int32)
         run = reduced(self.passes.backend, value, selection, Reduction(self.masked), offsets)
@@ -200,8 +189,6 @@ class SurveyRun:
             for address in self.kept
             if address in run.values
         }
-        if len(numbers) > count:
-            by_layer = {a: f.rows(slice(0, count)) for a, f in by_layer.items()}
         return by_layer, run.input_axes
 
     def _wanted(
@@ -288,9 +275,11 @@ class SurveyRun:
             reading=self.reading,
         )
 
-    def save(self, *, complete: bool) -> None:
-        """Write a checkpoint."""
+    def save(self, *, complete: bool) -> Survey:
+        """Write a checkpoint, and return what it holds."""
         assert self.to is not None
         progress = SurveyProgress(self.done, self.file, complete, self.made_with)
-        write_survey(self.to, self.result(), progress)
+        result = self.result()
+        write_survey(self.to, result, progress)
         self._saved = self.done
+        return result

@@ -12,7 +12,7 @@ from layerscope.backends import backend_for
 from layerscope.core.errors import InputError
 from layerscope.core.network import Layer, Network
 from layerscope.instruments.passes import Passes
-from layerscope.instruments.survey.data import data_of
+from layerscope.instruments.survey.data import data_of, signature
 from layerscope.instruments.survey.running import SurveyRun
 from layerscope.recordings.survey.reading import InputReading, name_of
 from layerscope.recordings.survey.series import SurveySeries
@@ -157,9 +157,11 @@ def survey(  # type: ignore[misc]  # the options are named one by one here
         size=size,
         preprocess=preprocess,
     )
+    paths = getattr(getattr(passes.feed, "files", None), "paths", ())
     made_with = {
         "layers": repr(layers), "top": int(top), "first": int(first), "comoments": comoments,
         "input_range": repr(input_range), "resize": resize, "size": size and list(size),
+        "preprocess": name_of(preprocess), "data": signature(read.x, paths, read.given),
     }  # fmt: skip
     reading = InputReading(
         passes.specs,

@@ -41,11 +41,6 @@ class SampleFigures:
         at = np.unravel_index(self.place.astype(np.int64), self.shape)
         return np.stack(at, axis=-1).astype(np.int32)
 
-    def rows(self, part: slice) -> SampleFigures:
-        """Return those of some samples."""
-        kept = {name: getattr(self, name)[part] for name in _PER_SAMPLE}
-        return SampleFigures(**kept, axes=self.axes, shape=self.shape)
-
 
 _PER_SAMPLE = ("peak", "place", "low", "mean", "squares", "zeros", "count", "some")
 
