@@ -47,7 +47,7 @@ def make_fate() -> None:
         model.fit(x[256:], y[256:], epochs=EPOCHS, callbacks=[HugeSteps(), recorder], **options)
         run = ls.open_recording("run.zarr")
         FOLDER.mkdir(parents=True, exist_ok=True)
-        ls.fate(run).save(FOLDER / "fate.png")
+        run.fate().picture().save(FOLDER / "fate.png")
 
 
 if __name__ == "__main__":

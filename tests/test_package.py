@@ -13,8 +13,8 @@ import pytest
 import layerscope
 
 INSTRUMENTS = {
-    "Recorder", "activations", "describe", "every_unit", "features", "load_model",
-    "open_recording", "open_survey", "receptive_field", "survey", "weights",
+    "Recorder", "activations", "describe", "features", "load_model",
+    "open_recording", "receptive_field", "survey", "weights",
 }  # fmt: skip
 VIEWS = {
     "across",
@@ -23,14 +23,13 @@ VIEWS = {
     "defaults",
     "diagram",
     "examples",
-    "fate",
     "film",
     "histogram",
     "pages",
     "sheet",
     "timeline",
 }
-HOSTS = {"export", "quiz", "report", "serve", "site"}
+HOSTS = {"quiz", "report", "serve", "site"}
 PUBLIC = INSTRUMENTS | VIEWS | HOSTS
 #: The vocabulary of `features`, and what is raised, in modules of their own.
 OBJECTIVES = {
@@ -110,6 +109,8 @@ def test_every_public_name_is_a_documented_function(name: str) -> None:
 def test_another_name_is_an_error() -> None:
     with pytest.raises(AttributeError, match="module 'layerscope' has no attribute 'activation'"):
         layerscope.activation  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'fate': it is run\.fate\(\)\.picture\(\)"):
+        layerscope.fate  # noqa: B018
 
 
 def test_importing_layerscope_imports_nothing_else() -> None:

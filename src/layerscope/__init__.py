@@ -5,11 +5,10 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
     input     load_model          Network       sheet   across             notebook, file
               describe  weights   Survey        pages   diagram            the shell: layerscope
-              activations Recorder              timeline  film             export
-              features  every_unit              curves defaults            report
-              open_recording                    histogram  fate            serve
-              survey open_survey                examples  card             site
-              receptive_field                                              quiz
+              activations Recorder              timeline  film             report
+              features  survey                  curves defaults            serve
+              open_recording                    histogram  card            site
+              receptive_field                   examples                   quiz
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.describe import describe as describe
-    from layerscope.instruments.features.every_unit import every_unit as every_unit
     from layerscope.instruments.features.features import features as features
     from layerscope.instruments.receptive_field import receptive_field as receptive_field
     from layerscope.instruments.record.recorder import Recorder as Recorder
@@ -51,12 +49,9 @@ if TYPE_CHECKING:
     from layerscope.interfaces.report import report as report
     from layerscope.interfaces.serve import serve as serve
     from layerscope.interfaces.site.site import site as site
-    from layerscope.recordings.export import export as export
-    from layerscope.recordings.run import open_recording as open_recording
-    from layerscope.recordings.survey.store import open_survey as open_survey
+    from layerscope.recordings.opening import open_recording as open_recording
     from layerscope.views.across import across as across
     from layerscope.views.curves import curves as curves
-    from layerscope.views.fate import fate as fate
     from layerscope.views.film import film as film
     from layerscope.views.histogram import histogram as histogram
     from layerscope.views.pages import pages as pages
@@ -71,12 +66,10 @@ _HOME = {
     "activations": "layerscope.instruments.activations",
     "weights": "layerscope.instruments.weights",
     "features": "layerscope.instruments.features.features",
-    "every_unit": "layerscope.instruments.features.every_unit",
     "receptive_field": "layerscope.instruments.receptive_field",
     "Recorder": "layerscope.instruments.record.recorder",
-    "open_recording": "layerscope.recordings.run",
+    "open_recording": "layerscope.recordings.opening",
     "survey": "layerscope.instruments.survey.survey",
-    "open_survey": "layerscope.recordings.survey.store",
     # Views: numbers to pictures.
     "sheet": "layerscope.views.sheet",
     "across": "layerscope.views.across",
@@ -88,10 +81,8 @@ _HOME = {
     "film": "layerscope.views.film",
     "histogram": "layerscope.views.histogram",
     "curves": "layerscope.views.curves",
-    "fate": "layerscope.views.fate",
     "defaults": "layerscope.views.render.defaults",
     # Hosts: where numbers and pictures go.
-    "export": "layerscope.recordings.export",
     "quiz": "layerscope.interfaces.quiz",
     "report": "layerscope.interfaces.report",
     "serve": "layerscope.interfaces.serve",
@@ -100,8 +91,8 @@ _HOME = {
 
 __all__ = [
     "Recorder", "across", "activations", "card", "curves", "defaults", "describe", "diagram",
-    "every_unit", "examples", "export", "fate", "features", "film", "histogram", "load_model",
-    "open_recording", "open_survey", "pages", "quiz", "receptive_field", "report", "serve",
+    "examples", "features", "film", "histogram", "load_model",
+    "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
     "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip
 
@@ -119,12 +110,26 @@ _MODULES = {
 }  # fmt: skip
 
 
+#: Names that were here once, and what does the same now.
+_MOVED = {
+    "every_unit": "ls.features(model, layer, to=folder)",
+    "export": "recording.export(folder)",
+    "fate": "run.fate().picture()",
+    "open_survey": "ls.open_recording(path)",
+}
+
+
 def _shown(thing: Any) -> dict[str, Any]:
     shown: dict[str, Any] = importlib.import_module("layerscope.interfaces.notebook").bundle(thing)
     return shown
 
 
+def _drawn(thing: Any, *args: Any, **options: Any) -> Any:
+    return importlib.import_module("layerscope.views.pictures").picture(thing, *args, **options)
+
+
 _display.show_by(_shown)
+_display.draw_by(_drawn)
 
 
 def __getattr__(name: str) -> Any:
@@ -134,6 +139,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"layerscope.{name}")
     homes = [f"ls.{module}.{name}" for module, names in _MODULES.items() if name in names]
+    homes += [_MOVED[name]] if name in _MOVED else []
     hint = f": it is {' or '.join(homes)}" if homes else ""
     raise AttributeError(f"module 'layerscope' has no attribute {name!r}{hint}")
 

@@ -20,7 +20,7 @@ from cases.runs import MAPS, run_of
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.network import Layer, Network, Origin, Parameter
 from layerscope.recordings.findings import findings
-from layerscope.recordings.run import Run, open_recording
+from layerscope.recordings.run import Run, open_run
 from layerscope.recordings.store import ArrayGroup, Schema, Variable, Writer
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
@@ -205,7 +205,7 @@ def looked_at(path: Path, *, figures: bool = True) -> list[str]:
     """
     refused: list[str] = []
     try:
-        run = open_recording(path)
+        run = open_run(path)
     except LayerscopeError as error:
         return [_sentence(error)]
     looks = [_numbers, _values, _statistics, _words, _pictures, _drawn]

@@ -23,7 +23,7 @@ from numcodecs.zstd import Zstd
 from cases.amounts import amount
 from hostile.stores import looked_at, mutated, recording, values_of
 from layerscope.core.errors import InputError, LayerscopeError
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 from layerscope.recordings.store import StoreReader, Writer, limits
 from layerscope.recordings.store.chunks import content_size, decode_chunk
 
@@ -38,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def values(whole: Path) -> dict[str, Any]:
-    return values_of(open_recording(whole))
+    return values_of(open_run(whole))
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_whatever_was_changed_values_are_right_or_a_sentence_says_why_not(
     change = mutated(whole, run, seed)
     looked_at(run, figures=seed % 10 == 0)
     try:
-        read = values_of(open_recording(run))
+        read = values_of(open_run(run))
     except LayerscopeError:
         read = {}
     for name in values.keys() & read.keys():
@@ -310,7 +310,7 @@ def test_steps_rise(run: Path) -> None:
         numbers[:3] = steps
         (run / "step/c.0").write_bytes(Zstd().encode(numbers))
         with pytest.raises(InputError, match="the numbers of its steps do not rise"):
-            open_recording(run)
+            open_run(run)
         with pytest.raises(InputError, match="the numbers of its steps do not rise"):
             Writer.resume(run)
 
@@ -320,5 +320,5 @@ def test_times_that_can_t_be_are_no_times(run: Path, seconds: float) -> None:
     numbers = np.full(1024, seconds)
     for name in ("wall_time", "epoch"):
         (run / name / "c.0").write_bytes(Zstd().encode(numbers))
-    assert np.isnat(open_recording(run)["dense"].wall_time.values).all()
+    assert np.isnat(open_run(run)["dense"].wall_time.values).all()
     assert looked_at(run) == []

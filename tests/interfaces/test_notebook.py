@@ -58,7 +58,7 @@ THINGS = {
     "histogram": lambda: ls.histogram(acts(), "conv"),
     "curves": lambda: ls.curves(run()),
     "fates": lambda: silent_run().fate(),
-    "strips": lambda: ls.fate(silent_run()),
+    "strips": lambda: silent_run().fate().picture(),
     "diagram": lambda: ls.diagram(acts().network, acts()),
 }
 

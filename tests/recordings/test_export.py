@@ -11,7 +11,6 @@ import xarray as xr
 
 from cases.recordings import maps, named, recording
 from cases.runs import learner
-from layerscope import export
 from layerscope.core.errors import InputError, MissingDependencyError, OutputError
 from layerscope.core.text import printable_lines
 from layerscope.recordings import export as module
@@ -24,7 +23,7 @@ RUN = [
 
 def test_npz_holds_what_the_run_holds(tmp_path: Path) -> None:
     run = learner()
-    written = export(run, tmp_path)
+    written = run.export(tmp_path)
     assert [path.name for path in written] == [*(f"{name}.npz" for name in RUN), "recording.json"]
     with np.load(written[0]) as file:
         assert (file["values"] == run["conv"].values).all()
@@ -40,7 +39,7 @@ def test_npz_holds_what_the_run_holds(tmp_path: Path) -> None:
 
 
 def test_what_belongs_to_which_file_is_said(tmp_path: Path) -> None:
-    export(learner(), tmp_path)
+    learner().export(tmp_path)
     about = json.loads((tmp_path / "recording.json").read_text(encoding="utf-8"))
     assert about["steps"] == [0, 1, 2, 3, 4]
     assert about["metrics"]["val_loss"] == [0.9, 0.5, 0.2, 0.4, 0.6]
@@ -54,7 +53,7 @@ def test_what_belongs_to_which_file_is_said(tmp_path: Path) -> None:
 
 def test_json(tmp_path: Path) -> None:
     run = learner()
-    written = export(run, tmp_path, format="json")
+    written = run.export(tmp_path, format="json")
     held = json.loads(written[0].read_text(encoding="utf-8"))
     assert held["address"] == "conv"
     assert held["epoch"] == [0, 1, 2, 3, 4]
@@ -67,7 +66,7 @@ def test_json(tmp_path: Path) -> None:
 def test_netcdf(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     run = learner()
-    written = export(run, tmp_path, format="netcdf")
+    written = run.export(tmp_path, format="netcdf")
     with xr.open_dataset(written[0]) as held:
         assert held["values"].dims == ("step", "sample", "y", "x", "channel")
         assert (held["values"] == run["conv"].values).all()
@@ -79,7 +78,7 @@ def test_netcdf_has_no_half_precision(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     half = np.arange(6, dtype=np.float16).reshape(2, 3)
     acts = recording({"dense": named(half, ("sample", "unit"))})
-    (path, _) = export(acts, tmp_path, format="netcdf")
+    (path, _) = acts.export(tmp_path, format="netcdf")
     with xr.open_dataset(path) as held:
         assert held["values"].dtype == np.float32
         assert (held["values"] == half).all()
@@ -88,23 +87,23 @@ def test_netcdf_has_no_half_precision(tmp_path: Path) -> None:
 def test_netcdf_that_nothing_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install h5netcdf"):
-        export(learner(), tmp_path, format="netcdf")
+        learner().export(tmp_path, format="netcdf")
 
 
 def test_a_single_moment_and_weights_alone(tmp_path: Path) -> None:
     acts = recording({"a": maps(2), "names": named(np.array(["x"]), ("sample",))}, image=maps(3))
-    written = export(acts, tmp_path / "acts")
+    written = acts.export(tmp_path / "acts")
     assert [p.name for p in written[:-1]] == ["values-01-a.npz", "input-02-input.npz"]
     with np.load(written[0]) as file:
         assert (file["values"] == acts["a"].values).all()
         assert "step" not in file
-    weights = export(learner().weights, tmp_path / "weights")
+    weights = learner().weights.export(tmp_path / "weights")
     assert [path.name.partition("-")[0] for path in weights[:-1]] == ["weights", "weights", "input"]
 
 
 def test_values_are_read_a_step_at_a_time(tmp_path: Path) -> None:
     run = learner()
-    export(run, tmp_path)
+    run.export(tmp_path)
     steps = [a[3] for a in run._reader.asked if a[1:3] == ("conv", "values")]
     assert steps == [slice(0, 0), 0, 1, 2, 3, 4]
 
@@ -112,20 +111,18 @@ def test_values_are_read_a_step_at_a_time(tmp_path: Path) -> None:
 def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="is not empty: name another, or pass overwrite=True"):
-        export(learner(), tmp_path)
-    export(learner(), tmp_path, overwrite=True)
+        learner().export(tmp_path)
+    learner().export(tmp_path, overwrite=True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert not list(tmp_path.glob(".part-*"))
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="can't be written"):
-        export(learner(), tmp_path / "file")
+        learner().export(tmp_path / "file")
 
 
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="format='csv': pass 'npz', 'json', 'netcdf'"):
-        export(learner(), tmp_path, format="csv")
-    with pytest.raises(InputError, match="export takes a recording, and this is an int"):
-        export(3, tmp_path)  # type: ignore[arg-type]
+        learner().export(tmp_path, format="csv")
     assert list(tmp_path.iterdir()) == []
     assert module.FORMATS == ("npz", "json", "netcdf")
 
@@ -133,7 +130,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
 def test_statistics_have_the_axis_of_the_units_they_are_of(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     run = learner()
-    written = export(run, tmp_path, format="netcdf")
+    written = run.export(tmp_path, format="netcdf")
     with xr.open_dataset(written[0]) as held:
         assert held["mean"].dims == ("step", "channel")
         assert (held["values"] * held["mean"]).shape == held["values"].shape
@@ -146,7 +143,7 @@ def test_statistics_have_the_axis_of_the_units_they_are_of(tmp_path: Path) -> No
 @pytest.mark.parametrize("folder", [None, 3, ""])
 def test_what_is_no_folder(folder: object) -> None:
     with pytest.raises(InputError, match="pass the name of a folder"):
-        export(learner(), folder)  # type: ignore[arg-type]
+        learner().export(folder)  # type: ignore[arg-type]
 
 
 HOSTILE = [
@@ -168,7 +165,7 @@ def test_names_of_strangers(tmp_path: Path, form: str) -> None:
     if form == "netcdf":
         pytest.importorskip("scipy")
     acts = recording({name: maps(1, 2, 2, 1) for name in HOSTILE}, samples=["\ud800\x7f", "b"])
-    *written, about = export(acts, tmp_path / "out", format=form)
+    *written, about = acts.export(tmp_path / "out", format=form)
     assert len({path.name.lower() for path in written}) == len(HOSTILE)
     assert {path.parent for path in written} == {tmp_path / "out"}
     assert all(len(path.name.encode()) < 120 for path in written)
@@ -187,7 +184,7 @@ def test_only_what_gets_much_smaller_is_compressed(tmp_path: Path) -> None:
     arrays = {
         name: named(array, ("sample", "position", "channel")) for name, array in values.items()
     }
-    export(recording(arrays), tmp_path / "out")
+    recording(arrays).export(tmp_path / "out")
     kinds = {}
     for name, expected in values.items():
         (path,) = (tmp_path / "out").glob(f"values-*-{name}.npz")

@@ -13,11 +13,17 @@ from typing import Any
 Bundle = dict[str, Any]  #: what is shown, by its media type
 
 _makers: list[Callable[[Any], Bundle]] = []
+_painters: list[Callable[..., Any]] = []
 
 
 def show_by(maker: Callable[[Any], Bundle]) -> None:
     """Have things show themselves by what this function returns for them."""
     _makers[:] = [maker]
+
+
+def draw_by(painter: Callable[..., Any]) -> None:
+    """Have the pictures of things drawn by this function of the thing and of what it is given."""
+    _painters[:] = [painter]
 
 
 class Displayed:
@@ -27,3 +33,13 @@ class Displayed:
         for make in _makers:
             return make(self)
         return {"text/plain": repr(self)}
+
+
+class Pictured(Displayed):
+    """What has one picture: its method draws it, and no public name is needed for that."""
+
+    def picture(self, *args: Any, **options: Any) -> Any:
+        """Draw it: a :class:`Panel`, as the view of it takes arguments."""
+        for draw in _painters:
+            return draw(self, *args, **options)
+        raise RuntimeError("pictures are drawn where the package layerscope has been imported.")

@@ -151,7 +151,8 @@ def examples(
     Parameters
     ----------
     survey
-        What :func:`survey` or :func:`open_survey` returned. Samples that were files are read again.
+        What :func:`survey` or :func:`open_recording` returned. Samples that were files are read
+        again.
     address
         A unit, ``"mixed4:42"``.
     which
@@ -231,7 +232,7 @@ def card(
     Parameters
     ----------
     survey
-        What :func:`survey` or :func:`open_survey` returned.
+        What :func:`survey` or :func:`open_recording` returned.
     address
         A unit, ``"mixed4:42"``.
     model

@@ -49,7 +49,7 @@ def quiz(
     Parameters
     ----------
     survey
-        What :func:`layerscope.survey` or :func:`layerscope.open_survey` returned.
+        What :func:`layerscope.survey` or :func:`layerscope.open_recording` returned.
     address
         A layer, of which each unit is asked about once before one is asked about again; or a unit.
     path
@@ -77,7 +77,7 @@ def quiz(
     if not isinstance(survey, Survey):
         raise InputError(
             f"A quiz is made of a survey, and this is {type(survey).__name__}: pass what "
-            "layerscope.survey or layerscope.open_survey returned."
+            "layerscope.survey or layerscope.open_recording returned."
         )
     if images is not None and not isinstance(images, FeatureVisualization):
         raise InputError(f"images={type(images).__name__}: pass what layerscope.features returned.")

@@ -1,4 +1,4 @@
-"""``export``: a recording as ordinary files, for those who want files.
+"""A recording as ordinary files, for those who want files.
 
 A file for each layer, over all its steps; values go from the one into the other a step at a time.
 """
@@ -25,7 +25,6 @@ from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import InputError, MissingDependencyError
 from layerscope.core.files import OutputFolder
 from layerscope.core.network import to_json
-from layerscope.core.table import a_kind
 from layerscope.core.text import file_stem, json_text, printable
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
@@ -59,46 +58,10 @@ def export(
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Path]:
-    """Write a recording as files: one for each layer, over all its steps.
+    """Write a recording as files, as :meth:`Recording.export` tells.
 
-    ``activations-01-conv2d.npz`` holds ``values`` with the axes that ``axes`` names, ``step``
-    first, and where they were recorded the statistics of its units; of a run there are files of
-    its weights too. ``input-….npz`` is the probe; ``recording.json`` says which file holds what,
-    the steps, epochs and metrics, the samples, the network and its provenance.
-
-    Parameters
-    ----------
-    recording
-        What ``open_recording``, ``activations`` or ``weights`` returned.
-    folder
-        Where to write; it is made if it is not there.
-    format
-        ``"npz"``, ``"json"`` (``null`` for what is not finite), or ``"netcdf"``, for which h5netcdf
-        or SciPy must be there, and which holds one layer in memory at a time; the others hold one
-        step of it. NetCDF has no float16: values become float32.
-    overwrite
-        Write into a folder that is not empty; only files of the same names are replaced.
-    progress
-        Called with the number of files done and that of all.
-
-    Returns
-    -------
-    The files, ``recording.json`` last.
-
-    Raises
-    ------
-    InputError
-        When it is no recording, or there is no such format.
-    OutputError
-        When the folder is not empty, or can't be written.
-    MissingDependencyError
-        When NetCDF is asked for and nothing that writes it is installed.
+    Raises InputError, OutputError and MissingDependencyError.
     """
-    if not isinstance(recording, Recording):
-        raise InputError(
-            f"export takes a recording, and this is {a_kind(recording)}: pass what "
-            "open_recording or activations returned."
-        )
     if format not in FORMATS:
         raise InputError(f"format={format!r}: pass {', '.join(map(repr, FORMATS))}.")
     write = {"npz": _npz, "json": _json}.get(format) or partial(_netcdf, _engine())

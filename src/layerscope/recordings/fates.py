@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.addresses import Place, parse_place, unknown_address
-from layerscope.core.display import Displayed
+from layerscope.core.display import Pictured
 from layerscope.core.errors import AddressError
 from layerscope.core.layer_kinds import HANDING_ON, IN_PLACE
 from layerscope.core.network import Network
@@ -45,12 +45,12 @@ A_VALUE = "a zero of it is a value like any other"
 _HANDS_ON, _ANOTHERS = "hands on what", "hands on what another layer returns"
 
 
-class Fates(Mapping[str, LayerFate], Displayed):
+class Fates(Mapping[str, LayerFate], Pictured):
     """What became of every unit, layer by layer: ``fates["conv2d"]``, ``fates.unit("conv2d:12")``.
 
     ``print`` shows a table of the layers, ``to_frame`` one of the units, ``events_frame`` one of
-    what happened to them, with the metrics beside it. ``layerscope.fate`` draws it. ``others`` says
-    of each layer that is not among them why.
+    what happened to them, with the metrics beside it. ``picture`` draws it. ``others`` says of each
+    layer that is not among them why.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,8 @@ from layerscope.recordings.array_parts import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
 
 Kind = Literal["activations", "weights", "features"]
@@ -345,6 +348,52 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
             digest=lambda: self.provenance,
             samples=self.samples,
         )
+
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: str = "npz",  # noqa: A002  # the word for it
+        overwrite: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> list[Path]:
+        """Write the recording as files: one for each layer, over all its steps.
+
+        ``activations-01-conv2d.npz`` holds ``values`` with the axes that ``axes`` names, ``step``
+        first, and where they were recorded the statistics of its units; of a run there are files
+        of its weights too. ``input-….npz`` is the probe; ``recording.json`` says which file holds
+        what, the steps, epochs and metrics, the samples, the network and its provenance.
+
+        Parameters
+        ----------
+        folder
+            Where to write; it is made if it is not there.
+        format
+            ``"npz"``, ``"json"`` (``null`` for what is not finite), or ``"netcdf"``, for which
+            h5netcdf or SciPy must be there, and which holds one layer in memory at a time; the
+            others hold one step of it. NetCDF has no float16: values become float32.
+        overwrite
+            Write into a folder that is not empty; only files of the same names are replaced.
+        progress
+            Called with the number of files done and that of all.
+
+        Returns
+        -------
+        list of Path
+            The files, ``recording.json`` last.
+
+        Raises
+        ------
+        InputError
+            When there is no such format.
+        OutputError
+            When the folder is not empty, or can't be written.
+        MissingDependencyError
+            When NetCDF is asked for and nothing that writes it is installed.
+        """
+        from layerscope.recordings.export import export
+
+        return export(self, folder, format=format, overwrite=overwrite, progress=progress)
 
     @property
     def nbytes(self) -> int:

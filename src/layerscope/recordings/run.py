@@ -1,4 +1,4 @@
-"""``open_recording``: a recording over the steps of a training, read from where it is kept.
+"""A recording over the steps of a training, read from where it is kept.
 
 Nothing is read before it is asked for, and then no more than is needed: one channel over all steps,
 or all channels of a layer at one step.
@@ -36,26 +36,10 @@ _SHOWN = 6  #: steps that a message names
 _KEPT_STATISTICS = 24  #: that were read last
 
 
-def open_recording(url: str | os.PathLike[str]) -> Run:
-    """Open the recording that a ``Recorder`` has written, or is writing.
+def open_run(url: str | os.PathLike[str]) -> Run:
+    """Open the recording of a training.
 
-    Parameters
-    ----------
-    url
-        A folder, or any URL that fsspec knows: ``s3://bucket/run.zarr``.
-
-    Returns
-    -------
-    Run
-        A mapping from addresses to lazy ``xarray.DataArray`` with the axis ``step`` first, and the
-        coordinates ``epoch`` and ``wall_time`` along it.
-
-    Raises
-    ------
-    InputError
-        When there is no recording, or one of a version that is not known yet.
-    MissingDependencyError
-        When Zarr is not installed.
+    Raises InputError where there is none, MissingDependencyError where Zarr is not installed.
     """
     from layerscope.recordings.store.reader import StoreReader
 

@@ -1,4 +1,4 @@
-"""``fate``: when each unit fired and was silent over a training, when it woke and when it died."""
+"""``fate``: when each unit fired and was silent over a training, when it woke and died."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fate(
     Parameters
     ----------
     run
-        What ``open_recording`` returned, or ``run.fate()``.
+        What ``run.fate()`` returned, or the run.
     address
         A layer, a glob of layers, or a unit (``"conv2d:12"``); by default all layers whose units
         can be silent.

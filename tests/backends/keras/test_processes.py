@@ -13,7 +13,7 @@ pytest.importorskip("keras")
 pytest.importorskip("zarr")
 
 from cases.amounts import amount
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 KILLER = Path(__file__).parents[2] / "cases" / "killed_recorder.py"
 KILLS = amount(3, full=75)
@@ -77,7 +77,7 @@ def test_the_workers_of_a_fit_leave_a_recording_alone(
         timeout=200,
     )
     assert done.returncode == 0, done.stderr
-    assert open_recording(place).steps.tolist() == steps
+    assert open_run(place).steps.tolist() == steps
 
 
 @pytest.mark.one_backend

@@ -20,7 +20,7 @@ from keras import layers
 from cases.amounts import examples
 from layerscope.core.errors import InputError
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 DATA = np.random.default_rng(0)
 X = DATA.random((24, 6, 6, 1), np.float32)
@@ -78,7 +78,7 @@ def test_training_is_bit_identical(
     (plain, history), (watched, _) = trained(None), trained(place)
     for one, other in zip(plain, watched, strict=True):
         np.testing.assert_array_equal(one, other)
-    run = open_recording(place)
+    run = open_run(place)
     if every == "epoch":
         assert run.steps.tolist() == run.epochs.tolist() == [0, 1, 2]
         for name, values in history.items():  # nothing of it is known before the training
@@ -93,7 +93,7 @@ def test_steps_are_batches_and_begin_before_the_first(tmp_path: Path) -> None:
         tmp_path / "run.zarr", model, probe=X[:3], every=2, dtype="float32", quiet=True
     )
     fit(model, recorder, epochs=3)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.steps.tolist() == [0, 2, 4, 6, 8]
     np.testing.assert_allclose(run.epochs, np.array([0, 2, 4, 6, 8]) / STEPS)
     found = run.weights["conv2d/kernel"]
@@ -114,15 +114,15 @@ def test_an_interrupted_fit_leaves_whole_steps_and_can_go_on(tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=4, verbose=0, callbacks=[recorder, Stops()])
     recorder.flush()
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
     fit(model, recorder, epochs=2)  # a fit that begins anew goes on after the last step
     assert recorder.closed
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match="is closed: a new Recorder with resume=True goes on"):
         fit(model, recorder)
     again = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True, resume=True)
     fit(model, again, epochs=6, initial_epoch=3)  # the fourth epoch is there already
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.steps.tolist() == run.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
@@ -133,7 +133,7 @@ def test_epochs_begin_before_the_training(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "run.zarr", model, **options)
     fit(model, recorder)
     assert recorder.plan.startswith("3 steps × 3 samples × ")
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     found = run.weights["conv2d/kernel"]
     np.testing.assert_array_equal(found[0], kernel)
     assert run.weights.statistics("conv2d/kernel")["change"][1] > 0
@@ -141,7 +141,7 @@ def test_epochs_begin_before_the_training(tmp_path: Path) -> None:
     # Of a fit that begins later, the first step is what its first epoch began with.
     late = Recorder(tmp_path / "late.zarr", model, **options)
     fit(model, late, epochs=6, initial_epoch=4)
-    run = open_recording(tmp_path / "late.zarr")
+    run = open_run(tmp_path / "late.zarr")
     assert run.steps.tolist() == run.epochs.tolist() == [4, 5, 6]
     np.testing.assert_array_equal(run.weights["conv2d/kernel"][0], found[2])
 
@@ -159,10 +159,10 @@ def test_an_earlier_recording_goes_on_as_it_was_numbered(tmp_path: Path) -> None
     about.write_text(json.dumps(document))
     again = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True, resume=True)
     fit(model, again, epochs=4, initial_epoch=2)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3]
     anew = Recorder(tmp_path / "run.zarr", model, probe=X[:3], quiet=True, resume=True)
     fit(model, anew, epochs=1)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_model_that_is_not_built_waits_for_the_fit(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_model_that_is_not_built_waits_for_the_fit(tmp_path: Path) -> None:
     assert recorder.plan == ""
     assert not model.built
     fit(model, recorder, epochs=2)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     # TensorFlow makes weights with the first batch, but the look before it makes the same ones.
     assert run.steps.tolist() == [0, 1, 2]
     assert run.notes == ()
@@ -184,7 +184,7 @@ def test_within_a_block_several_fits_are_one_recording(tmp_path: Path) -> None:
         fit(model, recorder, epochs=1)
         fit(model, recorder, epochs=1)
         assert not recorder.closed
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
 
 
 def test_keras_needs_no_more_of_a_callback_than_is_there(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_classes_are_among_the_metrics(tmp_path: Path) -> None:
         quiet=True,
     )  # fmt: skip
     fit(model, recorder, epochs=1)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert list(run) == ["conv2d"]
     expected = model.predict(X[:3], verbose=0).mean(axis=0)
     found = [run.metrics[f"P({name})"][-1] for name in "abc"]
@@ -238,14 +238,14 @@ def test_the_step_that_killed_the_units_is_named(tmp_path: Path, dtype: str) -> 
     model.compile(keras.optimizers.SGD(1e-9), "mse")
     recorder = Recorder(tmp_path / "run", model, probe=x, samples=2, dtype=dtype, quiet=True)
     model.fit(x, np.full(16, -100.0), epochs=6, verbose=0, callbacks=[HugeStep(3), recorder])
-    fates = open_recording(tmp_path / "run").fate()
+    fates = open_run(tmp_path / "run").fate()
     assert list(fates) == ["hidden"]
     died = "fires from the start, died in epoch 4"
     never = "never fired on 16 samples at 7 steps"
     assert [unit.words for unit in fates.units()] == [died, never, died, died, never, died]
     events = fates.events_frame()
     assert events["step"].tolist() == [4] * 4
-    assert (events["loss"] == open_recording(tmp_path / "run").metrics["loss"][4]).all()
+    assert (events["loss"] == open_run(tmp_path / "run").metrics["loss"][4]).all()
 
 
 def test_between_the_steps_that_were_recorded_no_death_is_claimed(tmp_path: Path) -> None:
@@ -263,6 +263,6 @@ def test_between_the_steps_that_were_recorded_no_death_is_claimed(tmp_path: Path
     recorder = Recorder(tmp_path / "run", model, probe=X[:3], every=2, quiet=True)
     callbacks = [Kill(), recorder]
     model.fit(X, Y, epochs=2, batch_size=BATCH, verbose=0, callbacks=callbacks)
-    unit = open_recording(tmp_path / "run").fate().unit("conv2d:1")
+    unit = open_run(tmp_path / "run").fate().unit("conv2d:1")
     assert unit.born == "fires"
     assert str(unit.died) == "died between step 2 and step 4 (epoch 0.6667 to 1.333)"

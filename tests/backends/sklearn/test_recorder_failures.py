@@ -22,7 +22,7 @@ from sklearn.neural_network import MLPClassifier
 from layerscope.core.errors import LayerscopeError, OutputError
 from layerscope.instruments.record import session
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 from layerscope.recordings.store import StoreReader, Writer
 from layerscope.recordings.store.folder import Folder
 
@@ -74,7 +74,7 @@ def train(place: Path, disk: Disk, *, fails: bool) -> tuple[Any, ...]:
             disk.full = False
         recorder.flush()
     recorder.close()
-    reader, run = StoreReader.open(place), open_recording(place)
+    reader, run = StoreReader.open(place), open_run(place)
     found = {
         (*key, str(step)): reader.read(*key, step=step)
         for group in reader.schema.groups
@@ -109,7 +109,7 @@ def test_a_step_that_is_written_is_never_written_again(
             recorder.flush()
     recorder.snap(2)
     recorder.close()
-    assert open_recording(tmp_path / "run").steps.tolist() == [0, 1, 2]
+    assert open_run(tmp_path / "run").steps.tolist() == [0, 1, 2]
 
 
 def test_a_snap_that_raised_may_be_repeated(tmp_path: Path, disk: Disk) -> None:
@@ -126,7 +126,7 @@ def test_a_snap_that_raised_may_be_repeated(tmp_path: Path, disk: Disk) -> None:
     disk.full = False
     assert recorder.snap(4)
     recorder.close()
-    assert open_recording(tmp_path / "run").steps.tolist() == [0, 2, 4]
+    assert open_run(tmp_path / "run").steps.tolist() == [0, 2, 4]
 
 
 def test_steps_that_failed_spend_no_budget(tmp_path: Path, disk: Disk) -> None:
@@ -143,7 +143,7 @@ def test_steps_that_failed_spend_no_budget(tmp_path: Path, disk: Disk) -> None:
     disk.full = False
     assert recorder.snap(300)
     recorder.close()
-    assert open_recording(tmp_path / "run").steps.tolist() == [0, 1, 300]
+    assert open_run(tmp_path / "run").steps.tolist() == [0, 1, 300]
     assert not any("only every" in note for note in recorder.notes)
 
 
@@ -156,7 +156,7 @@ def test_a_recording_is_found_where_it_was_begun(
         recorder.snap(0)
         os.chdir("elsewhere")
         recorder.snap(1)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1]
 
 
 def test_folders_of_others_are_not_taken_for_what_was_begun(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_what_a_killed_step_left_of_a_metric_does_not_come_back(
         metrics = {"late": 1.0} if step > 1024 else {}
         writer.append(step, wall_time=0, metrics=metrics, arrays={})
     writer.close()
-    late = open_recording(tmp_path / "run").metrics["late"]
+    late = open_run(tmp_path / "run").metrics["late"]
     assert np.isnan(late[:1025]).all()
     assert (late[1025:] == 1).all()
 
@@ -288,7 +288,7 @@ def test_all_steps_are_there_when_a_script_has_ended(way: str, tmp_path: Path) -
     command = [sys.executable, "-c", SCRIPT + ENDS[way], str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 120), done.stderr  # 120: stderr could not be flushed
-    assert open_recording(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
+    assert open_run(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
@@ -296,7 +296,7 @@ def test_a_signal_ends_a_process_whatever_becomes_of_what_is_said(tmp_path: Path
     command = [sys.executable, "-c", SCRIPT + ENDS["nobody reads what is said"], str(tmp_path), "x"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGTERM
-    assert open_recording(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
+    assert open_run(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
@@ -316,4 +316,4 @@ os.kill(os.getpid(), signal.SIGTERM)
     command = [sys.executable, "-c", SCRIPT + script, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "checkpoint saved\n"), done.stderr
-    assert open_recording(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
+    assert open_run(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]

@@ -26,7 +26,7 @@ from cases.amounts import examples
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.activations import activations
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -72,7 +72,7 @@ def test_coefficients_are_bit_identical(
     assert plain.loss_curve_ == watched.loss_curve_
     assert vars(plain).keys() == vars(watched).keys()
     assert pickle.loads(pickle.dumps(watched)).n_iter_ == plain.n_iter_
-    run = open_recording(place)
+    run = open_run(place)
     assert run.steps.tolist() == epochs(plain)
     assert run.epochs.tolist() == epochs(plain)
     np.testing.assert_array_equal(run.metrics["loss"][1:], plain.loss_curve_)
@@ -89,7 +89,7 @@ def test_both_lessons_networks(tmp_path: Path) -> None:
     with Recorder(tmp_path / "two.zarr", two, probe=X[:16], quiet=True) as recorder:
         two.fit(X, Y)
     assert recorder.plan == "9 steps × 16 samples × 3 layers: 47.2 kB before compression"
-    assert list(open_recording(tmp_path / "two.zarr")) == ["hidden_0", "hidden_1", "output"]
+    assert list(open_run(tmp_path / "two.zarr")) == ["hidden_0", "hidden_1", "output"]
     early = MLPClassifier((40,), early_stopping=True, max_iter=300, random_state=0)
     with Recorder(tmp_path / "early.zarr", early, probe=X[:16], quiet=True) as recorder:
         early.fit(X, Y)
@@ -101,7 +101,7 @@ def test_both_lessons_networks(tmp_path: Path) -> None:
         f"best: {early.best_validation_score_:.4f}",
     )
     np.testing.assert_array_equal(
-        open_recording(tmp_path / "early.zarr").weights["coefs_0"].sel(epoch=best),
+        open_run(tmp_path / "early.zarr").weights["coefs_0"].sel(epoch=best),
         early.coefs_[0].astype(np.float16),
     )
 
@@ -115,7 +115,7 @@ def test_a_pipeline_and_a_second_fit_goes_on(tmp_path: Path) -> None:
         watched.fit(X, Y)
         watched.fit(X, Y)
     assert same(plain[-1], watched[-1])
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.steps.tolist() == list(range(8))
     first = run.weights["coefs_0"].values
     np.testing.assert_array_equal(first[0], first[4])  # each fit draws the same new weights
@@ -156,7 +156,7 @@ def test_after_an_error_or_ctrl_c_all_is_as_before(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")  # scikit-learn says that it was interrupted
         mlp.fit(X, Y)
     assert not {"_fit_stochastic", "_update_no_improvement_count"} & set(vars(mlp))
-    assert open_recording(tmp_path / "b.zarr").steps.tolist() == [0, 1, 2]
+    assert open_run(tmp_path / "b.zarr").steps.tolist() == [0, 1, 2]
 
 
 def test_partial_fit_is_a_loop_of_ones_own(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_partial_fit_is_a_loop_of_ones_own(tmp_path: Path) -> None:
         for epoch in range(3):
             mlp.partial_fit(X, Y, classes=np.arange(10))
             assert recorder.snap(epoch, loss=mlp.loss_)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2]
 
 
 def test_lbfgs_has_no_epochs(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_the_step_that_killed_a_unit_is_named(tmp_path: Path) -> None:
             if step == 4:
                 mlp.intercepts_[0][2] = 1000
             recorder.snap(step)
-    fates = open_recording(tmp_path / "run").fate()
+    fates = open_run(tmp_path / "run").fate()
     (first, _) = fates
     assert [unit.words for unit in fates.units() if unit.layer == first] == [
         "fires at each of 6 steps",
@@ -237,6 +237,6 @@ def test_the_fates_of_an_ordinary_fit(tmp_path: Path) -> None:
     mlp = MLPClassifier((12,), max_iter=4, random_state=0)
     with Recorder(tmp_path / "run", mlp, probe=X[:50], quiet=True):
         mlp.fit(X, Y)
-    (layer,) = open_recording(tmp_path / "run").fate().values()
+    (layer,) = open_run(tmp_path / "run").fate().values()
     assert (layer.units, layer.n, layer.untrained) == (12, 50, True)
     assert sum(layer.counts.values()) == 12

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("zarr")
 
 from cases.amounts import amount
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 KILLER = Path(__file__).parents[2] / "cases" / "killed_recorder.py"
 KILLS = amount(3, full=100)
@@ -100,7 +100,7 @@ def test_the_workers_of_a_loader_leave_a_recording_alone(
     assert done.returncode == (-9 if ends == "killed" else 0), done.stderr
     assert done.stdout == ""
     first = 0 if begins == "begun" else 1
-    assert open_recording(place).steps.tolist() == list(range(first, 2 * epochs + 1))
+    assert open_run(place).steps.tolist() == list(range(first, 2 * epochs + 1))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, for speed")

@@ -20,7 +20,7 @@ import layerscope as ls
 from cases.amounts import examples
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 VALUE = "a zero of it is a value like any other"
 
@@ -72,7 +72,7 @@ def test_training_is_bit_identical(
     watched = train(place, steps, seed, every=every, dtype=dtype, layers=layers)
     for one, other in zip(train(None, steps, seed), watched, strict=True):
         assert torch.equal(one, other)
-    run = open_recording(place)
+    run = open_run(place)
     assert run.steps.tolist() == list(range(0, steps, 2 if every == 2 else 1))
     assert np.isfinite(run.metrics["loss"]).all()
 
@@ -92,7 +92,7 @@ def test_what_is_recorded_is_what_was_there(tmp_path: Path) -> None:
         recorder.snap(step)
     x.zero_()  # the probe is a copy
     recorder.close()
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     np.testing.assert_allclose(run["1"].values, hidden, rtol=1e-6)
     np.testing.assert_array_equal(run.weights["0.weight"].values, np.swapaxes(kernels, 1, 2))
     figures = run.statistics("1")
@@ -122,14 +122,14 @@ def test_a_module_that_is_lazy_gets_its_weights_from_the_training(tmp_path: Path
 
     plain, watched = trained(False), trained(True)
     assert all(torch.equal(plain[key], watched[key]) for key in plain)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0]
 
 
 def test_a_module_that_is_trained_in_parallel_is_looked_into(tmp_path: Path) -> None:
     model = nn.DataParallel(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
     with Recorder(tmp_path / "run.zarr", model, probe=np.ones((2, 3), np.float32), quiet=True) as r:
         r.snap()
-    assert list(open_recording(tmp_path / "run.zarr")) == ["0", "1"]
+    assert list(open_run(tmp_path / "run.zarr")) == ["0", "1"]
 
 
 def test_only_the_first_process_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_a_module_with_a_lazy_head_that_is_never_called(
     plain, watched = trained(False), trained(True)
     assert all(torch.equal(plain[0][key], watched[0][key]) for key in plain[0])
     assert torch.equal(plain[1], watched[1])
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.steps.tolist() == [1, 2]
     assert list(run) == ["first", "last"]
     assert list(run.weights) == ["first.weight", "first.bias", "last.weight", "last.bias"]
@@ -237,7 +237,7 @@ def test_the_step_that_killed_the_units_is_named(tmp_path: Path, before: bool) -
             loss.backward()
             optimizer.step()
             recorder.snap(step, loss=loss)
-    fates = open_recording(tmp_path / "run").fate()
+    fates = open_run(tmp_path / "run").fate()
     assert fates.others == {"0": VALUE, "2": VALUE}
     start = "fires from the start" if before else "fires when first seen"
     died, never = f"{start}, died in epoch 4", f"never fired on 16 samples at {6 + before} steps"

@@ -11,7 +11,6 @@ import pytest
 import layerscope as ls
 from layerscope.core.errors import InputError, OutputError
 from layerscope.instruments.features import every_unit as module
-from layerscope.instruments.features.every_unit import every_unit
 
 pytestmark = pytest.mark.one_backend
 
@@ -29,28 +28,19 @@ def model() -> Any:
 
 def stopping_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     """Have Ctrl-C stop the making at the call after so many."""
-    real, counted = module.features, []
+    real, counted = module.visualized, []
 
-    def features(*args: Any, **options: Any) -> Any:
+    def visualized(*args: Any, **options: Any) -> Any:
         if len(counted) == calls:
             raise KeyboardInterrupt
         counted.append(1)
         return real(*args, **options)
 
-    monkeypatch.setattr(module, "features", features)
+    monkeypatch.setattr(module, "visualized", visualized)
 
 
 def test_every_unit_is_as_features_makes_it_alone(model: Any, tmp_path: Path) -> None:
-    progress: list[tuple[int, int]] = []
-    made = every_unit(
-        model,
-        "conv",
-        tmp_path / "units",
-        at_once=2,
-        progress=lambda done, count: progress.append((done, count)),
-        **FEW,
-    )
-    assert progress == [(2, 5), (4, 5), (5, 5)]
+    made = ls.features(model, "conv", to=tmp_path / "units", at_once=2, **FEW)
     assert not made.interrupted
     assert [grade.address for grade in made.grades] == [f"conv:{unit}" for unit in range(5)]
     assert sorted(path.name for path in (tmp_path / "units").iterdir()) == [
@@ -69,11 +59,11 @@ def test_stopped_it_has_what_is_finished_and_goes_on(
 ) -> None:
     with monkeypatch.context() as patched:
         stopping_after(patched, 1)
-        made = every_unit(model, "conv", tmp_path, at_once=2, **FEW)
+        made = ls.features(model, "conv", to=tmp_path, at_once=2, **FEW)
     assert made.interrupted
     assert [grade.address for grade in made.grades] == ["conv:0", "conv:1"]
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    made = every_unit(model, "conv", tmp_path, at_once=2, **FEW)
+    made = ls.features(model, "conv", to=tmp_path, at_once=2, **FEW)
     assert not made.interrupted
     assert len(made.grades) == 5
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in before} == before
@@ -84,17 +74,17 @@ def test_stopped_before_any_is_finished_it_is_stopped(
 ) -> None:
     stopping_after(monkeypatch, 0)
     with pytest.raises(KeyboardInterrupt):
-        every_unit(model, "conv", tmp_path / "units", **FEW)
+        ls.features(model, "conv", to=tmp_path / "units", **FEW)
     assert not (tmp_path / "units").exists()
 
 
 def test_what_else_the_folder_holds_is_left_alone(model: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"folder='': pass the name of a folder"):
-        every_unit(model, "conv", "", **FEW)
+    with pytest.raises(InputError, match=r"to='': pass the name of a folder"):
+        ls.features(model, "conv", to="", **FEW)
     (tmp_path / "mine.txt").touch()
     with pytest.raises(OutputError, match="is not empty: name another, or pass overwrite=True"):
-        every_unit(model, "conv", tmp_path, **FEW)
-    every_unit(model, "conv", tmp_path, overwrite=True, **FEW)
+        ls.features(model, "conv", to=tmp_path, **FEW)
+    ls.features(model, "conv", to=tmp_path, overwrite=True, **FEW)
     assert (tmp_path / "mine.txt").exists()
 
 
@@ -102,7 +92,7 @@ def test_units_that_were_made_otherwise_are_replaced_only_where_asked_for(
     model: Any, tmp_path: Path
 ) -> None:
     x = np.random.default_rng(0).uniform(size=(3, 8, 8, 1)).astype(np.float32)
-    every_unit(model, "conv", tmp_path, samples=x, **FEW)
+    ls.features(model, "conv", to=tmp_path, samples=x, **FEW)
     for change, what in (
         ({"samples": x[:2]}, "samples 3 samples"),
         ({"samples": 1 - x}, "samples 3 samples"),
@@ -111,6 +101,15 @@ def test_units_that_were_made_otherwise_are_replaced_only_where_asked_for(
         ({"seed": 1}, "seed 0, not 1"),
     ):
         with pytest.raises(OutputError, match=f"made with .*{what}.*: name another, or pass overw"):
-            every_unit(model, "conv", tmp_path, **{"samples": x, **FEW, **change})
-    made = every_unit(model, "conv", tmp_path, overwrite=True, samples=x, **{**FEW, "steps": 3})
+            ls.features(model, "conv", to=tmp_path, **{"samples": x, **FEW, **change})
+    made = ls.features(model, "conv", to=tmp_path, overwrite=True, samples=x, **{**FEW, "steps": 3})
     assert made.settings["steps"] == 3
+
+
+def test_what_is_kept_is_one_layer_as_it_became(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="to= keeps every unit of one layer: pass its address"):
+        ls.features(model, ls.objectives.channel("conv", 1), to=tmp_path / "out", **FEW)
+    for wrong in ({"every": 2}, {"watch": print}):
+        with pytest.raises(InputError, match="leave them out beside to="):
+            ls.features(model, "conv", to=tmp_path / "out", **FEW, **wrong)
+    assert not (tmp_path / "out").exists()

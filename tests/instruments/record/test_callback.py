@@ -15,7 +15,7 @@ import keras
 
 from layerscope.core.errors import ModelError
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
@@ -39,7 +39,7 @@ def test_a_part_of_the_model_that_is_trained_may_be_recorded(tmp_path: Path) -> 
     whole.compile("sgd", "mse")
     rec = Recorder(tmp_path / "run.zarr", encoder, probe=X, quiet=True)
     whole.fit(X, X, epochs=2, verbose=0, callbacks=[rec])
-    change = open_recording(tmp_path / "run.zarr").weights.statistics("hidden/kernel")["change"]
+    change = open_run(tmp_path / "run.zarr").weights.statistics("hidden/kernel")["change"]
     assert change[1] > 0
 
 
@@ -59,6 +59,6 @@ def test_a_fit_that_stops_before_its_time_says_so(tmp_path: Path) -> None:
     assert fit(epochs=1).notes == ()
     said = "the training stopped by itself after epoch 5"  # the second of this fit
     assert fit(epochs=9).notes == (said,)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.epochs.tolist() == [0, 1, 2, 3, 4, 5]
     assert said in run.notes

@@ -22,7 +22,7 @@ pytest.importorskip("zarr")
 from cases.disks import fill, small_disk
 from layerscope.core.errors import OutputError
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 X = np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3)
 
@@ -61,7 +61,7 @@ def goes_on(recorder: Recorder, place: Path) -> None:
     """What was kept is there, and so is what comes."""
     recorder.snap(9, loss=9.0)
     recorder.close()
-    run = open_recording(place)
+    run = open_run(place)
     assert run.steps.tolist() == [0, 1, 2, 9]
     np.testing.assert_array_equal(run.metrics["loss"], run.steps)
     assert np.isfinite(run["dense" if "dense" in run else next(iter(run))]).all()
@@ -71,7 +71,7 @@ def test_a_full_disk(disk: Path, model: Any) -> None:
     recorder = begun(disk / "run.zarr", model)
     rest = fill(disk)
     fails(recorder, 2, "No space left on device; the steps before are whole")
-    assert open_recording(disk / "run.zarr").steps.tolist() == [0, 1]
+    assert open_run(disk / "run.zarr").steps.tolist() == [0, 1]
     rest.unlink()
     goes_on(recorder, disk / "run.zarr")
 
@@ -114,7 +114,7 @@ while not rec._session._worker.failed:
     )
     assert done.returncode == status, done.stderr
     if ends == "takes it over":  # there was room by then
-        assert open_recording(place).steps.tolist() == [0, 1]
+        assert open_run(place).steps.tolist() == [0, 1]
     else:
         assert "No space left on device" in done.stderr
         assert "step 1 was lost" in done.stderr
@@ -152,7 +152,7 @@ def test_a_recording_that_is_moved_away_and_back(tmp_path: Path, model: Any) -> 
     place.rename(away)
     fails(recorder, 2, "was moved or removed .* it is gone")
     assert not place.exists()
-    assert open_recording(away).steps.tolist() == [0, 1]
+    assert open_run(away).steps.tolist() == [0, 1]
     away.rename(place)
     goes_on(recorder, place)
 
@@ -180,7 +180,7 @@ def test_a_recording_that_is_replaced(
     with pytest.raises(OutputError, match="step 2 was lost"):
         recorder.close()
     assert {p: p.read_bytes() for p in place.rglob("*") if p.is_file()} == before
-    assert open_recording(away).steps.tolist() == [0, 1]
+    assert open_run(away).steps.tolist() == [0, 1]
 
 
 def test_a_recording_that_is_removed(tmp_path: Path, model: Any) -> None:
@@ -219,4 +219,4 @@ def test_a_slow_disk_makes_the_training_wait(
     gate.set()
     training.join(60)
     recorder.close()
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == list(range(9))
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == list(range(9))

@@ -20,7 +20,7 @@ from cases.amounts import examples
 from layerscope.instruments.activations import activations
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.instruments.weights import weights
-from layerscope.recordings.run import Run, open_recording
+from layerscope.recordings.run import Run, open_run
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
@@ -80,7 +80,7 @@ def test_values_come_back_as_they_were(model: Any, scales: list[float], dtype: s
                 model.get_layer("hidden").set_weights([kernel, np.zeros(5, np.float32)])
                 rec.snap()
                 looks.append((activations(model, X), weights(model)))
-        run = open_recording(f"{folder}/run")
+        run = open_run(f"{folder}/run")
         for i, (acts, parameters) in enumerate(looks):
             for address in ("hidden", "relu"):
                 wanted = acts[address].values
@@ -99,7 +99,7 @@ def grown(place: Path, model: Any, **options: Any) -> Run:
         for step in range(4):
             model.get_layer("hidden").set_weights([KERNEL * 1000.0**step, np.zeros(5)])
             rec.snap(step)
-    return open_recording(place)
+    return open_run(place)
 
 
 def test_what_outgrows_float16_is_stored_wider_and_said_once(
@@ -126,7 +126,7 @@ def test_means_and_sums_of_what_is_stored_as_float16_are_right(tmp_path: Path) -
     x = np.random.default_rng(0).random((8, 200, 200, 1)).astype(np.float32)
     with Recorder(tmp_path / "run", model, probe=x, quiet=True) as rec:
         rec.snap()
-    run = open_recording(tmp_path / "run")
+    run = open_run(tmp_path / "run")
     array = run["relu"]
     for lazily in (array, run.at(0)["relu"], run["relu:0"]):
         assert lazily.dtype == np.float32

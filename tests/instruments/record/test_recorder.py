@@ -22,7 +22,7 @@ from layerscope.backends.training import training_of
 from layerscope.core.errors import InputError, LayerscopeError, ModelError, OutputError
 from layerscope.instruments.record.checkpoints import record_checkpoints
 from layerscope.instruments.record.recorder import Recorder
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 from layerscope.recordings.store.writer import Writer
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -47,7 +47,7 @@ def test_it_says_what_it_will_take(
     said = "40 steps × 4 samples × 2 layers: 13.0 kB before compression"
     assert rec.plan == said
     assert capsys.readouterr().err == f"layerscope records {said}.\n"
-    assert open_recording(tmp_path / "run.zarr").network.name == model.name
+    assert open_run(tmp_path / "run.zarr").network.name == model.name
 
 
 def test_it_says_what_overwriting_has_left(
@@ -79,7 +79,7 @@ def test_steps(tmp_path: Path, model: Any) -> None:
     rec.close()
     with pytest.raises(InputError, match=r"is closed: a new Recorder with resume=True goes on"):
         rec.snap(9)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.steps.tolist() == [0, 3, 6]
     assert np.isnan(run.epochs).all()
 
@@ -95,7 +95,7 @@ def test_a_place_that_is_taken(tmp_path: Path, model: Any) -> None:
     with recorder(place, model, resume=True) as rec:
         assert not rec.snap(1)  # there already
         assert rec.snap()
-    assert open_recording(place).steps.tolist() == [0, 1, 2]
+    assert open_run(place).steps.tolist() == [0, 1, 2]
     with (
         pytest.raises(OutputError, match="can't be gone on with: values of 'hidden' is float16"),
         recorder(place, model, resume=True, dtype="float32") as rec,
@@ -103,18 +103,18 @@ def test_a_place_that_is_taken(tmp_path: Path, model: Any) -> None:
         rec.snap()
     with recorder(place, model, overwrite=True) as rec:
         rec.snap(7)
-    assert open_recording(place).steps.tolist() == [7]
+    assert open_run(place).steps.tolist() == [7]
 
 
 def test_a_thinned_recording_goes_on_thinned(tmp_path: Path, model: Any) -> None:
     place = tmp_path / "run.zarr"
     with recorder(place, model, budget=20_000) as rec:
         rec.snap(0)
-    assert open_recording(place)["hidden"].shape == (1, 1, 5)
+    assert open_run(place)["hidden"].shape == (1, 1, 5)
     assert "of 4 samples one is stored" in rec.notes
     with recorder(place, model, resume=True) as rec:
         rec.snap(1)
-    assert open_recording(place)["hidden"].shape == (2, 1, 5)
+    assert open_run(place)["hidden"].shape == (2, 1, 5)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_going_on_in_the_same_process_loses_nothing(
             interrupted.snap(4)
         interrupted.close()
         rec.snap(4)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.usefixtures("slow_disk")
@@ -160,7 +160,7 @@ def test_replacing_what_is_still_recorded(tmp_path: Path, model: Any) -> None:
     with recorder(tmp_path / "run.zarr", model, overwrite=True) as rec:
         rec.snap(7)
     before.close()
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [7]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [7]
 
 
 def test_a_recording_goes_on_with_the_same_probe_only(tmp_path: Path, model: Any) -> None:
@@ -173,7 +173,7 @@ def test_a_recording_goes_on_with_the_same_probe_only(tmp_path: Path, model: Any
         assert "\n" not in str(said.value)
     with recorder(place, model, samples=2, resume=True) as rec:
         rec.snap(1)
-    assert open_recording(place).steps.tolist() == [0, 1]
+    assert open_run(place).steps.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("steps", [40, None])
@@ -186,14 +186,14 @@ def test_a_budget_that_does_not_hold_one_step_is_refused_at_once(
     assert not (tmp_path / "run.zarr").exists()
     with recorder(tmp_path / "run.zarr", model, steps=steps, budget=1000) as rec:
         assert rec.snap(0)
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0]
 
 
 def test_which_samples_and_weights(tmp_path: Path, model: Any) -> None:
     options = {"samples": [3, 1], "weights": "*/kernel", "dtype": "float32", "layers": "hidden"}
     with recorder(tmp_path / "run.zarr", model, **options) as rec:
         rec.snap(0)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert list(run) == ["hidden"]
     assert list(run.weights) == ["hidden/kernel", "out/kernel"]
     kernel, bias = (np.asarray(w) for w in model.layers[0].weights)
@@ -255,13 +255,13 @@ def test_a_disk_that_fails_leaves_what_was_there_and_may_be_mended(
             rec.snap(2)
     rec.snap(3)  # there is room again
     rec.flush()
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 3]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 3]
 
     monkeypatch.setattr(Writer, "append", full)
     rec.snap(4)
     with pytest.raises(OutputError, match=r"No space left on device.*step 4 was lost"):
         rec.close()
-    assert open_recording(tmp_path / "run.zarr").steps.tolist() == [0, 1, 3]
+    assert open_run(tmp_path / "run.zarr").steps.tolist() == [0, 1, 3]
 
     failing = recorder(tmp_path / "other.zarr", model, steps=9)
 
@@ -304,7 +304,7 @@ raise SystemExit(5)
     done = subprocess.run([sys.executable, "-c", script, place], capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
     assert "Traceback" not in done.stderr
-    assert open_recording(place).steps.tolist() == list(range(30))
+    assert open_run(place).steps.tolist() == list(range(30))
 
 
 @pytest.mark.slow
@@ -353,7 +353,7 @@ def test_checkpoints_become_a_recording(tmp_path: Path) -> None:
     )  # fmt: skip
     assert said.startswith("3 steps × 4 samples × 1 layer: ")
     assert watched == [(1, 3), (2, 3), (3, 3)]
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.steps.tolist() == run.epochs.tolist() == [1, 2, 10]
     np.testing.assert_array_equal(run.metrics["monitor"], [0.15, 0.25, 0.105])
     outputs.sort(key=lambda pair: pair[0])
@@ -386,7 +386,7 @@ def test_checkpoints_of_one_architecture_are_recorded_with_one_model(tmp_path: P
         outputs.append(keras.ops.convert_to_numpy(model(X)))
         model.save(paths[-1])
     record_checkpoints(tmp_path / "run.zarr", paths, X, dtype="float32", quiet=True)
-    np.testing.assert_allclose(open_recording(tmp_path / "run.zarr")["out"], outputs, rtol=1e-5)
+    np.testing.assert_allclose(open_run(tmp_path / "run.zarr")["out"], outputs, rtol=1e-5)
 
 
 def test_checkpoints_of_different_networks(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_the_emotion_checkpoints(tmp_path: Path, real: Path) -> None:
         tmp_path / "face.png", input_range=(-1, 1), classes=classes, layers=["conv2d*", -1],
         quiet=True,
     )  # fmt: skip
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     assert run.epochs.tolist() == [0, 5, 15, 43, 110]
     assert run.samples == ("face.png",)
     np.testing.assert_array_equal(run.metrics["monitor"], [0.47, 0.56, 0.60, 0.64, 0.65])

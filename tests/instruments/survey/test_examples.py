@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_files_are_read_as_the_survey_read_them(model: Any, folder: Path, tmp_path: Path) -> None:
     made = ls.survey(model, folder, input_range=(-1, 1), to=tmp_path / "s.zarr", progress=False)
-    again = ls.open_survey(tmp_path / "s.zarr")
+    again = ls.open_recording(tmp_path / "s.zarr")
     assert again.reading.to_json() == made.reading.to_json()
     acts = ls.activations(model, folder, input_range=(-1, 1))
     reader = SampleReader(again.reading)
@@ -75,7 +75,7 @@ def test_a_function_that_was_not_kept_is_asked_for(
     model: Any, folder: Path, tmp_path: Path
 ) -> None:
     made = ls.survey(model, folder, preprocess=negative, to=tmp_path / "s.zarr", progress=False)
-    again = ls.open_survey(tmp_path / "s.zarr")
+    again = ls.open_recording(tmp_path / "s.zarr")
     example = made.examples("conv:2", n=1)
     with pytest.raises(InputError, match="not kept with it: pass preprocess=, too"):
         example_maps(model, again, "conv:2", example)

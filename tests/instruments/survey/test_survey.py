@@ -254,11 +254,11 @@ def test_a_survey_is_kept_and_gone_on_with(
     assert part.count == 40
     assert part.notes[-1] == "it was stopped after 40 samples; the same call goes on from there"
     monkeypatch.setattr(module, "reduced", reduced)
-    assert ls.open_survey(where).count == 40
+    assert ls.open_recording(where).count == 40
     assert_same(ls.survey(model, images(), to=where, **arguments), whole)
-    assert_same(ls.open_survey(where), whole)
+    assert_same(ls.open_recording(where), whole)
     assert_same(ls.survey(model, images(), to=where, **arguments), whole)  # nothing is left to do
-    example = ls.open_survey(where).examples("conv:2")[0]
+    example = ls.open_recording(where).examples("conv:2")[0]
     received = next(iter(example.sample.inputs.values()))
     np.testing.assert_array_equal(received.values[0], images()[example.sample.number])
 
@@ -295,10 +295,10 @@ def test_what_is_there_is_not_lost(model: Any, tmp_path: Path) -> None:
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="is no survey"):
         ls.survey(model, images(8), to=tmp_path / "notes")
-    with pytest.raises(InputError, match="there is no survey"):
-        ls.open_survey(tmp_path / "nothing.zarr")
-    with pytest.raises(InputError, match="is no survey"):
-        ls.open_survey(tmp_path / "notes")
+    with pytest.raises(InputError, match="there is no recording"):
+        ls.open_recording(tmp_path / "nothing.zarr")
+    with pytest.raises(InputError, match="is no recording of layerscope: that is a folder"):
+        ls.open_recording(tmp_path / "notes")
 
 
 def test_files_are_gone_on_with_where_the_survey_was_stopped(
@@ -364,7 +364,7 @@ def test_killed_anywhere_and_gone_on_with_it_is_as_if_it_never_was(
                 ls.survey(network(), images(), to=where, overwrite=True, top=5)
                 where = tmp_path / f"{rng.integers(10**9)}.zarr"
     subprocess.run([sys.executable, "-c", SCRIPT, str(where)], check=True, env=environment)
-    assert_same(ls.open_survey(where), whole)
+    assert_same(ls.open_recording(where), whole)
 
 
 def test_never_having_fired_claims_no_more_than_it_may(model: Any) -> None:
@@ -461,6 +461,6 @@ def test_one_that_was_killed_before_its_first_checkpoint_is_begun_anew(
             with pytest.raises(ZeroDivisionError):
                 ls.survey(model, images(), to=where, **arguments)
         with pytest.raises(InputError, match="no survey"):
-            ls.open_survey(where)
+            ls.open_recording(where)
     assert_same(ls.survey(model, images(), to=where, **arguments), whole)
-    assert_same(ls.open_survey(where), whole)
+    assert_same(ls.open_recording(where), whole)

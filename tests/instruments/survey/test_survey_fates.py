@@ -60,7 +60,7 @@ def test_surveys_and_a_recording_tell_the_same_fates(tmp_path: Path) -> None:
         "fires from the start, died between epoch 0 and epoch 3, revived in epoch 4"
     )
     assert fates.others["dense"] == "a zero of it is a value like any other"
-    drawn, expected = ls.fate(fates), ls.fate(recorded)
+    drawn, expected = fates.picture(), recorded.picture()
     assert drawn.buffers["cells"] == expected.buffers["cells"]
 
 

@@ -41,7 +41,7 @@ def recipe_of(*argv):
 
 
 class Calls:
-    """Calls of ``features``, of which Ctrl-C can stop one."""
+    """Calls of ``visualized``, of which Ctrl-C can stop one."""
 
     def __init__(self, real):
         self.real = real
@@ -56,9 +56,9 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch):
-    counted = Calls(instrument.features)
+    counted = Calls(instrument.visualized)
     for module in (instrument, every_unit):
-        monkeypatch.setattr(module, "features", counted)
+        monkeypatch.setattr(module, "visualized", counted)
     return counted
 
 

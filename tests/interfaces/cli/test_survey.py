@@ -19,7 +19,7 @@ def test_a_survey_of_a_folder_is_kept_and_printed(shell, tiny, tmp_path):
     assert "Survey of tiny, 12 samples\n" in out
     assert "first" in out
     assert "A unit that never fired in 12 samples fires on fewer than 25 % of such data" in out
-    kept = ls.open_survey("survey.zarr")
+    kept = ls.open_recording("survey.zarr")
     assert (kept.count, kept.labels, list(kept)) == (12, ("a", "b"), ["first", "pool", "out"])
     assert kept.never_fired("first") == [2]
     # The same command has nothing left to do; another one does not take its place.

@@ -13,7 +13,7 @@ from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.samples import SameSamples, SampleRecordings
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.finding import moment_text
-from layerscope.recordings.run import open_recording
+from layerscope.recordings.run import open_run
 
 torch = pytest.importorskip("torch")
 X = np.random.RandomState(0).normal(size=(3, 4)).astype(np.float32)
@@ -136,7 +136,7 @@ def test_a_sample_as_it_was_beside_one_as_it_is_now_tells_when(tmp_path: Path) -
     with Recorder(tmp_path / "run.zarr", model, probe=X[:2], every=1, quiet=True) as recorder:
         for epoch in range(3):
             recorder.snap(epoch=epoch)
-    run = open_recording(tmp_path / "run.zarr")
+    run = open_run(tmp_path / "run.zarr")
     subject = PageSubject(SampleRecordings(model, X[2:]), run)
     words = {"address": "first", "sample": "0", "step": str(int(run.steps[1]))}
     assert subject.panel("layer", {**words, "against": "sample:1"}).header["parts"] == [

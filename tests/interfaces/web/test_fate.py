@@ -128,7 +128,7 @@ def test_one_file_has_the_strips_too(chromium, recording, tmp_path):
 def test_a_cell_of_a_notebook_shows_all_layers_and_the_metrics(chromium, recording, tmp_path):
     run = layerscope.open_recording(recording)
     path = tmp_path / "fate.html"
-    path.write_text(panel_html(layerscope.fate(run)), encoding="utf-8")
+    path.write_text(panel_html(run.fate().picture()), encoding="utf-8")
     there = Visit(chromium, path.as_uri(), offline=True)
     there.page.goto(there.url)
     there.settled()

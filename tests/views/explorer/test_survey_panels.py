@@ -82,5 +82,5 @@ def test_a_page_takes_a_survey_and_nothing_else() -> None:
     panel = subject.panel("unit.examples", {"address": "conv:0"})
     assert panel is not None
     assert len(panel.header["cards"]) == 16
-    with pytest.raises(InputError, match="survey is a dict: pass what survey or open_survey"):
+    with pytest.raises(InputError, match="survey is a dict: pass what survey or open_recording"):
         page_subject(recording(), survey={})

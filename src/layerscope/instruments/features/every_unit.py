@@ -1,4 +1,4 @@
-"""``every_unit``: an image of each unit of a layer, in batches that are kept as they are made."""
+"""An image of each unit of a layer, in batches that are kept as they are made."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import numpy as np
 from layerscope.core.axes import NamedArray, presented
 from layerscope.core.errors import InputError
 from layerscope.core.files import OutputFolder
+from layerscope.core.progress import Bar
 from layerscope.instruments.features.ascent.task import Task, task_of
-from layerscope.instruments.features.features import features, usual_recipe
 from layerscope.instruments.features.image.recipes import Recipe
-from layerscope.instruments.features.image.recipes import recipe as recipe_of
 from layerscope.instruments.features.objective.objectives import units as units_of
 from layerscope.instruments.features.objective.sites import Site
 from layerscope.instruments.features.unit_files import UnitFiles, UnitResult
@@ -26,6 +25,7 @@ from layerscope.instruments.features.unit_settings import (
     unit_settings,
     values_text,
 )
+from layerscope.instruments.features.visualized import visualized
 from layerscope.recordings.visualization import FeatureVisualization
 
 Watch = Callable[[int, int], object]
@@ -35,59 +35,24 @@ def every_unit(
     model: Any,
     layer: str,
     folder: str | os.PathLike[str],
-    *,
-    recipe: str | Recipe | None = None,
-    samples: Any = None,
-    seed: int = 0,
-    batch: int = 1,
-    at_once: int | None = None,
-    retry: bool = True,
-    overwrite: bool = False,
-    progress: Watch | None = None,
-    **changes: Any,
+    options: FeatureOptions,
+    overwrite: bool,
+    progress: bool | None,
 ) -> FeatureVisualization:
     """Make an image of every unit of a layer, and keep each in a file as soon as it is made.
 
-    Called again with the same arguments it reads what is there and makes the rest: a whole layer
-    takes long. The files are ``000.npz`` and so on, with the image, its history, its grades, and
-    all that decides what it is.
-
-    Parameters
-    ----------
-    model, recipe, samples, seed, batch, at_once, retry
-        As :func:`layerscope.features` takes them; of an image to start with, by ``start=``.
-    layer
-        The address of a layer.
-    folder
-        Where the files are; it is made if it is not there.
-    overwrite
-        Replace units that were made otherwise, and write into a folder that holds other files.
-    progress
-        Called with the number of units that are there and that of all, as each batch is done.
-    **changes
-        Values of the recipe, such as ``steps``.
-
-    Returns
-    -------
-    FeatureVisualization
-        All units of the layer. Ctrl-C ends it with those that are finished, ``interrupted``; where
-        none is, KeyboardInterrupt goes on.
-
-    Raises
-    ------
-    OutputError
-        When the folder holds units that were made otherwise, or other files.
-    AddressError, InputError, ModelError
-        As :func:`layerscope.features`.
+    Ctrl-C ends it with those that are finished, ``interrupted``; where none is, KeyboardInterrupt
+    goes on. Raises OutputError where the folder holds units that were made otherwise, or other
+    files, and what ``features`` raises.
     """
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-        raise InputError(f"folder={folder!r}: pass the name of a folder, such as 'units'.")
-    made = recipe_of(recipe or usual_recipe(changes.get("start")), **changes)
-    options = FeatureOptions(made, samples, seed, batch, at_once, retry)
+        raise InputError(f"to={folder!r}: pass the name of a folder, such as 'units'.")
     job = EveryUnit.of(model, layer, OutputFolder(Path(folder)), options)
     job.read(overwrite=overwrite)
     job.files.folder.claim(overwrite=overwrite or bool(job.units))
-    if job.make(progress) is not None and not job.units:
+    with Bar(layer, job.count, shown=progress) as bar:
+        stopped = job.make(bar.show, steps=False)
+    if stopped is not None and not job.units:
         raise KeyboardInterrupt
     return job.visualization()
 
@@ -173,16 +138,18 @@ class EveryUnit:
         """
         self.units = self.files.read(overwrite=overwrite)
 
-    def make(self, progress: Watch | None = None) -> list[int] | None:
+    def make(self, progress: Watch | None = None, *, steps: bool | None = None) -> list[int] | None:
         """Make the units that are not there yet, and keep each in its file.
 
+        ``progress`` is called with the number of units that are there and that of all, as each
+        batch is done; ``steps`` says whether a bar shows the steps of each.
         Returns None; or, when Ctrl-C stopped it, the units that were begun and are not finished.
         """
         begun: list[int] = []
         try:
             missing = [unit for unit in range(self.count) if unit not in self.units]
             for begun, filling in self._batches(missing):
-                made = self._made([*begun, *filling])
+                made = self._made([*begun, *filling], steps)
                 for position, unit in enumerate(begun):
                     result = UnitResult.of(made, self.layer, position, self.options.batch)
                     self.files.write(unit, result)
@@ -238,13 +205,14 @@ class EveryUnit:
             others = [unit for unit in range(self.count) if unit not in chunk]
             yield chunk, others[: size - len(chunk)]
 
-    def _made(self, batch: Sequence[int]) -> FeatureVisualization:
+    def _made(self, batch: Sequence[int], steps: bool | None) -> FeatureVisualization:
         """Make the images of a batch.
 
         Raises KeyboardInterrupt when it was stopped: none of them is finished.
         """
         objective = units_of(self.layer, batch)
-        made = features(self.model, objective, **self.options.arguments())
+        task = self.options.task(self.model, objective)
+        made = visualized(task, retry=self.options.retry, progress=steps)
         if made.interrupted:
             raise KeyboardInterrupt
         return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,17 +10,13 @@ import numpy.typing as npt
 
 from layerscope.core.addresses import with_units
 from layerscope.core.errors import InputError
-from layerscope.instruments.features.ascent.outcome import ascended
-from layerscope.instruments.features.ascent.result import visualization
-from layerscope.instruments.features.ascent.task import task_of
 from layerscope.instruments.features.ascent.watching import Watch
-from layerscope.instruments.features.diagnosis.grading import graded
-from layerscope.instruments.features.diagnosis.retry import attempts
-from layerscope.instruments.features.diagnosis.sample_scores import best_of_samples
+from layerscope.instruments.features.every_unit import FeatureOptions, every_unit
 from layerscope.instruments.features.image.recipes import Recipe
 from layerscope.instruments.features.image.recipes import recipe as recipe_of
-from layerscope.instruments.features.image.starts import STARTS
+from layerscope.instruments.features.image.starts import usual_recipe
 from layerscope.instruments.features.image.transforms import Transform
+from layerscope.instruments.features.visualized import visualized
 from layerscope.recordings.visualization import FeatureVisualization
 
 Array = npt.NDArray[Any]
@@ -53,6 +50,8 @@ def features(
     progress: bool | None = None,
     at_once: int | None = None,
     watch: Watch | None = None,
+    to: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     **more: Any,
 ) -> FeatureVisualization:
     """Make images that excite a unit, a layer or a class as strongly as they can.
@@ -126,12 +125,20 @@ def features(
         ``report.steps`` are made, ``report.value`` is what the objective was, and
         ``report.images()`` are the images as they are now, ``(image, …)``. Where it returns True,
         the optimization ends with what there is, ``interrupted``.
+    to
+        A folder: ``objective`` is then a layer, an image of every unit of which is made, in
+        batches, and kept in a file (``000.npz``, with its history, its grades, and all that
+        decides what it is) as soon as it is finished. The same call goes on where it was stopped.
+    overwrite
+        Replace units in that folder that were made otherwise, and write into one that holds other
+        files.
 
     Returns
     -------
     FeatureVisualization
         A recording of the images, with ``history``, ``settings`` and ``grades``; ``sheet`` shows
-        it. Ctrl-C ends it with what there is.
+        it. Ctrl-C ends it with what there is, ``interrupted``; with ``to=``, with the units that
+        are finished.
 
     Raises
     ------
@@ -141,6 +148,8 @@ def features(
         When a value makes no sense, or an image does not fit.
     ModelError
         When the model gives no gradients, or has several inputs.
+    OutputError
+        When the folder holds units that were made otherwise, or other files.
     """
     if units is not None:
         objective = _of_units(objective, units)
@@ -153,13 +162,24 @@ def features(
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
         raise InputError(f"every={every!r}: pass a whole number of steps, 1 or more.")
     made = recipe_of(recipe or usual_recipe(start), **named, **more)
-    task = task_of(
-        model, objective, made, samples=samples, seed=seed, variants=batch, at_once=at_once
-    )
-    best = best_of_samples(task)  # first: what is wrong with the samples is said at once
-    outcome = ascended(task, every, progress, watch=watch)
-    better = attempts(task, outcome, retry=retry, every=every, shown=progress, watch=watch)
-    return visualization(task, better.outcome, graded(task, better, best))
+    options = FeatureOptions(made, samples, seed, batch, at_once, retry)
+    if to is not None:
+        return every_unit(
+            model, _whole_layer(objective, every, watch), to, options, overwrite, progress
+        )
+    task = options.task(model, objective)
+    return visualized(task, retry=retry, every=every, progress=progress, watch=watch)
+
+
+def _whole_layer(objective: Any, every: int | None, watch: Watch | None) -> str:
+    if not isinstance(objective, str):
+        raise InputError(
+            f"to= keeps every unit of one layer: pass its address, such as 'conv2d', not "
+            f"{objective!r:.80}."
+        )
+    if every is not None or watch is not None:
+        raise InputError("every= and watch= are of a single pass: leave them out beside to=.")
+    return objective
 
 
 def _of_units(objective: Any, units: Any) -> str:
@@ -168,9 +188,3 @@ def _of_units(objective: Any, units: Any) -> str:
             f"units={units!r} are those of a layer: pass its address, such as 'conv2d'."
         )
     return with_units(objective, units)
-
-
-def usual_recipe(start: Any) -> str:
-    """Return the usual recipe for a start: DeepDream for an image, lucid for noise."""
-    is_noise = start is None or (isinstance(start, str) and start in STARTS)
-    return "lucid" if is_noise else "deepdream"

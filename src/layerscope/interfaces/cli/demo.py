@@ -121,12 +121,12 @@ def _write_extras(model: Any, acts: Recording, output: OutputFolder) -> None:
 
 def _write_learning(recording: Path, output: OutputFolder) -> None:
     """Write what the training did, as a film, a timeline and curves."""
-    from layerscope.recordings.run import open_recording
+    from layerscope.recordings.run import open_run
     from layerscope.views.curves import curves
     from layerscope.views.film import film
     from layerscope.views.timeline import timeline
 
-    run = open_recording(recording)
+    run = open_run(recording)
     three = 3  # the probe is a 0, a 1, a 2 and so on
     with Bar("Drawing the film"):
         output.write(
@@ -153,9 +153,9 @@ def _asked() -> bool:
 def _open_page(model: Any, recording: Path) -> None:
     """Show the page of the network and its training until somebody stops it."""
     from layerscope.interfaces.page.opening import page_subject
-    from layerscope.recordings.run import open_recording
+    from layerscope.recordings.run import open_run
 
-    show_page(page_subject(model, run=open_recording(recording)))
+    show_page(page_subject(model, run=open_run(recording)))
 
 
 def _say_what_to_open(folder: Path) -> None:

@@ -33,10 +33,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from layerscope.recordings.export import export
 
     output = claim_folder(args.folder, force=args.force, option=None)
     run = opened_run(args.run)
     with Bar("Writing") as bar:
-        written = export(run, output.path, format=args.format, overwrite=True, progress=bar.show)
+        written = run.export(output.path, format=args.format, overwrite=True, progress=bar.show)
     say(f"Written to {output.path}/: {len(written)} files, recording.json says what is where")

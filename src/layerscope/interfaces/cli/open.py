@@ -157,7 +157,7 @@ def _code(args: argparse.Namespace, run: str | None) -> dict[str, str]:
         "acts": f"acts = ls.activations(model, {_arguments(x, changed)})",
     }
     if args.survey:
-        code["s"] = f"s = ls.open_survey({args.survey!r})"
+        code["s"] = f"s = ls.open_recording({args.survey!r})"
     return code if run is None else {**code, "run": f"run = ls.open_recording({run!r})"}
 
 

@@ -47,7 +47,7 @@ class Making:
         Raises InputError for a value that makes no sense.
         """
         from layerscope.instruments.features.every_unit import FeatureOptions
-        from layerscope.instruments.features.features import usual_recipe
+        from layerscope.instruments.features.image.starts import usual_recipe
 
         changes = {name: getattr(args, name) for name in _offered()}
         changes["transforms"] = _transforms(args)

@@ -49,10 +49,10 @@ def is_run(name: str) -> bool:
 
 def opened_run(name: str) -> Run:
     """Return the recording of that name."""
-    from layerscope.recordings.run import open_recording
+    from layerscope.recordings.run import open_run
 
     with Bar("Opening the recording"):
-        return open_recording(name)
+        return open_run(name)
 
 
 def part_of(run: Run, address: str) -> Run:

@@ -96,7 +96,9 @@ def _gallery(survey: Any, model: Any) -> Gallery | None:
     if survey is None:
         return None
     if not isinstance(survey, Survey):
-        raise InputError(f"survey is {a_kind(survey)}: pass what survey or open_survey returned.")
+        raise InputError(
+            f"survey is {a_kind(survey)}: pass what survey or open_recording returned."
+        )
     if model is not None:
         check_model(model, survey)
     return Gallery(survey, side=96)

@@ -53,7 +53,7 @@ def site(
     Parameters
     ----------
     survey
-        What :func:`layerscope.survey` or :func:`layerscope.open_survey` returned.
+        What :func:`layerscope.survey` or :func:`layerscope.open_recording` returned.
     folder
         A folder; what is there of the same survey is completed.
     overwrite
@@ -76,7 +76,7 @@ def site(
     if not isinstance(survey, Survey):
         raise InputError(
             f"A site is made of a survey, and this is {type(survey).__name__}: pass what "
-            "layerscope.survey or layerscope.open_survey returned."
+            "layerscope.survey or layerscope.open_recording returned."
         )
     return write_site(survey, OutputFolder(Path(folder)), overwrite=overwrite, progress=progress)
 

@@ -27,5 +27,5 @@ def fate_panel(moment: Moment, address: str) -> Panel | None:
         Fates([layer], name=run.network.name, provenance=lambda: run.provenance),
         charts=False,
         tall=_TALL,
-        extra={"code": moment.line(f"ls.fate(run, {address!r})")},
+        extra={"code": moment.line(f"run.fate().picture({address!r})")},
     )

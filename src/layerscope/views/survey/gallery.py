@@ -278,7 +278,7 @@ def check_survey(survey: Any) -> None:
     if not isinstance(survey, Survey):
         raise ViewError(
             f"This takes a survey, and got {a_kind(survey)}: pass what survey(model, data) or "
-            "open_survey(path) returned."
+            "open_recording(path) returned."
         )
 
 

@@ -197,3 +197,9 @@ def _from_image(
             f"range of {low:g} to {high:g}: scale them, or pass input_range=."
         )
     return np.clip(unit, -1, 1).astype(np.float32)
+
+
+def usual_recipe(start: Any) -> str:
+    """Return the usual recipe for a start: DeepDream for an image, lucid for noise."""
+    is_noise = start is None or (isinstance(start, str) and start in STARTS)
+    return "lucid" if is_noise else "deepdream"
