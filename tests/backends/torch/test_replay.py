@@ -6,6 +6,7 @@ import copy
 import functools
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import nn
 
 import layerscope as ls
 from cases import torch_cases
-from layerscope.backends.torch import backend
+from layerscope.backends.torch import backend, noting
 from layerscope.backends.torch.replay import Replay
 
 
@@ -359,6 +360,61 @@ def test_a_function_that_was_not_met_is_a_step() -> None:
     model = Branches()
     ls.activations(model, -torch.ones(2, 4))
     assert "sigmoid" in ls.activations(model, torch.ones(2, 4))
+
+
+MOVES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "the value itself": lambda v: v,
+    "view": lambda v: v.view(1, 4).view(-1, 4),
+    "transposed twice": lambda v: v.t().t(),
+    "index": lambda v: v[:, :],
+    "picked": lambda v: v[:, [0, 1, 2, 3]],
+    "part": lambda v: v.chunk(1, dim=1)[0],
+    "parts": lambda v: v.unbind(0)[0][None],
+    "detach": lambda v: v.detach(),
+    "detach and view": lambda v: v.detach().view(-1, 4),
+    "contiguous copy": lambda v: v.t().contiguous().t(),
+    "clone": lambda v: v.clone(),
+    "cast": lambda v: v.double().float(),
+    "times a number": lambda v: v * 2,
+    "view of times a number": lambda v: (v * 2)[None].squeeze(0),
+    "plus a number": lambda v: 1 + v,
+    "minus": lambda v: -v,
+    "written into": lambda v: _filled(v),
+    "copied into": lambda v: torch.zeros(1, 4).copy_(v),
+    "reshape": lambda v: v.t().reshape(1, 4),
+    "dropout": lambda v: nn.functional.dropout(v, training=False) * 1,
+}
+
+
+def _filled(value: torch.Tensor) -> torch.Tensor:
+    made = torch.zeros(1, 4)
+    made[:, :4] = value
+    return made
+
+
+@pytest.mark.parametrize("way", MOVES)
+@pytest.mark.parametrize("layers", [None, "c", "none of it held"])
+def test_another_source_is_seen_behind_what_only_moves_a_value(
+    way: str, layers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if layers == "none of it held":
+        monkeypatch.setattr(noting, "_FEW", 0)
+        layers = None
+
+    class Switch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            a, b = self.a(x), self.b(x)
+            return self.c(MOVES[way](a if x.sum() > 0 else b))
+
+    torch.manual_seed(0)
+    model = Switch().eval()
+    for sign, source in ((1, "a"), (1, "a"), (-1, "b"), (-1, "b"), (1, "a")):
+        network = ls.activations(model, sign * torch.ones(1, 4), layers).network
+        assert network["c"].inputs == (source,)
 
 
 def test_sources_that_are_given_by_name_or_are_inputs() -> None:

@@ -11,6 +11,7 @@ import torch
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention
 from layerscope.backends.torch.calls import unpacked
+from layerscope.backends.torch.functions import tensors_in
 from layerscope.backends.torch.keeping import KeptValues, alone
 from layerscope.backends.torch.plan import Choice, PassPlan, Step
 from layerscope.backends.torch.producers import Producers
@@ -86,6 +87,8 @@ class Following(KeptValues):
                 self.values[step.weights] = attention.marking(args[0])(result)
         if step.call.returned:
             self._see_parts(step, given, unpacked(result) if step.is_module else result)
+        else:
+            self._producers.note_new(tensors_in(result), step.number)
         if step.number == self._choice.last:
             self.stopped = True
             raise PassComplete

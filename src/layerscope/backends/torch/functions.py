@@ -152,12 +152,7 @@ def kind(func: Any, steps: Collection[Any], met: Collection[Any]) -> str:
     memory to others, or may be a step, and was not ``met`` in the watched pass; ``"writes"``: it
     may write to its arguments; ``"plain"``: nothing.
     """
-    name = plain_name(func)
-    writes = (
-        (name.endswith("_") and not name.startswith("__"))
-        or (name.startswith("__i") and name not in ("__index__", "__int__", "__invert__"))
-        or name in ("__setitem__", "__set__", "batch_norm", "instance_norm")
-    )
+    name, writes = plain_name(func), writes_by_name(func)
     if func in steps:
         return "writing step" if writes else "step"
     if gives_memory(func):
@@ -166,6 +161,16 @@ def kind(func: Any, steps: Collection[Any], met: Collection[Any]) -> str:
     if func not in met and not normalizes and _may_be_step(func):
         return "foreign"
     return "writes" if writes else "plain"
+
+
+def writes_by_name(func: Any) -> bool:
+    """Return whether a function of this name may write to its arguments."""
+    name = plain_name(func)
+    return (
+        (name.endswith("_") and not name.startswith("__"))
+        or (name.startswith("__i") and name not in ("__index__", "__int__", "__invert__"))
+        or name in ("__setitem__", "__set__", "batch_norm", "instance_norm")
+    )
 
 
 def _may_be_step(func: Any) -> bool:

@@ -51,7 +51,7 @@ class KeptValues:
         kept, lasting = self._kept, self._lasting
         # Without code of Python's own that runs for each, as long as all is as it mostly is.
         if not (
-            lasting.isdisjoint(map(id, kept)) and lasting.isdisjoint(map(id, map(base_of, kept)))
+            lasting.isdisjoint(map(id, kept)) and lasting.isdisjoint(map(id, map(_base_of, kept)))
         ):
             for address, value in zip(self._addresses, kept, strict=True):
                 if self.values[address] is value and self._is_lasting(value):
@@ -93,4 +93,4 @@ def alone(result: Any) -> Any:
     return result
 
 
-base_of, version_of = operator.attrgetter("_base"), operator.attrgetter("_version")
+_base_of, version_of = operator.attrgetter("_base"), operator.attrgetter("_version")

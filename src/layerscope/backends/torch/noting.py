@@ -18,9 +18,9 @@ from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention
 from layerscope.backends.torch.attention import FusedCall
 from layerscope.backends.torch.calls import unpacked
-from layerscope.backends.torch.keeping import KeptValues, alone, base_of, version_of
+from layerscope.backends.torch.keeping import KeptValues, alone, version_of
 from layerscope.backends.torch.plan import Choice, PassPlan, Step
-from layerscope.backends.torch.producers import flattened
+from layerscope.backends.torch.producers import base_of, flattened
 
 #: A call: what was called, its arguments or their identities, what it returned, and its version:
 #: None where that is asked for afterwards, -1 where none is counted. In place of what is no tensor
@@ -72,7 +72,7 @@ class Noting(KeptValues):
         if step is None or not step.is_of(what):
             self.diverge()
         given = flattened((*args, *kwargs.values()) if kwargs else args)
-        given = given if self.holds_arguments else tuple(map(id, given))
+        given = given if self.holds_arguments else identities(given)
         result = alone(result)
         if step.weights is not None or step.call.marks:
             self._attend(step, what, args, kwargs, result)
@@ -126,7 +126,7 @@ class Noting(KeptValues):
             self.diverge()
         calls: dict[int, int] = {}
         for i, (name, value) in enumerate(self._received.items()):
-            calls[id(value)] = -2 - i
+            _number(value, -2 - i, calls)
             self._handed[name] = value, self._received_versions[i]
         number_of, none, tensor_type = calls.get, repeat(-1), torch.Tensor
         holds = self.holds_arguments
@@ -134,11 +134,17 @@ class Noting(KeptValues):
         kept, addresses, versions = self._kept, self._addresses, self._versions
         rows = zip(self._choice.rows(), self.notes, strict=True)
         for number, (row, (what, given, result, version)) in enumerate(rows):
-            step, planned, sources, shape, handed_on, origin, address = row
+            step, planned, returned_by, views, shape, handed_on, origin, address = row
             if planned is not what and not step.is_of(what):
                 self.diverge()
-            if tuple(map(number_of, map(id, given) if holds else given, none)) != sources:
+            if tuple(map(number_of, map(id, given) if holds else given[0], none)) != returned_by:
                 self.diverge()
+            for place, source in views:
+                base = given[place] if holds else given[1][place]
+                if holds:
+                    base = base._base if isinstance(base, tensor_type) else None
+                if (-1 if base is None else number_of(id(base) if holds else base, -1)) != source:
+                    self.diverge()
             if version is None:
                 version = result._version
                 if version:
@@ -155,6 +161,9 @@ class Noting(KeptValues):
             elif origin is not None:
                 handed[origin] = result, version
             calls[id(result)] = number
+            base = result._base
+            if base is not None and id(base) not in calls:
+                calls[id(base)] = number
             if address is not None and address not in values:
                 values[address] = result
                 kept.append(result)
@@ -206,16 +215,19 @@ class Noting(KeptValues):
         ``is_uncertain``: not of every value it is known of which version it was.
         """
         call = step.call
-        if not call.returned:
-            return
         parts = result if type(result) is list else [result]
+        if not call.returned:
+            for part in filter(_is_tensor, parts):
+                if id(part) not in calls and id(base_of(part)) not in calls:
+                    _number(part, step.number, calls)
+            return
         versions = version if type(result) is list else [version]
         if -1 in versions or len(parts) != len(call.shapes):
             self.diverge()
         if step.is_module and call.marks:  # a softmax that makes attention weights
             self._handed[str(call.attention)] = parts[0], versions[0]
         for part, counted, returned in zip(parts, versions, call.returned, strict=True):
-            calls[id(part)] = step.number
+            _number(part, step.number, calls)
             if returned.handed_on is not None:
                 self._check_handed_on(returned.handed_on, part, counted, is_uncertain)
             elif returned.address in self._plan.handed_on:
@@ -231,6 +243,23 @@ class Noting(KeptValues):
         was, counted = self._handed.get(address, (None, -1))
         if was is not value or not (is_uncertain or counted == version):
             self.diverge()
+
+
+def identities(given: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return what tells arguments apart, and what tells apart what they are views of."""
+    return tuple(map(id, given)), tuple(map(id, map(base_of, given)))
+
+
+def _number(value: torch.Tensor, call: int, calls: dict[int, int]) -> None:
+    """Note that a call has returned a tensor, as ``Producers.note`` does."""
+    calls[id(value)] = call
+    base = value._base
+    if base is not None:
+        calls.setdefault(id(base), call)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
 
 
 def _version(value: Any) -> int:

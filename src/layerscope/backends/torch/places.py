@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from layerscope.backends.torch.keeping import alone
-from layerscope.backends.torch.noting import Note
+from layerscope.backends.torch.noting import Note, identities
 from layerscope.backends.torch.plan import PassPlan
 from layerscope.backends.torch.producers import flattened
 
@@ -149,7 +149,7 @@ class CallPlaces:
             if is_nested:
                 given = flattened(given)
             if not seen_by.holds_arguments:
-                given = tuple(map(id, given))
+                given = identities(given)
             note((module, given, value, None))
             return result
 
@@ -175,7 +175,7 @@ class CallPlaces:
                 if is_odd or kwargs or note is None or type(result) is not torch.Tensor:
                     seen_by.see(module, args, kwargs, result)
                 else:
-                    given = args if seen_by.holds_arguments else tuple(map(id, args))
+                    given = args if seen_by.holds_arguments else identities(args)
                     note((module, given, result, None))
             finally:
                 _push_mode(mode)

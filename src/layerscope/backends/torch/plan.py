@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ class Call:
     attention: str | None  #: the address of the weights that it computes within
     marks: bool  #: whether what it returns are attention weights, masked places to be marked
     sources: tuple[int, ...]  #: the calls that its arguments come from, -1 for no call
+    returned_by: tuple[int, ...]  #: those that have returned the very arguments, not views of them
     is_nested: bool  #: whether a list of tensors is among its arguments
     is_written: bool  #: whether what it returned had been written to
 
@@ -116,6 +117,7 @@ class Log:
         self._producers = Producers()
         self._storages: dict[str, int] = {}  #: of every value, whether it is kept or not
         self._shared: set[int] = set()  #: storages that others may write to uncounted
+        self._moving: set[Any] = set()  #: functions that carry values on, and are no steps
 
     def written_uncounted(self) -> set[str]:
         """Return the addresses of values whose memory may be written to without being counted."""
@@ -156,9 +158,15 @@ class Log:
             seen.attention,
             seen.marks,
             self._producers.of(args),
+            self._producers.returned(args),
             holds_tensors(args),
             any(map(_is_written, parts)),
         )
+        if not seen.returned:
+            is_new = self._producers.note_new(functions.tensors_in(result), len(self.calls))
+            is_joined = len(call.sources) - call.sources.count(-1) > 1
+            if not is_module and (is_new or (is_joined and functions.writes_by_name(what))):
+                self._moving.add(what)
         for part, became in zip(parts, seen.returned, strict=True):
             self._producers.note(part, len(self.calls))
             self._storages[became.address] = functions.storage_of(part)
@@ -170,7 +178,12 @@ class Log:
             call.what
             for call in self.calls
             if not call.is_module
-            and (call.returned or call.attention or functions.gives_memory(call.what))
+            and (
+                call.returned
+                or call.attention
+                or functions.gives_memory(call.what)
+                or call.what in self._moving
+            )
         )
         numbers = {}
         kept: list[Call] = []
@@ -178,15 +191,19 @@ class Log:
             if call.is_module or call.what in wanted:
                 numbers[number] = len(kept)
                 kept.append(call)
-        renumbered = [
-            Call(
-                call.what, call.is_module, call.returned, call.shapes, call.attention, call.marks,
-                tuple(numbers.get(source, min(source, -1)) for source in call.sources),
-                call.is_nested, call.is_written,
+
+        def renumbered(sources: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(numbers.get(source, min(source, -1)) for source in sources)
+
+        calls = [
+            replace(
+                call,
+                sources=renumbered(call.sources),
+                returned_by=renumbered(call.returned_by),
             )
             for call in kept
-        ]  # fmt: skip
-        return tuple(renumbered), wanted
+        ]
+        return tuple(calls), wanted
 
 
 def _is_written(tensor: torch.Tensor) -> bool:
@@ -198,7 +215,7 @@ class Step:
 
     __slots__ = (
         "address", "addresses", "call", "handed_on", "is_module", "is_origin", "is_simple", "keeps",
-        "kept", "number", "shape", "sources", "weights", "what",
+        "kept", "number", "shape", "sources", "views", "weights", "what",
     )  # fmt: skip
 
     def __init__(self, plan: PassPlan, call: Call, number: int) -> None:
@@ -207,6 +224,9 @@ class Step:
         self.what = call.what
         self.is_module = call.is_module
         self.sources = call.sources
+        returned_by = enumerate(call.returned_by)
+        #: The arguments that no call has returned, and the calls that what they are views of is of.
+        self.views = tuple((i, call.sources[i]) for i, number in returned_by if number == -1)
         self.kept: list[tuple[int, str]] = []  #: which of the values, and their addresses
         self.weights: str | None = None  #: the address of attention weights to compute
         # Most calls return one tensor; for others there is no shape here.
@@ -248,13 +268,15 @@ class Choice:
     def rows(self) -> list[tuple[Any, ...]]:
         """Return of each step what a call is held against, laid out to be read quickly.
 
-        The step, what is called, its sources, the shape of a simple step's value, which one that
-        hands on, as which one it may be handed on, and its address where it is kept.
+        The step, what is called, which calls have returned its arguments, what the others are views
+        of, the shape of a simple step's value, which one that hands on, as which one it may be
+        handed on, and its address where it is kept.
         """
         if not self._rows:
             self._rows = [
                 (
-                    step, None if step.is_module else step.what, step.sources,
+                    step, None if step.is_module else step.what, step.call.returned_by,
+                    step.views,
                     step.shape if step.is_simple else None, step.handed_on,
                     step.address if step.is_origin else None, step.keeps,
                 )

@@ -27,7 +27,7 @@ from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import Pass, running
 from layerscope.backends.torch.following import Following
 from layerscope.backends.torch.keeping import Diverged
-from layerscope.backends.torch.noting import Noting
+from layerscope.backends.torch.noting import Noting, identities
 from layerscope.backends.torch.places import CallPlaces
 from layerscope.backends.torch.plan import Choice, PassPlan
 from layerscope.backends.torch.producers import flattened
@@ -123,7 +123,7 @@ class Replay(Pass):
                 result, given = func(*args), args
             if type(result) is torch.Tensor:
                 if not self.holds_arguments:
-                    given = tuple(map(id, given))
+                    given = identities(given)
                 self.note((func, given, result, None))
             else:
                 self.kept.see(func, args, kwargs or {}, result)
@@ -143,7 +143,7 @@ class Replay(Pass):
         result = func(*args, **kwargs)
         if kind == "nested step" and self.note is not None and type(result) is torch.Tensor:
             given = flattened((*args, *kwargs.values()) if kwargs else args)
-            given = given if self.holds_arguments else tuple(map(id, given))
+            given = given if self.holds_arguments else identities(given)
             self.note((func, given, result, None))
         elif kind in _STEPS:
             self.kept.see(func, args, kwargs, result)
