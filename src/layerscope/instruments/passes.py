@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.backends import backend_for
-from layerscope.backends.base import Backend
+from layerscope.backends.base import Backend, ForwardPass
 from layerscope.backends.origin import origin_of
 from layerscope.core.addresses import inside_loop
 from layerscope.core.axes import LazyArrays, NamedArray
@@ -101,20 +101,37 @@ class Passes:
         else:
             yield from self.feed
 
+    @functools.cached_property
+    def _counts(self) -> list[tuple[list[str], Selection]]:
+        """The layers of the last pass, where ``layers=`` counts from the end, and its selection."""
+        return []
+
+    def _counted(self, value: Any) -> tuple[ForwardPass, Selection] | None:
+        """Return a pass that keeps only what was wanted of the pass before.
+
+        Returns None where the first pass has yet to tell which layers there are, or this one has
+        others.
+        """
+        for addresses, selection in self._counts:
+            run = self.backend.run(value, selection)
+            if [layer.address for layer in run.network] == addresses:
+                return _only(run, selection), selection
+        return None
+
     def record(self, prepared: Prepared) -> Recording:
         """Return the recording of one pass, run now.
 
         Raises AddressError, ModelError and what the model itself raises.
         """
-        selection = self.selection
-        run = self.backend.run(prepared.value, selection)
+        run, selection = self._counted(prepared.value) or (
+            self.backend.run(prepared.value, self.selection), self.selection
+        )  # fmt: skip
         if not run.network.layers:
             raise ModelError(f"The model {run.network.name!r} has no layers: nothing was called.")
         if selection.deferred:
             selection = self.backend.select(self.layers, run.network.layers)
-            layers = enumerate(run.network)
-            kept = [layer.address for i, layer in layers if selection.wants(layer, i)]
-            run = replace(run, values={address: run.values[address] for address in kept})
+            self._counts[:] = [([layer.address for layer in run.network], selection)]
+            run = _only(run, selection)
         for name in sorted(selection.exact):
             if name in run.left_out and name not in run.values:
                 raise inside_loop(name, asked=True)
@@ -136,6 +153,21 @@ class Passes:
             samples=prepared.samples,
             left_out=run.left_out,
         )
+
+
+def _only(run: ForwardPass, selection: Selection) -> ForwardPass:
+    """Return the pass with the values that are selected."""
+    named = {of: name for name, of in run.aliases.items() if name in selection.exact}
+    kept: dict[str, NamedArray] = {}
+    for position, layer in enumerate(run.network):
+        address = layer.address
+        if selection.wants(layer, position):
+            kept[address] = run.values[address]
+        name = named.get(address)
+        if name is not None:  # a container's own address, which hands this value on
+            kept[name] = run.values[name if name in run.values else address]
+    kept |= {address: run.values[address] for address in selection.exact & set(run.values)}
+    return replace(run, values=kept)
 
 
 def joined(passes: Passes) -> Recording:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import layerscope as ls
 from cases.amounts import examples
 from layerscope.core.errors import InputError
+from layerscope.instruments.passes import Passes
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +108,35 @@ class InTraining(nn.Module):
 
 def test_usual_batch_norm_is_not_noted(model: Any) -> None:
     assert not any("depend on" in note for note in ls.activations(model, X).notes)
+
+
+class Growing(nn.Module):
+    """Another layer is called where the values are large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
+        self.more = nn.Linear(3, 3)
+        self.last = nn.Sequential(nn.Linear(3, 2), nn.Sigmoid())
+
+    def forward(self, x):
+        y = self.block(x)
+        return self.last(self.more(y) if x.max() > 5 else y)
+
+
+@pytest.mark.parametrize("layers", [-1, [-2], slice(-3, None), [-1, "block"]], ids=str)
+@pytest.mark.parametrize("large", [(), (1, 2), (0, 3)], ids=str)
+def test_layers_counted_from_the_end_are_those_of_each_batch(layers, large):
+    module, x = Growing().eval(), np.random.default_rng(0).random((8, 3), np.float32)
+    for batch in large:
+        x[2 * batch] = 9
+    passes = Passes.on(module, x, layers, batch_size=2)
+    counted = [passes.record(prepared) for prepared in passes.inputs()]
+    for begin, acts in zip(range(0, 8, 2), counted, strict=True):
+        expected = ls.activations(module, x[begin : begin + 2], layers)
+        assert list(acts) == list(expected)
+        assert [layer.address for layer in acts.network] == [
+            layer.address for layer in expected.network
+        ]
+        for address in expected:
+            np.testing.assert_array_equal(acts[address].values, expected[address].values)
