@@ -28,6 +28,7 @@ EXTRAS = {
     "fsspec": "record",
     "starlette": "page",
     "uvicorn": "page",
+    "ray": "ray",
 }
 _KERAS_BACKENDS = ("jax", "tensorflow", "torch")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +25,17 @@ from layerscope.inputs.sources import CHUNK, Files
 _FROM = re.compile(r"resized from \d+×\d+ to ")
 #: How many ways of being made to fit are told apart by the size that images came in.
 _WAYS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRead:
+    """What was done to files, to be added to what was done to others."""
+
+    opened: int
+    labels: tuple[str, ...]  #: of the samples, and what was done to each
+    done: tuple[str, ...]
+    read: tuple[str, ...]  #: what was done to sounds and tables
+    unreadable: Mapping[str, str]
 
 
 class Batches:
@@ -90,6 +101,20 @@ class Batches:
         if len(read) > _WAYS:
             read = [*read[:_WAYS], f"and so on, for {len(read) - _WAYS} more files"]
         return (*self.files.notes, *read, *grouped(self._labels, done), *skipped)
+
+    @property
+    def files_read(self) -> FilesRead:
+        """What was done to the files opened so far, for :meth:`add_read`."""
+        labels, done, read = tuple(self._labels), tuple(self._done), tuple(self._read)
+        return FilesRead(self.opened, labels, done, read, dict(self.unreadable))
+
+    def add_read(self, part: FilesRead) -> None:
+        """Note what was done to some of the files where somebody else read them."""
+        self.opened += part.opened
+        self._labels += part.labels
+        self._done += part.done
+        self._read += [note for note in part.read if note not in self._read]
+        self.unreadable |= part.unreadable
 
     def skip(self, samples: int, file: tuple[int, int]) -> None:
         """Begin at a row of a file, by its number; so many samples are behind."""

@@ -73,7 +73,7 @@ class Passes:
             from layerscope.backends.digits import with_samples
 
             x = with_samples(x)
-        indices = _indices(backend.describe()) if _is_noise(x) else None
+        indices = index_count(backend.describe()) if _is_noise(x) else None
         settings = InputSettings(**options, preprocess=preprocess, indices=indices)
         feed = feed_of(
             x,
@@ -269,7 +269,7 @@ def _is_noise(x: Any) -> bool:
     return isinstance(x, str) and x == "noise"
 
 
-def _indices(network: Network) -> int | None:
+def index_count(network: Network) -> int | None:
     """Return how many indices all embeddings of a network have; None where it has none."""
     rows = [
         parameter.shape[0]

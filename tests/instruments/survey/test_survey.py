@@ -19,8 +19,8 @@ from PIL import Image
 
 import layerscope as ls
 from layerscope.errors import AddressError, InputError, OutputError
+from layerscope.instruments.survey import building, sample_pool
 from layerscope.instruments.survey import running as module
-from layerscope.instruments.survey import sample_pool
 from layerscope.recordings.survey.store import is_survey, read_survey
 from layerscope.recordings.survey.survey import Survey
 
@@ -239,7 +239,7 @@ def test_a_survey_is_kept_and_gone_on_with(
 ) -> None:
     where = tmp_path / "survey.zarr"
     arguments: dict[str, Any] = {"top": 5, "labels": np.arange(COUNT) % 3, "batch_size": 8}
-    monkeypatch.setattr(module, "_CHECKPOINT_SAMPLES", 16)
+    monkeypatch.setattr(module, "CHECKPOINT_SAMPLES", 16)
 
     def interrupted(*_: Any) -> Any:
         if len(seen) == 5:
@@ -248,12 +248,12 @@ def test_a_survey_is_kept_and_gone_on_with(
         return reduced(*_)
 
     seen: list[int] = []
-    reduced = module.reduced
-    monkeypatch.setattr(module, "reduced", interrupted)
+    reduced = building.reduced
+    monkeypatch.setattr(building, "reduced", interrupted)
     part = ls.survey(model, images(), to=where, **arguments)
     assert part.count == 40
     assert part.notes[-1] == "it was stopped after 40 samples; the same call goes on from there"
-    monkeypatch.setattr(module, "reduced", reduced)
+    monkeypatch.setattr(building, "reduced", reduced)
     assert ls.open_recording(where).count == 40
     assert_same(ls.survey(model, images(), to=where, **arguments), whole)
     assert_same(ls.open_recording(where), whole)
@@ -308,7 +308,7 @@ def test_files_are_gone_on_with_where_the_survey_was_stopped(
     np.save(photos / "class2" / "several.npy", images(5))
     arguments: dict[str, Any] = {"batch_size": 3, "top": 4}
     straight = ls.survey(model, photos, **arguments)
-    reduced = module.reduced
+    reduced = building.reduced
     for stop in range(1, 6):
         where = tmp_path / f"{stop}.zarr"
         calls: list[int] = []
@@ -319,9 +319,9 @@ def test_files_are_gone_on_with_where_the_survey_was_stopped(
             calls.append(1)
             return reduced(*_)
 
-        monkeypatch.setattr(module, "reduced", interrupted)
+        monkeypatch.setattr(building, "reduced", interrupted)
         ls.survey(model, photos, to=where, **arguments)
-        monkeypatch.setattr(module, "reduced", reduced)
+        monkeypatch.setattr(building, "reduced", reduced)
         again = ls.survey(model, photos, to=where, **arguments)
         assert_same(again, straight)
         assert again.unreadable == straight.unreadable
@@ -332,7 +332,7 @@ import sys
 import numpy as np
 from instruments.survey.test_survey import network, images, module
 import layerscope as ls
-module._CHECKPOINT_SAMPLES = 8
+module.CHECKPOINT_SAMPLES = 8
 print("ready", flush=True)
 ls.survey(network(), images(), top=5, labels=np.arange(90) % 3, batch_size=4, to=sys.argv[1])
 """
@@ -432,7 +432,7 @@ def test_checkpoints_are_surveyed_one_by_one(model: Any, tmp_path: Path) -> None
 def test_a_survey_that_went_on_to_its_end_does_not_say_that_it_was_stopped(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reduced, seen = module.reduced, []
+    reduced, seen = building.reduced, []
 
     def interrupted(*arguments: Any) -> Any:
         if seen:
@@ -440,7 +440,7 @@ def test_a_survey_that_went_on_to_its_end_does_not_say_that_it_was_stopped(
         seen.append(1)
         return reduced(*arguments)
 
-    monkeypatch.setattr(module, "reduced", interrupted)
+    monkeypatch.setattr(building, "reduced", interrupted)
     part = ls.survey(model, images(), batch_size=8, to=tmp_path / "s.zarr")
     assert any("stopped after 8" in note for note in part.notes)
     monkeypatch.undo()

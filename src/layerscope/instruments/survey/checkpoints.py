@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,11 +23,14 @@ def surveys_at(
     at: Iterable[str | os.PathLike[str]],
     survey: Callable[[Any, str | None], Survey],
     to: str | os.PathLike[str] | None,
+    *,
+    opens_later: bool = False,
 ) -> SurveySeries:
     """Return a survey of each checkpoint, in the order of the numbers in their names.
 
     ``survey`` surveys a model, and keeps it under a name where there is one. A file that holds only
-    weights is loaded into a copy of the model, which stays as it is.
+    weights is loaded into a copy of the model, which stays as it is. What ``opens_later`` is handed
+    a function that opens the file.
 
     Raises
     ------
@@ -49,9 +53,10 @@ def surveys_at(
     for place, file in enumerate(files):
         step = place if file.number is None else file.number
         name = Path(file.path).name
+        opened = functools.partial(_opened, str(Path(file.path).absolute()), model)
         where = None if to is None else str(Path(to) / f"{name}.zarr")
         moments[step] = SurveyedMoment(
-            name, survey(_opened(file.path, model), where), file.epoch, file.metrics
+            name, survey(opened if opens_later else opened(), where), file.epoch, file.metrics
         )
     return SurveySeries(moments)
 
@@ -62,4 +67,5 @@ def _opened(path: str, model: Any) -> Any:
     except ModelError:
         if model is None:
             raise
-        return load_model(path, architecture=copy.deepcopy(model))
+        architecture = model if isinstance(model, str | Path) else copy.deepcopy(model)
+        return load_model(path, architecture=architecture)

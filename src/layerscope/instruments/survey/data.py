@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,6 @@ def data_of(x: Any, labels: Any, batch: int) -> Data:
     if _yields_samples(x):
         names = _class_names(x)
         return Data(SampleLoader(x, batch), True, given, names=names)
-    if hasattr(x, "iter_batches") and hasattr(x, "schema"):  # a Ray Dataset
-        return Data(_RayLoader(x, batch), True, given)
     files_or_none = files_of(x) if isinstance(x, str | Path) else None
     has_batches = files_or_none is None and not hasattr(x, "shape") and _is_iterable(x)
     return Data(x, has_batches, given, names=_class_names(x))
@@ -180,29 +178,34 @@ class SampleLoader:
             yield from self.dataset
 
 
-class _RayLoader:
-    """Batches of a Ray Dataset."""
-
-    def __init__(self, rows: Any, batch: int) -> None:
-        self._rows, self._batch = rows, batch
-
-    def __iter__(self) -> Iterator[Any]:
-        for columns in self._rows.iter_batches(batch_size=self._batch, batch_format="numpy"):
-            name = next((n for n in _COLUMNS if n in columns), next(iter(columns)))
-            label = next((n for n in ("label", "labels", "target", "y") if n in columns), None)
-            x = _floats(np.stack(list(columns[name])))
-            yield x if label is None else (x, np.asarray(columns[label]))
-
-
-#: What a data set calls the column that is input.
+#: What a data set calls the columns that are input, and that are labels.
 _COLUMNS = ("image", "img", "pixel_values", "audio", "input_values", "input_ids", "x", "data")
+_LABELS = ("label", "labels", "target", "y")
+
+
+def column_of_inputs(columns: Iterable[str], wanted: Sequence[str] = ()) -> str:
+    """Return the column that is input: one of those wanted, else by what such are called."""
+    names = list(columns)
+    return next((name for name in (*wanted, *_COLUMNS) if name in names), names[0])
+
+
+def column_of_labels(columns: Iterable[str]) -> str | None:
+    """Return the column that is labels; None where there is none."""
+    return next((name for name in _LABELS if name in columns), None)
+
+
+def is_ray_dataset(x: Any) -> bool:
+    """Return whether x is a ``Dataset`` of Ray, which is not imported to ask."""
+    return any(
+        base.__module__.startswith("ray.data") and base.__name__ == "Dataset"
+        for base in type(x).__mro__
+    )
 
 
 def _input_and_label(sample: Any) -> tuple[Any, Any]:
     if isinstance(sample, Mapping):
-        name = next((n for n in _COLUMNS if n in sample), next(iter(sample)))
-        label = next((n for n in ("label", "labels", "target", "y") if n in sample), None)
-        return sample[name], None if label is None else sample[label]
+        label = column_of_labels(sample)
+        return sample[column_of_inputs(sample)], None if label is None else sample[label]
     if isinstance(sample, tuple | list) and len(sample) == 2:
         return sample[0], sample[1]
     if isinstance(sample, tuple | list) and len(sample) == 1:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
-import numpy as np
-
 from layerscope.backends import backend_for
+from layerscope.backends.availability import needs
 from layerscope.core.errors import InputError
-from layerscope.core.network import Layer, Network
+from layerscope.core.network import Layer
 from layerscope.instruments.passes import Passes
-from layerscope.instruments.survey.data import data_of, signature
+from layerscope.instruments.survey.building import SurveyBuilder, samples_at_once
+from layerscope.instruments.survey.data import data_of, is_ray_dataset
+from layerscope.instruments.survey.request import SurveyRequest
 from layerscope.instruments.survey.running import SurveyRun
-from layerscope.recordings.survey.reading import InputReading, name_of
 from layerscope.recordings.survey.series import SurveySeries
 from layerscope.recordings.survey.survey import Survey
 
@@ -22,7 +23,6 @@ from layerscope.recordings.survey.survey import Survey
 HANDS_ON = frozenset(
     {"input", "reshape", "rearrange", "pad", "crop", "dropout", "identity", "augment", "container"}
 )
-_CHUNK_BYTES, _LARGEST_CHUNK, _UNKNOWN_CHUNK = 512_000_000, 256, 16
 
 
 @overload
@@ -58,6 +58,8 @@ def survey(  # type: ignore[misc]  # the options are named one by one here
     resume: bool = True,
     overwrite: bool = False,
     progress: bool | None = None,
+    ray: str | bool | None = None,
+    workers: int | None = None,
     input_range: tuple[float, float] | str = (0, 1),
     resize: str = "stretch",
     size: tuple[int, int] | None = None,
@@ -75,8 +77,8 @@ def survey(  # type: ignore[misc]  # the options are named one by one here
     data
         What :func:`activations` takes: arrays, files, folders, loaders, generators. Besides: a
         folder whose subfolders are labels, a PyTorch ``Dataset``, a data set of Hugging Face, a
-        Zarr array. A file of a folder that can't be read is counted and named, and the rest goes
-        on.
+        Zarr array, a Ray ``Dataset``. A file of a folder that can't be read is counted and named,
+        and the rest goes on.
     layers
         Which layers: as in :func:`activations`. By default all but those that hand on the values of
         others, such as reshaping or dropout.
@@ -108,6 +110,14 @@ def survey(  # type: ignore[misc]  # the options are named one by one here
         Whether to begin anew in its place.
     progress
         Whether to show a bar; by default where somebody is there to see it.
+    ray
+        The address of a Ray cluster to compute it on; True for Ray on this machine, or for the
+        cluster that this process is connected to. A Ray ``Dataset`` is always computed there. The
+        model is then the path of its file, a name as ``package.module:name``, or a function that
+        makes it, for each worker opens it by itself.
+    workers
+        How many workers of Ray hold the model; by default one for each GPU, or for each processor
+        but those that a ``Dataset`` needs.
 
     The others are those of :func:`activations`.
 
@@ -129,63 +139,53 @@ def survey(  # type: ignore[misc]  # the options are named one by one here
     OutputError
         When something else is at ``to``, or it can't be written.
     """
-    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
-        raise InputError(f"top={top!r}: pass a whole number from 1 up.")
-    if isinstance(first, bool) or not isinstance(first, int | np.integer) or first < 0:
-        raise InputError(f"first={first!r}: pass a whole number from 0 up.")
+    request = SurveyRequest(
+        layers=layers, top=top, batch_size=batch_size, samples=samples, first=first, labels=labels,
+        comoments=comoments, to=to, resume=resume, overwrite=overwrite, progress=progress,
+        input_range=input_range, resize=resize, size=size, preprocess=preprocess,
+    )  # fmt: skip
+    request.check()
+    is_on_ray = ray is not None or is_ray_dataset(data)
     if at is not None:
         from layerscope.instruments.survey.checkpoints import surveys_at
 
-        options: dict[str, Any] = {
-            "top": top, "batch_size": batch_size, "samples": samples, "first": first,
-            "labels": labels, "comoments": comoments, "resume": resume, "overwrite": overwrite,
-            "progress": progress, "input_range": input_range, "resize": resize, "size": size,
-            "preprocess": preprocess,
-        }  # fmt: skip
-        one = lambda opened, where: survey(opened, data, layers, to=where, **options)  # noqa: E731
-        return surveys_at(model, data, at, one, to)
-    at_once = batch_size or _chunk(backend_for(model).describe())
-    read = data_of(data, labels, at_once)
+        one = lambda opened, where: _survey(  # noqa: E731
+            opened, data, replace(request, to=where), ray, workers
+        )
+        return surveys_at(model, data, at, one, to, opens_later=is_on_ray)
+    return _survey(model, data, request, ray, workers)
+
+
+def _survey(
+    model: Any, data: Any, request: SurveyRequest, ray: str | bool | None, workers: int | None
+) -> Survey:
+    if ray is not None or is_ray_dataset(data):
+        needs("ray")
+        from layerscope.instruments.survey.on_ray import survey_on_ray
+
+        return survey_on_ray(model, data, request, computing, ray, workers)
+    if workers is not None:
+        raise InputError(f"workers={workers!r}: these are Ray's; pass ray=True with it.")
+    at_once = request.batch_size or samples_at_once(backend_for(model).describe())
+    read = data_of(data, request.labels, at_once)
     passes = Passes.on(
         model,
         read.x,
-        _computing if layers is None else layers,
+        computing if request.layers is None else request.layers,
         batch_size=None if read.has_own_batches else at_once,
-        samples=samples,
-        input_range=input_range,
-        resize=resize,
-        size=size,
-        preprocess=preprocess,
+        samples=request.samples,
+        **request.reading_options(),
     )
-    paths = getattr(getattr(passes.feed, "files", None), "paths", ())
-    made_with = {
-        "layers": repr(layers), "top": int(top), "first": int(first), "comoments": comoments,
-        "input_range": repr(input_range), "resize": resize, "size": size and list(size),
-        "preprocess": name_of(preprocess), "data": signature(read.x, paths, read.given),
-    }  # fmt: skip
-    reading = InputReading(
-        passes.specs,
-        input_range=input_range,
-        resize=resize,
-        size=size,
-        preprocess=name_of(preprocess),
-        function=passes.settings.preprocess,
-    )
-    running = SurveyRun(passes, read, int(top), int(first), comoments, to, made_with, reading)
-    if to is not None:
-        running.claim(resume=resume, overwrite=overwrite)
-    return running.run(progress)
+    assert passes.feed is not None  # since there always is a size of batches
+    reading = request.reading(passes.specs, passes.settings.preprocess)
+    builder = SurveyBuilder(passes, int(request.top), request.comoments, reading)
+    made_with = request.made_with(read, passes.feed)
+    running = SurveyRun(builder, passes.feed, read, int(request.first), request.to, made_with)
+    if request.to is not None:
+        running.claim(resume=request.resume, overwrite=request.overwrite)
+    return running.run(request.progress)
 
 
-def _computing(layer: Layer) -> bool:
+def computing(layer: Layer) -> bool:
+    """Return whether a survey has a layer that was not named: one that computes its values."""
     return layer.kind not in HANDS_ON and not layer.plumbing and layer.role != "container"
-
-
-def _chunk(network: Network) -> int:
-    """Return how many samples to run at once, by what its layers are known to return."""
-    total = 0
-    for layer in network:
-        if layer.shape is None or None in layer.shape[1:]:
-            return _UNKNOWN_CHUNK
-        total += 4 * int(np.prod([n or 1 for n in layer.shape[1:]], dtype=np.int64))
-    return int(min(max(_CHUNK_BYTES // max(total, 1), 1), _LARGEST_CHUNK))
