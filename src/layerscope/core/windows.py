@@ -78,7 +78,7 @@ def reads(window: Window, received: int, returned: int) -> Positions:
     if window.way in ("nearest", "linear", "cubic"):
         return _resized(window, received, returned)
     taps = np.arange(window.size, dtype=np.int64) * window.dilation
-    before = _before(window, received, returned)
+    before = padding_before(window, received, returned)
     if window.way == "transposed":
         whole, rest = np.divmod(places + before - taps, window.stride)
         inside = (rest == 0) & (whole >= 0) & (whole < received)
@@ -94,11 +94,13 @@ def span(window: Window, received: int, returned: int, first: int, last: int) ->
     if window.way == "all":
         return min(first, 0), max(last, received - 1)
     if window.way == "forward":
-        before, reach = _before(window, received, returned), (window.size - 1) * window.dilation
+        before = padding_before(window, received, returned)
+        reach = (window.size - 1) * window.dilation
         ends = (first * window.stride - before, last * window.stride - before)
         return min(ends), max(ends) + reach
     if window.way == "transposed":
-        before, reach = _before(window, received, returned), (window.size - 1) * window.dilation
+        before = padding_before(window, received, returned)
+        reach = (window.size - 1) * window.dilation
         return -((reach - first - before) // window.stride), (last + before) // window.stride
     if window.way == "area":
         return first * received // returned, -(-(last + 1) * received // returned) - 1
@@ -106,7 +108,8 @@ def span(window: Window, received: int, returned: int, first: int, last: int) ->
     return _neighbours(window, low)[0], _neighbours(window, high)[1]
 
 
-def _before(window: Window, received: int, returned: int) -> int:
+def padding_before(window: Window, received: int, returned: int) -> int:
+    """Return how many positions a window puts in front, also where the lengths tell it."""
     if not isinstance(window.before, str):
         return window.before
     longer, shorter = (returned, received) if window.way == "transposed" else (received, returned)

@@ -34,7 +34,7 @@ def weights(model: Any, x: Any = None) -> Recording:
     """
     backend = backend_for(model)
     network = outline(model) if x is None else describe(model, x)
-    arrays = _with_input_shapes(backend.weights(), network)
+    arrays = with_input_shapes(backend.weights(), network)
     return Recording(
         arrays,
         network=network,
@@ -56,7 +56,7 @@ def _noted(arrays: Mapping[str, NamedArray]) -> tuple[str, ...]:
     return tuple(f"{key}: {a.attrs['note']}" for key, a in arrays.items() if "note" in a.attrs)
 
 
-def _with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> dict[str, NamedArray]:
+def with_input_shapes(arrays: Mapping[str, NamedArray], network: Network) -> dict[str, NamedArray]:
     """Return each kernel with the shape of what was flattened before it."""
     result = dict(arrays)
     layers = {layer.address: layer for layer in network}
