@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else FAILED
     try:
-        args.command(args)
+        code: int | None = args.command(args)
         sys.stdout.flush()
     except LayerscopeError as error:
         console.report(f"layerscope: error: {error}")
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python would complain as it flushes stdout at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
-    return 0
+    return code or 0
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

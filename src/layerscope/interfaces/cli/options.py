@@ -22,9 +22,9 @@ MODEL = (
 
 
 def add_command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], None], summary: str
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int | None], summary: str
 ) -> argparse.ArgumentParser:
-    """Return a subcommand that calls the function."""
+    """Return a subcommand that calls the function, whose number is the exit code, None 0."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, allow_abbrev=False
     )
