@@ -1,0 +1,279 @@
+"""``compare``: two of anything, layer by layer, and where they part first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import InputError
+from layerscope.instruments.comparison.comparable import (
+    LayerValues,
+    aligned,
+    comparables,
+    reordered,
+)
+from layerscope.instruments.comparison.drift import drifting
+from layerscope.instruments.comparison.matching import Match, matched
+from layerscope.instruments.comparison.measures import INCOMPARABLE, Apart, apart
+from layerscope.instruments.comparison.noise import (
+    MARGIN,
+    Noise,
+    expected,
+    larger,
+    measured,
+    stored_rounding,
+)
+from layerscope.instruments.comparison.reasons import reasons
+from layerscope.instruments.comparison.similarity import assigned, cka
+from layerscope.instruments.comparison.subjects import ComparedSubject, given, subjects_of
+from layerscope.recordings.comparison import Comparison, LayerPair
+
+Array = npt.NDArray[Any]
+
+_MOST_UNITS = 2048  #: of a layer, among which an order is looked for
+_PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
+
+
+def compare(
+    a: Any,
+    b: Any = None,
+    x: Any = None,
+    *,
+    layers: Any = None,
+    tolerance: float | None = None,
+    step: int | tuple[int, int] | None = None,
+    input_range: tuple[float, float] | str = (0, 1),
+    resize: str = "stretch",
+    size: tuple[int, int] | None = None,
+    preprocess: Callable[[Any], Any] | str | None = None,
+    batch_size: int | None = None,
+    samples: int | None = None,
+) -> Comparison:
+    """Compare two of anything, layer by layer: which is the first that parts, and why.
+
+    Parameters
+    ----------
+    a, b
+        Two recordings, of two inputs, samples, steps or seeds; two models, of whatever frameworks;
+        two runs. Models and runs may be named: ``"model.onnx"``, ``"run.zarr"``. A model beside a
+        recording is run on the recording's input. A run alone is compared with itself, its first
+        step with its last. ``a`` is the reference.
+    x
+        What both models are run on, as :func:`activations` takes it for ``a``; it is brought to the
+        layout of ``b``.
+    layers
+        Which layers of ``a``, as in :func:`activations`; all by default.
+    tolerance
+        The relative error up to which two layers are the same; what floating point alone explains
+        by default, which is measured.
+    step
+        Of runs, which step; or two, the one's and the other's. The last that both have by default.
+    input_range, resize, size, preprocess, batch_size, samples
+        As in :func:`activations`.
+
+    Returns
+    -------
+    Comparison
+        ``first`` is the address of the first layer that parts, or None; ``why`` says what is known
+        of its cause; ``table`` has the figures of all layers. ``sheet`` and ``diagram`` draw it.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to compare: no input, other samples, or neither model nor recording.
+    ModelError
+        When it is no model that layerscope knows.
+    """
+    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+        raise InputError(f"tolerance={tolerance!r}: pass a relative error, 0 or more.")
+    one = given(a)
+    other = one if b is None and one.is_recording and one.thing.has_steps else given(b)
+    options = {
+        "input_range": input_range, "resize": resize, "size": size, "preprocess": preprocess,
+        "batch_size": batch_size, "samples": samples,
+    }  # fmt: skip
+    return compared(*subjects_of(one, other, x, layers, step, options), tolerance)
+
+
+def compared(
+    one: ComparedSubject, other: ComparedSubject, tolerance: float | None = None
+) -> Comparison:
+    """Return the comparison of two whose layers' values are known."""
+    values = comparables(one.recording), comparables(other.recording)
+    check_samples(one, other, *values)
+    matches = matched(*values)
+    noise, words = _noise(one, other, values, matches)
+    if tolerance is not None:
+        words = "" if one.model is None else words
+    pairs = [_pair(match, noise[match.one.address], tolerance) for match in matches]
+    _put_in_order(pairs, matches, tolerance)
+    first = next((i for i, pair in enumerate(pairs) if pair.parts), None)
+    why = [] if first is None else reasons(one, other, matches, pairs, first)
+    by_address = {m.one.address: m for m in matches}
+    taken = {match.other.address for match in matches}
+    moving = one.run if one.run is not None and one.run is other.run else None
+    return Comparison(
+        one.recording,
+        other.recording,
+        names=_names(one, other),
+        pairs=pairs,
+        unmatched=(
+            [v.address for v in values[0] if v.address not in by_address],
+            [v.address for v in values[1] if v.address not in taken],
+        ),
+        values=lambda pair: _values(by_address[pair.address], pair),
+        tolerance=tolerance,
+        measured=words,
+        why=why,
+        notes=_notes(one, other),
+        similarity=lambda: _similarity(matches),
+        partners=lambda pair: assigned(*_unordered(by_address[pair.address])),
+        drift=None if moving is None else lambda: drifting(moving, list(by_address)),
+    )
+
+
+def check_samples(
+    one: ComparedSubject,
+    other: ComparedSubject,
+    first: Sequence[LayerValues],
+    second: Sequence[LayerValues],
+) -> None:
+    """Raise InputError where both hold no values, or not as many samples."""
+    for subject, values in ((one, first), (other, second)):
+        if not values:
+            raise InputError(f"{subject.name!r} holds no values of layers to compare.")
+    counts = [{v.sizes["sample"] for v in each if "sample" in v.sizes} for each in (first, second)]
+    if counts[0] and counts[1] and not counts[0] & counts[1]:
+        few, many = min(counts[0]), min(counts[1])
+        raise InputError(
+            f"The one is of {few} sample{'s' * (few != 1)} and the other of {many}: pass "
+            "recordings of as many."
+        )
+
+
+def _noise(
+    one: ComparedSubject,
+    other: ComparedSubject,
+    values: tuple[list[LayerValues], list[LayerValues]],
+    matches: Sequence[Match],
+) -> tuple[dict[str, float], str]:
+    """Return the noise of each pair by its address in the one, and how it was measured."""
+    each: list[Noise] = []
+    for subject, layers in zip((one, other), values, strict=True):
+        if subject.model is None:
+            each.append(expected(layers, stored_rounding(subject)))
+        else:
+            each.append(measured(subject, layers))
+    words = next((n.words for n, s in zip(each, (one, other), strict=True) if s.model), "")
+    words = words or each[0].words
+    addresses = [(match.one.address, match.other.address) for match in matches]
+    return larger(each[0].errors, each[1].errors, addresses), words
+
+
+def _pair(match: Match, noise: float, tolerance: float | None) -> LayerPair:
+    one, other = match.one, match.other
+    if one.key != other.key:
+        how = f"{match.how}, shapes differ" if "values" not in match.how else match.how
+        return _figures(match, INCOMPARABLE, noise, tolerance, how, parts="values" not in how)
+    first, second = aligned(one, other)
+    return _figures(match, apart(first.values, second.values), noise, tolerance, match.how)
+
+
+def _figures(
+    match: Match,
+    figures: Apart,
+    noise: float,
+    tolerance: float | None,
+    how: str,
+    order: tuple[int, ...] | None = None,
+    parts: bool | None = None,
+) -> LayerPair:
+    limit = MARGIN * noise if tolerance is None else tolerance
+    beyond = figures.relative_error > limit if parts is None else parts
+    return LayerPair(
+        match.one.address,
+        match.other.address,
+        how,
+        figures.cosine,
+        figures.relative_error,
+        figures.correlation,
+        figures.largest,
+        noise,
+        bool(beyond),
+        order,
+    )
+
+
+def _put_in_order(
+    pairs: list[LayerPair], matches: Sequence[Match], tolerance: float | None
+) -> None:
+    """Put the units of layers that part in the order that brings both together, where one does.
+
+    Layers are gone through up to the first that parts however its units are put.
+    """
+    for i, pair in enumerate(pairs):
+        match = matches[i]
+        if not pair.parts:
+            continue
+        if match.one.key != match.other.key:
+            return
+        one, other = aligned(match.one, match.other)
+        count = one.values.shape[-1]
+        if one.values.ndim < 2 or not 1 < count <= _MOST_UNITS:
+            return
+        order, correlation = assigned(one, other)
+        if (order == np.arange(count)).all() or not _explains(correlation):
+            return
+        figures = apart(one.values, reordered(other, tuple(order)).values)
+        if not figures.relative_error < _PERMUTED * pair.relative_error:
+            return
+        how = f"{match.how}, units by their values"
+        pairs[i] = _figures(match, figures, pair.noise, tolerance, how, tuple(map(int, order)))
+        if pairs[i].parts:
+            return
+
+
+def _explains(correlation: Array) -> bool:
+    """Return whether nearly all units that vary have a partner that varies alike."""
+    varying = correlation[np.abs(correlation) > 1e-9]
+    return bool(varying.size and (varying > 0.99).mean() > 0.9)
+
+
+def _unordered(match: Match) -> tuple[NamedArray, NamedArray]:
+    if match.one.key == match.other.key:
+        return aligned(match.one, match.other)
+    return match.one.array(), match.other.array()
+
+
+def _values(match: Match, pair: LayerPair) -> tuple[NamedArray, NamedArray]:
+    if match.one.key != match.other.key:
+        shapes = [v.array().values.shape for v in (match.one, match.other)]
+        raise InputError(
+            f"There is no difference to show: {match.one.address!r} is {shapes[0]} in the one and "
+            f"{shapes[1]} in the other."
+        )
+    one, other = aligned(match.one, match.other)
+    return one, other if pair.order is None else reordered(other, pair.order)
+
+
+def _similarity(matches: Sequence[Match]) -> Array:
+    return np.array([[cka(row.one, column.other) for column in matches] for row in matches])
+
+
+def _names(one: ComparedSubject, other: ComparedSubject) -> tuple[str, str]:
+    """Return what the two are called; by their frameworks where they are called alike."""
+    if one.name != other.name:
+        return one.name, other.name
+    frameworks = one.recording.network.framework, other.recording.network.framework
+    if frameworks[0] != frameworks[1]:
+        return f"{one.name} ({frameworks[0]})", f"{other.name} ({frameworks[1]})"
+    return f"{one.name} (the one)", f"{other.name} (the other)"
+
+
+def _notes(one: ComparedSubject, other: ComparedSubject) -> list[str]:
+    return list(dict.fromkeys((*one.recording.notes, *other.recording.notes)))

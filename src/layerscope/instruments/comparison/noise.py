@@ -1,0 +1,136 @@
+"""What floating point alone explains: how far a network is apart from itself, run a second time.
+
+The second run gets the same samples in smaller batches, whose sums are added up in another order,
+and each value of the input moved by one rounding, up or down. Both are what another framework, or
+another processor, may do, too; how much that becomes, layer by layer, is the network's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.backends.base import Backend
+from layerscope.core.axes import NamedArray
+from layerscope.instruments.comparison.comparable import LayerValues
+from layerscope.instruments.comparison.measures import relative_error
+from layerscope.instruments.comparison.subjects import ComparedSubject
+from layerscope.instruments.passes import Passes, joined
+from layerscope.recordings.recording import Recording
+
+Array = npt.NDArray[Any]
+
+#: One sample in so many is run a second time.
+SHARE = 8
+#: Beyond so many times the noise something else than rounding is at work: a second run is one draw
+#: of many, and another framework rounds at every layer, not at the input alone.
+MARGIN = 8.0
+#: One rounding of types that NumPy does not have.
+_UNITS = {"bfloat16": 2.0**-8, "float8_e4m3fn": 2.0**-4, "float8_e5m2": 2.0**-3}
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The relative error that floating point alone explains, by the addresses of layers."""
+
+    errors: Mapping[str, float]
+    words: str
+
+    def of(self, values: LayerValues) -> float:
+        """Return that of a layer."""
+        return self.errors.get(values.address, 0.0)
+
+
+def rounding(array: NamedArray) -> float:
+    """Return one rounding of an array's type, relative to its values; 0 of whole numbers."""
+    recorded = str(array.attrs.get("dtype", array.attrs.get("recorded_dtype", "")))
+    if recorded in _UNITS:
+        return _UNITS[recorded]
+    if array.values.dtype.kind != "f":
+        return 0.0
+    return float(np.finfo(array.values.dtype).eps)
+
+
+def stored_rounding(subject: ComparedSubject) -> float:
+    """Return one rounding of what a recording was stored in, 0 where it is not stored."""
+    if subject.run is None:
+        return 0.0
+    kinds = {str(subject.run[address].attrs.get("stored_dtype", "")) for address in subject.run}
+    return max((float(np.finfo(kind).eps) for kind in kinds if kind.startswith("float")), default=0)
+
+
+def expected(values: list[LayerValues], least: float = 0.0) -> Noise:
+    """Return what as many roundings as there are layers come to, where nothing can be run again."""
+    coarsest, errors = least, {}
+    for number, each in enumerate(values, start=1):
+        coarsest = max(coarsest, rounding(each.recording.named(each.address)))
+        errors[each.address] = coarsest * np.sqrt(number)
+    words = "noise: one rounding at each layer, since recordings can't be run a second time"
+    return Noise(errors, words)
+
+
+def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
+    """Return how far a model is apart from itself, run on moved inputs in other batches."""
+    floor = expected(values)
+    recording = subject.recording
+    count = max((n for v in values if (n := v.sizes.get("sample"))), default=1)
+    kept = count if _takes_whole(subject.backend) else max(1, count // SHARE)
+    unit = max((rounding(recording.named(v.address)) for v in values), default=0.0)
+    again = joined(Passes.on(subject.model, _moved(recording, unit, kept)))
+    errors = {}
+    for each in values:
+        if each.address not in set(again):
+            continue
+        one = _first(recording.named(each.address), kept)
+        other = again.named(each.address)
+        if one.shape == other.values.shape:
+            error = relative_error(one, other.values)
+            errors[each.address] = max(error, floor.of(each)) if np.isfinite(error) else 0.0
+    samples = "1 sample" if kept == 1 else f"{kept} samples"
+    words = (
+        f"noise: a second run on {samples}, each value of the input moved by one rounding, and "
+        "batches cut otherwise"
+    )
+    return Noise({**floor.errors, **errors}, words)
+
+
+def _takes_whole(backend: Backend) -> bool:
+    """Return whether another number of samples would be refused, or cost a compilation."""
+    fixed = any(spec.shape and spec.shape[0] is not None for spec in backend.inputs())
+    return fixed or getattr(backend, "compiles_by_shape", False)
+
+
+def larger(
+    one: Mapping[str, float], other: Mapping[str, float], pairs: list[tuple[str, str]]
+) -> dict[str, float]:
+    """Return the larger noise of the two layers of each pair, by the address in the one."""
+    return {a: max(one.get(a, 0.0), other.get(b, 0.0)) for a, b in pairs}
+
+
+def _first(array: NamedArray, count: int) -> Array:
+    if "sample" not in array.axes:
+        return array.values
+    cut = [slice(None)] * array.values.ndim
+    cut[array.axes.index("sample")] = slice(count)
+    return array.values[tuple(cut)]
+
+
+def _moved(recording: Recording, unit: float, count: int) -> Any:
+    """Return the inputs as the model received them, each value moved by one rounding."""
+    source = np.random.default_rng(0)
+    moved = []
+    for name, axes in recording.input_axes.items():
+        array = recording.named(name)
+        values = _first(array, count)
+        if values.dtype.kind == "f":
+            signs = source.integers(0, 2, values.shape, dtype=np.int8) * 2 - 1
+            step = max(unit, float(np.finfo(values.dtype).eps))
+            values = (values * (1 + step * signs)).astype(values.dtype)
+        order = [array.axes.index(axis) for axis in axes]
+        moved.append(np.ascontiguousarray(values.transpose(order)))
+    names = list(recording.input_axes)
+    return moved[0] if len(moved) == 1 else dict(zip(names, moved, strict=True))
