@@ -43,7 +43,8 @@ def diagram(
     Parameters
     ----------
     model
-        A model, or the :class:`Network` that ``describe`` returned.
+        A model, or the :class:`Network` that ``describe`` returned; or what ``compare`` returned:
+        then each box of the one carries the difference, and how large it is.
     acts
         Activations of this model: each box carries one of its maps.
     style
@@ -84,9 +85,26 @@ def diagram(
     from layerscope.core.network import Network
     from layerscope.core.table import a_kind
     from layerscope.instruments.describe import describe, outline
+    from layerscope.recordings.comparison import Comparison
     from layerscope.recordings.recording import Recording
     from layerscope.views.diagram import diagram as draw
 
+    if isinstance(model, Comparison):
+        from layerscope.views.difference_diagram import difference_diagram
+
+        return difference_diagram(
+            model,
+            style=style,
+            depth=depth,
+            expand=expand,
+            show_shapes=show_shapes,
+            show_layer_names=show_layer_names,
+            unit=unit,
+            sample=sample,
+            ground=ground,
+            wrap=wrap,
+            reshape=reshape,
+        )
     if isinstance(acts, Recording):
         network = acts.network
         theirs = model if isinstance(model, Network) else outline(model)

@@ -18,11 +18,13 @@ from layerscope.interfaces.page.page_file import Limits, PageFile
 from layerscope.interfaces.page.panel_file import can_draw, panel_html
 from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
+from layerscope.recordings.comparison import Comparison
 from layerscope.recordings.fates import Fates
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
+from layerscope.views.difference_diagram import difference_diagram
 from layerscope.views.fate import fate
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.png import reduced
@@ -105,6 +107,8 @@ def _views(thing: Any) -> list[Callable[[], Panel]]:
         return [lambda: thing]
     if isinstance(thing, Network):
         return [lambda: diagram(thing)]
+    if isinstance(thing, Comparison):
+        return [lambda: difference_diagram(thing)]
     if isinstance(thing, Fates):
         return [lambda: fate(thing)]
     if isinstance(thing, Run):

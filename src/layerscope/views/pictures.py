@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from layerscope.recordings.comparison import Comparison
 from layerscope.recordings.fates import Fates
+from layerscope.views.difference_diagram import difference_diagram
+from layerscope.views.difference_sheet import difference_sheet
 from layerscope.views.fate import fate
 from layerscope.views.render.panel import Panel
 
-_VIEWS: dict[type, Callable[..., Panel]] = {Fates: fate}
+
+def _first(comparison: Comparison, **options: Any) -> Panel:
+    """Draw the first layer that parts; the architecture where none does, or has another shape."""
+    first = comparison.first
+    if first is None or not comparison.pair(first).relative_error >= 0:
+        return difference_diagram(comparison, **options)
+    return difference_sheet(comparison, first, **options)
+
+
+_VIEWS: dict[type, Callable[..., Panel]] = {Fates: fate, Comparison: _first}
 
 
 def picture(thing: Any, *args: Any, **options: Any) -> Panel:

@@ -10,10 +10,12 @@ import numpy as np
 
 from layerscope.core.addresses import with_units
 from layerscope.core.errors import ViewError
+from layerscope.recordings.comparison import Comparison
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.survey.survey import Survey
 from layerscope.views.attention import attending, of_heads
 from layerscope.views.beside import alike, beside, images_of
+from layerscope.views.difference_sheet import difference_sheet
 from layerscope.views.image_grades import graded, grades_of
 from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale
@@ -38,6 +40,7 @@ from layerscope.views.render.tiles import (
     joined_tiles,
     with_values,
 )
+from layerscope.views.similarity import similarity_panel
 from layerscope.views.survey.unit_rows import unit_rows
 
 _NARROW = 120  #: pixels that a line is wide at least
@@ -47,7 +50,7 @@ APART = 1024  #: kernels of more tiles than this put their inputs into one tile
 
 
 def sheet(
-    recording: Recording | Survey,
+    recording: Recording | Survey | Comparison,
     address: str | None = None,
     *,
     columns: int | None = None,
@@ -66,17 +69,19 @@ def sheet(
 ) -> Panel:
     """Draw every channel of a layer as a map, in one picture; none is dropped.
 
-    Of a survey each channel is a row of its strongest examples.
+    Of a survey each channel is a row of its strongest examples; of a comparison it is drawn three
+    times, in the one, in the other and as their difference.
 
     Parameters
     ----------
     recording
-        Activations, weights, images made for units, or a survey.
+        Activations, weights, images made for units, a survey, or a comparison.
     address
         A layer (``"conv2d"``), a unit (``"conv2d:29"``) or several (``"conv2d:3,30"``, or
         ``units=[3, 30]`` beside the layer), a kernel (``"conv2d/kernel"``), or
         ``"input"``, which is drawn too when the address is left out. Of images made for units the
-        objective (``"mixed4:42"``), or nothing for all of them.
+        objective (``"mixed4:42"``), or nothing for all of them. Of a comparison nothing stands for
+        the similarity of each layer of the one with each of the other.
     columns
         How many maps to a row; 16 by default, fewer for large maps. Of a survey, how many examples
         of each unit: 5, of more than 1,024 units 3.
@@ -129,6 +134,19 @@ def sheet(
             units=units,
             reshape=_image_shape(reshape),
             ground=ground_or(ground),
+        )
+    if isinstance(recording, Comparison):
+        if address is None:
+            return similarity_panel(recording, palette=palette, ground=ground_or(ground))
+        return difference_sheet(
+            recording,
+            address,
+            columns=columns,
+            palette=palette,
+            units=units,
+            sample=sample,
+            ground=ground_or(ground),
+            reshape=reshape,
         )
     check_recording(recording)
     scale, half = _scaling(recording, scale, limits)

@@ -61,6 +61,8 @@ class Thumbnails:
     scale: colour_scale.Scaling | Callable[[str], tuple[float, float] | None]
     palette: str
     reshape: tuple[int, ...] | None = None  #: of vectors, and tokens, that are images
+    words: Callable[[str], str] | None = None  #: what is written below a layer's picture instead
+    about: str = ""  #: what the pictures are, where that is something of its own
     _tiles: list[dict[str, Any]] = field(default_factory=list)
     _bytes: bytearray = field(default_factory=bytearray)
     _pictures: dict[str, _Picture | None] = field(default_factory=dict)
@@ -109,6 +111,8 @@ class Thumbnails:
     @property
     def note(self) -> str:
         """What the pictures are."""
+        if self.about:
+            return self.about
         if self.recording.kind == "features":
             whose = "one of its channels" if self.unit is None else f"channel {self.unit}"
             return f"in each box an image made for {whose}, drawn on the input's range"
@@ -194,7 +198,8 @@ class Thumbnails:
         if chosen.maps.shape[1:] == (1, 1) and len(chosen.maps) > 1:
             # What squeezes each channel to one value: all of them tell more than one of them.
             chosen = replace(chosen, maps=chosen.maps.reshape(1, 1, -1), vector=True)
-        return self._vector(chosen, address) if chosen.vector else self._map(chosen, address)
+        picture = self._vector(chosen, address) if chosen.vector else self._map(chosen, address)
+        return picture if self.words is None else replace(picture, caption=self.words(address))
 
     def _image(self, chosen: Chosen) -> _Picture | None:
         """Return the image made for a unit, the first where none is named."""
