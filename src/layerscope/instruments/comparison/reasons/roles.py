@@ -33,12 +33,12 @@ def roles(layer: Layer, parameters: Mapping[str, NamedArray] | None) -> dict[str
     keys += [key for key in parameters if _owner(key) in owners and key not in keys]
     if layer.kind in _NORMS:
         return _of_norm(keys, parameters)
-    found: dict[str, NamedArray] = {}
+    by_role: dict[str, NamedArray] = {}
     for key in keys:
         array = parameters[key]
         role = "kernel" if array.values.ndim > 1 else "bias"
-        found.setdefault(role, _presented(array))
-    return found
+        by_role.setdefault(role, _presented(array))
+    return by_role
 
 
 def _of_norm(keys: list[str], parameters: Mapping[str, NamedArray]) -> dict[str, NamedArray]:
