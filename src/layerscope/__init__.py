@@ -3,7 +3,7 @@
 A model goes in on the left, numbers come out of the instruments, pictures out of the views::
 
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
-    input     load_model          Network       sheet   across             notebook, file
+    input     load_model compare  Network       sheet   across             notebook, file
               describe  weights   Survey        pages   diagram            the shell: layerscope
               activations Recorder              timeline  film             report
               features  survey                  curves defaults            serve
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from layerscope import transforms as transforms
     from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
+    from layerscope.instruments.comparison.compare import compare as compare
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.features.features import features as features
     from layerscope.instruments.receptive_field import receptive_field as receptive_field
@@ -65,6 +66,7 @@ _HOME = {
     "describe": "layerscope.instruments.describe",
     "activations": "layerscope.instruments.activations",
     "weights": "layerscope.instruments.weights",
+    "compare": "layerscope.instruments.comparison.compare",
     "features": "layerscope.instruments.features.features",
     "receptive_field": "layerscope.instruments.receptive_field",
     "Recorder": "layerscope.instruments.record.recorder",
@@ -90,8 +92,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "card", "curves", "defaults", "describe", "diagram",
-    "examples", "features", "film", "histogram", "load_model",
+    "Recorder", "across", "activations", "card", "compare", "curves", "defaults", "describe",
+    "diagram", "examples", "features", "film", "histogram", "load_model",
     "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
     "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip
