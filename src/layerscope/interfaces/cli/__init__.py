@@ -16,6 +16,7 @@ from layerscope._version import __version__
 from layerscope.core import console
 from layerscope.core.errors import LayerscopeError
 from layerscope.interfaces.cli import (
+    compare,
     demo,
     describe,
     diagram,
@@ -48,6 +49,7 @@ _COMMANDS = (
     features,
     survey,
     examples,
+    compare,
     record,
     timeline,
     fate,
