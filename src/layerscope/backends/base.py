@@ -2,7 +2,7 @@
 
 Requirements
 - ``Backend`` is small, and all of it is required; what only some frameworks can do is a protocol
-  of its own: ``Differentiable``, ``Portable``, ``Reducing``.
+  of its own: ``Differentiable``, ``Normalizing``, ``Portable``, ``Reducing``.
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
@@ -165,6 +165,20 @@ class Differentiable(Protocol):
 
     def optimizer(self, which: Any, params: Any) -> Update:
         """Return ``"adam"`` or one of Keras' own optimizers, for parameters of that shape."""
+        ...
+
+
+@runtime_checkable
+class Normalizing(Protocol):
+    """A model whose batch normalization can be had as in training, and nothing else of training."""
+
+    def normalized_by_batch(self, x: Any, selection: Selection) -> ForwardPass:
+        """Make one forward pass in inference mode, but with batch normalization by the batch.
+
+        Layers that normalize by what they have learned of batches take the statistics of this one,
+        as in training; dropout and the like are as in inference. The model is left as it was, its
+        running statistics too.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from layerscope.backends.registry import backend_class
+from layerscope.core.training_loss import TrainingLoss
 
 OnBegin = Callable[[int], None]
 OnEpoch = Callable[[int, float, Mapping[str, float]], object]
@@ -68,6 +69,10 @@ class Training:
 
     def learning_rate(self) -> float | None:
         """Return the learning rate now; None where it is not known."""
+        return None
+
+    def loss(self) -> TrainingLoss | None:
+        """Return the loss that the model is trained with; None where it is not known."""
         return None
 
     def take_weights(self, other: Any) -> bool:

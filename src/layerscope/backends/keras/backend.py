@@ -15,6 +15,7 @@ import numpy as np
 from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Tap, Update
 from layerscope.backends.calculus import calculus, compiled, optimizer_of
 from layerscope.backends.keras import tree
+from layerscope.backends.keras.calls import by_batch
 from layerscope.backends.keras.engines import Engine, engine
 from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unrecorded, watched
 from layerscope.backends.keras.graph import is_exact, is_loop
@@ -195,6 +196,22 @@ class KerasBackend:
             facts.aliases,
             tuple(name for name in left_out if name not in values),
         )
+
+    @in_turn
+    def normalized_by_batch(self, x: Any, selection: Selection) -> ForwardPass:
+        """Make one forward pass in inference mode, but with batch normalization by the batch."""
+        check_call(self._model)
+        x = keras.tree.map_structure(self._tensor, x)
+        values: dict[str, Any] = {}
+        with random_state_kept():
+            self._build(x)
+            received = inputs_by_name(self._model, x)
+            with self._engine.eager(self._model, values) as keep:
+                output, facts = watched(
+                    self._model, x, selection, self._engine, values, keep,
+                    perform=by_batch, training=None,
+                )  # fmt: skip
+        return self._result(received, _PassResult(values, output, self._named(facts)))
 
     def _array_of(self, value: Any) -> Any:
         return value if isinstance(value, np.ndarray) else self._engine.read(value)[0]

@@ -26,6 +26,13 @@ def as_it_is(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
     return original(operation, *args, **kwargs)
 
 
+def by_batch(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+    """Make the call, of batch normalization as in training."""
+    if isinstance(operation, keras.layers.BatchNormalization) and kwargs.get("training") is None:
+        kwargs = {**kwargs, "training": True}
+    return original(operation, *args, **kwargs)
+
+
 @contextmanager
 def intercepted(
     trace: Trace,

@@ -49,10 +49,13 @@ def watched(
     *,
     known: Mapping[int, Subject] | None = None,
     perform: Perform = as_it_is,
+    training: bool | None = False,
 ) -> tuple[Any, Facts]:
     """Run the model, and note what it calls.
 
-    ``known`` saves finding out what is known of its layers; ``perform`` makes the calls.
+    ``known`` saves finding out what is known of its layers; ``perform`` makes the calls. Without a
+    ``training``, layers are in inference, too, and those can be told that the model's own code
+    calls so.
     """
     known = tree.subjects(model) if known is None else known
     is_value = engine.value_test()
@@ -71,7 +74,7 @@ def watched(
     subject_of = subject_lookup(trace, model, known)
     try:
         with intercepted(trace, subject_of, perform=perform, attention=attention):
-            output, complete = model(x, training=False), True
+            output, complete = model(x, training=training), True
     except PassComplete:
         output, complete = None, False
     axes = {layer.address: layer.axes or () for layer in trace.layers}

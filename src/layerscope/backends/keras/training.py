@@ -8,8 +8,10 @@ from typing import Any
 import keras
 
 from layerscope.backends.keras import unreached
+from layerscope.backends.keras.compiled_loss import loss_of
 from layerscope.backends.keras.graph import graph_of, is_exact
 from layerscope.backends.training import Training
+from layerscope.core.training_loss import TrainingLoss
 
 
 class KerasTraining(Training):
@@ -48,6 +50,10 @@ class KerasTraining(Training):
         """Return the learning rate of the optimizer now; None where there is none."""
         rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
         return None if rate is None else float(keras.ops.convert_to_numpy(rate))
+
+    def loss(self) -> TrainingLoss | None:
+        """Return the loss that the model was compiled with, or its file says it was."""
+        return loss_of(self.model)
 
     def take_weights(self, other: Any) -> bool:
         """Give the model the weights of another, where both are made of the same configuration."""

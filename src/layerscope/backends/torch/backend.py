@@ -124,6 +124,13 @@ class TorchBackend:
         memory.note(key, plan)
         return run
 
+    @looking
+    @torch.inference_mode(False)
+    def normalized_by_batch(self, x: Any, selection: Selection) -> ForwardPass:
+        """Make one forward pass in inference mode, but with batch normalization by the batch."""
+        given = Given.of(x, self._known.like)
+        return self._watching.passed(given, selection, batch_norm=True)[0]
+
     @property
     def _memory(self) -> Memory:
         return _memory_of(self._model)

@@ -59,14 +59,17 @@ class Watching:
         return run, writes
 
     def passed(
-        self, given: Given, selection: Selection
+        self, given: Given, selection: Selection, *, batch_norm: bool = False
     ) -> tuple[ForwardPass, Writes, PassPlan | None]:
-        """Watch a pass: what it was, what it would have left changed, and its plan."""
+        """Watch a pass: what it was, what it would have left changed, and its plan.
+
+        With ``batch_norm``, batch normalization is by the batch, as in training.
+        """
         refuse_pass(self._model)
         memory = self._memory()
         try:
             with torch.set_grad_enabled(memory.differentiates):
-                return self._passed_once(given.copied(), selection)
+                return self._passed_once(given.copied(), selection, batch_norm)
         except Exception as error:
             if memory.differentiates or not _wants_gradients(error):
                 explain(self._model, given.args, given.kwargs, error)
@@ -74,13 +77,13 @@ class Watching:
         # The forward pass takes a gradient itself, as of an energy with respect to positions.
         memory.differentiates = True
         try:
-            return self.passed(given, selection)
+            return self.passed(given, selection, batch_norm=batch_norm)
         except BaseException:
             memory.differentiates = False
             raise
 
     def _passed_once(
-        self, given: Given, selection: Selection
+        self, given: Given, selection: Selection, batch_norm: bool
     ) -> tuple[ForwardPass, Writes, PassPlan | None]:
         values: dict[str, Any] = {}
         log = Log()
@@ -92,6 +95,9 @@ class Watching:
                 unchanged(state_of(self._model, given.objects), originals) as writes,
                 inference(self._model),
             ):
+                if batch_norm:
+                    for module in self._model.modules():
+                        module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
                 trace = self._trace(selection, given, known, originals, values)
                 log.received(given.received.values())
                 for name, tensor in given.received.items():
