@@ -36,9 +36,10 @@ class CoMoments:
             size = rows.shape[1]
             return cls(0, np.zeros(size), np.zeros((size, size)))
         wide = rows.astype(np.float64)
-        mean = wide.mean(axis=0)
-        wide -= mean
-        return cls(len(rows), mean, wide.T @ wide)
+        with np.errstate(all="ignore"):  # of values near the end of float32
+            mean = wide.mean(axis=0)
+            wide -= mean
+            return cls(len(rows), mean, wide.T @ wide)
 
     def __add__(self, other: CoMoments) -> CoMoments:
         """Return those of the rows of both (Chan, Golub and LeVeque)."""

@@ -157,11 +157,11 @@ class LayerTally:
         counted = count.sum(axis=0)
         there = count > 0
         means = np.where(there, figures.mean, 0).astype(np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):  # of values near the end of float32 sums are infinite
             mean = (means * weights).sum(axis=0) / counted
-        apart = np.where(there, means - mean, 0)
-        squares = np.where(there, figures.squares, 0).astype(np.float64).sum(axis=0)
-        squares += (weights * apart**2).sum(axis=0)
+            apart = np.where(there, means - mean, 0)
+            squares = np.where(there, figures.squares, 0).astype(np.float64).sum(axis=0)
+            squares += (weights * apart**2).sum(axis=0)
         zeros = figures.zeros.astype(np.int64)
         places = figures.places()
         peak = np.where(there, figures.peak, np.nan)
