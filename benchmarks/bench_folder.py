@@ -1,17 +1,17 @@
 """What looking at a folder of images costs beside a bare loop over it of the same batch size.
 
 Usage: ``python benchmarks/bench_folder.py [FRAMEWORK …] [images=2000] [network=inception]
-[batch=8] [folder=PATH]``; the frameworks are keras-jax, keras-tensorflow, keras-torch and torch,
-all by default. Of a folder its first images are taken, and none are generated.
+[batch=8] [part=80] [folder=PATH]``; the frameworks are keras-jax, keras-tensorflow, keras-torch
+and torch, all by default. Of a folder its first images are taken, and none are generated.
 
-Photographs of 640 × 480, JPEG and PNG in turn, are generated. Each way is a process of its own, so
-that its peak memory is its own, and is run in turn with the others; times are of the second run, on
-all images, when all that is compiled is.
+Photographs of 640 × 480, JPEG and PNG in turn, are generated. All ways take turns in one process,
+each on the same ``part`` of the images, once all that is compiled is: ratios are medians over the
+parts, of the clock and of the processors' time. Peaks are of a process each, on all images.
 
 - bare: open, resize and scale the images of a batch with Pillow, and run the framework's own best
   pass on it, which returns the answer alone. PyTorch gets channels first, as ``ToTensor`` gives
   them.
-- activations: ``activations(layers=-1)``, the answer on every image.
+- answers: ``activations(layers=-1)``, the answer on every image.
 - look: what ``layerscope look FOLDER`` does but draw: figures of every layer over every image.
 - few: look on 24 of the images; its peak tells whether memory grows with their number.
 """
@@ -58,7 +58,7 @@ def main() -> None:
         for path in sorted(Path(folder).glob("*.*"))[:FEW]:
             (few / path.name).write_bytes(path.read_bytes())
         for framework in chosen:
-            compare(framework, folder, options.get("network", "inception"))
+            compare(framework, folder, options)
 
 
 def photographs(folder: Path, count: int) -> None:
@@ -75,46 +75,73 @@ def photographs(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(folder / f"{number:05}.{suffix}")
 
 
-def compare(framework: str, folder: str, network: str) -> None:
-    """Print the times and peaks of all ways, beside those of the bare loop."""
-    ways = {way: one(framework, way, folder, network) for way in ("bare", "activations", "look")}
-    ways["few"] = one(framework, "look", str(Path(folder) / "few"), network)
-    bare = ways["bare"]
-    for way, result in ways.items():
-        ratio = "" if way == "few" else f"  {result['seconds'] / bare['seconds']:5.2f} ×"
+def compare(framework: str, folder: str, options: dict[str, str]) -> None:
+    """Print what each way takes beside the bare loop, and the peaks of a look."""
+    network, part = options.get("network", "inception"), options.get("part", "80")
+    turns = one(framework, "turns", folder, network, part)
+    for way, (clock, processor) in turns.items():
         print(
-            f"{framework:17} {network:10} {way:12} {result['images']:5} images "
-            f"{result['seconds']:7.1f} s  of processors {result['processor']:7.1f} s  peak "
-            f"{result['peak'] / 1e6:6.0f} MB{ratio}",
+            f"{framework:17} {network:10} {way:8} {_middle(clock) * 1e3:7.0f} ms an image, of "
+            f"processors {_middle(processor) * 1e3:7.0f} ms; beside bare "
+            f"{_beside(clock, turns['bare'][0])} × and {_beside(processor, turns['bare'][1])} ×",
             flush=True,
         )
+    for way, images in (("few", str(Path(folder) / "few")), ("all", folder)):
+        peak = one(framework, "look", images, network, part)
+        print(f"{framework:17} {network:10} {way:8} peak {peak / 1e6:6.0f} MB", flush=True)
 
 
-def one(framework: str, way: str, folder: str, network: str) -> dict[str, Any]:
-    """Measure one way in a process of its own."""
+def _middle(numbers: list[float]) -> float:
+    return sorted(numbers)[len(numbers) // 2]
+
+
+def _beside(ours: list[float], bare: list[float]) -> str:
+    """Return the median of the ratios, and its quartiles."""
+    ratios = sorted(mine / plain for mine, plain in zip(ours, bare, strict=True))
+    low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+    return f"{_middle(ratios):.2f} ({low:.2f}–{high:.2f})"
+
+
+def one(framework: str, *words: str) -> Any:
+    """Measure in a process of its own."""
     backend = framework.removeprefix("keras-")
-    environment = os.environ | {"KERAS_BACKEND": "torch" if backend == "torch" else backend}
-    command = [sys.executable, __file__, "--one", framework, way, folder, network]
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    command = [sys.executable, __file__, "--one", framework, *words]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def measured(framework: str, way: str, folder: str, network: str) -> dict[str, Any]:
-    """Run one way twice, first on a few images, and return the time of the second and the peak."""
+def measured(framework: str, way: str, folder: str, network: str, part: str) -> Any:
+    """Return the times an image of all ways, by parts of the images, or the peak of a look."""
+    from layerscope.interfaces.cli.freed_memory import keep_freed_memory
+
+    keep_freed_memory()  # as the shell does
     import models
 
     paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
     model = models.torch_model() if framework == "torch" else models.keras_model(network)
     size = models.SHAPES["c1" if framework == "torch" else network]
-    run = {"bare": bare, "activations": answers, "look": look}[way](framework, model, size)
-    run(paths[:BATCH])
-    if len(paths) % BATCH:
-        run(paths[: len(paths) % BATCH])  # what is compiled for the last batch
-    start, processor = time.perf_counter(), time.process_time()
-    run(paths)
-    seconds, processor = time.perf_counter() - start, time.process_time() - processor
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds, "processor": processor, "peak": peak, "images": len(paths)}
+    if way == "look":
+        look(framework, model, size)(paths)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    step = int(part)
+    parts = [paths[i : i + step] for i in range(0, len(paths) - step + 1, step)]
+    runs = {
+        name: make(framework, model, size)
+        for name, make in (("bare", bare), ("answers", answers), ("look", look))
+    }
+    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in runs}
+    for run in runs.values():
+        run(paths[: 2 * BATCH])
+        if step % BATCH:
+            run(paths[: step % BATCH])  # what is compiled for the last batch
+    for some in parts:
+        for name, run in runs.items():
+            start, processor = time.perf_counter(), time.process_time()
+            run(some)
+            times[name][0].append((time.perf_counter() - start) / len(some))
+            times[name][1].append((time.process_time() - processor) / len(some))
+    return times
 
 
 def bare(framework: str, model: Any, size: Any) -> Callable[[list[Path]], Any]:

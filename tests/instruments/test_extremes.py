@@ -27,6 +27,8 @@ def plain(values, axes, unit):
         ((2, 70_001, 1), ("sample", "position", "channel")),
         ((2, 12, 60, 61), ("sample", "head", "query", "key")),
         ((40_000, 3), ("sample", "unit")),
+        ((2, 1100, 1001, 1), MAPS),  # a sample is read in several parts
+        ((2, 30, 40_000), ("sample", "channel", "position")),
         ((31, 37, 64), ("y", "x", "channel")),
         ((50, 4, 400), ("position", "sample", "channel")),
     ],

@@ -15,7 +15,8 @@ Array = npt.NDArray[Any]
 _MANY = 1 << 16
 #: So many values are compared with as many others at a time.
 _RUN = 4096
-_PART_BYTES = 1 << 20
+#: So much is read at a time. Less would stay in nearer caches, and more time go into the calls.
+_PART_BYTES = 1 << 22
 
 
 def sum_and_extremes(
@@ -23,29 +24,95 @@ def sum_and_extremes(
 ) -> tuple[float, Array, Array] | None:
     """Return the sum of all values, and the least and the largest by ``(unit, sample)``.
 
-    The sum is of float64; where many float32 lie side by side, partial sums are pairwise ones of
-    float32. Returns None where a value is not finite, or there are none, or they are no numbers.
+    The sum is of float64; where many float32 lie side by side, partial sums are of float32, some
+    256 numbers each. Returns None where a value is not finite, or there are none, or they are no
+    numbers.
     """
     if values.size == 0 or values.dtype.kind not in "biuf":
         return None
     order = sorted(range(values.ndim), key=lambda at: -abs(values.strides[at]))
     dense = values.transpose(order)
     names = [axes[at] for at in order]
+    with np.errstate(over="ignore", invalid="ignore"):
+        figures = _of_maps(dense, names, unit) or _of_any(dense, names, unit)
+    if figures is None:
+        return None
+    total, lowest, highest = figures
+    return total, lowest.reshape(len(lowest), -1), highest.reshape(len(highest), -1)
+
+
+def _of_maps(dense: Array, names: list[str], unit: str) -> tuple[float, Array, Array] | None:
+    """Return the figures of maps of floats, sample by sample; None of what is no such thing."""
+    usual = dense.flags.c_contiguous and names[0] == "sample" and unit in (names[1], names[-1])
+    if not usual or dense.dtype not in (np.float32, np.float64) or dense.size < _MANY:
+        return None
+    samples = len(dense)
+    last = names[-1] == unit
+    units = dense.shape[-1] if last else dense.shape[1]
+    maps = dense.reshape((samples, -1, units) if last else (samples, units, -1))
+    least = np.full((samples, units), np.inf, dense.dtype)
+    largest = np.full((samples, units), -np.inf, dense.dtype)
+    total = 0.0
+    for some, rows in _pieces(*maps.shape[:2], maps.shape[2] * maps.itemsize):
+        of_part, low, high = (_units_last if last else _units_first)(maps[some, rows])
+        total += of_part
+        if not math.isfinite(total):  # a partial sum may be too large for float32
+            return None
+        place = (some, slice(None) if last else rows)
+        np.minimum(least[place], low, out=least[place])
+        np.maximum(largest[place], high, out=largest[place])
+    return total, least.T, largest.T
+
+
+def _pieces(samples: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
+    """Yield which samples to read at a time, and which rows of them."""
+    some = max(1, _PART_BYTES // (rows * row_bytes))
+    step = rows if some > 1 else max(1, min(rows, _PART_BYTES // row_bytes))
+    for begin in range(0, samples, some):
+        for row in range(0, rows, step):
+            yield slice(begin, begin + some), slice(row, row + step)
+
+
+def _units_last(maps: Array) -> tuple[float, Array, Array]:
+    """Return the figures of maps with units side by side, (sample, place, unit).
+
+    Short rows are compared several at a time: a comparison of two rows has a cost of its own.
+    """
+    samples, places, units = maps.shape
+    several = max(1, min(places, _RUN // units))
+    whole = places // several * several
+    beside = maps[:, :whole].reshape(samples, -1, several * units)
+    rest = maps[:, whole:]
+    total = float(np.add.reduce(beside, axis=1).sum(dtype=np.float64))
+    total += float(rest.sum(dtype=np.float64))
+
+    def by_unit(of: np.ufunc) -> Array:
+        parts = of.reduce(beside, axis=1).reshape(samples, several, units)
+        least = of.reduce(parts, axis=1)
+        return np.asarray(of(least, of.reduce(rest, axis=1)) if rest.size else least)
+
+    return total, by_unit(np.minimum), by_unit(np.maximum)
+
+
+def _units_first(maps: Array) -> tuple[float, Array, Array]:
+    """Return the figures of maps one after the other, (sample, unit, place)."""
+    return _total(maps), np.minimum.reduce(maps, axis=2), np.maximum.reduce(maps, axis=2)
+
+
+def _of_any(dense: Array, names: list[str], unit: str) -> tuple[float, Array, Array] | None:
+    """Return the figures of values of any axes; None where one is not finite."""
     kept = [name for name in names if name in ("sample", unit)]
     total = 0.0
     least: list[Array] = []
     largest: list[Array] = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for part in _parts(dense, names[0]):
-            total += _total(part)
-            if not math.isfinite(total):
-                return None
-            least.append(_by_unit(np.minimum, part, names, kept))
-            largest.append(_by_unit(np.maximum, part, names, kept))
+    for part in _parts(dense, names[0]):
+        total += _total(part)
+        if not math.isfinite(total):
+            return None
+        least.append(_by_unit(np.minimum, part, names, kept))
+        largest.append(_by_unit(np.maximum, part, names, kept))
     lowest, highest = np.concatenate(least), np.concatenate(largest)
-    if kept == ["sample", unit]:
-        lowest, highest = lowest.T, highest.T
-    return total, lowest.reshape(len(lowest), -1), highest.reshape(len(highest), -1)
+    return (total, lowest.T, highest.T) if kept == ["sample", unit] else (total, lowest, highest)
 
 
 def _parts(dense: Array, outermost: str) -> Iterator[Array]:
@@ -62,8 +129,10 @@ def _total(dense: Array) -> float:
     if dense.dtype == np.float32 and dense.size >= _MANY and dense.flags.c_contiguous:
         whole = dense.size // _RUN * _RUN
         flat = dense.reshape(-1)
-        of_runs = np.add.reduce(flat[:whole].reshape(-1, _RUN), axis=1)
-        total = float(of_runs.sum(dtype=np.float64) + flat[whole:].sum(dtype=np.float64))
+        runs = flat[:whole].reshape(-1, _RUN)
+        step = _PART_BYTES // (_RUN * 4)
+        of_runs = [np.add.reduce(runs[i : i + step], axis=0) for i in range(0, len(runs), step)]
+        total = float(np.sum(of_runs, dtype=np.float64) + flat[whole:].sum(dtype=np.float64))
         if math.isfinite(total):
             return total
     # In float16 a sum overflows long before the values do.

@@ -37,6 +37,7 @@ from layerscope.interfaces.cli import (
 from layerscope.interfaces.cli import help as help_command
 from layerscope.interfaces.cli import open as open_page
 from layerscope.interfaces.cli.chatter import without_chatter
+from layerscope.interfaces.cli.freed_memory import keep_freed_memory
 from layerscope.interfaces.cli.parser import FAILED, Parser
 
 _STOPPED, _PIPE_CLOSED = 130, 141
@@ -63,6 +64,9 @@ _COMMANDS = (
     help_command,
 )
 
+#: The commands that run a network on one batch after the other, and then end.
+_IN_BATCHES = ("look", "survey", "record")
+
 #: The options whose value is two numbers.
 _PAIRS = ("--input-range", "--scale")
 
@@ -71,6 +75,8 @@ def run() -> None:
     """Run the command that the process was started with; the console entry point."""
     if "_ARGCOMPLETE" in os.environ:
         _complete()
+    if sys.argv[1:2] and sys.argv[1] in _IN_BATCHES:
+        keep_freed_memory()  # before a framework starts its threads
     with without_chatter():
         code = main()
     sys.exit(code)
