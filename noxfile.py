@@ -30,6 +30,7 @@ nox.options.sessions = [
     "torch",
     "sklearn",
     "onnx",
+    "ray",
     "docs",
     "browser",
 ]
@@ -40,6 +41,7 @@ PACKAGE = ("tests/test_package.py", "tests/test_names.py")
 TORCH = "tests/backends/torch"
 SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
+CLUSTERS = "tests/clusters"
 DOCS = "tests/test_docs.py"
 BROWSER = "tests/interfaces/web"
 WEB = "src/layerscope/interfaces/web"
@@ -132,6 +134,13 @@ def onnx(session: nox.Session) -> None:
     """ONNX on ONNX Runtime, where there is no other framework."""
     _install(session, "onnx", "tests")
     _pytest(session, ONNX)
+
+
+@nox.session
+def ray(session: nox.Session) -> None:
+    """Surveys on a cluster of Ray that is this machine, with two workers."""
+    _install(session, "onnx", "ray", "tests")
+    _pytest(session, CLUSTERS)
 
 
 @nox.session

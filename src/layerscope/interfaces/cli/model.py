@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,22 @@ if TYPE_CHECKING:
 
 def opened(args: argparse.Namespace, name: str | None = None) -> Any:
     """Return the model that MODEL, or another name, and the options about opening it say."""
+    with Bar("Opening the model"):
+        return opening(args, args.model if name is None else name)()
+
+
+def opening(args: argparse.Namespace, name: str) -> Callable[[], Any]:
+    """Return what opens a model, wherever it is called."""
     from layerscope.backends.opening import load_model
 
-    with Bar("Opening the model"):
-        return load_model(
-            args.model if name is None else name,
-            architecture=args.architecture,
-            imports=args.imports,
-            backend=args.backend,
-            trust=args.trust,
-        )
+    return functools.partial(
+        load_model,
+        name,
+        architecture=args.architecture,
+        imports=args.imports,
+        backend=args.backend,
+        trust=args.trust,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import report, say
 from layerscope.interfaces.cli import options
-from layerscope.interfaces.cli.model import Reading, opened
+from layerscope.interfaces.cli.model import Reading, opened, opening
 from layerscope.interfaces.cli.tables import json_lines
 
 if TYPE_CHECKING:
@@ -69,6 +71,20 @@ def add(commands: Any) -> None:
         help="where to keep it (default: survey.zarr)",
     )
     parser.add_argument(
+        "--ray",
+        nargs="?",
+        const=True,
+        metavar="ADDRESS",
+        help="compute it on a Ray cluster, each of whose workers opens MODEL by itself (without an "
+        "address: on that of RAY_ADDRESS, or on this machine's processors)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=options.whole,
+        metavar="N",
+        help="how many workers of Ray hold the model (default: one for each GPU or processor)",
+    )
+    parser.add_argument(
         "--force", action="store_true", help="begin anew in the place of a survey that is there"
     )
     options.add_json(parser)
@@ -79,7 +95,7 @@ def _run(args: argparse.Namespace) -> None:
     from layerscope.instruments.survey.survey import survey
 
     labels = None if args.labels is None else read_labels(args.labels)
-    model = opened(args)
+    model = opened(args) if args.ray is None else _for_workers(args)
     data = args.data[0] if len(args.data) == 1 else args.data
     result = survey(
         model,
@@ -90,6 +106,8 @@ def _run(args: argparse.Namespace) -> None:
         first=args.first,
         to=args.out,
         overwrite=args.force,
+        ray=args.ray,
+        workers=args.workers,
         **Reading.of(args).options(),
     )
     if args.json:
@@ -101,6 +119,12 @@ def _run(args: argparse.Namespace) -> None:
         raise KeyboardInterrupt(
             f"stopped after {result.count:,} samples; the same command goes on from there."
         )
+
+
+def _for_workers(args: argparse.Namespace) -> Callable[[], Any]:
+    """Return what opens the model on a worker, which may run in another folder."""
+    path = Path(args.model)
+    return opening(args, str(path.absolute()) if path.exists() else args.model)
 
 
 def _json(result: Survey) -> dict[str, Any]:
