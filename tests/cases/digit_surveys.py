@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,17 +14,30 @@ from layerscope.recordings.survey.survey import Survey
 
 
 @cache
-def digit_survey() -> Survey:
-    """The survey of the 1,797 digits by a network that was trained to tell them apart."""
+def digit_survey(network: Any = None) -> Survey:
+    """The survey of the 1,797 digits by a network, or the one trained to tell them apart."""
     images, target = _digits()
     labels = [f"digit {number}" for number in target]
-    return layerscope.survey(digit_network(), images, labels=labels, progress=False)
+    return layerscope.survey(network or digit_network(), images, labels=labels, progress=False)
 
 
 @cache
 def digit_network() -> Any:
     """The network of ``digit_survey``."""
     return trained(*_digits())
+
+
+@cache
+def network_of_shuffled_weights(seed: int = 0) -> Any:
+    """The network of ``digit_survey``, the weights of its first layer in another order."""
+    import torch
+
+    network = copy.deepcopy(digit_network())
+    weights = network.conv.weight.detach().numpy()
+    moved = np.random.RandomState(seed).permutation(weights.ravel()).reshape(weights.shape)
+    with torch.no_grad():
+        network.conv.weight.copy_(torch.from_numpy(moved))
+    return network
 
 
 def _digits() -> tuple[Any, Any]:

@@ -6,13 +6,19 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import layerscope
-from cases.digit_surveys import digit_network, digit_survey, shuffled
+from cases.digit_surveys import (
+    digit_network,
+    digit_survey,
+    network_of_shuffled_weights,
+    shuffled,
+)
 from layerscope.core.errors import AddressError, InputError, OutputError, ViewError
 from layerscope.recordings.survey.questions import questions_of
 from layerscope.views.survey.gallery import Gallery
@@ -100,6 +106,29 @@ def test_a_pupil_can_answer_the_quiz_of_a_trained_first_layer(survey, layer):
 def test_nobody_can_answer_where_the_pictures_are_shuffled(survey, layer):
     # Of 200 guesses 99.9 % of all times between 77 and 123 are right.
     assert 0.38 < score(shuffled(survey), layer) < 0.62
+
+
+def test_a_layer_of_shuffled_weights_shows_what_it_looks_for_as_well():
+    # A first layer is a filter whatever its weights: a quiz tells whether examples show what a unit
+    # does, not whether training has made it.
+    made = network_of_shuffled_weights()
+    assert score(digit_survey(made), "relu") > 0.8
+
+
+def test_nobody_can_answer_for_a_layer_by_the_examples_of_another(survey):
+    # The clue is of the trained layer; what is asked is what units of the same numbers do once the
+    # weights of the layer are shuffled. By chance some of the 16 new units are like the old ones.
+    pupil, right = Pupil(survey), []
+    for seed in range(3):
+        clues = {question.address: question for question in questions_of(survey, "relu", 100)}
+        other = digit_survey(network_of_shuffled_weights(seed))
+        for asked in questions_of(other, "relu", 100):
+            clue = clues.get(asked.address)
+            if clue is not None:
+                mixed = replace(asked, strongest=clue.strongest, weakest=clue.weakest)
+                right.append(pupil.answer(mixed) == asked.answer)
+    assert len(right) > 200
+    assert 0.35 < np.mean(right) < 0.7
 
 
 def test_the_page_asks_what_the_survey_says(survey, tmp_path):
