@@ -138,6 +138,16 @@ class Run(Recording):
         """The addresses of which there are statistics, whether or not their values were kept."""
         return tuple(self._described)
 
+    def stored_type(self, address: str) -> str:
+        """Return the type that a layer's values are kept in, of which they have the digits.
+
+        Raises
+        ------
+        AddressError
+            When no values of it were recorded.
+        """
+        return self._group(self.place(address).layer).variables["values"].dtype
+
     def statistics(self, address: str) -> xr.Dataset:
         """Return figures of each unit of a layer over the probe, or of a parameter, at each step.
 

@@ -76,7 +76,7 @@ def difference_sheet(
         words,
         "layer",
         limits,
-        _note(pair),
+        _note(pair, "noise" if comparison.tolerance is None else "tolerance"),
         three[0].counts or "channel",
     )
     return arrange(
@@ -155,8 +155,8 @@ def _extent(arrays: Sequence[Array]) -> tuple[float, float]:
     return float(min(v.min() for v in values)), float(max(v.max() for v in values))
 
 
-def _note(pair: LayerPair) -> str:
+def _note(pair: LayerPair, limit: str) -> str:
     """Return how far both are apart, in words."""
     within = "beyond" if pair.parts else "within"
-    words = f"relative error {pair.relative_error:.1e}, {within} the noise or tolerance"
+    words = f"relative error {pair.relative_error:.1e}, {within} the {limit}"
     return f"{words}; the other is {pair.partner}" if pair.partner != pair.address else words

@@ -99,11 +99,48 @@ def _flattened(layer: Layer, network: Network) -> tuple[tuple[int, ...], tuple[s
 
 
 def aligned(one: LayerValues, other: LayerValues) -> tuple[NamedArray, NamedArray]:
-    """Return the values of two layers of one key, the other's with the axes of the one."""
+    """Return the values of two layers of one key, the other's with the axes of the one.
+
+    Whole numbers beside others stand for others: as :func:`read_off` reads them.
+    """
     first, second = one.array(), other.array()
+    scaled = read_off(first, second)
+    if scaled is not None:
+        first, second = scaled.one, scaled.other
     if first.values.shape == second.values.shape:
         return first, replace(second, axes=first.axes)
     return first, NamedArray(second.values.reshape(first.values.shape), first.axes, second.attrs)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOff:
+    """Whole numbers as the values that they stand for, and by which factor and shift."""
+
+    one: NamedArray
+    other: NamedArray
+    words: str
+
+
+def read_off(one: NamedArray, other: NamedArray) -> ReadOff | None:
+    """Return whole numbers of a layer of few bits as values; None where both are of one sort.
+
+    A layer of few bits returns numbers ``q`` that stand for ``scale · (q - zero)``: the scale and
+    the zero are those by which they come nearest to the values beside them.
+    """
+    whole = [array.values.dtype.kind in "iu" for array in (one, other)]
+    if whole[0] == whole[1] or one.values.size != other.values.size:
+        return None
+    numbers, values = (one, other) if whole[0] else (other, one)
+    q = numbers.values.reshape(-1).astype(np.float64)
+    v = values.values.reshape(-1).astype(np.float64)
+    spread = float(np.square(q - q.mean()).sum())
+    scale = float(((q - q.mean()) * (v - v.mean())).sum()) / spread if spread else 0.0
+    if not scale or not np.isfinite(scale):
+        return None
+    zero = q.mean() - v.mean() / scale
+    read = replace(numbers, values=((numbers.values - zero) * scale).astype(np.float32))
+    words = f"whole numbers q read as {scale:.3g} · (q - {zero:.3g})"
+    return ReadOff(read, other, words) if whole[0] else ReadOff(one, read, words)
 
 
 def reordered(array: NamedArray, order: tuple[int, ...]) -> NamedArray:

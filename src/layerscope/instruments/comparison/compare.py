@@ -15,6 +15,7 @@ from layerscope.instruments.comparison.comparable import (
     LayerValues,
     aligned,
     comparables,
+    read_off,
     reordered,
 )
 from layerscope.instruments.comparison.drift import drifting
@@ -181,7 +182,9 @@ def _pair(match: Match, noise: float, tolerance: float | None) -> LayerPair:
         how = f"{match.how}, shapes differ" if "values" not in match.how else match.how
         return _figures(match, INCOMPARABLE, noise, tolerance, how, parts="values" not in how)
     first, second = aligned(one, other)
-    return _figures(match, apart(first.values, second.values), noise, tolerance, match.how)
+    scaled = read_off(one.array(), other.array())
+    how = match.how if scaled is None else f"{match.how}, {scaled.words}"
+    return _figures(match, apart(first.values, second.values), noise, tolerance, how)
 
 
 def _figures(

@@ -25,6 +25,10 @@ ADDRESS, ORDER = "address", "order and shape"
 #: What it counts that two layers are the same kind of thing, are at the same stage (before or
 #: behind an activation), have as many weights, are called alike, return alike or equal values.
 _KIND, _STAGE, _WEIGHTS, _NAME, _ALIKE, _EQUAL = 0.6, 0.4, 0.3, 1.0, 2.0, 2.0
+#: What makes values of the sums of whole numbers.
+_COMPLETING = frozenset({"add", "merge", "rescale", "elementwise"})
+#: What is folded into what.
+_FOLDS = ({"batch_norm", "conv"}, {"activation", "conv"}, {"activation", "dense"})
 _LEAST = 0.6  #: pairs that count less are none
 _VALUES = 2048  #: looked at of a layer
 _SAME = 1e-4  #: the distance of values of which the correlation is 1 but for rounding
@@ -72,10 +76,12 @@ def _scores(one: Sequence[LayerValues], other: Sequence[LayerValues]) -> Array:
     """Return how well each layer of the one goes with each of the other; 0 for not at all."""
     scores = _likeness(one, other)
     folds = _folded(one, other), _folded(other, one)
+    few_bits = any(values.layer.kind == "quantize" for values in (*one, *other))
     for i, a in enumerate(one):
         for j, b in enumerate(other):
             same = a.key == b.key
-            structure = _structure(a, b, same, (a.address in folds[0], b.address in folds[1]))
+            folded = a.address in folds[0], b.address in folds[1]
+            structure = _structure(a, b, same, folded, few_bits)
             scores[i, j] += structure
             # What only returns alike values, and is something else, is a pair where they are equal.
             if (not same and structure < _KIND) or (structure <= 0 and scores[i, j] < _ALIKE + 1):
@@ -83,10 +89,19 @@ def _scores(one: Sequence[LayerValues], other: Sequence[LayerValues]) -> Array:
     return np.where(scores < _LEAST, 0, scores)
 
 
-def _structure(a: LayerValues, b: LayerValues, same: bool, folds: tuple[bool, bool]) -> float:
+def _structure(
+    a: LayerValues, b: LayerValues, same: bool, folds: tuple[bool, bool], few_bits: bool
+) -> float:
     """Return how well two layers go together by what they are."""
     one, other = a.layer, b.layer
     name = _NAME * (_spelled(one.address) == _spelled(other.address))
+    if _is_accumulated(a) != _is_accumulated(b):  # what leaves a layer of few bits comes later
+        return name / 4
+    if one.kind != other.kind:
+        for values, kind in ((a, other.kind), (b, one.kind)):
+            if kind == "quantize" or (few_bits and kind in _COMPLETING):
+                computes = _is_activated(values) or values.layer.weights
+                return _STAGE if same and computes else 0.0
     if folds[0] or folds[1]:  # a convolution before a norm that the other has no layer for
         return name / 4
     kind = one.kind == other.kind
@@ -96,8 +111,8 @@ def _structure(a: LayerValues, b: LayerValues, same: bool, folds: tuple[bool, bo
         structure = _KIND / 2 + _STAGE + (_KIND / 2) * agree
         return name + structure if same else 0.0
     if not kind:
-        batch = {one.kind, other.kind} == {"batch_norm", "conv"}
-        return name + (_KIND * batch if same else 0.0)
+        folds = {one.kind, other.kind} in _FOLDS
+        return name + (_KIND if same and folds else 0.0)
     stage = _STAGE * (stages[0] == stages[1])
     name = name if stage else name / 4
     weights = _WEIGHTS * (stage > 0 and one.weights == other.weights)
@@ -106,16 +121,30 @@ def _structure(a: LayerValues, b: LayerValues, same: bool, folds: tuple[bool, bo
     return name + (_KIND + stage + weights) * (1.0 if same else 0.7)
 
 
+def _is_accumulated(values: LayerValues) -> bool:
+    """Return whether these are sums of products of whole numbers, not yet scaled."""
+    return values.recording.named(values.address).values.dtype in (np.int32, np.int64)
+
+
 def _is_activated(values: LayerValues) -> bool:
     return values.layer.activation is not None
 
 
 def _folded(one: Sequence[LayerValues], other: Sequence[LayerValues]) -> set[str]:
-    """Return the convolutions right before a batch norm that the other network has folded."""
-    if any(values.layer.kind == "batch_norm" for values in other):
-        return set()
-    norms = [values.layer for values in one if values.layer.kind == "batch_norm"]
-    return {address for layer in norms for address in layer.inputs}
+    """Return the layers right before a norm or a function that the other network has folded.
+
+    Behind it, and not before it, both may return the same.
+    """
+    norms = any(values.layer.kind == "batch_norm" for values in other)
+    functions = {values.layer.activation for values in other}
+    folding = [
+        values.layer
+        for values in one
+        if (values.layer.kind == "batch_norm" and not norms)
+        or (values.layer.kind == "activation" and values.layer.activation not in functions)
+    ]
+    before = {address for layer in folding for address in layer.inputs}
+    return before - {layer.address for layer in folding}
 
 
 def _spelled(address: str) -> str:
@@ -134,10 +163,12 @@ def _likeness(one: Sequence[LayerValues], other: Sequence[LayerValues]) -> Array
             continue
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             correlation = np.nan_to_num(_standardized(first) @ _standardized(second).T)
+            correlation = np.clip(correlation, 0, 1)
             size = np.maximum(np.linalg.norm(first, axis=1), 1e-30)
             gaps = np.stack([np.linalg.norm(first - row, axis=1) for row in second], axis=1)
         equal = gaps <= _SAME * size[:, None]
-        alike = np.clip(correlation, 0, 1) ** 2
+        near = np.clip(1 - gaps / size[:, None], 0, 1)
+        alike = (correlation**2 + near**2) / 2
         scores[np.ix_(rows, columns)] = _ALIKE * np.where(equal, 1, alike) + _EQUAL * equal
     return scores
 

@@ -59,8 +59,9 @@ def stored_rounding(subject: ComparedSubject) -> float:
     """Return one rounding of what a recording was stored in, 0 where it is not stored."""
     if subject.run is None:
         return 0.0
-    kinds = {str(subject.run[address].attrs.get("stored_dtype", "")) for address in subject.run}
-    return max((float(np.finfo(kind).eps) for kind in kinds if kind.startswith("float")), default=0)
+    kinds = {subject.run.stored_type(address) for address in subject.run}
+    steps = [float(np.finfo(kind).eps) for kind in kinds if kind.startswith("float")]
+    return max([*steps, *[1 / 255 for kind in kinds if kind == "uint8"]], default=0.0)
 
 
 def expected(values: list[LayerValues], least: float = 0.0) -> Noise:

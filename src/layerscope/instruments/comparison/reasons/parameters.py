@@ -29,6 +29,11 @@ def of_parameters(one: Chain, other: Chain) -> list[str]:
         statistics = _statistics(first, second, name)
         if statistics:
             return statistics
+    whole = [r for r in first if r in second and second[r].attrs["whole"]]
+    if whole and not any(first[role].attrs["whole"] for role in whole):
+        verb = "are" if len(whole) > 1 else "is"
+        names = " and the ".join(whole)
+        return [f"the {names} of {name} {verb} quantized in the other, to whole numbers"]
     words = []
     for role in first:
         if role not in second:

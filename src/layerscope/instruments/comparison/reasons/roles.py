@@ -59,7 +59,8 @@ def _owner(key: str) -> str:
 
 def _presented(array: NamedArray) -> NamedArray:
     shown = array.presented()
-    return NamedArray(shown.values.astype(np.float64), shown.axes, array.attrs)
+    attrs = {**array.attrs, "whole": shown.values.dtype.kind in "iu"}
+    return NamedArray(shown.values.astype(np.float64), shown.axes, attrs)
 
 
 def unflattened_kernel(kernel: NamedArray) -> Values:
