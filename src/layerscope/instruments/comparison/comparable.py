@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ class LayerValues:
         """The lengths of its axes, without the samples and those of length 1."""
         return tuple(n for axis, n in self.sizes.items() if axis != "sample" and n != 1)
 
-    @property
+    @functools.cached_property
     def key(self) -> tuple[bool, tuple[int, ...]]:
         """What two layers share whose values can be subtracted from one another."""
         return "sample" in self.sizes, self.shape

@@ -82,6 +82,10 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     kept = count if _takes_whole(subject.backend) else max(1, count // SHARE)
     unit = max((rounding(recording.named(v.address)) for v in values), default=0.0)
     again = joined(Passes.on(subject.model, _moved(recording, unit, kept)))
+    # Whole numbers can't be moved by a rounding.
+    indexed = all(
+        array.values.dtype.kind != "f" for array in map(recording.named, recording.inputs)
+    )
     errors = {}
     for each in values:
         if each.address not in set(again):
@@ -90,7 +94,8 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
         other = again.named(each.address)
         if one.shape == other.values.shape:
             error = relative_error(one, other.values)
-            errors[each.address] = max(error, floor.of(each)) if np.isfinite(error) else 0.0
+            least = floor.of(each) if indexed else unit
+            errors[each.address] = max(error, least) if np.isfinite(error) else 0.0
     samples = "1 sample" if kept == 1 else f"{kept} samples"
     words = (
         f"noise: a second run on {samples}, each value of the input moved by one rounding, and "
