@@ -1,0 +1,63 @@
+"""Two PyTorch modules compared, where there is no Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from layerscope.instruments.activations import activations
+from layerscope.instruments.comparison.compare import compare
+
+
+class Net(nn.Module):
+    """A convolution, a norm, and a layer in half precision or not."""
+
+    def __init__(self, epsilon: float = 1e-5, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4, eps=epsilon)
+        self.head = nn.Linear(4, 3)
+        with torch.no_grad():
+            self.norm.running_var.uniform_(0.01, 0.1)  # type: ignore[union-attr, operator]
+        self.to(dtype)
+
+    def forward(self, x: Any) -> Any:
+        x = torch.relu(self.norm(self.conv(x.to(self.head.weight.dtype))))
+        return self.head(x.mean((2, 3)))
+
+
+def images() -> Any:
+    return np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
+
+
+def test_an_epsilon_is_told() -> None:
+    d = compare(Net(), Net(1e-3), images())
+    assert (d.first, d.why) == ("norm", ("the epsilon: 1e-03 in 'norm', 1e-05 in the one",))
+
+
+def test_half_precision_is_noise_to_itself_and_parts_from_the_whole() -> None:
+    half = Net(dtype=torch.bfloat16)
+    recorded = activations(half, images())
+    assert compare(recorded, half).first is None
+    d = compare(half, half, images())
+    assert d.first is None
+    # One rounding of bfloat16 is 2^-8.
+    assert all(pair.noise >= 2**-9 for pair in d.pairs if pair.address != "relu")
+    one, other = compare(Net(), half, images()), compare(Net(), Net(), images())
+    assert max(pair.relative_error for pair in one.pairs) > 1e-3
+    # What a type of few digits explains is noise; the table says how much that is.
+    assert one.first is None
+    assert other.first is None
+
+
+def test_nothing_is_left_of_a_comparison() -> None:
+    one, other = Net().train(), Net(1e-3)
+    before = {name: value.clone() for name, value in one.state_dict().items()}
+    compare(one, other, images())
+    assert one.training
+    assert all(torch.equal(value, before[name]) for name, value in one.state_dict().items())
+    assert not any(module._forward_hooks for module in one.modules())
