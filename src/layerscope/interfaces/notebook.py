@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from layerscope.core.display import Pictured
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.network import Network
 from layerscope.interfaces.page.page_file import Limits, PageFile
@@ -19,13 +20,11 @@ from layerscope.interfaces.page.panel_file import can_draw, panel_html
 from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.comparison import Comparison
-from layerscope.recordings.fates import Fates
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.difference_diagram import difference_diagram
-from layerscope.views.fate import fate
 from layerscope.views.render.panel import Panel
 from layerscope.views.render.png import reduced
 from layerscope.views.sheet import sheet
@@ -109,8 +108,8 @@ def _views(thing: Any) -> list[Callable[[], Panel]]:
         return [lambda: diagram(thing)]
     if isinstance(thing, Comparison):
         return [lambda: difference_diagram(thing)]
-    if isinstance(thing, Fates):
-        return [lambda: fate(thing)]
+    if isinstance(thing, Pictured):
+        return [thing.picture]
     if isinstance(thing, Run):
         return [lambda: curves(thing), lambda: _passage(PageSubject(run=thing.activations))]
     sheets: list[Callable[[], Panel]] = [

@@ -20,6 +20,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.errors import AddressError, InputError
 from layerscope.core.network import Network
 from layerscope.core.text import message, quoted
+from layerscope.core.training_loss import TrainingLoss, loss_from_json
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.store.kept import FROM_BEFORE, network_of
 from layerscope.recordings.stored_arrays import StoredArrays, listing, notes_of, read_part
@@ -126,6 +127,11 @@ class Run(Recording):
     def probed(self) -> int | None:
         """How many samples the statistics are of; None where the recording does not tell."""
         return self._reader.schema.attrs.get("probed")
+
+    @property
+    def trained_with(self) -> TrainingLoss | None:
+        """The loss that the network was trained with; None where the recording does not tell."""
+        return loss_from_json(self._reader.schema.attrs.get("loss"))
 
     @property
     def counts_from_before(self) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from layerscope.recordings.comparison import Comparison
+from layerscope.recordings.examination import ExaminationFinding
 from layerscope.recordings.fates import Fates
 from layerscope.views.difference_diagram import difference_diagram
 from layerscope.views.difference_sheet import difference_sheet
+from layerscope.views.examination import finding_panel
 from layerscope.views.fate import fate
 from layerscope.views.render.panel import Panel
 
@@ -21,7 +23,11 @@ def _first(comparison: Comparison, **options: Any) -> Panel:
     return difference_sheet(comparison, first, **options)
 
 
-_VIEWS: dict[type, Callable[..., Panel]] = {Fates: fate, Comparison: _first}
+_VIEWS: dict[type, Callable[..., Panel]] = {
+    Comparison: _first,
+    ExaminationFinding: finding_panel,
+    Fates: fate,
+}
 
 
 def picture(thing: Any, *args: Any, **options: Any) -> Panel:

@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Backend, ForwardPass
+from layerscope.backends.training import training_of
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError, ModelError
 from layerscope.core.network import Network
 from layerscope.core.selection import Selection
 from layerscope.core.table import shape_text
+from layerscope.core.training_loss import TrainingLoss
 from layerscope.instruments.passes import Passes
 from layerscope.instruments.record.left_out import left_out, numeric
 from layerscope.recordings.recording import Recording
@@ -86,6 +88,10 @@ class Probe:
         """How many samples it has."""
         sampled = [a for a in self.inputs.values() if "sample" in a.axes]
         return max((a.values.shape[a.axes.index("sample")] for a in sampled), default=1)
+
+    def loss(self) -> TrainingLoss | None:
+        """Return the loss that the model is trained with, where that is known."""
+        return training_of(self._model).loss()
 
     def look(self) -> Snapshot:
         """Run the network on the probe as it is now, by its backend's own pass."""

@@ -347,7 +347,9 @@ def _sample_names(probe: Probe, plan: RecordingPlan) -> tuple[str, ...]:
 
 
 def _attributes(settings: Settings, probe: Probe, plan: RecordingPlan) -> dict[str, Any]:
+    loss = probe.loss()
     attributes = {
+        **({} if loss is None else {"loss": loss.to_json()}),
         "network": to_json(probe.network),
         "aliases": dict(probe.aliases),
         "provenance": dict(probe.provenance),

@@ -166,6 +166,16 @@ def _survey(
         return survey_on_ray(model, data, request, computing, ray, workers)
     if workers is not None:
         raise InputError(f"workers={workers!r}: these are Ray's; pass ray=True with it.")
+    running = survey_run(model, data, request)
+    if request.to is not None:
+        running.claim(resume=request.resume, overwrite=request.overwrite)
+    return running.run(request.progress)
+
+
+def survey_run(
+    model: Any, data: Any, request: SurveyRequest, kind: type[SurveyBuilder] = SurveyBuilder
+) -> SurveyRun:
+    """Return a survey on this machine that has yet to be run; ``kind`` is what adds it up."""
     at_once = request.batch_size or samples_at_once(backend_for(model).describe())
     read = data_of(data, request.labels, at_once)
     passes = Passes.on(
@@ -178,12 +188,9 @@ def _survey(
     )
     assert passes.feed is not None  # since there always is a size of batches
     reading = request.reading(passes.specs, passes.settings.preprocess)
-    builder = SurveyBuilder(passes, int(request.top), request.comoments, reading)
+    builder = kind(passes, int(request.top), request.comoments, reading)
     made_with = request.made_with(read, passes.feed)
-    running = SurveyRun(builder, passes.feed, read, int(request.first), request.to, made_with)
-    if request.to is not None:
-        running.claim(resume=request.resume, overwrite=request.overwrite)
-    return running.run(request.progress)
+    return SurveyRun(builder, passes.feed, read, int(request.first), request.to, made_with)
 
 
 def computing(layer: Layer) -> bool:

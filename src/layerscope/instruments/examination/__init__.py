@@ -1,0 +1,1 @@
+"""Examination: whether a network is well, and what is not."""

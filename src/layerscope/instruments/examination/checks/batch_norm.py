@@ -1,0 +1,243 @@
+"""Batch normalization: training against evaluation mode, and what it has learned of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.backends.base import Normalizing
+from layerscope.core.axes import NamedArray
+from layerscope.core.network import Layer
+from layerscope.instruments.examination.evidence import Evidence, ExaminedModel
+from layerscope.instruments.examination.registry import check
+from layerscope.instruments.examination.thresholds import (
+    BATCH_ANSWERS,
+    BATCH_DIFFERENCE,
+    FEW_SAMPLES,
+    STATISTICS_RATIO,
+    STATISTICS_SHIFT,
+)
+from layerscope.instruments.examination.wording import number, percent, samples_text
+from layerscope.recordings.examination import ExaminationFinding, FindingChart
+
+_ADVICE = (
+    "Use batches of 16 or more, or group or layer normalization; check that the data are scaled as "
+    "in training, and the momentum: of short trainings 0.9 learns what 0.99 does not."
+)
+_CHANNELS = 8  #: that a picture shows
+
+Array = npt.NDArray[Any]
+
+
+def _normalizers(evidence: Evidence) -> list[Layer]:
+    return [layer for layer in evidence.network if layer.kind == "batch_norm"]
+
+
+def _no_two_modes(evidence: Evidence) -> str | None:
+    if not _normalizers(evidence):
+        return "there is no batch normalization"
+    if evidence.model is None or evidence.model.batch is None:
+        return "it needs the model and data"
+    if not isinstance(evidence.model.backend, Normalizing):
+        return "models of this framework have one mode"
+    if evidence.model.batch.count < FEW_SAMPLES:
+        return f"it needs {FEW_SAMPLES} samples or more"
+    return None
+
+
+@check(
+    "batch-norm",
+    clean="Training and evaluation mode give nearly the same on one batch.",
+    needs=_no_two_modes,
+)
+def batch_norm(evidence: Evidence) -> Iterator[ExaminationFinding]:
+    """Yield the first layer that gives something else in training than in evaluation mode."""
+    model = evidence.model
+    assert model is not None
+    evaluated, trained = both_modes(evidence, model)
+    differences = {
+        name: relative_difference(evaluated[name], trained[name])
+        for name in evaluated
+        if name in trained and evaluated[name].values.shape == trained[name].values.shape
+    }
+    answers = evidence.now.answers
+    changed = None
+    if answers is not None and answers.layer in evaluated and answers.values.shape[1] > 1:
+        one, two = (_classes(of[answers.layer]) for of in (evaluated, trained))
+        changed = float((one != two).mean())
+    far = [name for name, value in differences.items() if value >= BATCH_DIFFERENCE]
+    if not far:
+        return
+    first = far[0]
+    count = model.batch.count if model.batch is not None else 0
+    failing = changed is None or changed >= BATCH_ANSWERS
+    last = list(differences)[-1]
+    yield ExaminationFinding(
+        "batch-norm",
+        "found",
+        f"{first}: in training mode its values are off by {percent(differences[first])} of their "
+        f"spread from those in evaluation mode, on the same {samples_text(count)}"
+        + ("." if changed is None else f"; {percent(changed)} of them get another class."),
+        layer=first,
+        severity="failing" if failing else "notable",
+        figures={"differences": dict(differences), "other class": changed},
+        samples=count,
+        normal=f"It is the first of {len(far)} such layers; {last} is off by "
+        f"{percent(differences[last])}.",
+        means="In training each batch is normalized by itself, in evaluation by running statistics:"
+        " these are not those of such data. Then a network does well in training, and fails when "
+        "it is used. A batch of samples of one kind, or of very few, does the same without fault.",
+        advice=_ADVICE,
+        chart=_chart(first, evaluated[first], trained[first]),
+    )  # fmt: skip
+
+
+def both_modes(
+    evidence: Evidence, model: ExaminedModel
+) -> tuple[Mapping[str, NamedArray], Mapping[str, NamedArray]]:
+    """Return the values of normalizations and of the answer, in evaluation and in training mode."""
+    backend = model.backend
+    assert model.batch is not None
+    assert isinstance(backend, Normalizing)
+    names = [layer.address for layer in _normalizers(evidence)]
+    if evidence.now.answers is not None:
+        names.append(evidence.now.answers.layer)
+    selection = model.backend.select(list(dict.fromkeys(names)))
+    evaluated = model.backend.run(model.batch.value, selection).values
+    trained = backend.normalized_by_batch(model.batch.value, selection).values
+    ordered = [name for name in names if name in evaluated and name in trained]
+    one, two = ({name: of[name].presented() for name in ordered} for of in (evaluated, trained))
+    return one, two
+
+
+def relative_difference(one: NamedArray, two: NamedArray) -> float:
+    """Return the root mean square of a difference, as a share of the larger spread of the two."""
+    a, b = one.values.astype(np.float64), two.values.astype(np.float64)
+    with np.errstate(all="ignore"):
+        spread = max(float(np.std(a)), float(np.std(b)), 1e-12)
+        return float(np.sqrt(np.mean(np.square(a - b))) / spread)
+
+
+def _classes(array: NamedArray) -> Array:
+    values = np.moveaxis(array.values, array.axes.index("sample"), 0)
+    return np.asarray(values.reshape(len(values), -1).argmax(axis=1))
+
+
+def _chart(name: str, evaluated: NamedArray, trained: NamedArray) -> FindingChart:
+    """Return the maps of the first sample in both modes, and their difference."""
+    one, two = _maps(evaluated), _maps(trained)
+    return FindingChart(
+        "maps",
+        f"{name}, on the first sample",
+        {"evaluation": one, "training": two, "difference": two - one},
+        labels=list(range(one.shape[-1])),
+    )
+
+
+def _maps(array: NamedArray) -> Array:
+    """Return the first sample's values as (y, x, channel), of vectors as one row of all units."""
+    values = array.values[0] if array.axes[0] == "sample" else array.values
+    if values.ndim <= 1:
+        return values.reshape(1, -1, 1).astype(np.float64)
+    if values.ndim == 2:
+        return values.T[:, :, None].astype(np.float64)
+    while values.ndim > 3:
+        values = values[0]
+    return values[..., :_CHANNELS].astype(np.float64)
+
+
+def _no_statistics(evidence: Evidence) -> str | None:
+    if not _normalizers(evidence):
+        return "there is no batch normalization"
+    if not any(_learned(evidence, layer) for layer in _normalizers(evidence)):
+        return "the running statistics are not known"
+    if evidence.now.samples < FEW_SAMPLES:
+        return f"it needs {FEW_SAMPLES} samples or more"
+    return None
+
+
+@check(
+    "running-statistics",
+    clean="The running statistics are those of such data.",
+    needs=_no_statistics,
+)
+def running_statistics(evidence: Evidence) -> Iterator[ExaminationFinding]:
+    """Yield the normalizations whose running mean and variance are far from the data's."""
+    for layer in _normalizers(evidence):
+        learned = _learned(evidence, layer)
+        came = [name for name in layer.inputs if name in evidence.now.survey.tallies]
+        if learned is None or len(came) != 1:
+            continue
+        tally = evidence.now.tally(came[0])
+        mean, variance = learned
+        if len(mean) != tally.units:
+            continue
+        with np.errstate(all="ignore"):
+            data = tally.squares / tally.counted
+            shift = np.abs(tally.mean - mean) / np.sqrt(np.maximum(variance, data) + 1e-12)
+            ratio = (data + 1e-12) / (variance + 1e-12)
+        living = (data > 1e-10) & np.isfinite(shift) & np.isfinite(ratio)
+        if not living.any():
+            continue
+        middle, apart = float(np.median(ratio[living])), float(np.median(shift[living]))
+        off = middle >= STATISTICS_RATIO or middle <= 1 / STATISTICS_RATIO
+        if not off and apart < STATISTICS_SHIFT:
+            continue
+        never = bool((mean == 0).all() and (variance == 1).all())
+        new = never and evidence.run is None
+        cause = (
+            "They are what they begin with, 0 and 1: it was never run in training mode, or a layer "
+            "that is frozen never updates them."
+            if never
+            else "A variance near 0 is what batches of one leave behind: of one sample the spread "
+            "is 0."
+            if middle >= STATISTICS_RATIO and float(np.median(variance)) < 1e-2
+            else "The data are scaled otherwise than in training, or the running statistics had "
+            "too few steps to follow."
+        )
+        yield ExaminationFinding(
+            "running-statistics",
+            "found",
+            f"{layer.address}: the data's variance is {number(middle)} times the running variance, "
+            f"and their mean {number(apart)} spreads from the running mean (medians over "
+            f"{int(living.sum())} units, on {samples_text(evidence.now.samples)}).",
+            layer=layer.address,
+            severity="notable" if new else "failing",
+            figures={"variance ratio": middle, "shift": apart, "never updated": never},
+            samples=evidence.now.samples,
+            normal="In evaluation mode it divides by the running spread, so its values are "
+            f"{number(float(np.sqrt(middle)))} times as large as in training.",
+            means=cause,
+            advice=_ADVICE,
+            chart=FindingChart(
+                "units", f"{layer.address}: variance of the data and running variance",
+                {"data": data, "running": variance}, labels=list(range(len(mean))),
+                value="variance", logarithmic=True,
+                marked=np.flatnonzero((ratio > STATISTICS_RATIO) | (ratio < 1 / STATISTICS_RATIO))
+                .tolist(),
+            ),
+        )  # fmt: skip
+
+
+def _learned(evidence: Evidence, layer: Layer) -> tuple[Array, Array] | None:
+    """Return a normalization's running mean and variance."""
+    before = {p.key.removesuffix(_last(p.key)) for p in layer.parameters}
+    before |= {f"{layer.address}/", f"{layer.address}."}  # one without a scale has no parameter
+
+    def learned(*names: str) -> Array | None:
+        keys = (start + name for start in before for name in names)
+        return next((evidence.weights[k].values for k in keys if k in evidence.weights), None)
+
+    mean = learned("moving_mean", "running_mean")
+    variance = learned("moving_variance", "running_var")
+    if mean is None or variance is None:
+        return None
+    return mean.astype(np.float64), variance.astype(np.float64)
+
+
+def _last(key: str) -> str:
+    """Return what stands last in a parameter's key: ``gamma``, ``weight``."""
+    return key.rpartition("/")[2].rpartition(".")[2]
