@@ -13,7 +13,7 @@ import pytest
 import layerscope
 
 INSTRUMENTS = {
-    "Recorder", "activations", "compare", "describe", "features", "load_model",
+    "Recorder", "activations", "compare", "describe", "examine", "features", "load_model",
     "open_recording", "receptive_field", "survey", "weights",
 }  # fmt: skip
 VIEWS = {

@@ -9,6 +9,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               features  survey                  curves defaults            serve
               open_recording                    histogram  card            site
               receptive_field                   examples                   quiz
+              examine
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.activations import activations as activations
     from layerscope.instruments.comparison.compare import compare as compare
     from layerscope.instruments.describe import describe as describe
+    from layerscope.instruments.examination.examine import examine as examine
     from layerscope.instruments.features.features import features as features
     from layerscope.instruments.receptive_field import receptive_field as receptive_field
     from layerscope.instruments.record.recorder import Recorder as Recorder
@@ -72,6 +74,7 @@ _HOME = {
     "Recorder": "layerscope.instruments.record.recorder",
     "open_recording": "layerscope.recordings.opening",
     "survey": "layerscope.instruments.survey.survey",
+    "examine": "layerscope.instruments.examination.examine",
     # Views: numbers to pictures.
     "sheet": "layerscope.views.sheet",
     "across": "layerscope.views.across",
@@ -93,7 +96,7 @@ _HOME = {
 
 __all__ = [
     "Recorder", "across", "activations", "card", "compare", "curves", "defaults", "describe",
-    "diagram", "examples", "features", "film", "histogram", "load_model",
+    "diagram", "examine", "examples", "features", "film", "histogram", "load_model",
     "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
     "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip
