@@ -14,6 +14,7 @@ from layerscope.backends.base import Tap
 from layerscope.backends.calculus import calculus
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.call_order import CallOrder
+from layerscope.backends.keras.calls import Perform, as_it_is
 from layerscope.backends.keras.engines import Engine
 from layerscope.backends.keras.forward import watched
 from layerscope.backends.keras.inputs import input_specs
@@ -53,7 +54,7 @@ def values_of(
         model = held()
         values: dict[str, Any] = {}
         received = _channels_first(x) if to_model else x
-        perform = None
+        perform: Perform = as_it_is
         if replaced is not None:
             received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
             perform = functools.partial(_in_place_of, replaced(), x)
@@ -66,7 +67,7 @@ def values_of(
                 values,
                 lambda _, value: forwarded(value),
                 known=known,
-                **({} if perform is None else {"perform": perform}),
+                perform=perform,
             )
         selection.check(values, [*(layer.address for layer in facts.network), *facts.aliases])
         return {
