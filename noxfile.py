@@ -50,6 +50,7 @@ SIDE_BY_SIDE = ("tests/interfaces", "tests/instruments", "tests/backends/test_st
 #: Tests to which it makes a difference what Keras computes with, but for those marked one_backend.
 EACH_BACKEND = (
     "tests/backends",
+    "tests/instruments/attribution",
     "tests/instruments/features",
     "tests/instruments/record/test_callback.py",
 )
@@ -117,8 +118,8 @@ def keras_torch(session: nox.Session) -> None:
 
 @nox.session
 def torch(session: nox.Session) -> None:
-    """Native PyTorch, where there is no Keras."""
-    _install(session, "torch", "tests")
+    """Native PyTorch, where there is no Keras; maps of attribution are held against Captum's."""
+    _install(session, "torch", "tests", "captum")
     _pytest(session, TORCH)
 
 

@@ -2,7 +2,7 @@
 
 Requirements
 - ``Backend`` is small, and all of it is required; what only some frameworks can do is a protocol
-  of its own: ``Differentiable``, ``Normalizing``, ``Portable``, ``Reducing``.
+  of its own: ``Differentiable``, ``Alterable``, ``Normalizing``, ``Portable``, ``Reducing``.
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from layerscope.backends.gradient_rules import GradientRule
 from layerscope.core.axes import NamedArray
 from layerscope.core.network import InputSpec, Layer, Network
 from layerscope.core.operations import OperationGraph
@@ -165,6 +166,28 @@ class Differentiable(Protocol):
 
     def optimizer(self, which: Any, params: Any) -> Update:
         """Return ``"adam"`` or one of Keras' own optimizers, for parameters of that shape."""
+        ...
+
+
+@runtime_checkable
+class Alterable(Differentiable, Protocol):
+    """A model whose gradients can be had at any layer, and by other rules than the chain rule."""
+
+    def altered(
+        self,
+        taps: Sequence[Tap],
+        *,
+        shifted: Layer | None = None,
+        rule: GradientRule | None = None,
+    ) -> Callable[[Any, Any], Any]:
+        """Return a pass as :meth:`values` does, given the input and a shift.
+
+        The shift is added to what the layer ``shifted`` returns, and presented as that is: where it
+        is zeros, its gradient is that of the layer's value. Without ``shifted`` it is not used. An
+        input of whole numbers arrives as it is. Gradients follow the ``rule``
+        (:mod:`layerscope.backends.gradient_rules`). Raises AddressError where no layer is called
+        so, ModelError where nothing can be added to it.
+        """
         ...
 
 

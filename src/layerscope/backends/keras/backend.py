@@ -14,6 +14,7 @@ import numpy as np
 
 from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Tap, Update
 from layerscope.backends.calculus import calculus, compiled, optimizer_of
+from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.calls import by_batch
 from layerscope.backends.keras.engines import Engine, engine
@@ -282,7 +283,20 @@ class KerasBackend:
         """Return a forward pass in inference mode, to be differentiated and compiled."""
         from layerscope.backends.keras.gradients import values_of  # not for a look, either
 
-        return values_of(self._model, self._engine, taps, embedding, redirected)
+        return values_of(self._model, self._engine, taps, embedding, redirected=redirected)
+
+    @in_turn
+    def altered(
+        self,
+        taps: Sequence[Tap],
+        *,
+        shifted: Layer | None = None,
+        rule: GradientRule | None = None,
+    ) -> Callable[[Any, Any], dict[Tap, Any]]:
+        """Return a pass with something added to a layer, or with other gradients."""
+        from layerscope.backends.keras.gradients import values_of
+
+        return values_of(self._model, self._engine, taps, shifted=shifted, rule=rule)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Return a function that also returns the gradient with respect to its first argument."""

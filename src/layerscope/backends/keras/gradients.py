@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from layerscope.backends.base import Tap
 from layerscope.backends.calculus import calculus
+from layerscope.backends.gradient_rules import GradientRule, ruled_functions
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.call_order import CallOrder
 from layerscope.backends.keras.calls import Perform, as_it_is
@@ -21,14 +24,24 @@ from layerscope.backends.keras.inputs import input_specs
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.relu_gradient import redirected_relus
 from layerscope.backends.turns import here, in_turn
+from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import presented
+from layerscope.core.errors import ModelError
+from layerscope.core.network import Layer
 from layerscope.core.selection import Selection
 
 
 def values_of(
-    model: Any, engine: Engine, taps: Sequence[Tap], embedding: str | None, redirected: bool
-) -> Callable[[Any], dict[Tap, Any]]:
-    """Return a forward pass, as :meth:`Differentiable.values` does."""
+    model: Any,
+    engine: Engine,
+    taps: Sequence[Tap],
+    embedding: str | None = None,
+    *,
+    redirected: bool = False,
+    shifted: Layer | None = None,
+    rule: GradientRule | None = None,
+) -> Callable[..., dict[Tap, Any]]:
+    """Return a forward pass, as :meth:`Differentiable.values` and :meth:`Alterable.altered` do."""
     held = weakref.ref(model)
     known = tree.subjects(model)
     forwarded = calculus().forwarded
@@ -43,6 +56,7 @@ def values_of(
     table = listed[embedding] if embedding is not None else None
     owners = {address: weakref.ref(layer) for address, layer in fused.items()}
     order = CallOrder(model)
+    shifts = None if shifted is None else _Shifts.of(listed, order, shifted)
     calls = {address: order.executed(layer, _call(address)) for address, layer in fused.items()}
     replaced = None if table is None else weakref.ref(table)
     first = next(iter(input_specs(model)), None)
@@ -50,15 +64,20 @@ def values_of(
     del listed, fused, table, model
 
     @in_turn
-    def run(x: Any) -> dict[Tap, Any]:
+    def run(x: Any, shift: Any = None) -> dict[Tap, Any]:
         model = held()
         values: dict[str, Any] = {}
         received = _channels_first(x) if to_model else x
-        perform: Perform = as_it_is
+        perform: Perform = as_it_is if shifts is None else shifts.adding(shift)
         if replaced is not None:
             received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
             perform = functools.partial(_in_place_of, replaced(), x)
-        with random_state_kept(), redirected_relus(redirected), _before(owners) as before:
+        with (
+            random_state_kept(),
+            redirected_relus(redirected),
+            ruled_functions(rule),
+            _before(owners) as before,
+        ):
             _, facts = watched(
                 model,
                 received,
@@ -117,6 +136,49 @@ def _value(
     if not tap.before_activation or not before.get(tap.layer):
         return values[tap.layer]
     return before[tap.layer][calls[tap.layer]]
+
+
+@dataclass(frozen=True)
+class _Shifts:
+    """What is added to, and at which of its calls."""
+
+    layer: Any  #: a weak reference
+    call: int
+    order: tuple[int, ...]  #: of the presented axes, as the layer has them
+
+    @classmethod
+    def of(cls, listed: Mapping[str, Any], order: CallOrder, shifted: Layer) -> _Shifts:
+        """Return that of a layer.
+
+        Raises AddressError and ModelError where nothing can be added to it.
+        """
+        address = shifted.address
+        layer = listed.get(_first_call(address))
+        if layer is None:
+            raise unknown_address(address, list(listed))
+        axes = shifted.axes or ()
+        shown = presented(axes)
+        inward = tuple(shown.index(name) for name in axes)
+        return cls(weakref.ref(layer), order.executed(layer, _call(address)), inward)
+
+    def adding(self, shift: Any) -> Perform:
+        """Return what makes the calls of a pass, and adds to this one."""
+        count = itertools.count()
+        wanted = self.layer()
+
+        def perform(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+            value = original(operation, *args, **kwargs)
+            if operation is not wanted or next(count) != self.call:
+                return value
+            if not hasattr(value, "shape"):
+                raise ModelError(
+                    f"{wanted.name!r} returns several values, to which nothing can be added: name "
+                    "a layer that returns one."
+                )
+            inward = shift if len(self.order) < 2 else keras.ops.transpose(shift, self.order)
+            return value + keras.ops.cast(inward, value.dtype)
+
+        return perform
 
 
 def _in_place_of(layer: Any, value: Any, original: Any, operation: Any, args: Any, kw: Any) -> Any:

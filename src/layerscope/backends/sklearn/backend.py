@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
 from layerscope.backends.base import ForwardPass, Tap, Update
+from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.sklearn.kinds import subject_of_step
 from layerscope.backends.sklearn.operations import operations_of
 from layerscope.backends.sklearn.training import SklearnTraining
@@ -201,12 +202,27 @@ class SklearnBackend:
         Raises AddressError where no layer has such an address, ModelError where a step of a
         pipeline is not differentiable here.
         """
+        if embedding is not None:
+            raise unknown_address(embedding, [layer.address for layer in self.describe()])
+        return self._value_pass(taps, redirected=redirected)
+
+    @in_turn
+    def altered(
+        self,
+        taps: Sequence[Tap],
+        *,
+        shifted: Layer | None = None,
+        rule: GradientRule | None = None,
+    ) -> Callable[[Any, Any], dict[Tap, Any]]:
+        """Return a pass with something added to a layer, or with other gradients."""
+        address = None if shifted is None else shifted.address
+        return self._value_pass(taps, shifted=address, rule=rule)
+
+    def _value_pass(self, taps: Sequence[Tap], **how: Any) -> Callable[..., dict[Tap, Any]]:
         require_keras(_NEEDED_FOR)
         # Imported where gradients are asked for: nothing else needs Keras.
         from layerscope.backends.sklearn import gradients
 
-        if embedding is not None:
-            raise unknown_address(embedding, [layer.address for layer in self.describe()])
         identity = gradients.ACTIVATIONS["identity"]
         layers = [
             (name, gradients.step_function(name, step), identity) for name, step in self._before
@@ -221,7 +237,7 @@ class SklearnBackend:
             )
             for (subject, *_), kernel, bias in rows
         ]
-        return gradients.value_pass(layers, taps, redirected)
+        return gradients.value_pass(layers, taps, **how)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Return the function made to return also its gradient, by what Keras runs on."""

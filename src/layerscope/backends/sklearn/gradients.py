@@ -24,6 +24,7 @@ from sklearn.preprocessing import (
 
 from layerscope.backends.base import Tap
 from layerscope.backends.calculus import forget
+from layerscope.backends.gradient_rules import GradientRule, ruled_functions
 from layerscope.backends.relu_gradient import redirected_relus
 from layerscope.core.addresses import unknown_address
 from layerscope.core.errors import ModelError
@@ -64,27 +65,33 @@ def variables_of(perceptron: Any) -> list[Any]:
 def value_pass(
     layers: Sequence[tuple[str, Function, Function]],
     taps: Sequence[Tap],
+    *,
     redirected: bool = False,
-) -> Callable[[Any], dict[Tap, Any]]:
+    shifted: str | None = None,
+    rule: GradientRule | None = None,
+) -> Callable[..., dict[Tap, Any]]:
     """Return a forward pass that stops after the last tap.
 
     ``layers`` are the address of each, what it computes up to its activation, and that;
-    ``redirected`` tells whether gradients go on behind ReLUs that are off.
+    ``redirected`` tells whether gradients go on behind ReLUs that are off; ``shifted`` is the layer
+    to whose values a second argument is added.
     Raises AddressError where no layer has the address of a tap.
     """
     known = [address for address, _, _ in layers]
-    for tap in taps:
-        if tap.layer not in known:
-            raise unknown_address(tap.layer, known)
+    for address in (*(tap.layer for tap in taps), *([] if shifted is None else [shifted])):
+        if address not in known:
+            raise unknown_address(address, known)
     needed = layers[: max((known.index(tap.layer) + 1 for tap in taps), default=0)]
 
-    def run(x: Any) -> dict[Tap, Any]:
+    def run(x: Any, shift: Any = None) -> dict[Tap, Any]:
         value = ops.convert_to_tensor(x, "float32")
         values: dict[Tap, Any] = {}
-        with redirected_relus(redirected):
+        with redirected_relus(redirected), ruled_functions(rule):
             for address, compute, activate in needed:
                 before = compute(value)
                 value = activate(before)
+                if address == shifted:
+                    value = value + shift
                 values[Tap(address, before_activation=True)] = before
                 values[Tap(address)] = value
         return {tap: values[tap] for tap in taps}

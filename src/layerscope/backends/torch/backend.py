@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
+import sys
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +16,7 @@ import torch
 from torch import nn
 
 from layerscope.backends.base import ForwardPass, Tap, Update
+from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.structure import name_bytes, structure_digest
 from layerscope.backends.torch import tree
@@ -25,6 +28,7 @@ from layerscope.backends.torch.exported import example as exported_example
 from layerscope.backends.torch.keeping import Diverged
 from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
+from layerscope.backends.torch.ops import TorchOps
 from layerscope.backends.torch.plan import PassPlan, choose
 from layerscope.backends.torch.replay import HooksAppeared, Replay
 from layerscope.backends.torch.tensors import read
@@ -240,7 +244,9 @@ class TorchBackend:
 
     @property
     def ops(self) -> Any:
-        """``keras.ops``, with Keras on PyTorch."""
+        """``keras.ops``, with Keras on PyTorch; where it is not installed, what is here of it."""
+        if "keras" not in sys.modules and importlib.util.find_spec("keras") is None:
+            return TorchOps()
         return keras_on_torch().ops
 
     @looking
@@ -254,7 +260,25 @@ class TorchBackend:
         from layerscope.backends.torch.gradients import ValuePass  # not for a look, either
 
         watching = self._watching
-        return ValuePass(self._model, watching.watched, watching.call, taps, embedding, redirected)
+        return ValuePass(
+            self._model, watching.watched, watching.call, taps, embedding, redirected=redirected
+        )
+
+    @looking
+    def altered(
+        self,
+        taps: Sequence[Tap],
+        *,
+        shifted: Layer | None = None,
+        rule: GradientRule | None = None,
+    ) -> Callable[[Any, Any], dict[Tap, Any]]:
+        """Return a pass with something added to a module, or with other gradients."""
+        from layerscope.backends.torch.gradients import ValuePass
+
+        watching = self._watching
+        return ValuePass(
+            self._model, watching.watched, watching.call, taps, None, shifted=shifted, rule=rule
+        )
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Differentiate by ``torch.autograd.grad``; no tensor but the result gets a gradient."""

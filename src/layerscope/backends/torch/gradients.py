@@ -19,12 +19,14 @@ import torch
 from torch import nn
 
 from layerscope.backends.base import ForwardPass, Tap
+from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.parts import named_parts
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.torch import tree
 from layerscope.backends.torch.calls import looking, unpacked
 from layerscope.backends.torch.forms import Axes, Form, forms, views
 from layerscope.backends.torch.relus import RedirectedRelus
+from layerscope.backends.torch.rules import RuledFunctions
 from layerscope.backends.torch.tensors import Originals, is_value
 from layerscope.backends.torch.untouched import (
     Kernel,
@@ -39,6 +41,7 @@ from layerscope.backends.trace import PassComplete, Trace
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import presented
 from layerscope.core.errors import InputError, ModelError
+from layerscope.core.network import Layer
 from layerscope.core.selection import Selection
 
 Values = dict[str, torch.Tensor]
@@ -70,7 +73,10 @@ class ValuePass:
         call: Callable[..., Any],
         taps: Sequence[Tap],
         embedding: str | None,
+        *,
         redirected: bool = False,
+        shifted: Layer | None = None,
+        rule: GradientRule | None = None,
     ) -> None:
         if any(tensor.is_inference() for tensor in model.parameters()):
             raise ModelError(
@@ -84,14 +90,23 @@ class ValuePass:
         layers = {tap.layer for tap in taps}
         self._embedding = embedding
         self._redirected = redirected
+        self._shifted = shifted
+        self._rule = rule
         self._selection = Selection(written=sorted(layers), exact=frozenset(layers))
         self._modules = _modules(model)
         self._plans: dict[tuple[int, ...], _InputPlan] = {}
         if embedding is not None and _stem(embedding) not in self._modules:
             raise unknown_address(embedding, list(self._modules))
+        if shifted is not None and _stem(shifted.address) not in self._modules:
+            raise ModelError(
+                f"{shifted.address!r} is no module of {type(model).__name__}, so nothing can be "
+                "added to its value: name a module's."
+            )
 
     @looking
-    def __call__(self, x: torch.Tensor) -> dict[Tap, torch.Tensor]:
+    def __call__(
+        self, x: torch.Tensor, shift: torch.Tensor | None = None
+    ) -> dict[Tap, torch.Tensor]:
         """Return the values by tap, presented, of float32, where x is."""
         if not self._taps:
             return {}
@@ -107,12 +122,15 @@ class ValuePass:
             stack.enter_context(channels_last(plan.kernels))
             stack.enter_context(on_copies(self._model, plan.writes))
             stack.enter_context(self._embedded(given))
+            stack.enter_context(self._adding(shift))
             stack.enter_context(views(plan.form))
             if plan.recurrent and argument.is_cuda:
                 # cuDNN differentiates recurrent layers in training mode only.
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             if self._redirected:
                 stack.enter_context(RedirectedRelus())
+            if self._rule is not None:
+                stack.enter_context(RuledFunctions(self._rule))
             hooked = {_stem(name) for name in plan.seen_at} <= self._modules.keys()
             values = self._hooked(argument, plan.seen_at) if hooked else self._traced(argument)
         return {
@@ -207,7 +225,8 @@ class ValuePass:
         like = next(floating, x)
         # A copy, since a module may write into what it receives.
         memory = torch.contiguous_format if form.copied else torch.preserve_format
-        given = x.to(like.device, like.dtype).permute(form.order).clone(memory_format=memory)
+        dtype = like.dtype if x.is_floating_point() else x.dtype
+        given = x.to(like.device, dtype).permute(form.order).clone(memory_format=memory)
         if self._embedding is None:
             return given, given
         (module, *_) = self._modules[_stem(self._embedding)]
@@ -222,6 +241,30 @@ class ValuePass:
             return
         with _hooks(self._modules, {_stem(self._embedding)}) as calls:
             calls.append(lambda address, result: given if address == self._embedding else None)
+            yield
+
+    @contextmanager
+    def _adding(self, shift: torch.Tensor | None) -> Iterator[None]:
+        """Have something added to what a module returns at one of its calls."""
+        shifted = self._shifted
+        if shifted is None or shift is None:
+            yield
+            return
+        axes = shifted.axes or ()
+        order = [presented(axes).index(name) for name in axes]
+
+        def add(address: str, result: Any) -> Any:
+            if address != shifted.address:
+                return None
+            if not isinstance(result, torch.Tensor):
+                raise ModelError(
+                    f"{address!r} returns several values, to which nothing can be added: name a "
+                    "module that returns one."
+                )
+            return result + shift.permute(order).to(result.device, result.dtype)
+
+        with _hooks(self._modules, {_stem(shifted.address)}) as calls:
+            calls.append(add)
             yield
 
     def _hooked(self, argument: torch.Tensor, wanted: Mapping[str, str]) -> Values:
