@@ -149,7 +149,7 @@ class Passes:
             inputs=run.inputs,
             aliases={alias: of for alias, of in run.aliases.items() if of in run.values},
             notes=(*prepared.notes, *notes),
-            digest=lambda: _digests(self.backend, run.inputs),
+            digest=lambda: digests(self.backend, run.inputs),
             samples=prepared.samples,
             left_out=run.left_out,
         )
@@ -206,7 +206,7 @@ def joined(passes: Passes) -> Recording:
         {name: _concatenated(arrays.pop(name)) for name in list(arrays)},
         inputs=received,
         notes=(*feed.notes, *notes),
-        digest=lambda: _digests(passes.backend, received),
+        digest=lambda: digests(passes.backend, received),
         samples=names,
         **first,
     )
@@ -295,7 +295,7 @@ def upcast_notes(values: Mapping[str, NamedArray]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _digests(backend: Backend, inputs: Mapping[str, NamedArray]) -> dict[str, str]:
+def digests(backend: Backend, inputs: Mapping[str, NamedArray]) -> dict[str, str]:
     digest = hashlib.sha256()
     for name, array in inputs.items():
         digest.update(name.encode("utf-8", "surrogatepass"))

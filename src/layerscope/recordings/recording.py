@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-Kind = Literal["activations", "weights", "features"]
+Kind = Literal["activations", "weights", "features", "attributions"]
 
 
 class Recording(Displayed, Mapping[str, "xr.DataArray"]):
@@ -72,8 +72,8 @@ class Recording(Displayed, Mapping[str, "xr.DataArray"]):
         Addresses of layers that were called in a loop, where no value can be seen: asked for, they
         are said to be.
     kind
-        What the values are: ``"activations"``, ``"weights"`` or ``"features"``, images made for
-        units.
+        What the values are: ``"activations"``, ``"weights"``, ``"features"``, images made for
+        units, or ``"attributions"``, maps of the input.
 
     A view asks a recording for what it needs to know: its ``kind``; the ``scale`` on which its
     pictures are drawn by default, and the ``input_range`` that goes with ``"input"``; its

@@ -10,10 +10,12 @@ import numpy as np
 
 from layerscope.core.addresses import with_units
 from layerscope.core.errors import ViewError
+from layerscope.recordings.attribution import Attribution
 from layerscope.recordings.comparison import Comparison
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.survey.survey import Survey
 from layerscope.views.attention import attending, of_heads
+from layerscope.views.attribution import attribution_panel
 from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.difference_sheet import difference_sheet
 from layerscope.views.image_grades import graded, grades_of
@@ -66,16 +68,19 @@ def sheet(
     kernels: Recording | None = None,
     features: Recording | None = None,
     heads: str | None = None,
+    style: str | None = None,
+    strength: float | None = None,
 ) -> Panel:
     """Draw every channel of a layer as a map, in one picture; none is dropped.
 
     Of a survey each channel is a row of its strongest examples; of a comparison it is drawn three
-    times, in the one, in the other and as their difference.
+    times, in the one, in the other and as their difference; of attribution each method's map lies
+    over the input.
 
     Parameters
     ----------
     recording
-        Activations, weights, images made for units, a survey, or a comparison.
+        Activations, weights, images made for units, a survey, a comparison, or maps of attribution.
     address
         A layer (``"conv2d"``), a unit (``"conv2d:29"``) or several (``"conv2d:3,30"``, or
         ``units=[3, 30]`` beside the layer), a kernel (``"conv2d/kernel"``), or
@@ -118,6 +123,9 @@ def sheet(
         Of attention weights (``"mha/attention"``), whose heads are drawn one by one, on one range
         from 0: ``"mean"``, one map, or ``"rollout"``, what all layers of attention up to this one
         make of one another (see :meth:`Recording.rollout`).
+    style, strength
+        Of maps that :func:`attribute` made: ``"heat"`` (default), ``"map"``, ``"contour"`` or
+        ``"top"``; and how strong they lie over the input, from 0 to 1.
 
     Raises
     ------
@@ -126,6 +134,19 @@ def sheet(
     ViewError
         When the values can't be drawn so; the message says what can.
     """
+    if isinstance(recording, Attribution):
+        return attribution_panel(
+            recording,
+            address,
+            sample=sample_of(recording, sample),
+            style=style,
+            strength=strength,
+            palette=palette,
+            ground=ground_or(ground),
+            reshape=_image_shape(reshape),
+        )
+    if style is not None or strength is not None:
+        raise ViewError("style= and strength= are of maps that attribute() made.")
     if isinstance(recording, Survey):
         return unit_rows(
             recording,

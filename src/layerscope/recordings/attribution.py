@@ -1,0 +1,226 @@
+"""Attribution: maps of where in the input a score comes from, and what is to be said of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from layerscope.core.axes import NamedArray
+from layerscope.core.errors import AddressError, InputError
+from layerscope.core.network import Network
+from layerscope.core.table import padded, setting_text
+from layerscope.core.text import message, quoted
+from layerscope.recordings.recording import Recording
+
+Array = npt.NDArray[Any]
+
+_LISTED = 4  #: samples whose targets the representation lists
+#: The gap of completeness up to which the sum of a map is taken for what it is to explain.
+COMPLETE = 0.01
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the controls have found of one method's map of one sample."""
+
+    method: str
+    sample: int
+    gap: float = math.nan  #: of completeness, as a share; NaN where the method promises none
+    #: Areas under the score as the input goes, in the order of the map, from 0 to 1, and as it
+    #: comes; of the map, of random maps and of an edge detector.
+    deletion: Mapping[str, float] = field(default_factory=dict)
+    insertion: Mapping[str, float] = field(default_factory=dict)
+    #: Rank correlation of the map with that of a network whose weights were shuffled, from the
+    #: output on; and of the edge detector with it, which no network changes.
+    shuffled: Mapping[str, float] = field(default_factory=dict)
+    edges: float = math.nan  #: rank correlation of the map's strength with the input's edges
+    sensitivity: float = math.nan  #: how much the map changes under a little noise, as a share
+    words: tuple[str, ...] = ()  #: what follows from these, in sentences
+    curves: Mapping[str, Any] = field(default_factory=dict)  #: the scores themselves, by name
+
+    def __str__(self) -> str:
+        return message(f"{self.method}: " + "; ".join(self.words))
+
+
+class Attribution(Recording):
+    """A mapping from methods to maps of what speaks for a target, on the axes of the input.
+
+    ``result["integrated_gradients"]`` is an ``xarray.DataArray`` of signed raw values: what is
+    positive speaks for the target, what is negative against it. Grad-CAM and its kin have height
+    and width only, brought to the size of the input; on the layer's own grid they are
+    ``result["grad_cam@layer"]``.
+
+    Parameters
+    ----------
+    arrays
+        By method, in the order in which they were asked for.
+    targets
+        What each sample's map is of, in words: ``"seven (output:7), its logit"``.
+    units
+        The number of each sample's class, or unit; None for other objectives.
+    scores
+        The target's score on each sample.
+    settings
+        By method, how it was made: ``steps``, ``baseline``, ``layer``, …
+    gaps
+        By method that promises that the map sums up to what the score has gained over that of a
+        baseline: the difference, as a share of what was gained, one for each sample.
+    grids
+        By method, the same on a layer's own grid.
+    tokens
+        Whether the input is indices, of which each is a word.
+    words
+        What these stand for: a list, or a dict by their numbers.
+    names
+        Of the numbers of an input that is a vector.
+    checking
+        Runs the controls; called by :meth:`check`.
+
+    The other parameters are those of :class:`Recording`.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NamedArray],
+        *,
+        network: Network,
+        inputs: Mapping[str, NamedArray],
+        targets: Sequence[str],
+        units: Sequence[int | None] = (),
+        scores: npt.ArrayLike = (),
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        gaps: Mapping[str, npt.ArrayLike] | None = None,
+        grids: Mapping[str, NamedArray] | None = None,
+        notes: Sequence[str] = (),
+        digest: Callable[[], Mapping[str, str]] | None = None,
+        samples: Sequence[str] = (),
+        tokens: bool = False,
+        words: Mapping[int, str] | Sequence[str] | None = None,
+        names: Sequence[str] = (),
+        checking: Callable[..., list[Check]] | None = None,
+    ) -> None:
+        grids = {f"{name}@layer": array for name, array in (grids or {}).items()}
+        super().__init__(
+            {**arrays, **grids},
+            network=network,
+            inputs=inputs,
+            notes=tuple(notes),
+            digest=digest,
+            samples=samples,
+            kind="attributions",
+        )
+        self.methods = tuple(arrays)
+        self.targets = tuple(targets)
+        self.units = tuple(units) or (None,) * len(self.targets)
+        self.scores = np.asarray(scores, np.float64)
+        self.settings = {name: dict(values) for name, values in (settings or {}).items()}
+        self.gaps = {name: np.asarray(gap, np.float64) for name, gap in (gaps or {}).items()}
+        self.checks: tuple[Check, ...] = ()
+        self.tokens = tokens
+        self.words = words
+        self.names = tuple(names)
+        self._checking = checking
+
+    def map(self, method: str | None = None, sample: int = 0) -> NamedArray:
+        """Return one sample's map as it is drawn: summed over channels, axes of space alone.
+
+        Raises
+        ------
+        AddressError
+            When there is no such method or sample.
+        """
+        name = self.methods[0] if method is None else method
+        if name not in self._arrays:
+            there = ", ".join(map(repr, self.methods))
+            raise AddressError(f"There is no map by {method!r}: there are {there}.")
+        array = self.named(name)
+        count = array.values.shape[0]
+        if not 0 <= sample < count:
+            raise AddressError(f"There is no sample {sample!r}: there are {count}.")
+        values, axes = array.values[sample], array.axes[1:]
+        if "channel" in axes and len(axes) > 1:
+            values = values.sum(axis=axes.index("channel"), dtype=np.float64)
+            axes = tuple(axis for axis in axes if axis != "channel")
+        return NamedArray(values, axes)
+
+    def check(self, *, samples: int = 4, seed: int = 0) -> Attribution:
+        """Run the controls, and return the maps with what they have found in :attr:`checks`.
+
+        Completeness; how the score falls and rises as the input goes and comes in the map's order,
+        beside random orders and that of an edge detector; whether the map changes when the
+        network's weights are shuffled; how much it changes under a little noise.
+
+        Parameters
+        ----------
+        samples
+            How many samples to check, from the first on.
+        seed
+            Of all that is random.
+
+        Raises
+        ------
+        InputError
+            When the maps are no longer with their model.
+        """
+        if self._checking is None:
+            raise InputError("These maps are without their model: call attribute() again.")
+        self.checks = tuple(self._checking(self, samples=samples, seed=seed))
+        return self
+
+    def line(self, method: str, sample: int = 0) -> str:
+        """Return what is known for and against a map, in one line."""
+        check = next((c for c in self.checks if (c.method, c.sample) == (method, sample)), None)
+        parts = [self._gap_words(method, sample)]
+        flat = self._flat_words(method, sample)
+        parts.append(flat)
+        if check is not None:
+            parts += check.words
+        return message("; ".join(dict.fromkeys(filter(None, parts))))
+
+    def _gap_words(self, method: str, sample: int) -> str:
+        gap = self.gaps.get(method)
+        if gap is None or not np.isfinite(gap[sample]):
+            return ""
+        share = float(gap[sample])
+        return f"completeness gap {100 * share:.2g} %" + (
+            " – too large" if share > COMPLETE else ""
+        )
+
+    def _flat_words(self, method: str, sample: int) -> str:
+        values = self.map(method, sample).values
+        finite = values[np.isfinite(values)]
+        if finite.size < values.size:
+            return f"{values.size - finite.size} values are NaN or infinite"
+        if not finite.size or not np.any(finite):
+            return "zero everywhere: nothing of the input reaches the target"
+        if finite.min() == finite.max():
+            return "the same everywhere"
+        if finite.min() >= 0:
+            return "nothing negative"
+        return "nothing positive" if finite.max() <= 0 else ""
+
+    def __repr__(self) -> str:
+        count = len(self.targets)
+        lines = [
+            f"<layerscope.Attribution of {quoted(self.network.name)}: {len(self.methods)} "
+            f"method{'s' * (len(self.methods) != 1)}, {count} sample{'s' * (count != 1)}>"
+        ]
+        for i, target in enumerate(self.targets[:_LISTED]):
+            name = self.samples[i] if i < len(self.samples) else f"sample {i}"
+            score = f" = {self.scores[i]:.4g}" if i < len(self.scores) else ""
+            lines.append(f"  {message(f'{name}: {target}{score}')}")
+        if count > _LISTED:
+            lines.append(f"  and {count - _LISTED} more")
+        for name, padded_name in zip(self.methods, padded(self.methods), strict=True):
+            how = ", ".join(f"{k} {setting_text(v)}" for k, v in self.settings[name].items())
+            gap = self.gaps.get(name)
+            if gap is not None and np.isfinite(gap).any():
+                how += f"{'; ' if how else ''}completeness gap {100 * np.nanmax(gap):.2g} %"
+            lines.append(f"  {message(f'{padded_name}  {how}'.rstrip())}")
+        lines += [f"  {check}" for check in self.checks]
+        return "\n".join([*lines, *(f"  note: {message(note)}" for note in self.notes)])
