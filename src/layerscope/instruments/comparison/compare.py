@@ -36,7 +36,7 @@ from layerscope.recordings.comparison import Comparison, LayerPair
 
 Array = npt.NDArray[Any]
 
-_MOST_UNITS = 2048  #: of a layer, among which an order is looked for
+_MOST_UNITS = 512  #: of a layer, among which an order is looked for
 _PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
 
 

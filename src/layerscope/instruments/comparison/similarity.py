@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.axes import NamedArray
+from layerscope.instruments.comparison.assignment import best_assignment
 from layerscope.instruments.comparison.comparable import LayerValues
 from layerscope.recordings.comparison import units_last
 
@@ -51,14 +52,11 @@ def assigned(one: NamedArray, other: NamedArray) -> tuple[Array, Array]:
     Each unit has one partner, so that the correlations add up to most. Units that have none, where
     the other has fewer, are -1.
     """
-    from scipy.optimize import linear_sum_assignment
-
     x, y = _thinned(units_last(one), PLACES), _thinned(units_last(other), PLACES)
     correlation = correlations(x, y)
-    rows, columns = linear_sum_assignment(-correlation)
-    partners, values = np.full(x.shape[1], -1), np.full(x.shape[1], np.nan)
-    partners[rows], values[rows] = columns, correlation[rows, columns]
-    return partners, values
+    partners = best_assignment(correlation)
+    values = correlation[np.arange(len(partners)), partners]
+    return partners, np.where(partners < 0, np.nan, values)
 
 
 def correlations(x: Array, y: Array) -> Array:

@@ -85,9 +85,7 @@ def _sloped(z: Values, values: Values) -> str | None:
 
 
 def _erf(z: Values) -> Values:
-    from scipy.special import erf
-
-    result: Values = erf(z)
+    result: Values = np.frompyfunc(math.erf, 1, 1)(z).astype(np.float64)
     return result
 
 
