@@ -31,8 +31,8 @@ VANISHED = 1e-4  #: a layer's spread as a share of the input's
 LAYER_FACTOR = 1e3  #: what one layer alone multiplies, or divides, by
 
 BATCH_DIFFERENCE = 0.5  #: of training and evaluation mode, as a share of a layer's spread
-BATCH_ANSWERS = 0.2  #: of samples that get another class in training mode
-STATISTICS_SHIFT = 2.0  #: of the data's mean from the running mean, in running spreads
+BATCH_ANSWERS = 0.2  #: of samples that get another class, or are right only, in training mode
+STATISTICS_SHIFT = 3.0  #: of the data's mean from the running mean, in running spreads
 STATISTICS_RATIO = 10.0  #: of the data's variance and the running variance, either way
 
 INPUT_SIZE = 3.0  #: the root mean square of an input that nothing normalizes

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from layerscope.instruments.examination.evidence import Evidence
+from layerscope.instruments.examination.initial import is_untrained
 from layerscope.instruments.examination.look import NetworkAnswers
 from layerscope.instruments.examination.registry import check
 from layerscope.instruments.examination.thresholds import (
@@ -78,7 +79,7 @@ def same_class(evidence: Evidence) -> Iterator[ExaminationFinding]:
     if len(labels) and (labels == labels[0]).all():
         return  # as it should be
     spread = float(np.ptp(finite, axis=0).max())
-    certain = len(labels) >= SAME_CLASS_SAMPLES
+    certain = len(labels) >= SAME_CLASS_SAMPLES and not is_untrained(evidence)
     learned_nothing = _not_learning(evidence)
     failing = (certain or learned_nothing) and len(finite) >= FEW_SAMPLES
     known = f", of which {len(np.unique(labels))} classes are labels" if len(labels) else ""
@@ -96,11 +97,13 @@ def same_class(evidence: Evidence) -> Iterator[ExaminationFinding]:
         means="It has learned how often each class comes, and nothing of the samples: nothing of "
         "them reaches the answer, or one class is nearly all of the training data."
         if certain or learned_nothing
+        else "It looks as if it was never trained: its weights are as initializers draw them."
+        if is_untrained(evidence)
         else "Whether that is right can't be told without labels: samples may be of one class.",
         advice="Look at the layers named above; check labels, learning rate, and whether the "
         "classes come equally often."
         if certain or learned_nothing
-        else "Pass labels, or samples that differ.",
+        else "Pass labels, samples that differ, and the recording of its training.",
         chart=FindingChart(
             "layers", f"{answers.layer}: samples that get each class", {"samples": counts},
             labels=[f"class {i}" for i in range(len(counts))], value="samples",

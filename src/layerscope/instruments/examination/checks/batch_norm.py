@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,17 +64,15 @@ def batch_norm(evidence: Evidence) -> Iterator[ExaminationFinding]:
         for name in evaluated
         if name in trained and evaluated[name].values.shape == trained[name].values.shape
     }
-    answers = evidence.now.answers
-    changed = None
-    if answers is not None and answers.layer in evaluated and answers.values.shape[1] > 1:
-        one, two = (_classes(of[answers.layer]) for of in (evaluated, trained))
-        changed = float((one != two).mean())
+    changed, better = _other_answers(evidence, evaluated, trained)
     far = [name for name, value in differences.items() if value >= BATCH_DIFFERENCE]
     if not far:
         return
     first = far[0]
     count = model.batch.count if model.batch is not None else 0
-    failing = changed is None or changed >= BATCH_ANSWERS
+    # What only a batch of few kinds does, too, is told from a fault by labels or by the statistics.
+    off = better >= BATCH_ANSWERS if better is not None else _is_off(evidence)
+    failing = off and (changed is None or changed >= BATCH_ANSWERS) and not _is_new(evidence)
     last = list(differences)[-1]
     yield ExaminationFinding(
         "batch-norm",
@@ -83,16 +82,52 @@ def batch_norm(evidence: Evidence) -> Iterator[ExaminationFinding]:
         + ("." if changed is None else f"; {percent(changed)} of them get another class."),
         layer=first,
         severity="failing" if failing else "notable",
-        figures={"differences": dict(differences), "other class": changed},
+        figures={"differences": dict(differences), "other class": changed, "more right": better},
         samples=count,
         normal=f"It is the first of {len(far)} such layers; {last} is off by "
-        f"{percent(differences[last])}.",
+        f"{percent(differences[last])}."
+        + (
+            ""
+            if better is None
+            else f" In training mode {percent(max(better, 0))} more of them are right."
+        ),
         means="In training each batch is normalized by itself, in evaluation by running statistics:"
         " these are not those of such data. Then a network does well in training, and fails when "
         "it is used. A batch of samples of one kind, or of very few, does the same without fault.",
         advice=_ADVICE,
         chart=_chart(first, evaluated[first], trained[first]),
     )  # fmt: skip
+
+
+def _other_answers(
+    evidence: Evidence, evaluated: Mapping[str, NamedArray], trained: Mapping[str, NamedArray]
+) -> tuple[float | None, float | None]:
+    """Return the share of samples with another class in training mode, and how many more are right.
+
+    None where there are no classes, or no labels.
+    """
+    answers = evidence.now.answers
+    if answers is None or answers.layer not in evaluated or answers.values.shape[1] < 2:
+        return None, None
+    one, two = (_classes(of[answers.layer]) for of in (evaluated, trained))
+    labels = answers.labels[: len(one)]
+    known = labels >= 0
+    better = None
+    if known.any():
+        better = float((two == labels)[known].mean() - (one == labels)[known].mean())
+    return float((one != two).mean()), better
+
+
+def _is_off(evidence: Evidence) -> bool:
+    """Return whether the running statistics of a layer are far from the data's."""
+    return _no_statistics(evidence) is None and any(True for _ in _far_statistics(evidence))
+
+
+def _is_new(evidence: Evidence) -> bool:
+    """Return whether no normalization has seen a batch yet, and nothing tells of a training."""
+    known = [of for layer in _normalizers(evidence) if (of := _learned(evidence, layer))]
+    never = all((mean == 0).all() and (variance == 1).all() for mean, variance in known)
+    return evidence.run is None and bool(known) and never
 
 
 def both_modes(
@@ -166,27 +201,10 @@ def _no_statistics(evidence: Evidence) -> str | None:
 )
 def running_statistics(evidence: Evidence) -> Iterator[ExaminationFinding]:
     """Yield the normalizations whose running mean and variance are far from the data's."""
-    for layer in _normalizers(evidence):
-        learned = _learned(evidence, layer)
-        came = [name for name in layer.inputs if name in evidence.now.survey.tallies]
-        if learned is None or len(came) != 1:
-            continue
-        tally = evidence.now.tally(came[0])
-        mean, variance = learned
-        if len(mean) != tally.units:
-            continue
-        with np.errstate(all="ignore"):
-            data = tally.squares / tally.counted
-            shift = np.abs(tally.mean - mean) / np.sqrt(np.maximum(variance, data) + 1e-12)
-            ratio = (data + 1e-12) / (variance + 1e-12)
-        living = (data > 1e-10) & np.isfinite(shift) & np.isfinite(ratio)
-        if not living.any():
-            continue
-        middle, apart = float(np.median(ratio[living])), float(np.median(shift[living]))
-        off = middle >= STATISTICS_RATIO or middle <= 1 / STATISTICS_RATIO
-        if not off and apart < STATISTICS_SHIFT:
-            continue
-        never = bool((mean == 0).all() and (variance == 1).all())
+    for layer, compared in _far_statistics(evidence):
+        data, variance, ratio = compared.data, compared.variance, compared.ratio
+        middle, apart, living = compared.middle, compared.apart, compared.living
+        never = bool((compared.mean == 0).all() and (variance == 1).all())
         new = never and evidence.run is None
         cause = (
             "They are what they begin with, 0 and 1: it was never run in training mode, or a layer "
@@ -214,12 +232,56 @@ def running_statistics(evidence: Evidence) -> Iterator[ExaminationFinding]:
             advice=_ADVICE,
             chart=FindingChart(
                 "units", f"{layer.address}: variance of the data and running variance",
-                {"data": data, "running": variance}, labels=list(range(len(mean))),
+                {"data": data, "running": variance}, labels=list(range(len(data))),
                 value="variance", logarithmic=True,
                 marked=np.flatnonzero((ratio > STATISTICS_RATIO) | (ratio < 1 / STATISTICS_RATIO))
                 .tolist(),
             ),
         )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _ComparedStatistics:
+    """What a normalization has learned, unit by unit, and what the data are."""
+
+    mean: Array
+    variance: Array
+    data: Array  #: the data's variance
+    ratio: Array  #: of the data's variance and the running one
+    living: Array  #: which units vary
+    middle: float  #: the median ratio
+    apart: float  #: the median distance of the means, in spreads
+
+
+def _far_statistics(evidence: Evidence) -> Iterator[tuple[Layer, _ComparedStatistics]]:
+    """Yield the normalizations whose running statistics are far from the data's."""
+    for layer in _normalizers(evidence):
+        compared = _compared(evidence, layer)
+        if compared is None:
+            continue
+        off = not 1 / STATISTICS_RATIO < compared.middle < STATISTICS_RATIO
+        if off or compared.apart >= STATISTICS_SHIFT:
+            yield layer, compared
+
+
+def _compared(evidence: Evidence, layer: Layer) -> _ComparedStatistics | None:
+    learned = _learned(evidence, layer)
+    came = [name for name in layer.inputs if name in evidence.now.survey.tallies]
+    if learned is None or len(came) != 1:
+        return None
+    tally = evidence.now.tally(came[0])
+    mean, variance = learned
+    if len(mean) != tally.units:
+        return None
+    with np.errstate(all="ignore"):
+        data = tally.squares / tally.counted
+        shift = np.abs(tally.mean - mean) / np.sqrt(np.maximum(variance, data) + 1e-12)
+        ratio = (data + 1e-12) / (variance + 1e-12)
+    living = (data > 1e-10) & np.isfinite(shift) & np.isfinite(ratio)
+    if not living.any():
+        return None
+    middle, apart = float(np.median(ratio[living])), float(np.median(shift[living]))
+    return _ComparedStatistics(mean, variance, data, ratio, living, middle, apart)
 
 
 def _learned(evidence: Evidence, layer: Layer) -> tuple[Array, Array] | None:

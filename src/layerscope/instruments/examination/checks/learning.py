@@ -12,6 +12,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.layer_kinds import NORMS
 from layerscope.core.network import Layer
 from layerscope.instruments.examination.evidence import Evidence
+from layerscope.instruments.examination.initial import looks_fresh
 from layerscope.instruments.examination.registry import check
 from layerscope.instruments.examination.thresholds import (
     KERNEL_COSINE,
@@ -289,22 +290,6 @@ def _kernels(weights: Mapping[str, NamedArray], layer: Layer) -> Figures | None:
     at = kernel.axes.index("channel" if "channel" in kernel.axes else kernel.axes[-1])
     rows = np.moveaxis(kernel.values, at, 0)
     return rows.reshape(len(rows), -1).astype(np.float64)
-
-
-def looks_fresh(evidence: Evidence, layer: Layer) -> bool:
-    """Return whether a layer's kernel is spread as initializers draw: up to a sharp limit."""
-    kernel = evidence.kernel(layer)
-    if kernel is None or kernel.values.size < 64:
-        return False
-    values = kernel.values.astype(np.float64).ravel()
-    spread = values.std()
-    if spread == 0 or abs(values.mean()) > 0.2 * spread:
-        return False
-    kurtosis = float(np.mean((values - values.mean()) ** 4) / spread**4)
-    largest = float(np.abs(values).max() / spread)
-    is_even = abs(kurtosis - 1.8) < 0.25 and 1.6 < largest < 1.85  # uniform: 1.8 and √3
-    is_cut_normal = abs(kurtosis - 2.36) < 0.25 and 2.0 < largest < 2.35  # normal cut at 2 σ
-    return is_even or is_cut_normal
 
 
 def _steps(evidence: Evidence) -> str:
