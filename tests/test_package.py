@@ -13,7 +13,8 @@ import pytest
 import layerscope
 
 INSTRUMENTS = {
-    "Recorder", "activations", "compare", "describe", "examine", "features", "load_model",
+    "Recorder", "activations", "attribute", "compare", "describe", "examine", "features",
+    "load_model",
     "open_recording", "receptive_field", "survey", "weights",
 }  # fmt: skip
 VIEWS = {

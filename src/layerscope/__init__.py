@@ -9,7 +9,7 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
               features  survey                  curves defaults            serve
               open_recording                    histogram  card            site
               receptive_field                   examples                   quiz
-              examine
+              attribute examine
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -20,6 +20,7 @@ what anything here may raise in ``errors``.
 >>> acts = ls.activations(model, x)         # one forward pass, every layer
 >>> ls.sheet(acts, "conv2d")                # every channel of a layer, one picture
 >>> ls.sheet(ls.features(model, "conv2d:3"))     # what the channel looks for
+>>> ls.sheet(ls.attribute(model, x))        # where in the input the answer comes from
 >>> ls.diagram(model, acts)                 # the pattern on its way through the architecture
 """
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from layerscope import transforms as transforms
     from layerscope.backends.opening import load_model as load_model
     from layerscope.instruments.activations import activations as activations
+    from layerscope.instruments.attribution.attribute import attribute as attribute
     from layerscope.instruments.comparison.compare import compare as compare
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.examination.examine import examine as examine
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 _HOME = {
     # Instruments: a network to numbers.
     "load_model": "layerscope.backends.opening",
+    "attribute": "layerscope.instruments.attribution.attribute",
     "describe": "layerscope.instruments.describe",
     "activations": "layerscope.instruments.activations",
     "weights": "layerscope.instruments.weights",
@@ -95,8 +98,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "card", "compare", "curves", "defaults", "describe",
-    "diagram", "examine", "examples", "features", "film", "histogram", "load_model",
+    "Recorder", "across", "activations", "attribute", "card", "compare", "curves", "defaults",
+    "describe", "diagram", "examine", "examples", "features", "film", "histogram", "load_model",
     "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
     "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip

@@ -11,15 +11,17 @@ Requirements
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.core.axes import NamedArray
 from layerscope.core.network import InputSpec, Layer, Network
 from layerscope.core.operations import OperationGraph
 from layerscope.core.selection import Selection
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,14 @@ class Alterable(Differentiable, Protocol):
         input of whole numbers arrives as it is. Gradients follow the ``rule``
         (:mod:`layerscope.backends.gradient_rules`). Raises AddressError where no layer is called
         so, ModelError where nothing can be added to it.
+        """
+        ...
+
+    def shuffled(self, keys: Collection[str], seed: int, function: Callable[[], Result]) -> Result:
+        """Return what the function returns while the values of some parameters are shuffled.
+
+        Keys are those of :meth:`Backend.weights`; each parameter keeps its own values, in another
+        order. They are put back whatever the function raises.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,13 @@ class Attribution(Recording):
             values = values.sum(axis=axes.index("channel"), dtype=np.float64)
             axes = tuple(axis for axis in axes if axis != "channel")
         return NamedArray(values, axes)
+
+    def save_arrays(self, path: str | Path) -> None:
+        """Write the maps, the input and the scores into a ``.npz`` file, by name."""
+        arrays: dict[str, Any] = {"input": self.named(None).values, "scores": self.scores}
+        arrays |= {name: self.named(name).values for name in self}
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
     def check(self, *, samples: int = 4, seed: int = 0) -> Attribution:
         """Run the controls, and return the maps with what they have found in :attr:`checks`.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Tap, Update
+from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Result, Tap, Update
 from layerscope.backends.calculus import calculus, compiled, optimizer_of
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.keras import tree
@@ -297,6 +297,21 @@ class KerasBackend:
         from layerscope.backends.keras.gradients import values_of
 
         return values_of(self._model, self._engine, taps, shifted=shifted, rule=rule)
+
+    @in_turn
+    def shuffled(self, keys: Collection[str], seed: int, function: Callable[[], Result]) -> Result:
+        """Return what the function returns while the values of some variables are shuffled."""
+        owned = tree.owned_parameters(self._model, tree.addresses(self._model))
+        chosen = [one.variable for one in owned if one.parameter.key in keys]
+        before = [keras.ops.convert_to_numpy(variable.value).copy() for variable in chosen]
+        rng = np.random.default_rng(seed)
+        try:
+            for variable, values in zip(chosen, before, strict=True):
+                variable.assign(rng.permutation(values.ravel()).reshape(values.shape))
+            return function()
+        finally:
+            for variable, values in zip(chosen, before, strict=True):
+                variable.assign(values)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Return a function that also returns the gradient with respect to its first argument."""

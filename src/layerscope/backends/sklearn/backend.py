@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
-from layerscope.backends.base import ForwardPass, Tap, Update
+from layerscope.backends.base import ForwardPass, Result, Tap, Update
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.sklearn.kinds import subject_of_step
 from layerscope.backends.sklearn.operations import operations_of
@@ -217,6 +217,22 @@ class SklearnBackend:
         """Return a pass with something added to a layer, or with other gradients."""
         address = None if shifted is None else shifted.address
         return self._value_pass(taps, shifted=address, rule=rule)
+
+    @in_turn
+    def shuffled(self, keys: Collection[str], seed: int, function: Callable[[], Result]) -> Result:
+        """Return what the function returns while some kernels and biases are shuffled."""
+        lists = {"coefs": self._model.coefs_, "intercepts": self._model.intercepts_}
+        before = {name: list(arrays) for name, arrays in lists.items()}
+        rng = np.random.default_rng(seed)
+        try:
+            for name, arrays in lists.items():
+                for i, values in enumerate(before[name]):
+                    if f"{name}_{i}" in keys:
+                        arrays[i] = rng.permutation(values.ravel()).reshape(values.shape)
+            return function()
+        finally:
+            for name, arrays in lists.items():
+                arrays[:] = before[name]
 
     def _value_pass(self, taps: Sequence[Tap], **how: Any) -> Callable[..., dict[Tap, Any]]:
         require_keras(_NEEDED_FOR)

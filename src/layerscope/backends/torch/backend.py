@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import sys
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from layerscope.backends.base import ForwardPass, Tap, Update
+from layerscope.backends.base import ForwardPass, Result, Tap, Update
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.structure import name_bytes, structure_digest
@@ -36,6 +36,7 @@ from layerscope.backends.torch.training import TorchTraining
 from layerscope.backends.torch.untouched import inference, restored
 from layerscope.backends.torch.watching import Watching
 from layerscope.backends.trace import PassComplete
+from layerscope.backends.turns import in_turn
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ModelError
 from layerscope.core.network import InputSpec, Layer, Network
@@ -279,6 +280,25 @@ class TorchBackend:
         return ValuePass(
             self._model, watching.watched, watching.call, taps, None, shifted=shifted, rule=rule
         )
+
+    @in_turn
+    def shuffled(self, keys: Collection[str], seed: int, function: Callable[[], Result]) -> Result:
+        """Return what the function returns while the values of some parameters are shuffled."""
+        chosen = [
+            tensor
+            for key, tensor, _ in tree.named_weights(self._model)
+            if key in keys and isinstance(tensor, nn.Parameter)
+        ]
+        before = [tensor.data for tensor in chosen]
+        rng = np.random.default_rng(seed)
+        try:
+            for tensor, values in zip(chosen, before, strict=True):
+                order = torch.from_numpy(rng.permutation(values.numel())).to(values.device)
+                tensor.data = values.flatten()[order].reshape(values.shape)
+            return function()
+        finally:
+            for tensor, values in zip(chosen, before, strict=True):
+                tensor.data = values
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Differentiate by ``torch.autograd.grad``; no tensor but the result gets a gradient."""

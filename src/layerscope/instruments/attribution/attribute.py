@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -14,6 +14,7 @@ from layerscope.backends.base import Backend
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.attribution.attributed_input import AttributedInput, attributed_input
+from layerscope.instruments.attribution.controls import checks
 from layerscope.instruments.attribution.engine import (
     ALTERED,
     PASSES,
@@ -54,6 +55,7 @@ def attribute(
     seed: int = 0,
     batch_size: int | None = None,
     classes: Sequence[str] | None = None,
+    words: Mapping[int, str] | Sequence[str] | None = None,
     input_range: tuple[float, float] | str = (0, 1),
     resize: str = "stretch",
     size: tuple[int, int] | None = None,
@@ -101,6 +103,8 @@ def attribute(
         How many samples, or variants of one, are in memory at once; up to 32.
     classes
         The names of the classes, by their numbers; by default those that the model has.
+    words
+        What the numbers of tokens stand for: a list, or a dict; pictures and reports write them.
     input_range, resize, size, preprocess, samples
         As in :func:`layerscope.activations`.
 
@@ -146,7 +150,13 @@ def attribute(
     aim = target_of(subject, target, read, classes, engine_of)
     task = AttributionTask(subject, aim, engine_of(aim.program), options)
     made = {one.name: one.compute(task) for one in chosen}
-    return _result(task, {one.name: one for one in chosen}, made)
+    return _result(task, {one.name: one for one in chosen}, made, words)
+
+
+def check_methods(names: Sequence[str]) -> None:
+    """Raise InputError where there is no method of one of these names."""
+    for name in names:
+        method_of(name)
 
 
 def _chosen(method: Any) -> list[Method]:
@@ -203,7 +213,9 @@ def _batch_size(subject: AttributedInput, given: int | None) -> int:
     return fixed or given or subject.batch_size
 
 
-def _result(task: AttributionTask, chosen: dict[str, Method], made: dict[str, Maps]) -> Attribution:
+def _result(
+    task: AttributionTask, chosen: dict[str, Method], made: dict[str, Maps], words: Any
+) -> Attribution:
     subject = task.subject
     arrays = {name: _array(task, chosen[name], maps) for name, maps in made.items()}
     return Attribution(
@@ -224,7 +236,9 @@ def _result(task: AttributionTask, chosen: dict[str, Method], made: dict[str, Ma
         digest=lambda: digests(subject.backend, {subject.input_name: subject.input}),
         samples=subject.samples,
         tokens=subject.is_tokens,
+        words=words,
         names=_names(subject),
+        checking=lambda result, **how: checks(result, task, chosen, _array, **how),
     )
 
 

@@ -44,6 +44,7 @@ class AttributionTask:
     options: Options
     notes: dict[str, None] = field(default_factory=dict)
     known_scores: Array | None = None  #: of the samples, where a method has met them
+    at: Array | None = None  #: what stands where gradients begin, where it is not the samples
 
     @property
     def scores(self) -> Array:
@@ -60,7 +61,7 @@ class AttributionTask:
     @property
     def values(self) -> Array:
         """What the maps are of, presented."""
-        return self.subject.values
+        return self.subject.values if self.at is None else self.at
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from layerscope._version import __version__
 from layerscope.core import console
 from layerscope.core.errors import LayerscopeError
 from layerscope.interfaces.cli import (
+    attribute,
     check,
     compare,
     demo,
@@ -49,6 +50,7 @@ _COMMANDS = (
     diagram,
     weights,
     features,
+    attribute,
     survey,
     check,
     examples,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import say
@@ -82,7 +81,7 @@ def _run(args: argparse.Namespace) -> None:
 
     path = claim_file(args.out or f"{safe(args.address)}.png", _KINDS, force=args.force)
     survey = open_survey(args.survey)
-    words = None if args.words is None else _lines(args.words)
+    words = None if args.words is None else options.lines(args.words)
     place = survey.place(args.address)
     if place.unit is None and (args.card or args.model):
         raise InputError(
@@ -115,11 +114,3 @@ def _of_unit(survey: Survey, args: argparse.Namespace, words: list[str] | None) 
         return card(survey, args.address, **shared)
     crop = False if args.whole else None
     return examples(survey, args.address, which=args.which, n=args.count or 9, crop=crop, **shared)
-
-
-def _lines(name: str) -> list[str]:
-    """Return the lines of a file. Raises InputError when it can't be read."""
-    try:
-        return Path(name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The words {name!r} can't be read ({error}).") from error

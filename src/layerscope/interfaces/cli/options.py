@@ -6,7 +6,10 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from layerscope.core.errors import InputError
 
 _NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]*)?")
 
@@ -203,6 +206,17 @@ def whole(text: str) -> int:
     if not text.strip().isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 up")
     return int(text)
+
+
+def lines(name: str) -> list[str]:
+    """Read a file of words, one on each line.
+
+    Raises InputError where it can't be read.
+    """
+    try:
+        return Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The words {name!r} can't be read ({error}).") from error
 
 
 def index(text: str) -> int:
