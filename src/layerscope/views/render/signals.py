@@ -69,6 +69,9 @@ def along(chosen: Chosen, width: int = WIDTH, lines: int = _LINES) -> Chosen:
         note = "a vector, drawn as a line: reshape= draws it as an image"
         named = replace(chosen, vector=False, note="; ".join(filter(None, (chosen.note, note))))
         return _signal(named, chosen.maps[0], width, lines)
+    if chosen.form == "sequence" and len(chosen.maps) == 1 and min(chosen.maps.shape[1:]) > 1:
+        words = "positions down, channels across"
+        return replace(chosen, note="; ".join(filter(None, (chosen.note, words))))
     return chosen
 
 
