@@ -13,9 +13,8 @@ import pytest
 import layerscope
 
 INSTRUMENTS = {
-    "Recorder", "activations", "attribute", "compare", "describe", "examine", "features",
-    "load_model",
-    "open_recording", "receptive_field", "survey", "weights",
+    "Recorder", "activations", "attribute", "compare", "describe", "edited", "examine", "features",
+    "load_model", "open_recording", "receptive_field", "survey", "weights",
 }  # fmt: skip
 VIEWS = {
     "across",
@@ -67,7 +66,7 @@ def imported_by(code: str) -> set[str]:
 
 def test_the_public_names_are_few_and_these() -> None:
     assert set(layerscope.__all__) == set(layerscope._HOME) == PUBLIC
-    assert dir(layerscope) == sorted([*PUBLIC, *MODULES, "__version__"])
+    assert dir(layerscope) == sorted([*PUBLIC, *MODULES])
     assert len(dir(layerscope)) <= MOST
 
 

@@ -3,13 +3,14 @@
 A model goes in on the left, numbers come out of the instruments, pictures out of the views::
 
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
-    input     load_model compare  Network       sheet   across             notebook, file
+    input     load_model          Network       sheet   across             notebook, file
               describe  weights   Survey        pages   diagram            the shell: layerscope
               activations Recorder              timeline  film             report
               features  survey                  curves defaults            serve
               open_recording                    histogram  card            site
               receptive_field                   examples                   quiz
-              attribute examine
+              attribute compare
+              examine   edited
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.examination.examine import examine as examine
     from layerscope.instruments.features.features import features as features
+    from layerscope.instruments.interventions.edited import edited as edited
     from layerscope.instruments.receptive_field import receptive_field as receptive_field
     from layerscope.instruments.record.recorder import Recorder as Recorder
     from layerscope.instruments.survey.survey import survey as survey
@@ -77,6 +79,7 @@ _HOME = {
     "Recorder": "layerscope.instruments.record.recorder",
     "open_recording": "layerscope.recordings.opening",
     "survey": "layerscope.instruments.survey.survey",
+    "edited": "layerscope.instruments.interventions.edited",
     "examine": "layerscope.instruments.examination.examine",
     # Views: numbers to pictures.
     "sheet": "layerscope.views.sheet",
@@ -99,8 +102,8 @@ _HOME = {
 
 __all__ = [
     "Recorder", "across", "activations", "attribute", "card", "compare", "curves", "defaults",
-    "describe", "diagram", "examine", "examples", "features", "film", "histogram", "load_model",
-    "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
+    "describe", "diagram", "edited", "examine", "examples", "features", "film", "histogram",
+    "load_model", "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
     "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip
 
@@ -153,4 +156,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_MODULES, "__version__"])
+    return sorted([*__all__, *_MODULES])

@@ -2,7 +2,8 @@
 
 Requirements
 - ``Backend`` is small, and all of it is required; what only some frameworks can do is a protocol
-  of its own: ``Differentiable``, ``Alterable``, ``Normalizing``, ``Portable``, ``Reducing``.
+  of its own: ``Differentiable``, ``Alterable``, ``Editable``, ``Normalizing``, ``Portable``,
+  ``Reducing``.
 - A backend wraps one model. It leaves the model as it found it: weights, modes, hooks, random
   state and compiled functions, also when the forward pass raises.
 - It returns NumPy arrays that nothing overwrites later, in the framework's own layout, with their
@@ -12,9 +13,11 @@ Requirements
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.core.axes import NamedArray
 from layerscope.core.network import InputSpec, Layer, Network
@@ -197,6 +200,22 @@ class Alterable(Differentiable, Protocol):
 
         Keys are those of :meth:`Backend.weights`; each parameter keeps its own values, in another
         order. They are put back whatever the function raises.
+        """
+        ...
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """A model whose layers can be made to return other values than they would."""
+
+    def edited(
+        self, edits: Sequence[LayerEdit], axes: AxesByAddress | None = None
+    ) -> AbstractContextManager[Editing]:
+        """Have the model's own calls, and passes, go on with edited values, as long as this lasts.
+
+        The model is as it was afterwards, whatever happens. ``axes`` are those of the values that
+        are edited, where they are known; else they are found at the model's first call. Raises
+        ModelError where something named is no layer whose value can be replaced.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from layerscope.instruments.passes import Passes, joined
@@ -20,6 +20,7 @@ def activations(
     preprocess: Callable[[Any], Any] | str | None = None,
     batch_size: int | None = None,
     samples: int | None = None,
+    edits: Mapping[str, Any] | None = None,
 ) -> Recording:
     """Return the activations of a model's layers on an input, by one pass in inference mode.
 
@@ -58,6 +59,9 @@ def activations(
     samples
         How many samples to take, from the first on; all by default. A loader that never ends needs
         it.
+    edits
+        What becomes of which values on the way, as :func:`edited` takes it: ``{"conv2d:29": 0}``;
+        what follows from them is what is recorded.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def activations(
     ModelError
         When it is no model that layerscope knows, or has no layers.
     """
-    passes = Passes.on(
+    made = Passes.on(
         model,
         x,
         layers,
@@ -87,4 +91,8 @@ def activations(
         batch_size=batch_size,
         samples=samples,
     )
-    return joined(passes)
+    if edits is None:
+        return joined(made)
+    from layerscope.instruments.interventions.edited import recorded_with
+
+    return recorded_with(made, edits)

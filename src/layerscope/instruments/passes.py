@@ -49,6 +49,7 @@ class Passes:
     layers: Any
     settings: InputSettings
     feed: Feed | None  #: what comes some at a time; its notes grow as it is read
+    edited: Sequence[str] = ()  #: the addresses whose values are not the model's own
 
     @classmethod
     def on(
@@ -89,6 +90,11 @@ class Passes:
     def selection(self) -> Selection:
         """What ``layers=`` comes to."""
         return self.backend.select(self.layers)
+
+    @property
+    def made_otherwise(self) -> dict[str, str]:
+        """What provenance is to say besides model and input: that values were edited."""
+        return {"edited": ", ".join(self.edited)} if self.edited else {}
 
     def inputs(self) -> Iterator[Prepared]:
         """Yield the input of each pass, as it is needed.
@@ -142,6 +148,8 @@ class Passes:
             *upcast_notes(run.values),
             *scaling_notes(run, prepared.pixels, self.backend),
         )
+        if self.edited:
+            notes = (f"values were edited: {', '.join(self.edited)}", *notes)
         origin = origin_of(self.model)
         return Recording(
             run.values,
@@ -149,7 +157,7 @@ class Passes:
             inputs=run.inputs,
             aliases={alias: of for alias, of in run.aliases.items() if of in run.values},
             notes=(*prepared.notes, *notes),
-            digest=lambda: digests(self.backend, run.inputs),
+            digest=lambda: digests(self.backend, run.inputs) | self.made_otherwise,
             samples=prepared.samples,
             left_out=run.left_out,
         )
@@ -206,7 +214,7 @@ def joined(passes: Passes) -> Recording:
         {name: _concatenated(arrays.pop(name)) for name in list(arrays)},
         inputs=received,
         notes=(*feed.notes, *notes),
-        digest=lambda: digests(passes.backend, received),
+        digest=lambda: digests(passes.backend, received) | passes.made_otherwise,
         samples=names,
         **first,
     )

@@ -6,6 +6,7 @@ import hashlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Result, Tap, Update
 from layerscope.backends.calculus import calculus, compiled, optimizer_of
+from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.keras import tree
 from layerscope.backends.keras.calls import by_batch
@@ -233,6 +235,26 @@ class KerasBackend:
         if outcome.facts.complete:
             seen.facts = outcome.facts
         return outcome
+
+    @contextmanager
+    def edited(
+        self, edits: Sequence[LayerEdit], axes: AxesByAddress | None = None
+    ) -> Iterator[Editing]:
+        """Have the model's own calls go on with edited values, as long as this lasts."""
+        from layerscope.backends.keras import editing  # not for a look
+
+        layers = dict(tree.addresses(self._model).values())
+
+        def guessed(address: str, value: Any) -> tuple[str, ...]:
+            layout = tree.layout_of(layers[address])
+            layout = self._engine.default_layout if layout == "inherit" else layout
+            return named_axes(tuple(value.shape), layout=layout)
+
+        known = self.describe() if axes is None and is_exact(self._model) else ()
+        stated = {a.address: a.axes for a in known if a.axes} if axes is None else axes
+        active = Editing(edits, editing.KerasArrays(), lambda *args, **kwargs: stated, guessed)
+        with editing.edited(self._model, active):
+            yield active
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:

@@ -218,7 +218,7 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
         address,
         type(layer).__name__,
         "layer" if is_layer else "operation",
-        layout=_layout(layer),
+        layout=layout_of(layer),
         part_layouts={1: "attention"} if isinstance(layer, MULTI_HEADED) else {},
         settings=_settings(layer),
         parameters=parameters,
@@ -230,7 +230,8 @@ def _subject(address: str, layer: Any, parameters: tuple[Parameter, ...]) -> Sub
     )
 
 
-def _layout(layer: Any) -> Any:
+def layout_of(layer: Any) -> Any:
+    """Return how a layer places the channels of what it returns."""
     stated = getattr(layer, "data_format", None)
     if stated in ("channels_first", "channels_last"):
         return stated

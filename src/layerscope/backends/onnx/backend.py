@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
 from layerscope.backends.base import ForwardPass
+from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit, NumpyArrays
 from layerscope.backends.onnx import run as onnx_run
 from layerscope.backends.onnx.axes import Axes
+from layerscope.backends.onnx.editing import axes_of, edited, runner
 from layerscope.backends.onnx.model import OnnxModel
 from layerscope.backends.onnx.tree import FRAMEWORK, OnnxGraph, analyse, graph_of, takes_one
 from layerscope.backends.onnx.weights import named
@@ -80,7 +83,8 @@ class OnnxBackend:
         if selection.everything:
             names = list(dict.fromkeys([*names, *graph.outputs]))
         batches = _batches(graph, feeds, axes)
-        passes = [onnx_run.run(graph, names, batch) for batch in batches]
+        run = runner(graph)
+        passes = [run(names, batch) for batch in batches]
         shapes = {n: v.shape for n, v in (passes[0] | batches[0]).items() if _is_array(v)}
         network, axes = graph.network(shapes)
         values, differ = _joined(passes, names, axes)
@@ -104,6 +108,17 @@ class OnnxBackend:
             graph.aliases,
             _output([values.get(n) for n in graph.outputs]) if selection.everything else None,
         )
+
+    @contextmanager
+    def edited(
+        self, edits: Sequence[LayerEdit], axes: AxesByAddress | None = None
+    ) -> Iterator[Editing]:
+        """Have passes go on with edited values, as long as this lasts."""
+        graph = self._graph
+        known = (lambda feeds: axes_of(graph, feeds)) if axes is None else lambda feeds: axes
+        active = Editing(edits, NumpyArrays(), known)
+        with edited(graph, active):
+            yield active
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:

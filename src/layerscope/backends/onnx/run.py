@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ Array = npt.NDArray[Any]
 _SESSIONS_REMEMBERED = 4
 _QUIET = 4  #: only what is fatal: errors are raised anyway
 _READ_AS = "__read_as"
+_UNUSED = "__unused"
 
 #: The types that NumPy lacks, and what they are read as.
 _READABLE = {
@@ -51,7 +52,7 @@ class _GraphSession:
 
 @dataclass(frozen=True)
 class _Sessions:
-    recent: OrderedDict[frozenset[str], _GraphSession] = field(default_factory=OrderedDict)
+    recent: OrderedDict[Hashable, _GraphSession] = field(default_factory=OrderedDict)
 
 
 _SESSIONS: weakref.WeakKeyDictionary[OnnxGraph, _Sessions] = weakref.WeakKeyDictionary()
@@ -64,8 +65,15 @@ def upcast(graph: OnnxGraph, name: str) -> str | None:
     return readable[1] if readable is not None else None
 
 
-def run(graph: OnnxGraph, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Any]:
+def run(
+    graph: OnnxGraph,
+    names: Sequence[str],
+    feeds: Mapping[str, Array],
+    replaced: Mapping[str, Array] | None = None,
+) -> dict[str, Any]:
     """Compute the named values, by one pass over the part of the graph that leads to them.
+
+    ``replaced`` are values to go on with in place of those that the graph computes.
 
     Raises
     ------
@@ -74,11 +82,13 @@ def run(graph: OnnxGraph, names: Sequence[str], feeds: Mapping[str, Array]) -> d
     InputError
         When it can't run it on these inputs.
     """
+    replaced = replaced or {}
+    feeds = {**feeds, **replaced}
     given = {name: feeds[name] for name in names if name in feeds}
     wanted = [name for name in names if name not in given]
     if not wanted:
         return given
-    session = _session(graph, wanted)
+    session = _session(graph, wanted, tuple(replaced))
     ordered = [output.name for output in session.session.get_outputs()]
     options = ort.RunOptions()
     options.log_severity_level = _QUIET
@@ -98,20 +108,22 @@ def run(graph: OnnxGraph, names: Sequence[str], feeds: Mapping[str, Array]) -> d
     return {name: given[name] if name in given else read[name] for name in names}
 
 
-def _session(graph: OnnxGraph, names: Sequence[str]) -> _GraphSession:
+def _session(
+    graph: OnnxGraph, names: Sequence[str], replaced: tuple[str, ...] = ()
+) -> _GraphSession:
     """Return a session for these values, made where none is remembered."""
     recent = _SESSIONS.setdefault(graph, _Sessions()).recent
-    key = frozenset(names)
+    key = frozenset(names), frozenset(replaced)
     if key not in recent:
-        recent[key] = _made(graph, names)
+        recent[key] = _made(graph, names, replaced)
     recent.move_to_end(key)
     while len(recent) > _SESSIONS_REMEMBERED:
         recent.popitem(last=False)
     return recent[key]
 
 
-def _made(graph: OnnxGraph, names: Sequence[str]) -> _GraphSession:
-    proto, borrowed = part_of(graph, names)
+def _made(graph: OnnxGraph, names: Sequence[str], replaced: tuple[str, ...] = ()) -> _GraphSession:
+    proto, borrowed = part_of(graph, names, replaced)
     arrays = [np.ascontiguousarray(graph.stripped.array(name)) for name in borrowed]
     weights = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
     options = ort.SessionOptions()
@@ -131,14 +143,19 @@ def _made(graph: OnnxGraph, names: Sequence[str]) -> _GraphSession:
     return _GraphSession(session, frozenset(needs), (*arrays, *weights))
 
 
-def part_of(graph: OnnxGraph, names: Iterable[str]) -> tuple[Any, list[str]]:
-    """Cut the model down to what leads to these values; return also which weights it lacks."""
+def part_of(
+    graph: OnnxGraph, names: Iterable[str], replaced: Collection[str] = ()
+) -> tuple[Any, list[str]]:
+    """Cut the model down to what leads to these values; return also which weights it lacks.
+
+    Those that are ``replaced`` are inputs of it.
+    """
     source = graph.stripped.proto
     needed = set(names)
     nodes = []
     for node in reversed(source.graph.node):
-        if not needed.isdisjoint(node.output):
-            nodes.append(node)
+        if not (needed - set(replaced)).isdisjoint(node.output):
+            nodes.append(_without(node, replaced))
             needed |= inputs_of(node)
     proto = onnx.ModelProto(ir_version=source.ir_version)
     proto.opset_import.extend(source.opset_import)
@@ -149,6 +166,7 @@ def part_of(graph: OnnxGraph, names: Iterable[str]) -> tuple[Any, list[str]]:
     for node in part.node:  # by addresses: ONNX Runtime refuses two of the same name
         node.name = next((graph.addresses[n] for n in node.output if n in graph.addresses), "")
     part.input.extend(v for v in source.graph.input if v.name in needed)
+    part.input.extend(_input(graph, name) for name in replaced if name in needed)
     part.initializer.extend(t for t in source.graph.initializer if t.name in needed)
     part.sparse_initializer.extend(
         s for s in source.graph.sparse_initializer if s.values.name in needed
@@ -158,6 +176,30 @@ def part_of(graph: OnnxGraph, names: Iterable[str]) -> tuple[Any, list[str]]:
     part.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     _make_readable(graph, part)
     return proto, borrowed
+
+
+def _without(node: Any, replaced: Collection[str]) -> Any:
+    """Return a node that does not return these values, which come from elsewhere."""
+    if set(replaced).isdisjoint(node.output):
+        return node
+    kept = onnx.NodeProto()
+    kept.CopyFrom(node)
+    kept.output[:] = [f"{n}{_UNUSED}" if n in replaced else n for n in node.output]
+    return kept
+
+
+def _input(graph: OnnxGraph, name: str) -> Any:
+    """Return a value of the graph as one of its inputs.
+
+    Raises ModelError where its type is not known, or none that NumPy has.
+    """
+    known = graph.values.get(name)
+    if known is None or not known.data_type or known.data_type in _READABLE:
+        raise ModelError(
+            f"The value {graph.addresses.get(name, name)!r} of {graph.stripped.label} can't be "
+            "edited: its type is none that NumPy has, or not known."
+        )
+    return onnx.helper.make_tensor_value_info(name, known.data_type, None)
 
 
 def _stub(stripped: StrippedModel, name: str) -> Any:

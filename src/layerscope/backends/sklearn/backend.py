@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerscope.backends.availability import require_keras
 from layerscope.backends.base import ForwardPass, Result, Tap, Update
+from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit, NumpyArrays
 from layerscope.backends.gradient_rules import GradientRule
+from layerscope.backends.sklearn.editing import edited, editing_of
 from layerscope.backends.sklearn.kinds import subject_of_step
 from layerscope.backends.sklearn.operations import operations_of
 from layerscope.backends.sklearn.training import SklearnTraining
@@ -129,6 +132,7 @@ class SklearnBackend:
     ) -> ForwardPass:
         """Run a pass on x, of which ``received`` is to be shown; ``transform`` makes the steps."""
         value: Any = x
+        active = editing_of(self._model)
         values: dict[str, Any] = {}
         trace = Trace(
             selection,
@@ -143,9 +147,13 @@ class SklearnBackend:
             for name, step in self._before:
                 trace.enter(subject_of_step(name, step))
                 value = source = trace.leave([source], transform(step, value))
+            if active is not None and not self._before:
+                active.begin(value)
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
-                value = trace.leave([value], activate(value @ kernel + bias))
+                result = activate(value @ kernel + bias)
+                result = result if active is None else active.returned(subject.address, result)
+                value = trace.leave([value], result)
         except PassComplete:
             complete = False
         network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
@@ -158,6 +166,22 @@ class SklearnBackend:
             {},
             value if complete else None,
         )
+
+    @contextmanager
+    def edited(
+        self, edits: Sequence[LayerEdit], axes: AxesByAddress | None = None
+    ) -> Iterator[Editing]:
+        """Have the model's own predictions go on with edited values, as long as this lasts."""
+        guessed = lambda address, value: ("sample", "unit")[-value.ndim :]  # noqa: E731
+        active = Editing(edits, NumpyArrays(), lambda *args: axes or {}, guessed)
+
+        def layer(subject: Subject, kernel: Array, bias: Array, activate: Any) -> Any:
+            return lambda value: active.returned(subject.address, activate(value @ kernel + bias))
+
+        layers = [(row[0].address, layer(*row)) for row in self._layers()]
+        steps = {subject_of_step(name, step).address: step for name, step in self._before}
+        with edited(self._model, layers, steps, active):
+            yield active
 
     @in_turn
     def weights(self) -> Mapping[str, NamedArray]:

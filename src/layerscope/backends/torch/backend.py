@@ -7,8 +7,8 @@ import hashlib
 import importlib.util
 import sys
 import weakref
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from layerscope.backends.base import ForwardPass, Result, Tap, Update
+from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.structure import name_bytes, structure_digest
@@ -192,6 +193,23 @@ class TorchBackend:
             output_arrays(output) if complete else None,
             plan.inside_loops,
         )
+
+    @contextmanager
+    def edited(
+        self, edits: Sequence[LayerEdit], axes: AxesByAddress | None = None
+    ) -> Iterator[Editing]:
+        """Have the model's own calls go on with edited values, as long as this lasts."""
+        from layerscope.backends.torch import editing  # not for a look
+
+        def axes_of(*args: Any, **kwargs: Any) -> AxesByAddress:
+            x = editing.as_input(self._model, args, kwargs)
+            values = self.run(x, Selection(exact=frozenset(each.address for each in edits))).values
+            return {address: array.axes for address, array in values.items()}
+
+        known = axes_of if axes is None else lambda *args, **kwargs: axes
+        active = Editing(edits, editing.TorchArrays(), known)
+        with editing.edited(self._model, active):
+            yield active
 
     @looking
     def weights(self) -> Mapping[str, NamedArray]:

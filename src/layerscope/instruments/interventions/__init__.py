@@ -1,0 +1,1 @@
+"""Interventions: a model whose values are others than it would have computed, and what follows."""
