@@ -18,10 +18,12 @@ from PIL import Image
 from cases.amounts import examples
 from cases.recordings import MAPS, VECTOR, maps, named
 from cases.runs import run_of
+from cases.surveys import spots
 from layerscope.core.network import Layer, Network
 from layerscope.core.text import printable_lines
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+from layerscope.recordings.survey.survey import Survey
 from layerscope.views.across import across
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
@@ -31,6 +33,9 @@ from layerscope.views.histogram import histogram
 from layerscope.views.pages import pages
 from layerscope.views.render.panel import Panel
 from layerscope.views.sheet import sheet
+from layerscope.views.survey.card import Beside, card_panel
+from layerscope.views.survey.examples import examples_panel
+from layerscope.views.survey.unit_rows import unit_rows
 from layerscope.views.timeline import timeline
 
 GIANT = 100_000
@@ -93,6 +98,18 @@ def silent_run_named(name: str) -> Run:
     return run_of({name: (MAPS, values)}, metrics=metrics, samples=names, network=network)
 
 
+def survey_named(name: str) -> Survey:
+    """A survey in which everything that can be named is called so."""
+    labels = [name if n % 2 else f"{name}2" for n in range(20)]
+    return spots(layer=name, labels=labels, names=[f"{name}{n}" for n in range(20)])
+
+
+def card_of(name: str) -> Panel:
+    """A unit's card with all that can be beside its survey."""
+    beside = Beside(recording_of(name), run=silent_run_named(name), notes=[name])
+    return card_panel(survey_named(name), f"{name}:0", beside)
+
+
 PANELS: dict[str, Callable[[str], Panel]] = {
     "sheet": lambda name: sheet(recording_of(name), name),
     "sheet of a unit": lambda name: sheet(recording_of(name), f"{name}:1"),
@@ -109,6 +126,9 @@ PANELS: dict[str, Callable[[str], Panel]] = {
     "curves": lambda name: curves(run_named(name)),
     "fate": lambda name: fate(silent_run_named(name)),
     "fate of a unit": lambda name: fate(silent_run_named(name), f"{name}:1"),
+    "examples": lambda name: examples_panel(survey_named(name), f"{name}:0"),
+    "examples of rows": lambda name: examples_panel(survey_named(name), "dense:0", which="weak"),
+    "sheet of a survey": lambda name: unit_rows(survey_named(name), name),
 }  # fmt: skip
 
 
@@ -144,6 +164,15 @@ def test_no_name_breaks_a_picture(make: Any, name: str, tmp_path: Path) -> None:
         # Matplotlib wrote none of these as SVG yet.
         panel.figure().savefig(tmp_path / "figure.svg")
         check_svg(tmp_path / "figure.svg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["colours", "surrogate", "tags", "giant"])
+def test_no_name_breaks_a_card_which_has_many_pictures_in_it(kind: str, tmp_path: Path) -> None:
+    panel = card_of(HOSTILE[kind])
+    check_svg(panel.save(tmp_path / "card.svg"))
+    with Image.open(panel.save(tmp_path / "card.png")) as image:
+        assert max(image.size) < 4_000
 
 
 def words_in(entry: Any, key: str = "") -> Iterator[str]:

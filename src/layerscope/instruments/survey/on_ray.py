@@ -39,6 +39,13 @@ from layerscope.recordings.survey.survey import Survey
 
 #: Of the memory that a cluster has for objects, what shares may take until they are done.
 _HELD = 0.25
+#: What says that a worker has gone: it ended, or was ended for the memory of its machine.
+_LOST = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.NodeDiedError,
+)
 
 
 @dataclass
@@ -83,7 +90,7 @@ class RayCluster:
             if isinstance(cause, LayerscopeError):
                 raise cause from None
             raise
-        except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError) as error:
+        except _LOST as error:
             raise WorkerLostError from error
 
     def stop(self, worker: Any) -> None:

@@ -93,6 +93,12 @@ def _words(panel: Panel) -> list[tuple[str, int]]:
     return [(panel.header["title"], _TITLE), *((fact, _SMALL) for fact in panel.header["facts"])]
 
 
+def _code(panel: Panel) -> list[str]:
+    """Return the lines of Python as they are drawn: one with a very long name is cut."""
+    lines = panel.header["code"].split("\n") if panel.header["code"] else []
+    return [shown_name(line, _LONGEST) for line in lines]
+
+
 def _placed(
     panel: Panel, sizes: Sequence[Sequence[tuple[float, float]]], below: float
 ) -> tuple[list[list[tuple[float, float, float, float]]], tuple[float, float]]:
@@ -110,8 +116,8 @@ def _placed(
         right = max(right, left - _GAP)
         top += max(height for _, _, _, height in placed) + _GAP
     wide = max([right, *(_MARGIN + text.width(*words) for words in _words(panel))])
-    if panel.header["code"]:
-        lines = panel.header["code"].split("\n")
+    lines = _code(panel)
+    if lines:
         wide = max([wide, *(_MARGIN + text.width(line, _SMALL) for line in lines)])
         top += len(lines) * text.line_height(_SMALL) + _GAP
     return boxes, (wide + _MARGIN, top + _MARGIN - _GAP)
@@ -137,7 +143,7 @@ def picture(panel: Panel) -> Image:
     for words, large in _words(panel):
         text.write(canvas, words, _MARGIN, top, large)
         top += text.line_height(large) + 3
-    lines = panel.header["code"].split("\n") if panel.header["code"] else []
+    lines = _code(panel)
     top = canvas.shape[0] - _MARGIN - len(lines) * text.line_height(_SMALL)
     for line in lines:
         text.write(canvas, line, _MARGIN, top, _SMALL)
@@ -177,7 +183,7 @@ def svg(panel: Panel, metadata: Mapping[str, str]) -> str:
     for words, large in _words(panel):
         elements.append(_text(words, top, large, ink))
         top += text.line_height(large) + 3
-    lines = panel.header["code"].split("\n") if panel.header["code"] else []
+    lines = _code(panel)
     top = height - _MARGIN - len(lines) * text.line_height(_SMALL)
     for line in lines:
         elements.append(_text(line, top, _SMALL, ink, "monospace"))
