@@ -44,7 +44,8 @@ class Backend(Protocol):
     """One model, in one framework.
 
     A recorder also reads the class attribute ``training``, where there is one: a child of
-    :class:`layerscope.backends.training.Training`.
+    :class:`layerscope.backends.training.Training`. Where another number of samples costs a
+    compilation, ``compiles_by_shape`` says so, and a second run is on as many as the first.
     """
 
     @property

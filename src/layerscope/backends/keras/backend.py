@@ -136,6 +136,11 @@ class KerasBackend:
         """``Keras 3.15.1 on JAX``."""
         return f"Keras {keras.__version__} on {self._engine.name}"
 
+    @property
+    def compiles_by_shape(self) -> bool:
+        """Whether a pass on another number of samples is compiled anew."""
+        return self._engine.compiles(1, False)
+
     @in_turn
     def describe(self) -> Network:
         """Return the layers as far as they are known without running the model."""

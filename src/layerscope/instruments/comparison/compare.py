@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,18 @@ from layerscope.instruments.comparison.noise import (
     expected,
     larger,
     measured,
+    rounding,
     stored_rounding,
 )
 from layerscope.instruments.comparison.reasons import reasons
 from layerscope.instruments.comparison.similarity import assigned, cka
 from layerscope.instruments.comparison.subjects import ComparedSubject, given, subjects_of
-from layerscope.recordings.comparison import Comparison, LayerPair
+from layerscope.recordings.comparison import Comparison, LayerPair, units_last
 
 Array = npt.NDArray[Any]
 
 _MOST_UNITS = 512  #: of a layer, among which an order is looked for
+_SAME_NORMS = 1e-3  #: by how much of the largest the norms of units may differ that are the same
 _PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
 
 
@@ -168,12 +171,33 @@ def _noise(
     for subject, layers in zip((one, other), values, strict=True):
         if subject.model is None:
             each.append(expected(layers, stored_rounding(subject)))
+        elif subject is other and one.model is not None and _are_alike(one, other, *values):
+            each.append(each[0])
         else:
             each.append(measured(subject, layers))
     words = next((n.words for n, s in zip(each, (one, other), strict=True) if s.model), "")
     words = words or each[0].words
     addresses = [(match.one.address, match.other.address) for match in matches]
     return larger(each[0].errors, each[1].errors, addresses), words
+
+
+def _are_alike(
+    one: ComparedSubject,
+    other: ComparedSubject,
+    first: Sequence[LayerValues],
+    second: Sequence[LayerValues],
+) -> bool:
+    """Return whether both are one architecture in one framework: one second run is for both."""
+    frameworks = {subject.recording.network.framework for subject in (one, other)}
+    if len(frameworks) > 1 or len(first) != len(second):
+        return False
+    return all(
+        a.address == b.address
+        and a.layer.type == b.layer.type
+        and a.key == b.key
+        and rounding(a.array()) == rounding(b.array())
+        for a, b in zip(first, second, strict=True)
+    )
 
 
 def _pair(match: Match, noise: float, tolerance: float | None) -> LayerPair:
@@ -227,7 +251,7 @@ def _put_in_order(
             return
         one, other = aligned(match.one, match.other)
         count = one.values.shape[-1]
-        if one.values.ndim < 2 or not 1 < count <= _MOST_UNITS:
+        if one.values.ndim < 2 or not 1 < count <= _MOST_UNITS or not _alike(one, other):
             return
         order, correlation = assigned(one, other)
         if (order == np.arange(count)).all() or not _explains(correlation):
@@ -239,6 +263,14 @@ def _put_in_order(
         pairs[i] = _figures(match, figures, pair.noise, tolerance, how, tuple(map(int, order)))
         if pairs[i].parts:
             return
+
+
+def _alike(one: NamedArray, other: NamedArray) -> bool:
+    """Return whether the norms of all units are the same on a sample, in whichever order."""
+    first = [replace(array, values=array.values[:1]) for array in (one, other)]
+    norms = [np.sort(np.linalg.norm(units_last(array), axis=0)) for array in first]
+    gaps = np.abs(norms[0] - norms[1])
+    return bool((gaps <= _SAME_NORMS * norms[0].max(initial=0)).all())
 
 
 def _explains(correlation: Array) -> bool:

@@ -46,9 +46,10 @@ def _alike(first: Array, second: Array) -> Array:
 def _some(values: LayerValues) -> Array:
     """Return some of a layer's values, the same places of each layer of its shape."""
     array = values.array().values
-    flat = np.arange(array.size)
     if array.size > _VALUES:
         flat = np.random.default_rng(array.size).integers(0, array.size, _VALUES)
+    else:
+        flat = np.arange(array.size)
     some = array[np.unravel_index(flat, array.shape)].astype(np.float64)
     return np.nan_to_num(some, posinf=0, neginf=0)
 

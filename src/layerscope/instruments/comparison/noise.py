@@ -25,7 +25,7 @@ from layerscope.recordings.recording import Recording
 Array = npt.NDArray[Any]
 
 #: One sample in so many is run a second time.
-SHARE = 8
+SHARE = 16
 #: Beyond so many times the noise something else than rounding is at work: a second run is one draw
 #: of many, and another framework rounds at every layer, not at the input alone.
 MARGIN = 8.0
@@ -96,11 +96,9 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
             error = relative_error(one, other.values)
             least = floor.of(each) if indexed else unit
             errors[each.address] = max(error, least) if np.isfinite(error) else 0.0
-    samples = "1 sample" if kept == 1 else f"{kept} samples"
-    words = (
-        f"noise: a second run on {samples}, each value of the input moved by one rounding, and "
-        "batches cut otherwise"
-    )
+    on = "all samples" if kept == count else "1 sample" if kept == 1 else f"{kept} samples"
+    words = f"noise: a second run on {on}, each value of the input moved by one rounding"
+    words += ", and batches cut otherwise" if kept < count else ""
     return Noise({**floor.errors, **errors}, words)
 
 

@@ -41,7 +41,10 @@ class ComparedSubject:
 
 @dataclass(frozen=True)
 class ComparedThing:
-    """What was passed, opened: a recording or a model, and what it is called."""
+    """What was passed, opened: a recording or a model, and what it is called.
+
+    The name is empty where the network's own is the one.
+    """
 
     thing: Any
     name: str
@@ -70,9 +73,9 @@ def given(thing: Any) -> ComparedThing:
             f"compare takes two recordings, two models or two runs, and this is {a_kind(thing)}: "
             "pass compare(acts_a, acts_b), compare(model_a, model_b, x) or compare(run_a, run_b)."
         )
+    backend_for(thing)  # says what is wrong with it
     origin = origin_of(thing)
-    name = backend_for(thing).describe().name if origin is None else Path(origin.path).name
-    return ComparedThing(thing, name, False)
+    return ComparedThing(thing, "" if origin is None else Path(origin.path).name, False)
 
 
 def subjects_of(
@@ -191,7 +194,7 @@ def _run(of: ComparedThing, x: Any, layers: Any, options: Mapping[str, Any]) -> 
     passes = Passes.on(of.thing, x, layers, **options)
     recording = joined(passes)
     weights = with_input_shapes(passes.backend.weights(), recording.network)
-    return ComparedSubject(of.name, recording, of.thing, weights)
+    return ComparedSubject(of.name or recording.network.name, recording, of.thing, weights)
 
 
 def _run_again(

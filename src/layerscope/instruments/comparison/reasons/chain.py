@@ -23,7 +23,7 @@ Values = npt.NDArray[np.float64]
 
 #: What a chain is about, rather than what prepares it: of several the last.
 _CORES = frozenset({"dense", "matmul", "resize", "pool", *CONVOLUTIONS, *NORMS})
-SAMPLES = 4  #: looked at: what parts, parts on any
+SAMPLES, VALUES = 4, 500_000  #: looked at, at most: what parts, parts on any
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,9 @@ def _chain(subject: ComparedSubject, name: str, layer: Layer, agreed: Collection
 def _some(array: NamedArray) -> NamedArray:
     values = array.values
     if "sample" in array.axes:
+        count = len(values) * VALUES // max(values.size, 1)
         cut = [slice(None)] * values.ndim
-        cut[array.axes.index("sample")] = slice(SAMPLES)
+        cut[array.axes.index("sample")] = slice(max(1, min(SAMPLES, count)))
         values = values[tuple(cut)]
     if values.dtype.kind in "fiub":
         values = values.astype(np.float64)
