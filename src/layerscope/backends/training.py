@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy.typing as npt
+
 from layerscope.backends.registry import backend_class
 from layerscope.core.training_loss import TrainingLoss
 
@@ -70,6 +72,23 @@ class Training:
     def learning_rate(self) -> float | None:
         """Return the learning rate now; None where it is not known."""
         return None
+
+    #: Whether the gradients of a training's own backward pass stay with the weights.
+    keeps_gradients = False
+    #: Whether the gradients of the loss on given samples and labels can be computed.
+    computes_gradients = False
+
+    def kept_gradients(self) -> Mapping[str, float]:
+        """Return the norm of the gradient that each parameter was left with, by its key."""
+        return {}
+
+    def loss_gradients(self, x: Any, labels: Any) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the gradient of the loss with respect to each trainable parameter, by its key.
+
+        In inference mode: dropout drops nothing, and no running statistics change. Raises
+        ModelError where the loss is not known.
+        """
+        raise NotImplementedError
 
     def loss(self) -> TrainingLoss | None:
         """Return the loss that the model is trained with; None where it is not known."""

@@ -31,7 +31,7 @@ from layerscope.recordings.run import Run
 
 FORMATS = ("npz", "json", "netcdf")
 _ENDINGS = {"npz": ".npz", "json": ".json", "netcdf": ".nc"}
-_STATISTICS = ("mean", "std", "min", "max", "zeros", "norm", "change")
+_STATISTICS = ("mean", "std", "min", "max", "zeros", "norm", "change", "gradient")
 
 #: So many values tell whether compressing pays.
 _TRIED = 100_000

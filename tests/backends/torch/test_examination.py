@@ -104,3 +104,21 @@ def test_batch_normalization_by_the_batch_leaves_the_model_as_it_was() -> None:
     assert np.allclose(run.values["norm"].values, by_hand.numpy(), atol=1e-5)
     out, dropped = run.values["out"].values, run.values["dropout"].values
     assert np.array_equal(out, dropped)  # nothing else is as in training
+
+
+def test_a_recorder_notes_the_gradients_that_a_loop_left(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3))
+    x = torch.linspace(-1, 1, 24).reshape(6, 4)
+    norms = []
+    with ls.Recorder(tmp_path / "r.zarr", model, probe=x, gradients=True, quiet=True) as recorder:
+        recorder.snap(0)
+        for step in (1, 2):
+            torch.nn.functional.cross_entropy(model(x), torch.arange(6) % 3).backward()
+            norms.append(float(model[0].weight.grad.norm()))
+            recorder.snap(step)
+            model.zero_grad()
+    recorded = ls.open_recording(tmp_path / "r.zarr").weights.statistic("0.weight", "gradient")
+    assert np.isnan(recorded[0])
+    assert np.allclose(recorded[1:], norms, rtol=1e-5)
+    with pytest.raises(ls.errors.InputError, match="pass gradients=True, and call snap"):
+        ls.Recorder(tmp_path / "s.zarr", model, probe=x, gradients=np.arange(6), quiet=True)

@@ -172,3 +172,23 @@ def test_the_modes_of_batch_normalization_are_shown_as_maps() -> None:
     assert panel.header["kind"] == "maps"
     assert len(panel) == 3 * 8  # evaluation, training and difference of each channel
     assert len(panel.png()) > 1000
+
+
+def test_gradients_that_fade_are_named_with_the_layer(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    layers = [keras.layers.Dense(12, activation="sigmoid", name=f"h{i}") for i in range(7)]
+    model = keras.Sequential(
+        [keras.Input((6,)), *layers, keras.layers.Dense(3, activation="softmax", name="out")]
+    )
+    for variable in model.variables:
+        variable.assign(random.normal(size=variable.shape) * 0.2)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = random.normal(size=(64, 6)).astype("float32"), np.arange(64) % 3
+    where = tmp_path / "run.zarr"
+    with ls.Recorder(where, model, probe=x, gradients=y, quiet=True, steps=2) as recorder:
+        recorder.snap(0)
+        model.get_layer("out").bias.assign([0.1, 0.0, 0.0])
+        recorder.snap(1)
+    finding = ls.examine(where).of_kind("gradients")[0]
+    assert (finding.layer, finding.severity) == ("h0", "failing")
+    assert finding.picture().header["kind"] == "cards"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import keras
+import numpy.typing as npt
 
 from layerscope.backends.keras import unreached
 from layerscope.backends.keras.compiled_loss import loss_of
@@ -22,6 +23,7 @@ class KerasTraining(Training):
     """
 
     reports_steps = True
+    computes_gradients = True
 
     def check_runs(self) -> None:
         """Raise ModelError for a model without a ``call``."""
@@ -54,6 +56,12 @@ class KerasTraining(Training):
     def loss(self) -> TrainingLoss | None:
         """Return the loss that the model was compiled with, or its file says it was."""
         return loss_of(self.model)
+
+    def loss_gradients(self, x: Any, labels: Any) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the gradient of the compiled loss with respect to each trainable parameter."""
+        from layerscope.backends.keras.loss_gradients import loss_gradients
+
+        return loss_gradients(self.model, x, labels)
 
     def take_weights(self, other: Any) -> bool:
         """Give the model the weights of another, where both are made of the same configuration."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -19,6 +20,8 @@ _PARALLEL = ("DistributedDataParallel", "DataParallel")
 
 class TorchTraining(Training):
     """A module: lazy ones have no weights before their first call."""
+
+    keeps_gradients = True
 
     def __init__(self, model: Any) -> None:
         super().__init__(model.module if type(model).__name__ in _PARALLEL else model)
@@ -49,6 +52,15 @@ class TorchTraining(Training):
     def uncalled(self, called: Collection[str]) -> tuple[list[str], list[str]]:
         """Return the modules whose weights have no shape yet: others may be used without a call."""
         return [], sorted({key.rpartition(".")[0] for key in _lazy(self.model)})
+
+    def kept_gradients(self) -> Mapping[str, float]:
+        """Return the norm of the gradient that each parameter was left with, by its key."""
+        with torch.no_grad():
+            return {
+                key: float(torch.linalg.vector_norm(parameter.grad.to_dense(), dtype=torch.float64))
+                for key, parameter in self.model.named_parameters()
+                if parameter.grad is not None
+            }
 
     def take_weights(self, other: Any) -> bool:
         """Give the module the tensors of another, where the two differ in nothing else."""

@@ -48,4 +48,5 @@ SLOW_FACTOR = 100.0  #: times less than the middle one of the layers
 SLOW_CHANGE = 1e-2  #: and less than this share of the weights' norm altogether
 KERNEL_COSINE = 0.9999  #: of a first-layer kernel now and at the start
 
-GRADIENT_FACTOR = 1e4  #: of the gradients of layers, relative to their weights
+GRADIENT_FACTOR = 1e3  #: of the gradients of two layers, each relative to its weights
+GRADIENT_SIZE = 1e3  #: of a gradient relative to its weights

@@ -89,13 +89,20 @@ def chosen_weights(weights: Any, known: Sequence[str]) -> list[str]:
 
 
 def groups_of(
-    plan: RecordingPlan, inputs: Mapping[str, NamedArray], parameters: Sequence[str]
+    plan: RecordingPlan,
+    inputs: Mapping[str, NamedArray],
+    parameters: Sequence[str],
+    *,
+    gradients: bool = False,
 ) -> tuple[ArrayGroup, ...]:
-    """Return the groups of a recording: one for each layer, parameter and input."""
+    """Return the groups of a recording: one for each layer, parameter and input.
+
+    With ``gradients``, the norm of each parameter's gradient is recorded, too.
+    """
     stored = {array.address: array for array in plan.weights}
     return (
         *(_layer_group(array, plan) for array in plan.layers),
-        *(_weight_group(key, stored.get(key)) for key in parameters),
+        *(_weight_group(key, stored.get(key), gradients=gradients) for key in parameters),
         *(_input_group(name, array) for name, array in inputs.items()),
     )
 
@@ -109,9 +116,11 @@ def _layer_group(array: Array, plan: RecordingPlan) -> ArrayGroup:
     return ArrayGroup("activations", array.address, variables, array.attrs)
 
 
-def _weight_group(key: str, array: Array | None) -> ArrayGroup:
+def _weight_group(key: str, array: Array | None, *, gradients: bool) -> ArrayGroup:
     scalar = Variable((), (), "float64", False, {})
     variables = {"norm": scalar, "change": scalar}
+    if gradients:
+        variables["gradient"] = scalar
     if array is not None:
         values = Variable(array.axes, array.shape, array.dtype, False, {})
         variables = {"values": values, **variables}
@@ -165,6 +174,8 @@ class Encoder:
             before = self._before.get(key)
             arrays["weights", key, "norm"] = _norm(value.values)
             arrays["weights", key, "change"] = _distance(value, before)
+            if look.gradients is not None:
+                arrays["weights", key, "gradient"] = np.asarray(look.gradients.get(key, np.nan))
             if key in self._stored:
                 array, at = self._stored[key], ("weights", key, "values")
                 halved = array.dtype == "float16" and not is_wide(at) and fits_half(value.values)

@@ -19,6 +19,7 @@ from layerscope.core.selection import Selection
 from layerscope.core.table import shape_text
 from layerscope.core.training_loss import TrainingLoss
 from layerscope.instruments.passes import Passes
+from layerscope.instruments.record.gradients import gradients_of
 from layerscope.instruments.record.left_out import left_out, numeric
 from layerscope.recordings.recording import Recording
 
@@ -32,6 +33,8 @@ class Snapshot:
     values: Mapping[str, NamedArray]  #: by address, axes in the presented order
     output: Any  #: the model's own result; None unless it was asked for
     weights: Mapping[str, NamedArray]  #: by their keys, likewise
+    #: The norms of the gradients of parameters, by their keys; None unless they were asked for.
+    gradients: Mapping[str, float] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -53,7 +56,13 @@ class Probe:
     """
 
     def __init__(
-        self, model: Any, x: Any, layers: Any, options: Mapping[str, Any], with_output: bool
+        self,
+        model: Any,
+        x: Any,
+        layers: Any,
+        options: Mapping[str, Any],
+        with_output: bool,
+        gradients: Any = None,
     ) -> None:
         self._model, self._whole = model, layers is None
         passes = Passes.on(model, x, layers, **options)
@@ -82,6 +91,7 @@ class Probe:
         self._known: frozenset[str] = frozenset()  #: what values and weights there were then
         self.late: dict[str, None] = {}  #: what values and weights came later
         self.provenance: Mapping[str, str] = _first_digests(self._backend, parts)
+        self._gradients = gradients_of(training_of(model), gradients, self._values, self.count)
 
     @property
     def count(self) -> int:
@@ -105,7 +115,13 @@ class Probe:
             self.notes += self.left_out
         self.late |= dict.fromkeys(sorted(names - self._known))
         weights = {key: array for key, array in weights.items() if key in self._known}
-        return Snapshot(values, _outputs([run.output for run in runs]), weights)
+        gradients = None if self._gradients is None else self._gradients()
+        return Snapshot(values, _outputs([run.output for run in runs]), weights, gradients)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether it looks at gradients, too."""
+        return self._gradients is not None
 
 
 def check_alike(network: Network, other: Network, where: str) -> None:

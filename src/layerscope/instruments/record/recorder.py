@@ -70,6 +70,11 @@ class Recorder(KerasHooks):
         How many steps will be recorded, where nobody else can tell: in a loop of your own.
     classes
         The names of the outputs: adds ``P(name)``, the mean over the probe, to the metrics.
+    gradients
+        Whether to record the norm of each parameter's gradient. ``True``, in PyTorch: the one that
+        the last ``backward()`` left; call ``snap`` before it is set to zero. The labels of the
+        probe, in Keras: the gradient of the compiled loss on the probe, in inference mode, which
+        costs a pass forward and back at each step that is recorded.
     resume
         Go on with the recording that is there, if there is one, after its last step.
     overwrite
@@ -99,6 +104,7 @@ class Recorder(KerasHooks):
         budget: str | float | None = None,
         steps: int | None = None,
         classes: Sequence[str] | None = None,
+        gradients: Any = False,
         resume: bool = False,
         overwrite: bool = False,
         quiet: bool = False,
@@ -131,7 +137,7 @@ class Recorder(KerasHooks):
             "size": size,
             "preprocess": preprocess,
         }
-        self._looked_at = (probe, layers, options, bool(self._settings.classes))
+        self._looked_at = (probe, layers, options, bool(self._settings.classes), gradients)
         self._probe: Probe | None = None
         self._expected: int | None = None
         self._reported: dict[str, None] = {}

@@ -317,7 +317,7 @@ def check_budget(settings: Settings, probe: Probe) -> None:
 def _schema(settings: Settings, probe: Probe, look: Snapshot, plan: RecordingPlan) -> Schema:
     inputs = stored_inputs(probe.inputs, plan)
     return Schema(
-        groups_of(plan, inputs, list(look.weights)),
+        groups_of(plan, inputs, list(look.weights), gradients=probe.has_gradients),
         _sample_names(probe, plan),
         _attributes(settings, probe, plan),
     )

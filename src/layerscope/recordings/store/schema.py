@@ -31,7 +31,7 @@ _RESERVED = frozenset(
 _MOST_AXES = 30
 #: Statistics: of each unit, and of a parameter as a whole.
 _FIGURES = frozenset({"mean", "std", "min", "max", "zeros"})
-_NUMBERS = frozenset({"norm", "change"})
+_NUMBERS = frozenset({"norm", "change", "gradient"})
 
 _VARIABLE = {"dims": [str], "shape": [Size], "dtype": str, "scaled": bool, "attrs": Each(Anything)}
 _GROUP = {"kind": str, "address": str, "variables": Each(_VARIABLE), "attrs": Each(Anything)}
