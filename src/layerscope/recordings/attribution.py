@@ -23,10 +23,12 @@ Array = npt.NDArray[Any]
 _LISTED = 4  #: samples whose targets the representation lists
 #: The gap of completeness up to which the sum of a map is taken for what it is to explain.
 COMPLETE = 0.01
+#: The rank correlation above which two maps are taken to show the same.
+ALIKE = 0.5
 
 
 @dataclass(frozen=True)
-class Check:
+class MapCheck:
     """What the controls have found of one method's map of one sample."""
 
     method: str
@@ -46,6 +48,23 @@ class Check:
 
     def __str__(self) -> str:
         return message(f"{self.method}: " + "; ".join(self.words))
+
+    @property
+    def brief(self) -> str:
+        """The numbers in one line, with what they are to be compared with."""
+        parts = []
+        for word, areas in (("gone", self.deletion), ("alone", self.insertion)):
+            others = [f"{name} {area:.2f}" for name, area in areas.items() if name != "map"]
+            if areas and math.isfinite(areas["map"]):
+                parts.append(f"{word} {areas['map']:.2f} ({', '.join(others)})")
+        if self.shuffled:
+            alike = list(self.shuffled.values())[-1]
+            parts.append(
+                f"shuffled {alike:.2f}" + (": shows the input alone" if alike > ALIKE else "")
+            )
+        if math.isfinite(self.sensitivity):
+            parts.append(f"noise {100 * self.sensitivity:.0f} %")
+        return "; ".join(parts)
 
 
 class Attribution(Recording):
@@ -103,7 +122,7 @@ class Attribution(Recording):
         tokens: bool = False,
         words: Mapping[int, str] | Sequence[str] | None = None,
         names: Sequence[str] = (),
-        checking: Callable[..., list[Check]] | None = None,
+        checking: Callable[..., list[MapCheck]] | None = None,
     ) -> None:
         grids = {f"{name}@layer": array for name, array in (grids or {}).items()}
         super().__init__(
@@ -121,7 +140,7 @@ class Attribution(Recording):
         self.scores = np.asarray(scores, np.float64)
         self.settings = {name: dict(values) for name, values in (settings or {}).items()}
         self.gaps = {name: np.asarray(gap, np.float64) for name, gap in (gaps or {}).items()}
-        self.checks: tuple[Check, ...] = ()
+        self.checks: tuple[MapCheck, ...] = ()
         self.tokens = tokens
         self.words = words
         self.names = tuple(names)
@@ -180,14 +199,14 @@ class Attribution(Recording):
         self.checks = tuple(self._checking(self, samples=samples, seed=seed))
         return self
 
-    def line(self, method: str, sample: int = 0) -> str:
-        """Return what is known for and against a map, in one line."""
+    def line(self, method: str, sample: int = 0, *, brief: bool = False) -> str:
+        """Return what is known for and against a map, in one line; ``brief`` with numbers alone."""
         check = next((c for c in self.checks if (c.method, c.sample) == (method, sample)), None)
         parts = [self._gap_words(method, sample)]
         flat = self._flat_words(method, sample)
         parts.append(flat)
         if check is not None:
-            parts += check.words
+            parts += [check.brief] if brief else check.words
         return message("; ".join(dict.fromkeys(filter(None, parts))))
 
     def _gap_words(self, method: str, sample: int) -> str:

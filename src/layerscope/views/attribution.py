@@ -85,6 +85,12 @@ def attribution_panel(
             drawn = picture(result.map(name, at), given, (low, high), how)
             tiles.append(_captioned(drawn, name, _line(result, name, at), how))
     more = f"the first {_MOST} of {count} samples" if sample is None and count > _MOST else ""
+    known = (
+        "gone, alone: areas under the score as the strongest places go, and come; shuffled: "
+        "likeness to the map of a network of shuffled weights; noise: change under 2 % of it"
+        if result.checks
+        else ""
+    )
     heading = Heading(
         _title(result, list(samples)),
         methods[0],
@@ -92,7 +98,7 @@ def attribution_panel(
         "from dark to bright",
         "unit",
         None,
-        "; ".join(filter(None, [more, *result.notes])),
+        "; ".join(filter(None, [more, known, *result.notes])),
         "title",
     )
     return arrange(
@@ -162,7 +168,7 @@ def _line(result: Attribution, method: str, at: int) -> str:
     """Return what is written under a map: how strong it is, and what is known of it."""
     most = strength_of(result.map(method, at).values)
     how = result.settings.get(method, {})
-    parts = [f"±{number(most)}" if most else "", result.line(method, at)]
+    parts = [f"up to {number(most)}" if most else "", result.line(method, at, brief=True)]
     if "layer" in how:
         parts.insert(1, f"of {how['layer']}")
     return "; ".join(filter(None, parts))

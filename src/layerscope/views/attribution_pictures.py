@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -195,6 +195,7 @@ def _signal(
 
 def _tokens(map_: NamedArray | None, given: NamedArray, style: MapStyle) -> Pixels:
     """Return words, each on a ground of the map's colour."""
+    style = replace(style, palette=style.palette or "diverging")
     numbers = given.values.ravel()
     values = np.zeros(len(numbers)) if map_ is None else map_.values.ravel()
     colours, share = colours_of(values, style)
@@ -228,6 +229,7 @@ def _word(value: Any, words: Mapping[int, str] | Sequence[str] | None) -> str:
 
 def _bars(map_: NamedArray | None, given: NamedArray, style: MapStyle) -> Pixels:
     """Return the numbers of a vector as rows: its name, its value, and the map's bar."""
+    style = replace(style, palette=style.palette or "diverging")
     numbers = given.values.ravel().astype(np.float64)
     values = np.zeros(len(numbers)) if map_ is None else map_.values.ravel().astype(np.float64)
     shown = np.arange(len(numbers))

@@ -11,7 +11,7 @@ from layerscope.errors import InputError
 from layerscope.instruments.attribution.attribute import attribute
 from layerscope.instruments.attribution.controls import correlation, words_of
 from layerscope.instruments.attribution.infilling import infilled
-from layerscope.recordings.attribution import Attribution, Check
+from layerscope.recordings.attribution import Attribution, MapCheck
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +61,17 @@ def test_a_map_that_is_the_image_is_told() -> None:
 
 
 def test_words_say_what_the_numbers_do() -> None:
-    edges = words_of(Check("saliency", 0, shuffled={"conv": 0.9}, edges=0.8))
+    edges = words_of(MapCheck("saliency", 0, shuffled={"conv": 0.9}, edges=0.8))
     assert edges == (
         "this map changes little when the network is shuffled (rank correlation 0.90): it shows "
         "the image's edges (rank correlation 0.80 with them), not what the network saw",
     )
-    gap = words_of(Check("integrated_gradients", 0, gap=0.2))
+    gap = words_of(MapCheck("integrated_gradients", 0, gap=0.2))
     assert gap == ("its sum is 20 % off what it is to explain",)
     worse = {"map": 0.6, "random": 0.5, "edges": 0.4}
     assert (
         "no faster (0.60) than with random blobs (0.50) and edges (0.40)"
-        in (words_of(Check("lrp", 0, deletion=worse))[0])
+        in (words_of(MapCheck("lrp", 0, deletion=worse))[0])
     )
 
 

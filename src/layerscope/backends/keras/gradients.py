@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.backend import get_keras_mask, set_keras_mask
 
 from layerscope.backends.base import Tap
 from layerscope.backends.calculus import calculus
@@ -176,7 +177,11 @@ class _Shifts:
                     "a layer that returns one."
                 )
             inward = shift if len(self.order) < 2 else keras.ops.transpose(shift, self.order)
-            return value + keras.ops.cast(inward, value.dtype)
+            moved = value + keras.ops.cast(inward, value.dtype)
+            mask = get_keras_mask(value)
+            if mask is not None:
+                set_keras_mask(moved, mask)
+            return moved
 
         return perform
 

@@ -20,15 +20,16 @@ from layerscope.instruments.attribution.baselines import blurred, space_of
 from layerscope.instruments.attribution.engine import ALTERED
 from layerscope.instruments.attribution.infilling import infilled
 from layerscope.instruments.attribution.method import AttributionTask, Maps, Method
-from layerscope.recordings.attribution import COMPLETE, Attribution, Check
+from layerscope.recordings.attribution import ALIKE, COMPLETE, Attribution, MapCheck
 
 Array = npt.NDArray[Any]
 
 _SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  #: of the places that are removed
 _RANDOM = 3  #: orders of random blobs
 _STAGES = 4  #: how many depths are shuffled to, from the output on
+_FEWEST = 16  #: places of a map that can be said to be in another order
 _DRAWS, _LITTLE = 3, 0.02  #: of noise, as a share of the input's range
-_ALIKE, _CLEARLY = 0.5, 0.02
+_CLEARLY = 0.02  #: a smaller difference of areas is none
 
 
 def checks(
@@ -39,19 +40,19 @@ def checks(
     *,
     samples: int,
     seed: int,
-) -> list[Check]:
+) -> list[MapCheck]:
     """Return the controls of each method and sample; ``drawn`` makes arrays of maps."""
     count = min(samples, len(task.subject))
     few = _first(task, count)
     curves = _Curves(few, seed)
-    made: list[Check] = []
+    made: list[MapCheck] = []
     for name, method in methods.items():
         strengths = np.stack([_strength(result.map(name, i)) for i in range(count)])
         again = functools.partial(_again, method=method, drawn=drawn)
         shuffled = _shuffled(few, again, strengths, seed)
         sensitivity = _sensitivity(few, again, strengths, seed)
         for i in range(count):
-            check = Check(
+            check = MapCheck(
                 name,
                 i,
                 gap=float(result.gaps[name][i]) if name in result.gaps else np.nan,
@@ -109,7 +110,7 @@ def _shuffled(
     task: AttributionTask, again: Callable[[AttributionTask], Array], known: Array, seed: int
 ) -> dict[str, Array]:
     """Return how like the maps are to those of a network whose last layers were shuffled."""
-    if task.engine.ability != ALTERED:
+    if task.engine.ability != ALTERED or known[0].size < _FEWEST:
         return {}
     network, _ = computing(task.subject.network)
     holders = [row for row in network if any(p.trainable or not p.bias for p in row.parameters)]
@@ -277,7 +278,7 @@ def _area(curve: Array) -> float:
     return float(((curve[1:] + curve[:-1]) / 2 * np.diff(shares)).sum())
 
 
-def words_of(check: Check) -> tuple[str, ...]:
+def words_of(check: MapCheck) -> tuple[str, ...]:
     """Return what the numbers of a check say."""
     words: list[str] = []
     if check.gap > COMPLETE:
@@ -297,7 +298,8 @@ def words_of(check: Check) -> tuple[str, ...]:
 def _curve_words(areas: Mapping[str, float], better: str, *, lower: bool) -> str:
     sign = -1 if lower else 1
     going = "as its strongest places go" if lower else "as its strongest places come"
-    others = {"random": "random blobs", "edges": "edges"}
+    random = "random blobs" if "edges" in areas else "a random order"
+    others = {"random": random, "edges": "edges"}
     worse = [
         f"{others[name]} ({areas[name]:.2f})"
         for name in others
@@ -314,12 +316,12 @@ def _curve_words(areas: Mapping[str, float], better: str, *, lower: bool) -> str
     )
 
 
-def _shuffled_words(alike: float, check: Check) -> str:
-    if alike > _ALIKE:
+def _shuffled_words(alike: float, check: MapCheck) -> str:
+    if alike > ALIKE:
         edges = (
             f" the image's edges (rank correlation {check.edges:.2f} with them)"
-            if check.edges > _ALIKE
-            else " the image"
+            if check.edges > ALIKE
+            else " the input"
         )
         return (
             f"this map changes little when the network is shuffled (rank correlation {alike:.2f}): "

@@ -15,6 +15,7 @@ from layerscope.core.network import Layer, Network
 from layerscope.instruments.attribution.engine import ALTERED
 from layerscope.instruments.attribution.method import AttributionTask, Maps, Method
 from layerscope.instruments.attribution.resizing import resized
+from layerscope.instruments.attribution.token_grid import token_grid
 
 Array = npt.NDArray[Any]
 
@@ -65,6 +66,9 @@ def _cam(task: AttributionTask, combined: Callable[[Array, Array, tuple[int, ...
     space = tuple(i for i, axis in enumerate(axes) if axis in _SPACE)
     grid = combined(value.astype(np.float64), gradient.astype(np.float64), space)
     names = tuple(axes[i] for i in space)
+    settings: dict[str, Any] = {"layer": layer.address}
+    if names == ("position",) and {"y", "x"} <= set(task.axes):
+        grid, names, settings = _of_tokens(task, grid, settings)
     of_input = [axis for axis in task.axes if axis in _SPACE]
     lengths = dict(zip(task.axes, task.values.shape, strict=True))
     if tuple(of_input) != names:
@@ -75,10 +79,22 @@ def _cam(task: AttributionTask, combined: Callable[[Array, Array, tuple[int, ...
     size = tuple(lengths[axis] for axis in names)
     return Maps(
         resized(grid, size),
-        {"layer": layer.address},
+        settings,
         axes=("sample", *names),
         grid=NamedArray(grid.astype(np.float32), ("sample", *names)),
     )
+
+
+def _of_tokens(
+    task: AttributionTask, values: Array, settings: dict[str, Any]
+) -> tuple[Array, tuple[str, ...], dict[str, Any]]:
+    """Return the values of tokens that are patches of an image as a map of it."""
+    lengths = dict(zip(task.axes, task.values.shape, strict=True))
+    count = values.shape[1]
+    grid = token_grid(task.subject.network, count, (lengths["y"], lengths["x"]))
+    if grid is None:
+        return values, ("position",), settings
+    return grid.of(values), ("y", "x"), {**settings, "tokens apart": grid.apart}
 
 
 def layer_of(task: AttributionTask) -> Layer:
