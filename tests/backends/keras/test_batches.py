@@ -81,6 +81,32 @@ def test_a_tf_data_set(model: Any) -> None:
         ls.activations(model, samples)
 
 
+def test_a_tf_data_set_that_fetches_ahead(model: Any) -> None:
+    """As trainings read: shapes that are not known, batches fetched ahead, the last one short."""
+    tf = pytest.importorskip("tensorflow")
+    whole = ls.activations(model, X)
+    spec = tf.TensorSpec(None, tf.float32), tf.TensorSpec(None, tf.int32)
+    samples = tf.data.Dataset.from_generator(
+        lambda: ((x, i) for i, x in enumerate(X)), output_signature=spec
+    )
+    ahead = samples.map(lambda x, y: (x * 1.0, y)).batch(3).prefetch(2)
+    acts = ls.activations(model, ahead)
+    check(acts, whole)  # batches of 3, 3 and 1
+    check(ls.activations(model, ahead, samples=4), whole, 4)
+    check(ls.activations(model, ahead), whole)  # it can be run through again
+    named = tf.data.Dataset.from_tensor_slices({"keras_tensor": X, "label": np.arange(7)})
+    assert len(ls.activations(model, named.map(lambda d: d["keras_tensor"]).batch(2))["out"]) == 7
+    ragged = tf.data.Dataset.from_generator(
+        lambda: (np.ones((n, 2), "float32") for n in (4, 9)),
+        output_signature=tf.TensorSpec((None, 2), tf.float32),
+    )
+    steps = keras.Sequential([keras.Input((None, 2)), keras.layers.Conv1D(3, 3, name="conv")])
+    padded = ls.activations(steps, ragged.padded_batch(2))
+    assert padded["conv"].shape == (2, 7, 3)
+    with pytest.raises(InputError, match="pad"):
+        ls.activations(steps, ragged.ragged_batch(2))
+
+
 def test_a_pytorch_loader(model: Any) -> None:
     torch = pytest.importorskip("torch")
     data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.zeros(7))
