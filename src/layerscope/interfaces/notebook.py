@@ -29,10 +29,12 @@ from layerscope.views.render.panel import Panel
 from layerscope.views.render.png import reduced
 from layerscope.views.sheet import sheet
 
-MAX_SIZE = 5_000_000  #: bytes of all that a cell shows: some notebooks cut at twice as many
+MAX_SIZE = 2_000_000  #: bytes of all that a cell shows: a lesson has some twenty such cells
 HEIGHT = 520  #: pixels of a frame
 
-_PICTURE = 900_000  #: bytes of its PNG: it is in a bundle twice
+_PAGE = 1_200_000  #: bytes of the page of a recording: there are pictures of its layers besides
+_PICTURE = 150_000  #: bytes of its PNG
+_BEHIND = 40_000  #: bytes of the PNG that lies behind a frame
 _ESCAPES = 1.15  #: how much longer a document gets that stands in an attribute
 _MOMENTS = 30  #: samples at steps: nobody waits for more
 
@@ -43,21 +45,26 @@ def bundle(thing: Any) -> dict[str, Any]:
     picture = _first(panel.png for panel in _pictures(thing))
     if picture is None:
         return shown
-    shown["image/png"] = base64.b64encode(_small(picture)).decode("ascii")
+    shown["image/png"] = _letters(_small(picture, _PICTURE))
+    behind = _letters(_small(picture, _BEHIND))
     taken = sum(map(len, shown.values()))
-    room = MAX_SIZE - taken - len(shown["image/png"]) - 2_000
+    room = MAX_SIZE - taken - len(behind) - 2_000
     document = _first([lambda: _document(thing, round(room / _ESCAPES))])
     if document is not None:
-        framed = frame(document, shown["image/png"])
+        framed = frame(document, behind)
         if len(framed) + taken <= MAX_SIZE:
             shown["text/html"] = framed
     return shown
 
 
-def _small(picture: bytes) -> bytes:
-    """Return a PNG that a cell has room for: one of a large sheet is shown smaller."""
-    small, times = picture, 1
-    while len(small) > _PICTURE:
+def _letters(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _small(picture: bytes, size: int) -> bytes:
+    """Return a PNG of so many bytes: with fewer colours, or smaller, where it has more."""
+    small, times = picture, 0
+    while len(small) > size:
         times += 1
         small = reduced(picture, times)
     return small
@@ -133,10 +140,12 @@ def _passage(subject: PageSubject) -> Panel:
 
 def _document(thing: Any, size: int) -> str | None:
     """Return the page of a thing, or of its picture; None where there is none."""
-    limits = Limits(size, layouts=2, unit_panels=100, moments=_MOMENTS, slack=0.5)
+    limits = Limits(
+        min(size, _PAGE), layouts=2, unit_panels=100, moments=_MOMENTS, small=True, slack=0.5
+    )
     if isinstance(thing, Run):
         return PageFile(PageSubject(run=thing.activations), limits).html()
     if isinstance(thing, Recording) and thing.kind == "activations" and not thing.has_steps:
         return PageFile(RecordingSubject(thing), limits).html()
     panel = next(_pictures(thing), None)
-    return panel_html(panel, size) if panel is not None and can_draw(panel) else None
+    return panel_html(panel, size, small=True) if panel is not None and can_draw(panel) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
@@ -12,6 +13,24 @@ from layerscope.interfaces.page import assets
 from layerscope.interfaces.page.wire import plain_json
 
 _PANELS = "panels/"
+#: Puts the compressed style and script where they would stand; the policy knows their hashes.
+_UNPACK = """
+(async () => {
+  if (typeof DecompressionStream === "undefined") {
+    document.getElementById("layerscope").textContent =
+      "This browser can't unpack the file: Chrome 80, Firefox 113, Safari 16.4 and later ones can.";
+    return;
+  }
+  for (const tag of ["style", "script"]) {
+    const letters = atob(document.getElementById("squeezed-" + tag).textContent);
+    const bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const element = document.createElement(tag);
+    element.textContent = await new Response(stream).text();
+    document.head.append(element);
+  }
+})();
+"""
 
 
 def file_html(
@@ -23,23 +42,31 @@ def file_html(
     *,
     styles: Sequence[str] = ("style.css",),
     files: bool = False,
+    small: bool = False,
 ) -> str:
     """Return the document: nothing of it comes from anywhere else, and nothing else may run in it.
 
     ``data`` is what the module ``start`` finds as JSON in the element ``data``; ``blocks`` are
     base64, in elements ``block-0``, ``block-1`` and so on. It can draw panels of these
     ``kinds``, or of all. Where it has ``files`` beside it, it may load their scripts and pictures.
+    Where it is to be ``small``, script and style are compressed, and a line of script unpacks them.
     """
     script, style = page_script(start, kinds), "".join(map(assets.text, styles))
     beside = "'self' " if files else ""
+    scripts = [script, _UNPACK] if small else [script]
+    may_run = " ".join(f"'{_hash(text)}'" for text in scripts)
     policy = (
-        f"default-src 'none'; script-src {beside}'{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src {beside}{may_run}; style-src '{_hash(style)}'; "
         f"img-src {beside}data: blob:; base-uri 'none'; form-action 'none'"
     )
     elements = "\n".join(
         f'<script type="application/octet-stream" id="block-{number}">{block}</script>'
         for number, block in enumerate(blocks)
     )
+    style_element = f"<style>{style}</style>\n"
+    if small:
+        elements += _squeezed_element("style", style) + _squeezed_element("script", script)
+        style_element, script = "", _UNPACK
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -48,8 +75,7 @@ def file_html(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
 <link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
+{style_element}</head>
 <body>
 <div id="layerscope"><noscript>This page is drawn by a script: allow it to run.</noscript></div>
 <script type="application/json" id="data">{_json(data)}</script>
@@ -69,6 +95,12 @@ def page_script(start: str, kinds: Collection[str] | None = None) -> str:
     if "</script" in script.lower() or "<!--" in script:
         raise ValueError("The page's script ends the element that it stands in.")
     return script
+
+
+def _squeezed_element(tag: str, text: str) -> str:
+    """Return the text of an element, compressed, in one that is shown and run by none."""
+    data = base64.b64encode(gzip.compress(text.encode("utf-8"), mtime=0)).decode("ascii")
+    return f'\n<script type="application/octet-stream" id="squeezed-{tag}">{data}</script>'
 
 
 def _hash(text: str) -> str:

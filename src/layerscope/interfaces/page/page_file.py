@@ -62,6 +62,7 @@ class Limits:
     layouts: int = 4  #: of the passage, with more or fewer blocks open
     unit_panels: int = 1_500
     moments: int | None = None  #: samples at steps, where there is no time for all of them
+    small: bool = False  #: whether script and style are compressed
     slack: float = 0.93  #: how well the guess of its size must fit before all of it is made
 
     def __post_init__(self) -> None:
@@ -132,7 +133,7 @@ class PageFile:
         """Return what all takes that is not of a moment: script, style, outline, layouts."""
         bundle = Bundle()
         self._add_shared(bundle)
-        empty = file_html(self.outline["title"], self._data(bundle, []), (), self._start)
+        empty = self._document(self._data(bundle, []), ())
         return len(empty.encode("utf-8")) + bundle.nbytes + 2_000  # and sentences
 
     def _measure_units(self) -> tuple[float, float]:
@@ -237,7 +238,11 @@ class PageFile:
             watch(number + 1, len(moments))
         notes = [*self.left_out, *self._add_units(bundle, watch), self._runs]
         data = self._data(bundle, notes)
-        return file_html(self.outline["title"], data, bundle.blocks, self._start)
+        return self._document(data, bundle.blocks)
+
+    def _document(self, data: Mapping[str, Any], blocks: Sequence[str]) -> str:
+        title = self.outline["title"]
+        return file_html(title, data, blocks, self._start, small=self.limits.small)
 
     @property
     def _runs(self) -> str:

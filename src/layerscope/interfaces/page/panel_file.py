@@ -22,18 +22,21 @@ def can_draw(panel: Panel) -> bool:
     return f"panels/{panel.header['kind']}.js" in assets.names()
 
 
-def panel_html(panel: Panel, size: int | None = None) -> str:
-    """Return a document that shows a panel; of maps that make it longer than ``size``, averages."""
-    document = _whole(panel)
+def panel_html(panel: Panel, size: int | None = None, *, small: bool = False) -> str:
+    """Return a document that shows a panel; of maps that make it longer than ``size``, averages.
+
+    Where it is to be ``small``, its script is compressed.
+    """
+    document = _whole(panel, small)
     if size is not None and panel.header["kind"] == "maps":
         for times in _THINNER:
             if len(document) <= size:
                 break
-            document = _whole(thinned(panel, times))
+            document = _whole(thinned(panel, times), small)
     return document
 
 
-def _whole(panel: Panel) -> str:
+def _whole(panel: Panel, small: bool) -> str:
     bundle = Bundle()
     bundle.add("panel", packed(panel))
     title, palette = str(panel.header["title"]), panel.header.get("palette")
@@ -43,4 +46,4 @@ def _whole(panel: Panel) -> str:
         "layers": [], "unit_panels": [], "can": {}, **looks(palette), "palette": palette,
     }  # fmt: skip
     data = {"outline": outline, "index": bundle.index, "opened": [[]], "first": {}}
-    return file_html(title, data, bundle.blocks, START, [str(panel.header["kind"])])
+    return file_html(title, data, bundle.blocks, START, [str(panel.header["kind"])], small=small)
