@@ -7,8 +7,10 @@ import pytest
 
 from cases.networks import layer, network
 from cases.recordings import VECTOR, maps, named, recording
+from layerscope.core.axes import NamedArray
 from layerscope.core.errors import ViewError
 from layerscope.recordings.recording import Recording
+from layerscope.views.explorer.inputs import under
 from layerscope.views.explorer.layer import layer_panel
 from layerscope.views.explorer.moment import Moment
 from layerscope.views.render import stack as stacks
@@ -106,3 +108,24 @@ def test_the_output_has_the_names_of_its_classes() -> None:
     assert layer_panel(moment, "out").header["names"] == ["ash", "birch\\x07", "cedar"]
     assert "names" not in layer_panel(moment, "hidden").header
     assert "names" not in layer_panel(Moment(acts, classes=("a",)), "out").header
+
+
+@pytest.mark.parametrize("axes", [("sample", "y", "x", "channel"), ("sample", "channel", "y", "x")])
+def test_maps_of_a_single_row_of_a_single_row_go_along_it(axes: tuple[str, ...]) -> None:
+    def row(length: int, channels: int) -> NamedArray:
+        values = rng.normal(size=(1, 1, length, channels)).astype(np.float32)
+        last = ("sample", "y", "x", "channel")
+        return named(values.transpose([last.index(axis) for axis in axes]), axes)
+
+    conv, sound = row(40, 3), row(90, 1)
+    acts = recording({"conv": conv}, image=sound)
+    for address, shape in (("conv", (3, 1, 40)), ("input", (1, 1, 90))):
+        stack = stack_of(acts, address)
+        assert (stack.form, stack.flat, stack.maps.shape) == ("series", True, shape)
+    below = under(acts, "input", 0)
+    assert below is not None
+    assert below.series
+    np.testing.assert_array_equal(below.values, sound.values.reshape(1, 90))
+    image = named(np.ones((1, 9, 9, 1), np.float32), ("sample", "y", "x", "channel"))
+    of_picture = recording({"conv": conv}, image=image)
+    assert stack_of(of_picture, "conv").form == "maps"  # of a picture it stays one, to lie on it

@@ -44,16 +44,24 @@ def under(recording: Recording, name: str, sample: int) -> Under | None:
         return None
     sizes = dict(zip(axes, values.shape, strict=True))
     if {"y", "x"} <= set(axes) and set(axes) <= {"y", "x", "channel"}:
+        if sizes["y"] == 1 and sizes["x"] > 1 and values.dtype.kind == "f":  # a line, no picture
+            return _along(name, values.take(0, axis=axes.index("y")), axes, "x")
         return Under(name, _image(values, axes), of=(sizes["y"], sizes["x"]))
     if values.dtype.kind != "f":
         return None  # indexes, such as those of words: they lie along nothing
     if set(axes) in ({"position"}, {"position", "channel"}, {"unit"}):
         across = next(axis for axis in ("position", "unit") if axis in axes)
-        rows = np.atleast_2d(np.moveaxis(values, axes.index(across), -1))[:_CHANNELS]
-        if rows.shape[1] > 1:
-            thin = extremes(rows.astype(np.float32), _MOST_POSITIONS)
-            return Under(name, thin, series=True, of=(len(rows), sizes[across]))
+        if sizes[across] > 1:
+            return _along(name, values, axes, across)
     return None
+
+
+def _along(name: str, values: Array, axes: list[str], across: str) -> Under:
+    """Return values along an axis, a row for each channel; other axes than the two are gone."""
+    left = [axis for axis in axes if axis in ("channel", across)]
+    rows = np.atleast_2d(np.moveaxis(values, left.index(across), -1))[:_CHANNELS]
+    thin = extremes(rows.astype(np.float32), _MOST_POSITIONS)
+    return Under(name, thin, series=True, of=(len(rows), rows.shape[1]))
 
 
 def _of_sample(array: NamedArray, sample: int) -> tuple[Array, list[str]]:

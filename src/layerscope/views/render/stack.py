@@ -2,7 +2,8 @@
 
 ``header["shape"]`` is how many maps there are, their height and width; ``form`` is what they are:
 ``maps``, ``volume`` (a map for each slice), ``attention`` (queries in rows, keys in columns),
-``series`` (values along a position, in one row each), ``vector`` (a single value each) or
+``series`` (values along a position, in one row each; ``flat`` where they are maps of a single row),
+``vector`` (a single value each) or
 ``colour`` (one image, RGB). The buffer ``pixels`` holds a byte for each value: the index
 ``i`` of a map stands for ``low + i / (LEVELS - 1) * (high - low)``, with its ``low`` and ``high``
 from the buffers of that name, float32, which are the map's least and largest value, of many
@@ -70,6 +71,7 @@ class Stack:
     silences: bool = False
     masked: npt.NDArray[np.bool_] | None = None
     note: str = ""
+    flat: bool = False  #: whether a series is a map of a single row
     left_out: int = 0  #: maps that are not among these
 
 
@@ -82,7 +84,10 @@ def stack_of(recording: Recording, address: str, sample: int = 0) -> Stack:
         When there is no such layer, or its values can't be drawn.
     """
     chosen = choose(recording, address, sample=sample)
-    form, values, labels = _formed(chosen, _axes(recording, chosen))
+    axes = _axes(recording, chosen)
+    form, values, labels = _formed(chosen, axes)
+    flat = form == "maps" and values.shape[1] == 1 and _is_along(recording)
+    form = "series" if flat else form
     return Stack(
         chosen.address,
         chosen.title,
@@ -93,7 +98,14 @@ def stack_of(recording: Recording, address: str, sample: int = 0) -> Stack:
         bool(blank(np.zeros((1, 1, 1)), chosen.rectified)[0]) and not bool((values < 0).any()),
         chosen.masked,
         chosen.note,
+        flat,
     )
+
+
+def _is_along(recording: Recording) -> bool:
+    """Return whether the network looks at a single row, such as sound in a Conv2D."""
+    rows = [array.sizes.get("y", 1) for array in recording.inputs.values()]
+    return bool(rows) and max(rows) == 1
 
 
 def _axes(recording: Recording, chosen: Chosen) -> tuple[str, ...]:
@@ -176,6 +188,7 @@ def stack_panel(
         "counts": stack.counts,
         "silences": stack.silences,
         "whole": stack.maps.dtype.kind in "iub",
+        "flat": stack.flat,
         "thinned": thinned,
         "left_out": stack.left_out,
         **(extra or {}),

@@ -43,7 +43,7 @@ export function overlayOf(one, input, levels) {
   };
   return {
     header: {
-      kind: "overlay", title: header.title, address: header.address, code: header.code, note: "", over_steps: header.over_steps, map, picture, field: header.field,
+      kind: "overlay", title: header.title, address: header.address, code: header.code, note: "", over_steps: header.over_steps, map, picture, field: header.field, flat: header.flat,
       text: alone ? `${header.address} = ${Number(values[0].toPrecision(3))}, on this input` : "",
     },
     buffers: { ...(alone ? {} : { pixels: one.buffers.pixels, values: values.buffer }), ...(buffer ? { picture: buffer } : {}) },

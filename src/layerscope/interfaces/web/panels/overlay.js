@@ -225,7 +225,7 @@ class OverlayDrawing {
     context.fillStyle = style.getPropertyValue("--stage");
     context.fillRect(0, 0, canvas.width, canvas.height);
     const box = [0, 0, canvas.width, canvas.height];
-    if (this.given) {
+    if (this.given?.format === "float") {
       const [count, width] = this.given.shape, all = new Float32Array(this.model.panel.buffers.picture);
       for (let row = 0; row < count; row++) drawSeries(context, all.subarray(row * width, (row + 1) * width), box, null, "#6e717e");
     }
@@ -280,7 +280,7 @@ class OverlayDrawing {
     const x = Math.max(0, Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width)));
     const y = this.lines ? 0 : Math.max(0, Math.min(height - 1, Math.floor(((event.clientY - box.top) / box.height) * height)));
     this.at = [y, x];
-    const address = this.model.panel.header.address, place = this.lines ? `${x}` : `${y},${x}`;
+    const address = this.model.panel.header.address, place = this.lines && !this.model.panel.header.flat ? `${x}` : `${y},${x}`;
     this.page.announce(`${address}@${place} = ${this.map.approximate ? "≈ " : ""}${shortNumber(this.values[y * width + x])}${this._where(y, x)}`);
     this.page.point({ layer: this.page.place(address).layer, y, x, height: this.lines ? 1 : height, width,
       input: this.given?.name, along: this.lines, box: this._field() });

@@ -374,5 +374,5 @@ function whereIn(stack, y, x) {
   if (stack.form === "vector") return "";
   if (stack.form === "attention") return ` @ query ${y}, key ${x}`;
   const times = stack.header.thinned || 1;
-  return stack.form === "series" ? ` @ ${x * times}` : ` @ ${y * times},${x * times}`;
+  return stack.form === "series" && !stack.header.flat ? ` @ ${x * times}` : ` @ ${y * times},${x * times}`;
 }

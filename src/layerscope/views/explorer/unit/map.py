@@ -44,6 +44,7 @@ def panel(moment: Moment, place: Place) -> Panel | None:
     below = None if name is None else under(moment.activations, name, moment.sample)
     if name is not None:
         extra["field"] = moment.fields(moment.activations, place.layer, name)
+    extra["flat"] = stack.flat
     alone = stack.form == "vector"
     if alone and below is None:
         return None
