@@ -13,8 +13,8 @@ import pytest
 import layerscope
 
 INSTRUMENTS = {
-    "Recorder", "activations", "attribute", "compare", "describe", "edited", "examine", "features",
-    "load_model", "open_recording", "receptive_field", "survey", "weights",
+    "Recorder", "ablate", "activations", "attribute", "compare", "describe", "edited", "examine",
+    "features", "load_model", "open_recording", "receptive_field", "survey", "weights",
 }  # fmt: skip
 VIEWS = {
     "across",

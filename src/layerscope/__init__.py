@@ -5,12 +5,14 @@ A model goes in on the left, numbers come out of the instruments, pictures out o
     model ──► instruments ──────► Recording ──► views ─────────► Panel ──► hosts
     input     load_model          Network       sheet   across             notebook, file
               describe  weights   Survey        pages   diagram            the shell: layerscope
-              activations Recorder              timeline  film             report
-              features  survey                  curves defaults            serve
+              activations         Comparison    timeline  film             report
+              Recorder            …             curves defaults            serve
               open_recording                    histogram  card            site
-              receptive_field                   examples                   quiz
+              features  survey                  examples                   quiz
+              receptive_field
               attribute compare
               examine   edited
+              ablate
 
 Instruments make numbers of a network, views pictures of numbers, and hosts are where people look.
 What ``features`` is to excite stands in ``objectives``, what it does on the way in ``transforms``,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from layerscope.instruments.describe import describe as describe
     from layerscope.instruments.examination.examine import examine as examine
     from layerscope.instruments.features.features import features as features
+    from layerscope.instruments.interventions.ablate import ablate as ablate
     from layerscope.instruments.interventions.edited import edited as edited
     from layerscope.instruments.receptive_field import receptive_field as receptive_field
     from layerscope.instruments.record.recorder import Recorder as Recorder
@@ -80,6 +83,7 @@ _HOME = {
     "open_recording": "layerscope.recordings.opening",
     "survey": "layerscope.instruments.survey.survey",
     "edited": "layerscope.instruments.interventions.edited",
+    "ablate": "layerscope.instruments.interventions.ablate",
     "examine": "layerscope.instruments.examination.examine",
     # Views: numbers to pictures.
     "sheet": "layerscope.views.sheet",
@@ -101,10 +105,10 @@ _HOME = {
 }
 
 __all__ = [
-    "Recorder", "across", "activations", "attribute", "card", "compare", "curves", "defaults",
-    "describe", "diagram", "edited", "examine", "examples", "features", "film", "histogram",
-    "load_model", "open_recording", "pages", "quiz", "receptive_field", "report", "serve",
-    "sheet", "site", "survey", "timeline", "weights",
+    "Recorder", "ablate", "across", "activations", "attribute", "card", "compare", "curves",
+    "defaults", "describe", "diagram", "edited", "examine", "examples", "features", "film",
+    "histogram", "load_model", "open_recording", "pages", "quiz", "receptive_field", "report",
+    "serve", "sheet", "site", "survey", "timeline", "weights",
 ]  # fmt: skip
 
 #: Names that have a module of their own: what is raised, and what ``features`` is told with.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from layerscope.recordings.ablation import Ablation
 from layerscope.recordings.comparison import Comparison
 from layerscope.recordings.examination import ExaminationFinding
 from layerscope.recordings.fates import Fates
+from layerscope.views.ablation import ablation_picture
 from layerscope.views.difference_diagram import difference_diagram
 from layerscope.views.difference_sheet import difference_sheet
 from layerscope.views.examination import finding_panel
@@ -26,6 +28,7 @@ def _first(comparison: Comparison, **options: Any) -> Panel:
 _VIEWS: dict[type, Callable[..., Panel]] = {
     Comparison: _first,
     ExaminationFinding: finding_panel,
+    Ablation: ablation_picture,
     Fates: fate,
 }
 

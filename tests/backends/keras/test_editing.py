@@ -125,3 +125,22 @@ def test_bad_edits_are_one_sentence(model: Any, x: Maps) -> None:
     for edits, kind, words in bad:
         with pytest.raises(kind, match=words):
             ls.activations(model, x, edits=edits)
+
+
+def test_an_ablation_is_what_edits_measure(model: Any) -> None:
+    x = np.random.default_rng(1).normal(size=(40, 8, 8, 1)).astype(np.float32)
+    labels = np.random.default_rng(2).integers(0, 3, 40)
+    result = ls.ablate(model, x, "conv", labels=labels, metric="cross_entropy", batch_size=16)
+    maps = np.asarray(ls.activations(model, x)["conv"])
+    np.testing.assert_allclose(result.put, maps.mean(axis=(0, 1, 2)), rtol=1e-5)
+
+    def loss() -> float:
+        raised = np.exp(model.predict(x, verbose=0).astype(np.float64))
+        shares = raised / raised.sum(axis=1, keepdims=True)
+        return float(-np.log(shares[np.arange(40), labels]).mean())
+
+    intact = loss()
+    assert result.intact == pytest.approx(intact, rel=1e-5)
+    for unit in (0, 3):
+        with ls.edited(model, {f"conv:{unit}": float(result.put[unit])}):
+            assert result.effect[unit] == pytest.approx(loss() - intact, abs=1e-5)

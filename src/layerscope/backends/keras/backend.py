@@ -241,6 +241,11 @@ class KerasBackend:
             seen.facts = outcome.facts
         return outcome
 
+    @property
+    def compiles_edits(self) -> bool:
+        """Whether another edit makes another model of it, which is compiled or watched anew."""
+        return True
+
     @contextmanager
     def edited(
         self, edits: Sequence[LayerEdit], axes: AxesByAddress | None = None
