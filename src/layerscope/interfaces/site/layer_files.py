@@ -28,7 +28,7 @@ from layerscope.views.survey.fitted import fitted
 from layerscope.views.survey.gallery import Gallery
 from layerscope.views.survey.painting import Pixels
 
-CELL, COLUMNS, PER_GRID = 80, 10, 100  #: of the grid's pictures
+CELL, COLUMNS, PER_GRID = 80, 10, 20  #: of the grid's pictures
 SIDE, PER_FILE, EACH = 96, 16, 9  #: of the units' examples, nine of each kind
 KINDS = ("top", "drawn", "weak")
 #: How wide and high an example is, by its form.
