@@ -43,6 +43,8 @@ SKLEARN = "tests/backends/sklearn"
 ONNX = "tests/backends/onnx"
 CLUSTERS = "tests/clusters"
 DOCS = "tests/test_docs.py"
+#: What the page about clusters shows, which needs Ray.
+SCALE = f"{DOCS}::test_every_python_block_runs[docs/scale.md]"
 BROWSER = "tests/interfaces/web"
 WEB = "src/layerscope/interfaces/web"
 #: Where tests are that need two frameworks; those of PyTorch with Keras run in ``keras-torch``.
@@ -140,15 +142,15 @@ def onnx(session: nox.Session) -> None:
 @nox.session
 def ray(session: nox.Session) -> None:
     """Surveys on a cluster of Ray that is this machine, with two workers."""
-    _install(session, "onnx", "ray", "tests")
-    _pytest(session, CLUSTERS)
+    _install(session, "onnx", "sklearn", "ray", "tests")
+    _pytest(session, CLUSTERS, SCALE)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """What the pages show runs, what the shell offers is described; and frameworks side by side."""
     _install(session, "torch", "keras-jax", "sklearn", "onnx", "page", "tests")
-    _pytest(session, DOCS, keras="jax")
+    _pytest(session, DOCS, f"--deselect={SCALE}", keras="jax")
     _pytest(session, *SIDE_BY_SIDE, marked="not full and side_by_side", keras="jax")
 
 

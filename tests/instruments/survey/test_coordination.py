@@ -189,12 +189,23 @@ def broken() -> Any:
     raise RuntimeError("no such weights")
 
 
+def another_each_time() -> Any:
+    model = network()
+    model.layers[0].bias.assign(np.random.default_rng().random(4))
+    return model
+
+
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     request = SurveyRequest()
     task = worker_task(pickle.dumps(broken), request, None, data_for_cluster(images(), request))
     with pytest.raises(
         ModelError, match="can't be made on a worker: RuntimeError: no such weights"
     ):
+        ClusterRun(Coordinator(Stage(task, 0)), request, data_for_cluster(images(), request)).run()
+    task = worker_task(
+        pickle.dumps(another_each_time), request, computing, data_for_cluster(images(), request)
+    )
+    with pytest.raises(ModelError, match="weights of its own: pass a function that makes the same"):
         ClusterRun(Coordinator(Stage(task, 0)), request, data_for_cluster(images(), request)).run()
     with pytest.raises(InputError, match="5 labels, and the data have more samples"):
         on_stage(images(), labels=range(5))

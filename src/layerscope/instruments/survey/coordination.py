@@ -106,6 +106,7 @@ class Coordinator:
     _calls: dict[Any, tuple[str, _Worker, _ShareState | None]] = field(default_factory=dict)
     _again: list[_ShareState] = field(default_factory=list)  #: lost with their workers
     _read: dict[int, tuple[_ShareState, ShareCount]] = field(default_factory=dict)  #: not numbered
+    _digest: str = ""  #: of the workers' models
     _begun: int = 0  #: shares
     _next: int = 0  #: the share to be numbered next
     _lost: int = 0  #: workers, since one has computed something
@@ -222,6 +223,7 @@ class Coordinator:
                 continue
             if method == "open":
                 worker.is_ready = True
+                self._check_same(result)
                 opened.append(result)
             elif method == "hand_over":
                 self._merge(worker, *result)
@@ -230,6 +232,15 @@ class Coordinator:
             elif piece is not None:
                 self._count(worker, piece, result)
         return opened
+
+    def _check_same(self, model: WorkerModel) -> None:
+        """Raise ModelError where a worker has a model with other weights than the first."""
+        self._digest = self._digest or model.digest
+        if model.digest != self._digest:
+            raise ModelError(
+                "Each worker has made a model with weights of its own: pass a function that makes "
+                "the same each time, from a file or with a seed."
+            )
 
     def _number(self, worker: _Worker, piece: _ShareState, read: ShareCount) -> None:
         """Give numbers to the samples of a share, and of those that waited for it."""
