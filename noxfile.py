@@ -60,6 +60,7 @@ EACH_BACKEND = (
 FULL = (
     "tests/recordings/store/test_killed.py",
     "tests/instruments/survey/test_survey.py",
+    "tests/instruments/examination/test_trainings.py",
     "tests/backends/*/test_processes.py",
     "tests/hostile/test_*.py",
     "tests/instruments/features/test_proofs.py",

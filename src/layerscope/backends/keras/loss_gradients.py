@@ -63,7 +63,7 @@ def _by_jax(model: Any, x: Any, labels: Any, trained: Sequence[Any]) -> Sequence
         held = weakref.ref(model)
 
         def loss(values: Any, others: Any, x: Any, labels: Any) -> Any:
-            model = held()
+            model: Any = held()
             wanted = {id(v) for v in _trainable(model)}
             variables = list(_trainable(model))
             variables += [v for v in model.variables if id(v) not in wanted]
