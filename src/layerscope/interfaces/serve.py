@@ -107,6 +107,7 @@ def server_of(subject: PageSubject, **where: Any) -> Server:
     check_installed()
     from layerscope.interfaces.server.serve import Server
 
+    subject.attributes = True
     return Server(subject, **where)
 
 

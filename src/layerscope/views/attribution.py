@@ -111,6 +111,18 @@ def attribution_panel(
     )
 
 
+def map_pictures(
+    result: Attribution, sample: int = 0, *, side: int = 224
+) -> list[tuple[str, str, Pixels]]:
+    """Return each method, what is known of its map of a sample, and the map over the sample."""
+    how = MapStyle(Inks.of("light"), side, words=result.words, names=result.names)
+    given, limits = _sample(result, sample), _limits(result)
+    return [
+        (name, _line(result, name, sample), picture(result.map(name, sample), given, limits, how))
+        for name in result.methods
+    ]
+
+
 def _style(style: str | None) -> str:
     if style is None:
         return STYLES[0]

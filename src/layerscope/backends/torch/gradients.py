@@ -46,8 +46,6 @@ from layerscope.core.selection import Selection
 
 Values = dict[str, torch.Tensor]
 
-_FEW = 2  #: samples of a batch that an ordinary, watched pass is made on
-
 #: What PyTorch and modules raise for an input that is laid out in another way.
 _MISFITS = (RuntimeError, ValueError, IndexError, AssertionError)
 
@@ -143,7 +141,7 @@ class ValuePass:
         }
 
     def _planned(self, x: torch.Tensor) -> _InputPlan:
-        run, form, writes = self._observed_on_few(x.detach())
+        run, form, writes = self._observed_on_one(x.detach())
         known = [*(layer.address for layer in run.network), *run.aliases]
         self._selection.check(run.values, known)
         outward = {
@@ -182,11 +180,11 @@ class ValuePass:
         around |= {row.inputs[0]: row.address for row in run.network if row.role == "container"}
         return {around.get(address, address): address for address in wanted}
 
-    def _observed_on_few(self, x: torch.Tensor) -> tuple[ForwardPass, Form, Writes]:
-        """Make an ordinary pass on two samples, or on all where the model takes no fewer."""
-        if len(x) > _FEW:
+    def _observed_on_one(self, x: torch.Tensor) -> tuple[ForwardPass, Form, Writes]:
+        """Make an ordinary pass on one sample, or on all where the model takes no fewer."""
+        if len(x) > 1:
             try:
-                return self._observed(x[:_FEW])
+                return self._observed(x[:1])
             except (*_MISFITS, InputError):
                 pass
         return self._observed(x)

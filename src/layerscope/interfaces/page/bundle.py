@@ -221,7 +221,7 @@ def embedded_panels(surveyed: bool) -> list[UnitPanel]:
     return [
         panel
         for panel in unit_panels()
-        if panel.name not in DERIVED and (surveyed or not panel.of_survey)
+        if panel.name not in DERIVED and not panel.on_request and (surveyed or not panel.of_survey)
     ]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from layerscope._version import __version__
 from layerscope.core.errors import InputError, ViewError
 from layerscope.core.text import printable, shown_name
+from layerscope.instruments.attribution.unit_maps import UnitMaps
 from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.unit_images import UnitImages
 from layerscope.instruments.model_watch import ModelWatch
@@ -22,6 +23,7 @@ from layerscope.instruments.own_input import InputForm
 from layerscope.instruments.samples import SameSamples, SampleRecordings
 from layerscope.interfaces.page.outline import layers_of, looks, steps_of
 from layerscope.interfaces.page.query import Query, against_of, whole
+from layerscope.recordings.attribution import Attribution
 from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
@@ -79,6 +81,9 @@ class PageSubject:
         self.layouts = PassageLayouts()
         self._fields = FieldTables()
         self.images = _unit_images(samples, features)
+        #: Whether maps of units are made as they are asked for; a file would ask for all of them.
+        self.attributes = False
+        self._maps: UnitMaps | None = None
         self._changes = 0  # other samples, other images of units, other parameters
         self._watches: list[ModelWatch] = []
         self._trained = 0  # how often the model was seen to have changed
@@ -95,7 +100,12 @@ class PageSubject:
     @property
     def unit_panels(self) -> list[UnitPanel]:
         """The panels of a unit's page, those of a survey where there is one."""
-        return [p for p in unit_panels() if self.gallery is not None or not p.of_survey]
+        return [
+            p
+            for p in unit_panels()
+            if (self.gallery is not None or not p.of_survey)
+            and (self.attributes or not p.on_request)
+        ]
 
     @property
     def run(self) -> Run | None:
@@ -174,7 +184,16 @@ class PageSubject:
             self._range_over,
             number,
             fields=self._fields.of,
+            attribution=lambda address: self._attribution(recording, row, address),
         )
+
+    def _attribution(self, recording: Recording, row: int, address: str) -> Attribution | None:
+        """Return maps of a unit, where a host asks for one unit at a time."""
+        if not self.attributes or self.samples is None:
+            return None
+        if self._maps is None:
+            self._maps = UnitMaps(self.samples.model)
+        return self._maps.get(recording, row, address)
 
     def _parameters(self) -> Recording:
         """Return the parameters of the model, as they were when somebody first asked for them."""
@@ -199,6 +218,7 @@ class PageSubject:
             if known is not None:
                 known.renew()
         self._weights = None
+        self._maps = None
         self._trained += 1
         self._changes += 1
 

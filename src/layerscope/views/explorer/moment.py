@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from layerscope.core.wiring import Wiring
+from layerscope.recordings.attribution import Attribution
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.visualization import FeatureVisualization
@@ -47,7 +48,8 @@ class Moment:
     ``weights``, ``run``, and what these need; ``number`` is the sample's in ``acts``, where that is
     another than ``sample``. ``probed`` says whether the sample is one of those that ``over`` holds.
     ``fields`` returns where the receptive fields of a layer lie on an input.
-    ``gallery`` draws examples of units, where the network was surveyed.
+    ``gallery`` draws examples of units, where the network was surveyed. ``attribution`` returns
+    maps of where in the input a unit's value comes from, where they can be made.
     """
 
     activations: Recording
@@ -64,6 +66,7 @@ class Moment:
     against: Against | None = None
     fields: Callable[[Recording, str, str], Mapping[str, Any] | None] = fields_of
     gallery: Gallery | None = None
+    attribution: Callable[[str], Attribution | None] = lambda address: None
 
     @cached_property
     def weights(self) -> Recording | None:

@@ -6,7 +6,8 @@ page goes from there (``{"address": …}``, ``{"step": …}``, or nothing), ``gr
 ``offset`` of the buffer ``pixels``: colours where its ``format`` is ``rgb``, else palette indexes
 on the range from ``low`` to ``high``. A ``value`` is drawn as a bar, of which ``header["most"]`` is
 the longest. Where ``header["scale"]`` has ``low`` and ``high``, all pictures are drawn on that
-range; where ``header["fixed"]``, the palette is part of what is shown.
+range; where ``header["fixed"]``, the palette is part of what is shown; where ``header["large"]``,
+a page draws them larger than most.
 """
 
 from __future__ import annotations

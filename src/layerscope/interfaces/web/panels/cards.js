@@ -20,12 +20,12 @@ export function render({ model, el }) {
 
 /** @param {import("../slot.js").PanelModel} model */
 function parts(model) {
-  const { cards, labels, note } = model.panel.header;
+  const { cards, labels, note, large } = model.panel.header;
   const groups = labels.length ? labels : [""];
   const pictured = cards.some((/** @type {any} */ card) => card.shape);
   const signed = cards.some((/** @type {any} */ card) => card.value < 0);
   const elements = groups.flatMap((/** @type {string} */ title, /** @type {number} */ group) => {
-    const list = h("div", { class: pictured ? "cards" : "cards rows", role: "list", "aria-label": title || model.panel.header.title });
+    const list = h("div", { class: pictured ? (large ? "cards large" : "cards") : "cards rows", role: "list", "aria-label": title || model.panel.header.title });
     for (const card of cards) if (card.group === group) list.append(h("div", { role: "listitem" }, cardOf(model, card, pictured, signed)));
     return [...(title ? [h("p", { class: "group" }, title)] : []), list];
   });
@@ -40,7 +40,7 @@ function parts(model) {
  */
 function cardOf(model, card, pictured, signed) {
   const leads = Object.keys(card.view).length > 0;
-  const shown = pictured && card.label.length > SHORT ? `…${card.label.slice(-END)}` : card.label;
+  const shown = pictured && !model.panel.header.large && card.label.length > SHORT ? `…${card.label.slice(-END)}` : card.label;
   const inside = [
     pictured ? (card.shape ? h("span", { class: "seen" }, canvasOf(model, card)) : h("span", { class: "seen empty" })) : null,
     h("span", { class: "label", title: card.label }, shown),

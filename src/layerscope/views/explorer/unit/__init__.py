@@ -3,7 +3,8 @@
 A module has ``TITLE``, what stands above its panel; ``ORDER``, a number by which they are sorted;
 and ``panel(moment, place)``, which returns a :class:`Panel`, or None where there is nothing to
 show of this unit. What it raises is shown in the panel's place. One with ``OF_SURVEY`` is asked for
-only where the network was surveyed.
+only where the network was surveyed, and one with ``ON_REQUEST`` by a host that asks for one unit at
+a time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class UnitPanel:
     def of_survey(self) -> bool:
         """Whether it shows what a survey has of the unit: without one there is nothing to show."""
         return bool(getattr(self.module, "OF_SURVEY", False))
+
+    @property
+    def on_request(self) -> bool:
+        """Whether it is made by a pass of its own, for one unit at a time."""
+        return bool(getattr(self.module, "ON_REQUEST", False))
 
     def panel(self, moment: Moment, place: Place) -> Panel | None:
         """Return the panel of a unit; None where there is nothing to show.
