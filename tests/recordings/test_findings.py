@@ -114,11 +114,11 @@ def weights_that_change(*changes: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ((5, 5, 0.05, 0.02, 0.03), "dense learned nothing after epoch 2 "
+        ((5, 5, 0.05, 0.02, 0.03), "dense hardly learned after epoch 2 "
          "(each step changed its weights by less than 0.05 %)"),
         ((0, 0, 0, 0), "dense learned nothing in 4 steps from epoch 0 on "
          "(its weights stayed the same)"),
-        ((0.015, 0.015, 0.015), "dense learned nothing in 3 steps from epoch 0 on "
+        ((0.015, 0.015, 0.015), "dense hardly learned in 3 steps from epoch 0 on "
          "(each step changed its weights by less than 0.02 %)"),
     ],
 )  # fmt: skip

@@ -66,8 +66,9 @@ def findings(run: Run) -> list[Finding]:
     - *dead*: all units of a layer are silent from a step on, to the last.
     - *same class*: a softmax gives all samples that were kept the same class at the last step, and
       has done so for two steps at least; or it is over one unit, and always 1.
-    - *learned nothing*: from a step on, three at least, each step changed a layer's weights by less
-      than 0.1 % of their norm, and all of them together by less than 1 %, far less than before.
+    - *learned nothing*: from a step on, three at least, a layer's weights stayed the same, or, then
+      it *hardly learned*, each step changed them by less than 0.1 % of their norm, and all of them
+      together by less than 1 %, far less than before.
     - *never fired*: a unit is silent, exactly zero on the whole probe, at every step.
     - *fell silent*: it was not at some step, is from a later one on, and stays so to the last, for
       two steps at least.

@@ -68,16 +68,17 @@ def _still(address: str, change: npt.NDArray[np.float64]) -> _Still | None:
 def _sentence(run: Run, layers: Sequence[_Still], cause: str) -> Finding:
     first = layers[0]
     their = "their" if len(layers) > 1 else "its"
-    moved = f"{their} weights stayed the same"
+    moved, learned = f"{their} weights stayed the same", "learned nothing"
     largest = max(one.largest for one in layers)
     if largest > 0:
+        learned = "hardly learned"
         moved = f"each {moved_per(run)} changed {their} weights by less than {_percent(largest)}"
     moment = moment_text(run, max(first.before, 0))
     when = f"after {moment}"
     if first.begins == 0:
         when = f"in {first.count} steps from {moment} on"
     names = _listed([one.address for one in layers])
-    text = f"{names} learned nothing {when} ({moved}){cause}"
+    text = f"{names} {learned} {when} ({moved}){cause}"
     return Finding(first.address, "still", int(run.steps[max(first.before, 0)]), text)
 
 
