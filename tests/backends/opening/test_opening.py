@@ -20,6 +20,8 @@ pytestmark = pytest.mark.one_backend
         ("m.json", "is damaged: its JSON can't be read"),
         ("m.keras", "is no .keras file: it is not a whole zip archive."),
         ("m.txt", "is no known kind of model file: what opens is a file of Keras (.keras, .h5, a"),
+        ("m.gguf", "AutoModelForCausalLM.from_pretrained('"),
+        ("m.gguf", "', gguf_file='m.gguf')"),
         ("m.tflite", "is a TensorFlow Lite file: convert it to ONNX, python -m tf2onnx"),
     ],
 )

@@ -24,7 +24,8 @@ _TFLITE = (
 )
 _GGUF = (
     "a GGUF file, weights for llama.cpp, most of them quantized: open the PyTorch model that it "
-    "was made from, its .safetensors with an architecture"
+    "was made from; or, with transformers, gguf and accelerate installed, in the place of its name "
+    '"transformers:AutoModelForCausalLM.from_pretrained({folder!r}, gguf_file={name!r})"'
 )
 _FROZEN = (
     "a TensorFlow graph (frozen, if it has its weights): convert it to ONNX, "
@@ -83,4 +84,4 @@ def by_name(path: Path) -> str | None:
 
 
 def _named(what: str, path: Path) -> str:
-    return what.format(name=path.name, stem=path.stem)
+    return what.format(name=path.name, stem=path.stem, folder=str(path.parent))
