@@ -24,18 +24,19 @@ def with_samples(x: Any) -> Any:
     MissingDependencyError
         When scikit-learn is not installed.
     """
-    if isinstance(x, list | tuple) and any(_is_sample(item) for item in x):
-        parts = [image for item in x for image in (_images(item) if _is_sample(item) else [item])]
+    if isinstance(x, list | tuple) and any(is_digits(item) for item in x):
+        parts = [image for item in x for image in (_images(item) if is_digits(item) else [item])]
         return parts if isinstance(x, list) else tuple(parts)
-    if isinstance(x, dict) and any(_is_sample(item) for item in x.values()):
+    if isinstance(x, dict) and any(is_digits(item) for item in x.values()):
         return {key: with_samples(item) for key, item in x.items()}
-    if not _is_sample(x):
+    if not is_digits(x):
         return x
     images = _images(x)
     return images if len(images) > 1 else images[0]
 
 
-def _is_sample(x: Any) -> bool:
+def is_digits(x: Any) -> bool:
+    """Return whether x is the name of a digit, or of all of them."""
     if not isinstance(x, str) or _NAME.fullmatch(x) is None:
         return False
     return not Path(x).is_file()  # a file that is there is a file, whatever its name

@@ -172,3 +172,28 @@ def test_a_folder_shows_describe_the_shapes(shell, tiny, photos):
     code, out, err = shell("describe", tiny, photos)
     assert (code, err) == (0, "")
     assert "(1, 18, 18, 4)" in out or "(None, 18, 18, 4)" in out or "18, 18, 4)" in out
+
+
+def test_a_loader_is_named_as_a_model_is(shell, tiny):
+    Path("my_data.py").write_text(
+        "import numpy as np\n"
+        "x = np.random.default_rng(0).random((7, 8, 8, 3), np.float32)\n"
+        "def batches(size=3):\n"
+        "    return ((x[i : i + size], None) for i in range(0, 7, size))\n"
+    )
+    model = load_model(tiny)
+    shape = model.input_shape[1:]
+    text = Path("my_data.py").read_text().replace("(7, 8, 8, 3)", str((7, *shape)))
+    Path("my_data.py").write_text(text)
+    for name in ("my_data:batches", "my_data:batches(size=2)", "my_data:x"):
+        code, out, err = shell("look", tiny, name, "--out", "out", "--force")
+        assert (code, err) == (0, "")
+        assert "channels are for all 7 samples given." in out
+        assert figures()[0]["address"]
+    code, _, err = shell("look", tiny, "my_data:batch", "--out", "out", "--force")
+    assert code == 2
+    assert "'my_data' has no 'batch': did you mean 'batches'?" in err
+    Path("my_data:x").write_bytes(b"no image")  # a file that is there is a file
+    assert shell("look", tiny, "my_data:x", "--out", "out", "--force")[0] == 2
+    code, out, err = shell("survey", tiny, "my_data:batches", "--out", "s.zarr")
+    assert (code, "7 samples" in out) == (0, True), err

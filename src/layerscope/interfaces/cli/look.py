@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
         "input",
         nargs="*",
         metavar="INPUT",
-        help=options.INPUT + "; a recording in the place of MODEL has its own",
+        help=options.INPUT
+        + "; or package.module:name, a loader or a function that returns one; a recording in the "
+        "place of MODEL has its own",
     )
     parser.add_argument(
         "--step",

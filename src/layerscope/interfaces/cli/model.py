@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
+from layerscope.interfaces.cli.data import data_of
 
 if TYPE_CHECKING:
     from layerscope.inputs import Prepared
@@ -63,13 +64,14 @@ class Reading:
 def passes_of(
     model: Any, given: Any, layers: Sequence[str] = (), reading: Reading | None = None
 ) -> Passes:
-    """Return the passes of INPUT… through the model, not yet run: of one, a list, or files."""
+    """Return the passes of INPUT… through the model, not yet run: of one, a list, or files.
+
+    Raises as :func:`data_of` does.
+    """
     from layerscope.inputs import listed
     from layerscope.instruments.passes import Passes
 
-    x = given
-    if isinstance(given, list):
-        x = given[0] if len(given) == 1 else given
+    x = data_of(model, given) if isinstance(given, list) else given
     options = (reading or Reading()).options()
     passes = Passes.on(model, x, list(layers) or None, **options)
     several = isinstance(x, list) and passes.x is x and len(passes.specs) < 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.console import report, say
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.data import data_of
 from layerscope.interfaces.cli.model import Reading, opened, opening
 from layerscope.interfaces.cli.tables import json_lines
 
@@ -31,7 +32,7 @@ def add(commands: Any) -> None:
         nargs="+",
         metavar="DATA",
         help="a folder of images, arrays or sounds; a folder whose folders are labels; a file, a "
-        "glob, or digits",
+        "glob, digits, or package.module:name, a loader or a function that returns one",
     )
     parser.add_argument(
         "--layers",
@@ -96,7 +97,7 @@ def _run(args: argparse.Namespace) -> None:
 
     labels = None if args.labels is None else read_labels(args.labels)
     model = opened(args) if args.ray is None else _for_workers(args)
-    data = args.data[0] if len(args.data) == 1 else args.data
+    data = data_of(model, args.data)
     result = survey(
         model,
         data,
