@@ -84,6 +84,8 @@ class _Differences:
     def words(self, address: str) -> str:
         """Return how large the difference is."""
         pair = self._pairs[address]
+        if not pair.relative_error:
+            return "equal"
         marks = {True: "parts first", False: "parts" if pair.parts else "noise"}
         return f"error {pair.relative_error:.1e}, {marks[address == self._comparison.first]}"
 

@@ -200,6 +200,7 @@ def test_pictures_show_each_channel_three_times(x: Array) -> None:
         "one", "other", "difference",
     ]  # fmt: skip
     assert d.picture().header["address"] == d.first
+    assert "image/png" in d._repr_mimebundle_()
     captions = [text["text"] for text in difference_diagram(d).header["texts"]]
     assert any(text.endswith("parts first") for text in captions)
 

@@ -55,7 +55,7 @@ class LayerValues:
 
 def comparables(recording: Recording) -> list[LayerValues]:
     """Return the layers that compute and whose values were recorded, in execution order."""
-    network, _ = computing(recording.network, recording.aliases)
+    network = recorded_network(recording)
     known = {row.address for row in network}
     rows = [row for row in network if row.address in set(recording) and row.role != "input"]
     if not rows:  # a recording that knows no more than names
@@ -68,17 +68,29 @@ def comparables(recording: Recording) -> list[LayerValues]:
     return values
 
 
+def recorded_network(recording: Recording) -> Network:
+    """Return the layers that compute, each under the name that its value was recorded by."""
+    network, names = computing(recording.network, recording.aliases)
+    recorded = set(recording)
+    renamed = {of: name for name, of in names.items() if name in recorded and of not in recorded}
+    if not renamed:
+        return network
+    rows = [
+        replace(
+            row,
+            address=renamed.get(row.address, row.address),
+            inputs=tuple(renamed.get(name, name) for name in row.inputs),
+        )
+        for row in network
+    ]
+    return replace(network, layers=tuple(rows))
+
+
 def unflattened(values: Array, shape: tuple[int, ...], axes: tuple[str, ...]) -> Array:
     """Return vectors of what was flattened in a framework's order as if in everyone's."""
     order = [axes.index(axis) for axis in presented(axes)]
     apart = values.reshape(len(values), *shape)
     return apart.transpose([0, *(1 + place for place in order)]).reshape(len(values), -1)
-
-
-def received_by(layer: Layer, network: Network) -> Layer | None:
-    """Return the layer whose value another receives first; None where that is not known."""
-    before = layer.inputs[0] if layer.inputs else None
-    return next((row for row in network if row.address == before), None)
 
 
 def _flattened(layer: Layer, network: Network) -> tuple[tuple[int, ...], tuple[str, ...]] | None:

@@ -40,7 +40,8 @@ def _alike(first: Array, second: Array) -> Array:
         size = np.maximum(np.sqrt(squares[0]), 1e-30)
         near = np.nan_to_num(np.clip(1 - gaps / size, 0, 1))
     equal = gaps <= _SAME * size
-    return ALIKE * np.where(equal, 1, (correlation**2 + near**2) / 2) + EQUAL * equal
+    alike: Array = np.where(equal, 1, (correlation**2 + near**2) / 2)
+    return ALIKE * alike + EQUAL * equal
 
 
 def _some(values: LayerValues) -> Array:

@@ -20,7 +20,6 @@ from layerscope.instruments.comparison.comparable import LayerValues
 from layerscope.instruments.comparison.measures import relative_error
 from layerscope.instruments.comparison.subjects import ComparedSubject
 from layerscope.instruments.passes import Passes, joined
-from layerscope.recordings.recording import Recording
 
 Array = npt.NDArray[Any]
 
@@ -81,7 +80,7 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     count = max((n for v in values if (n := v.sizes.get("sample"))), default=1)
     kept = count if _takes_whole(subject.backend) else max(1, count // SHARE)
     unit = max((rounding(recording.named(v.address)) for v in values), default=0.0)
-    again = joined(Passes.on(subject.model, _moved(recording, unit, kept)))
+    again = joined(Passes.on(subject.model, _moved(subject, unit, kept)))
     # Whole numbers can't be moved by a rounding.
     indexed = all(
         array.values.dtype.kind != "f" for array in map(recording.named, recording.inputs)
@@ -123,8 +122,9 @@ def _first(array: NamedArray, count: int) -> Array:
     return array.values[tuple(cut)]
 
 
-def _moved(recording: Recording, unit: float, count: int) -> Any:
+def _moved(subject: ComparedSubject, unit: float, count: int) -> Any:
     """Return the inputs as the model received them, each value moved by one rounding."""
+    recording = subject.recording
     source = np.random.default_rng(0)
     moved = []
     for name, axes in recording.input_axes.items():
@@ -136,5 +136,6 @@ def _moved(recording: Recording, unit: float, count: int) -> Any:
             values = (values * (1 + step * signs)).astype(values.dtype)
         order = [array.axes.index(axis) for axis in axes]
         moved.append(np.ascontiguousarray(values.transpose(order)))
-    names = list(recording.input_axes)
-    return moved[0] if len(moved) == 1 else dict(zip(names, moved, strict=True))
+    if subject.by_name:
+        return dict(zip(recording.input_axes, moved, strict=True))
+    return moved[0] if len(moved) == 1 else moved

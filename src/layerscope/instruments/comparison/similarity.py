@@ -80,7 +80,8 @@ def _centred(values: Array) -> Array:
 def _thinned(values: Array, places: int) -> Array:
     if len(values) <= places:
         return values
-    return values[np.linspace(0, len(values) - 1, places).round().astype(int)]
+    thinned: Array = values[np.linspace(0, len(values) - 1, places).round().astype(int)]
+    return thinned
 
 
 def _spaces(array: NamedArray) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ class ComparedSubject:
     model: Any = None  #: what made it, where it can be run again
     parameters: Mapping[str, NamedArray] | None = None  #: its weights, where they are known
     run: Run | None = None  #: what it is a moment of
+    by_name: bool = False  #: whether it takes its inputs by their names
 
     @property
     def backend(self) -> Backend:
@@ -194,7 +195,9 @@ def _run(of: ComparedThing, x: Any, layers: Any, options: Mapping[str, Any]) -> 
     passes = Passes.on(of.thing, x, layers, **options)
     recording = joined(passes)
     weights = with_input_shapes(passes.backend.weights(), recording.network)
-    return ComparedSubject(of.name or recording.network.name, recording, of.thing, weights)
+    name = of.name or recording.network.name
+    by_name = isinstance(passes.x, Mapping)
+    return ComparedSubject(name, recording, of.thing, weights, by_name=by_name)
 
 
 def _run_again(

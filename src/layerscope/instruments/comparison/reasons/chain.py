@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from layerscope.core.axes import NamedArray
 from layerscope.core.layer_kinds import CONVOLUTIONS, NORMS
-from layerscope.core.network import Layer, computing
-from layerscope.instruments.comparison.comparable import LayerValues
+from layerscope.core.network import Layer
+from layerscope.instruments.comparison.comparable import LayerValues, recorded_network
 from layerscope.instruments.comparison.subjects import ComparedSubject
 from layerscope.recordings.recording import Recording
 
@@ -89,7 +89,7 @@ def chains(
 
 def _chain(subject: ComparedSubject, name: str, layer: Layer, agreed: Collection[str]) -> Chain:
     recording = subject.recording
-    rows = {row.address: row for row in computing(recording.network, recording.aliases)[0]}
+    rows = {row.address: row for row in recorded_network(recording)}
     chain = [layer]
     entry = None
     while chain[0].inputs:

@@ -85,7 +85,7 @@ def _sloped(z: Values, values: Values) -> str | None:
 
 
 def _erf(z: Values) -> Values:
-    result: Values = np.frompyfunc(math.erf, 1, 1)(z).astype(np.float64)
+    result: Values = np.asarray(np.frompyfunc(math.erf, 1, 1)(z), np.float64)
     return result
 
 
