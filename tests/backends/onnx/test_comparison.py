@@ -139,3 +139,49 @@ def test_a_broken_graph_parts_where_it_is_broken(name: str, saved: Any, x: Array
     settings, first, words = BROKEN[name]
     d = compare(saved(), saved(**settings), x)
     assert (d.first, words in " ".join(d.why)) == (first, True), d.why
+
+
+def few_bits(*, activation: bool) -> Any:
+    """A convolution and its function; or the same of 8 bits, its values quantized behind it."""
+    k0, b0 = weights()["k0"], weights()["b0"]
+    step = np.float32(np.abs(k0).max() / 127)
+    if activation:
+        nodes = [node("Conv", "x,k0,b0", "c", "conv"), node("Relu", "c", "y", "relu")]
+        arrays = {"k0": k0, "b0": b0}
+    else:
+        nodes = [
+            node("DequantizeLinear", "q0,step,none", "k", "kernel"),
+            node("Conv", "x,k,b0", "c", "conv"),
+            node("QuantizeLinear", "c,out,low", "q", "quantized"),
+            node("DequantizeLinear", "q,out,low", "y", "values"),
+        ]
+        arrays = {
+            "q0": np.rint(k0 / step).astype(np.int8),
+            "step": np.array(step),
+            "none": np.array(0, np.int8),
+            "b0": b0,
+            "out": np.array(5 / 255, np.float32),
+            "low": np.array(0, np.uint8),  # 0 is the least: what a ReLU does
+        }
+    inside = SIDE - 2
+    return model(
+        nodes,
+        [value("x", ["n", 3, SIDE, SIDE])],
+        [value("y", ["n", FEATURES, inside, inside])],
+        arrays,
+    )
+
+
+def test_a_layer_of_few_bits_goes_with_the_value_that_leaves_it(tmp_path: Path) -> None:
+    opened = []
+    for name in (True, False):
+        onnx.save(few_bits(activation=name), tmp_path / f"{name}.onnx")
+        opened.append(load_model(tmp_path / f"{name}.onnx"))
+    x = np.random.default_rng(0).random((4, 3, SIDE, SIDE), np.float32) / 2
+    d = compare(*opened, x)
+    partners = {pair.address: pair.partner for pair in d.pairs}
+    assert partners == {"conv": "conv", "relu": "values"}
+    assert d.first == "conv"
+    assert "the kernel of 'conv' is quantized in the other" in d.why[0]
+    assert all(pair.sqnr > 25 for pair in d.pairs)
+    assert compare(*opened, x, tolerance=0.05).first is None

@@ -61,7 +61,7 @@ def computed(chain: Chain, received: NamedArray) -> Values | None:
     core = chain.core
     weights = roles(core, chain.parameters)
     kernel = weights.get("kernel")
-    if kernel is None:
+    if kernel is None or kernel.attrs["whole"]:  # whole numbers stand for others
         return None
     bias = weights["bias"].values if "bias" in weights else 0.0
     if core.kind == "dense" and kernel.axes == ("input", "unit"):
