@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from layerscope.backends.torch.precision import hidden_rounding
 from layerscope.instruments.activations import activations
 from layerscope.instruments.comparison.compare import compare
 
@@ -61,3 +62,18 @@ def test_nothing_is_left_of_a_comparison() -> None:
     assert one.training
     assert all(torch.equal(value, before[name]) for name, value in one.state_dict().items())
     assert not any(module._forward_hooks for module in one.modules())
+
+
+def test_tf32_is_known_where_a_gpu_multiplies_in_it(monkeypatch: Any) -> None:
+    assert hidden_rounding(Net()) == 0  # no processor does
+
+    class OnGpu:
+        def __init__(self, dtype: torch.dtype) -> None:
+            self.device, self.is_cuda, self.dtype = "cuda:0", True, dtype
+
+    net = Net()
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(net, "parameters", lambda: iter([OnGpu(torch.float32)]))
+    assert hidden_rounding(net) == 2**-10
+    monkeypatch.setattr(net, "parameters", lambda: iter([OnGpu(torch.float64)]))
+    assert hidden_rounding(net) == 0

@@ -31,6 +31,7 @@ from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.ops import TorchOps
 from layerscope.backends.torch.plan import PassPlan, choose
+from layerscope.backends.torch.precision import hidden_rounding
 from layerscope.backends.torch.replay import HooksAppeared, Replay
 from layerscope.backends.torch.tensors import read
 from layerscope.backends.torch.training import TorchTraining
@@ -74,6 +75,11 @@ class TorchBackend:
     def framework(self) -> str:
         """``PyTorch 2.13.0``."""
         return f"PyTorch {torch.__version__.partition('+')[0]}"
+
+    @property
+    def hidden_rounding(self) -> float:
+        """One rounding of TF32 where the module computes in it on a GPU, else 0."""
+        return hidden_rounding(self._model)
 
     @looking
     def describe(self) -> Network:

@@ -80,6 +80,7 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     count = max((n for v in values if (n := v.sizes.get("sample"))), default=1)
     kept = count if _takes_whole(subject.backend) else max(1, count // SHARE)
     unit = max((rounding(recording.named(v.address)) for v in values), default=0.0)
+    unit = max(unit, float(getattr(subject.backend, "hidden_rounding", 0.0)))
     again = joined(Passes.on(subject.model, _moved(subject, unit, kept)))
     # Whole numbers can't be moved by a rounding.
     indexed = all(
