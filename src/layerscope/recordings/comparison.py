@@ -79,6 +79,8 @@ class Comparison(Pictured):
         The layers that have a partner, in the order of the one.
     unmatched
         The addresses without a partner, in the one and in the other.
+    open_ends
+        Which of the two end with a layer that has no partner: what comes out was not compared.
     tolerance
         The relative error up to which two layers are the same; None where the noise decides.
     measured
@@ -104,6 +106,7 @@ class Comparison(Pictured):
         pairs: Sequence[LayerPair],
         unmatched: tuple[Sequence[str], Sequence[str]],
         values: Callable[[LayerPair], tuple[NamedArray, NamedArray]],
+        open_ends: Sequence[str] = (),
         tolerance: float | None,
         measured: str,
         why: Sequence[str] = (),
@@ -116,6 +119,7 @@ class Comparison(Pictured):
         self.names = names
         self.pairs = tuple(pairs)
         self.unmatched = tuple(unmatched[0]), tuple(unmatched[1])
+        self.open_ends = tuple(open_ends)
         self.tolerance = tolerance
         self.measured = measured
         self.why = tuple(why)
@@ -131,6 +135,11 @@ class Comparison(Pictured):
     def first(self) -> str | None:
         """The address, in the one, of the first layer that parts beyond the noise; or None."""
         return next((pair.address for pair in self.pairs if pair.parts), None)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no layer parts, and what comes out was compared, too."""
+        return self.first is None and not self.open_ends
 
     @property
     def table(self) -> pd.DataFrame:
@@ -233,7 +242,7 @@ class Comparison(Pictured):
         """Return all of it as numbers, words, lists and dicts."""
         return {
             "names": list(self.names),
-            "same": self.first is None,
+            "same": self.is_same,
             "first": self.first,
             "why": list(self.why),
             "tolerance": self.tolerance,
@@ -242,6 +251,7 @@ class Comparison(Pictured):
                 {"layer": str(layer), **dict(row)}
                 for layer, row in self.table.astype(object).iterrows()
             ],
+            "open_ends": list(self.open_ends),
             "unmatched": {"one": list(self.unmatched[0]), "other": list(self.unmatched[1])},
             "notes": list(self.notes),
         }
@@ -273,6 +283,10 @@ class Comparison(Pictured):
         one, other = map(message, self.names)
         lines = [f"{one} against {other}", text_table(columns, rows, _RIGHT, width)]
         lines += self._verdict()
+        lines += [
+            message(f"What comes out of {name} was not compared: its last layer has no partner.")
+            for name in self.open_ends
+        ]
         if self._drift is not None:
             lines += [moved_words(each) for each in self.drifting[:_DRIFTED]]
         return "\n".join([*lines, *(message(f"Note: {note}") for note in self._all_notes())])

@@ -148,6 +148,22 @@ def test_another_shape_parts(x: Array) -> None:
     assert d.why == ("the padding: 'conv' pads 1, 1 × 1, 1 (before, after), the one 0, 0 × 0, 0",)
 
 
+def test_an_end_without_a_partner_is_not_the_same(x: Array) -> None:
+    layers = keras.layers
+    whole = cnn()
+    body = keras.Sequential([keras.Input((8, 8, 1)), *whole.layers[:-1]], name="body")
+    d = compare(whole, body, x)
+    assert d.first is None
+    assert not d.is_same
+    assert d.open_ends == ("net",)
+    assert "What comes out of net was not compared: its last layer has no partner." in str(d)
+    idle = keras.Sequential([keras.Input((8, 8, 1)), *whole.layers, layers.Dropout(0.1)])
+    assert compare(whole, idle, x).is_same
+    other = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten()])
+    with pytest.raises(InputError, match="No layer of 'net' has a partner"):
+        compare(whole, other, x)
+
+
 def test_two_seeds_have_a_similarity(x: Array) -> None:
     one, other = activations(cnn(seed=1), x), activations(cnn(seed=2), x)
     d = compare(one, other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,8 @@ from layerscope.recordings.comparison import Comparison, LayerPair, units_last
 
 Array = npt.NDArray[Any]
 
+#: What hands on what it receives, in inference.
+_IDLE = frozenset({"dropout", "identity", "quantize", "augment", "container", "reshape"})
 _MOST_UNITS = 512  #: of a layer, among which an order is looked for
 _SAME_NORMS = 1e-3  #: by how much of the largest the norms of units may differ that are the same
 _PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
@@ -111,6 +113,11 @@ def compared(
     values = comparables(one.recording), comparables(other.recording)
     check_samples(one, other, *values)
     matches = matched(*values)
+    if not matches:
+        raise InputError(
+            f"No layer of {one.name!r} has a partner in {other.name!r}: there is nothing to "
+            "compare."
+        )
     noise, words = _noise(one, other, values, matches)
     if tolerance is not None:
         words = "" if one.model is None else words
@@ -131,6 +138,13 @@ def compared(
             [v.address for v in values[1] if v.address not in taken],
         ),
         values=lambda pair: _values(by_address[pair.address], pair),
+        open_ends=[
+            subject.name
+            for subject, layers, paired in zip(
+                (one, other), values, (set(by_address), taken), strict=True
+            )
+            if _is_open(layers, paired)
+        ],
         tolerance=tolerance,
         measured=words,
         why=why,
@@ -139,6 +153,12 @@ def compared(
         partners=lambda pair: assigned(*_unordered(by_address[pair.address])),
         drift=None if moving is None else lambda: drifting(moving, list(by_address)),
     )
+
+
+def _is_open(layers: Sequence[LayerValues], paired: Collection[str]) -> bool:
+    """Return whether the last layer that computes something has no partner."""
+    computing = [values for values in layers if values.layer.kind not in _IDLE]
+    return bool(computing) and computing[-1].address not in paired
 
 
 def check_samples(

@@ -103,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
     for path in (args.json, args.out and f"{args.out}/"):
         if path:
             report(f"Written to {path}")
-    return SAME if comparison.first is None else PARTS
+    return SAME if comparison.is_same else PARTS
 
 
 def _opened(args: argparse.Namespace, name: str) -> Any:

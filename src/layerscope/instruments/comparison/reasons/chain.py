@@ -7,7 +7,7 @@ A ``Chain`` is all of it, from the value on which both still agree to the one on
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class Chain:
     entry: str | None  #: the address of the value that goes in, None for the network's input
     recording: Recording
     parameters: Mapping[str, NamedArray] | None
+    about: str | None = None  #: the kind of layer that both sides have, where one has further ones
 
     @property
     def last(self) -> Layer:
@@ -44,7 +45,7 @@ class Chain:
     @property
     def core(self) -> Layer:
         """The layer that it is about: what has weights, or moves windows."""
-        cores = [row for row in self.rows if row.kind in _CORES]
+        cores = [row for row in self.rows if row.kind in _CORES and self.about in (None, row.kind)]
         return cores[-1] if cores else self.last
 
     @property
@@ -81,10 +82,17 @@ def chains(
     agreed: tuple[Collection[str], Collection[str]],
 ) -> tuple[Chain, Chain]:
     """Return the chains of both sides that lead to the first pair that parts."""
-    return (
+    both = (
         _chain(one, "the one", first[0].layer, agreed[0]),
         _chain(other, "the other", first[1].layer, agreed[1]),
     )
+    if both[0].core.kind == both[1].core.kind:
+        return both
+    kinds = [{row.kind for row in chain.rows} for chain in both]
+    shared = [row.kind for row in both[0].rows if row.kind in _CORES & kinds[0] & kinds[1]]
+    if not shared:
+        return both
+    return replace(both[0], about=shared[-1]), replace(both[1], about=shared[-1])
 
 
 def _chain(subject: ComparedSubject, name: str, layer: Layer, agreed: Collection[str]) -> Chain:

@@ -24,6 +24,8 @@ def of_parameters(one: Chain, other: Chain) -> list[str]:
     first, second = roles(one.core, one.parameters), roles(other.core, other.parameters)
     if not first or not second or one.core.kind != other.core.kind:
         return []
+    if one.about is not None:  # a norm is folded into the weights of one of both
+        return []
     name = quoted(other.core.address)
     if {"mean", "variance"} <= set(first) & set(second):
         statistics = _statistics(first, second, name)
