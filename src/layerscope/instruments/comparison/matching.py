@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.instruments.comparison.comparable import LayerValues
+from layerscope.instruments.comparison.families import family
 from layerscope.instruments.comparison.likeness import likeness
 from layerscope.instruments.comparison.similarity import cka
 from layerscope.instruments.comparison.traits import folded, together, traits_of
@@ -56,7 +57,7 @@ def matched(one: Sequence[LayerValues], other: Sequence[LayerValues]) -> list[Ma
 
 
 def _alike(one: LayerValues, other: LayerValues) -> bool:
-    return one.key == other.key and one.layer.kind == other.layer.kind
+    return one.key == other.key and family(one.layer.kind) == family(other.layer.kind)
 
 
 def _how(one: LayerValues, other: LayerValues) -> str:

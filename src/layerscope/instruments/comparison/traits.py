@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerscope.instruments.comparison.comparable import LayerValues
+from layerscope.instruments.comparison.families import family
 from layerscope.instruments.comparison.likeness import ALIKE
 
 #: What it counts that two layers are the same kind of thing, are at the same stage (before or
@@ -17,12 +18,9 @@ _KIND, _STAGE, _WEIGHTS, _NAME = 0.6, 0.4, 0.3, 1.0
 _LEAST = 0.6  #: pairs that count less are none
 _OTHER_SHAPE = 0.7  #: of what the same kind of thing counts where the shapes differ
 #: What makes values of the sums of whole numbers.
-_COMPLETING = frozenset({"add", "merge", "rescale", "elementwise"})
+_COMPLETING = frozenset({"add", "rescale"})
 #: What is folded into what.
-_FOLDS = frozenset(
-    {("batch_norm", "conv"), ("batch_norm", "depthwise_conv"), ("activation", "conv"),
-     ("activation", "depthwise_conv"), ("activation", "dense")}
-)  # fmt: skip
+_FOLDS = frozenset({("batch_norm", "conv"), ("activation", "conv"), ("activation", "dense")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Traits:
     """What of a layer tells whether it goes with another."""
 
     key: tuple[bool, tuple[int, ...]]  #: of its shape
-    kind: str
+    kind: str  #: the one that stands for its family
     activation: str | None
     weights: int
     name: str
@@ -44,7 +42,7 @@ def traits_of(values: Sequence[LayerValues], other: Sequence[LayerValues]) -> li
     return [
         Traits(
             each.key,
-            each.layer.kind,
+            family(each.layer.kind),
             each.layer.activation,
             each.layer.weights,
             re.sub(r"[./]", "/", each.address).lower(),
@@ -91,7 +89,7 @@ def _structure(one: Traits, other: Traits, same: bool, few_bits: bool) -> float:
         folds = {(one.kind, other.kind), (other.kind, one.kind)} & _FOLDS
         return name + (_KIND if folds else 0.0)
     if (one.activation is None) != (other.activation is None):
-        return (name / 4 + _KIND) * (1.0 if same else _OTHER_SHAPE)
+        return name / 4 + _KIND if same else (name / 4 + _KIND + _WEIGHTS) * _OTHER_SHAPE
     weights = _WEIGHTS * (one.weights == other.weights)
     return (name + _KIND + _STAGE + weights) * (1.0 if same else _OTHER_SHAPE)
 

@@ -16,13 +16,14 @@ from layerscope.core.axes import NamedArray
 from layerscope.core.layer_kinds import CONVOLUTIONS, NORMS
 from layerscope.core.network import Layer
 from layerscope.instruments.comparison.comparable import LayerValues, recorded_network
+from layerscope.instruments.comparison.families import family
 from layerscope.instruments.comparison.subjects import ComparedSubject
 from layerscope.recordings.recording import Recording
 
 Values = npt.NDArray[np.float64]
 
 #: What a chain is about, rather than what prepares it: of several the last.
-_CORES = frozenset({"dense", "matmul", "resize", "pool", *CONVOLUTIONS, *NORMS})
+_CORES = frozenset({"dense", "matmul", "resize", "pool", "reduce", *CONVOLUTIONS, *NORMS})
 SAMPLES, VALUES = 4, 500_000  #: looked at, at most: what parts, parts on any
 
 
@@ -86,7 +87,7 @@ def chains(
         _chain(one, "the one", first[0].layer, agreed[0]),
         _chain(other, "the other", first[1].layer, agreed[1]),
     )
-    if both[0].core.kind == both[1].core.kind:
+    if family(both[0].core.kind) == family(both[1].core.kind):
         return both
     kinds = [{row.kind for row in chain.rows} for chain in both]
     shared = [row.kind for row in both[0].rows if row.kind in _CORES & kinds[0] & kinds[1]]

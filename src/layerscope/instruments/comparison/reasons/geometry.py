@@ -39,7 +39,7 @@ def of_geometry(one: Chain, other: Chain) -> list[str]:
     name = quoted(other.core.address)
     if one.core.kind == "resize" or a.way != "forward" or b.way != "forward":
         return _interpolation(a, b, name)
-    words = []
+    words = _pooled(one, other, name)
     if [_sides(p) for p in first] != [_sides(p) for p in second]:
         words.append(
             f"the padding: {name} pads {_padding(second)} (before, after), the one "
@@ -51,6 +51,33 @@ def of_geometry(one: Chain, other: Chain) -> list[str]:
         if pair[0] != pair[1] and not unseen:
             words.append(f"the {setting} of its windows: {pair[1]} in {name}, {pair[0]} in the one")
     return words
+
+
+def _pooled(one: Chain, other: Chain, name: str) -> list[str]:
+    """Return that one takes means and the other the largest, where their types tell."""
+    if not one.core.kind == other.core.kind == "pool":
+        return []
+    ways = [_way_of_pool(chain) for chain in (one, other)]
+    if None in ways or ways[0] == ways[1]:
+        return []
+    return [f"the pooling: {name} takes {ways[1]}, the one {ways[0]}"]
+
+
+def _way_of_pool(chain: Chain) -> str | None:
+    """Return what a pool takes, by the values: each is one of those received, or is not."""
+    received, value = chain.received(chain.core), chain.value(chain.core)
+    if received is None or value is None or received.axes[0] != "sample":
+        return None
+    given, returned = np.unique(received.values[:1]), value.values[:1].ravel()
+    places = np.clip(np.searchsorted(given, returned), 0, len(given) - 1)
+    near = np.minimum(
+        np.abs(given[places] - returned), np.abs(given[np.maximum(places - 1, 0)] - returned)
+    )
+    one_of = near <= 1e-6 * max(float(np.abs(given).max()), 1e-30)
+    varied = returned != 0
+    if not varied.any():
+        return None
+    return "the largest" if one_of[varied].mean() > 0.9 else "means"
 
 
 def _interpolation(a: Window, b: Window, name: str) -> list[str]:
@@ -145,4 +172,4 @@ def _where(one: Chain, other: Chain) -> str:
         return ""
     if inside.max() <= 1e-5 * np.abs(a.values).max():
         return "; the border differs, the inside is equal"
-    return "; all of the maps differs, since the windows stand elsewhere"
+    return "; the maps differ throughout, since the windows stand elsewhere"

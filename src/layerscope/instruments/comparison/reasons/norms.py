@@ -7,7 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.core.layer_kinds import NORMS
 from layerscope.core.text import quoted
+from layerscope.instruments.comparison.families import family
 from layerscope.instruments.comparison.reasons.chain import Chain
 from layerscope.instruments.comparison.reasons.roles import roles
 
@@ -19,7 +21,7 @@ _FEW = 16  #: channels, or places, by which an epsilon is told
 
 def of_norms(one: Chain, other: Chain) -> list[str]:
     """Return the epsilons of both norms, told by their values, where they differ."""
-    if one.core.kind != other.core.kind or one.core.kind not in ("batch_norm", "norm"):
+    if family(one.core.kind) != family(other.core.kind) or one.core.kind not in NORMS:
         return []
     first, second = _epsilon(one), _epsilon(other)
     if first is None or second is None or max(first, second) <= 0:
@@ -41,6 +43,8 @@ def _epsilon(chain: Chain) -> float | None:
     x, y = received.values.reshape(-1, units), value.values.reshape(-1, units)
     if chain.core.kind == "batch_norm":
         return _of_batch(x, y, weights)
+    if chain.core.kind == "group_norm":
+        return _of_groups(x.reshape(len(value.values), -1, units), y, weights)
     return _of_layer(x, y, weights)
 
 
@@ -77,6 +81,27 @@ def _of_layer(x: Values, y: Values, weights: dict[str, Values]) -> float | None:
     estimates = variance[usable] * (1 / after[usable] - 1)
     smallest = np.argsort(variance[usable])[:_FEW]
     return float(np.median(estimates[smallest]))
+
+
+def _of_groups(x: Values, y: Values, weights: dict[str, Values]) -> float | None:
+    """Return the same of groups of channels: of as many as make the estimates agree."""
+    units = x.shape[-1]
+    scale, shift = weights.get("scale", np.ones(units)), weights.get("shift", np.zeros(units))
+    if len(scale) != units or (np.abs(scale) < 1e-3).any():
+        return None
+    plain = ((y - shift) / scale).reshape(x.shape)
+    best: tuple[float, float] | None = None
+    for groups in (n for n in range(1, units + 1) if units % n == 0):
+        parts = [v.reshape(len(x), -1, groups, units // groups) for v in (x, plain)]
+        variance, after = (part.var(axis=(1, 3)) for part in parts)
+        if not ((variance > 0) & (after > 0)).all():
+            continue
+        estimates = variance * (1 / after - 1)
+        middle = float(np.median(estimates))
+        spread = float(np.abs(estimates - middle).max())
+        if middle > 0 and (best is None or spread < best[0]):
+            best = spread, middle
+    return None if best is None else best[1]
 
 
 def _plain(epsilon: float) -> str:

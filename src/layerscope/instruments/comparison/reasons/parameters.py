@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from layerscope.core.axes import NamedArray
 from layerscope.core.text import quoted
+from layerscope.instruments.comparison.families import family
 from layerscope.instruments.comparison.reasons.chain import Chain, distance
 from layerscope.instruments.comparison.reasons.roles import roles, unflattened_kernel
 
@@ -22,7 +23,7 @@ _VALUES = 4096  #: fewer weights than this may take few values by chance
 def of_parameters(one: Chain, other: Chain) -> list[str]:
     """Return what the weights of both cores have to do with one another, where they differ."""
     first, second = roles(one.core, one.parameters), roles(other.core, other.parameters)
-    if not first or not second or one.core.kind != other.core.kind:
+    if not first or not second or family(one.core.kind) != family(other.core.kind):
         return []
     if one.about is not None:  # a norm is folded into the weights of one of both
         return []

@@ -60,7 +60,12 @@ def _owner(key: str) -> str:
 def _presented(array: NamedArray) -> NamedArray:
     shown = array.presented()
     attrs = {**array.attrs, "whole": shown.values.dtype.kind in "iu"}
-    return NamedArray(shown.values.astype(np.float64), shown.axes, attrs)
+    values, axes = shown.values.astype(np.float64), shown.axes
+    for axis in ("multiplier", "input"):  # of a depthwise kernel: one, which frameworks call so
+        if axis in axes and "channel" in axes and values.shape[axes.index(axis)] == 1:
+            values = values.squeeze(axes.index(axis))
+            axes = tuple(name for name in axes if name != axis)
+    return NamedArray(values, axes, attrs)
 
 
 def unflattened_kernel(kernel: NamedArray) -> Values:
