@@ -40,8 +40,9 @@ def _alike(first: Array, second: Array) -> Array:
         size = np.maximum(np.sqrt(squares[0]), 1e-30)
         near = np.nan_to_num(np.clip(1 - gaps / size, 0, 1))
     equal = gaps <= _SAME * size
-    alike: Array = np.where(equal, 1, (correlation**2 + near**2) / 2)
-    return ALIKE * alike + EQUAL * equal
+    alike = np.where(equal, 1, (correlation**2 + near**2) / 2)
+    scores: Array = ALIKE * alike + EQUAL * equal
+    return scores
 
 
 def _some(values: LayerValues) -> Array:
