@@ -184,4 +184,4 @@ def test_a_layer_of_few_bits_goes_with_the_value_that_leaves_it(tmp_path: Path) 
     assert d.first == "conv"
     assert "the kernel of 'conv' is quantized in the other" in d.why[0]
     assert all(pair.sqnr > 25 for pair in d.pairs)
-    assert compare(*opened, x, tolerance=0.05).first is None
+    assert compare(*opened, x, tolerance=0.05).is_same

@@ -156,9 +156,10 @@ def compared(
 
 
 def _is_open(layers: Sequence[LayerValues], paired: Collection[str]) -> bool:
-    """Return whether the last layer that computes something has no partner."""
-    computing = [values for values in layers if values.layer.kind not in _IDLE]
-    return bool(computing) and computing[-1].address not in paired
+    """Return whether the last layer that computes something has no partner, nor what follows."""
+    computing = [i for i, values in enumerate(layers) if values.layer.kind not in _IDLE]
+    last = computing[-1] if computing else len(layers)
+    return last < len(layers) and not any(v.address in paired for v in layers[last:])
 
 
 def check_samples(
