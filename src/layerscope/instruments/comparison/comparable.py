@@ -45,6 +45,16 @@ class LayerValues:
         """What two layers share whose values can be subtracted from one another."""
         return "sample" in self.sizes, self.shape
 
+    @property
+    def spaces(self) -> tuple[int, ...]:
+        """The lengths of all axes but that of the units, which is the last."""
+        return tuple(self.sizes.values())[:-1]
+
+    @property
+    def sizes_of_units(self) -> int:
+        """How many units it has."""
+        return list(self.sizes.values())[-1]
+
     def array(self) -> NamedArray:
         """Return the values in everyone's order of axes, also of what was flattened."""
         array = self.recording.named(self.address)

@@ -32,7 +32,7 @@ from layerscope.instruments.comparison.noise import (
     stored_rounding,
 )
 from layerscope.instruments.comparison.reasons import reasons
-from layerscope.instruments.comparison.similarity import assigned, cka
+from layerscope.instruments.comparison.similarity import assigned, cka_matrix
 from layerscope.instruments.comparison.subjects import ComparedSubject, given, subjects_of
 from layerscope.recordings.comparison import Comparison, LayerPair, units_last
 
@@ -317,7 +317,7 @@ def _values(match: Match, pair: LayerPair) -> tuple[NamedArray, NamedArray]:
 
 
 def _similarity(matches: Sequence[Match]) -> Array:
-    return np.array([[cka(row.one, column.other) for column in matches] for row in matches])
+    return cka_matrix([match.one for match in matches], [match.other for match in matches])
 
 
 def _names(one: ComparedSubject, other: ComparedSubject) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from layerscope.recordings.comparison import units_last
 
 Array = npt.NDArray[Any]
 
+#: Fewer places than these tell little; and so many products are a few seconds.
+_FEWEST, _MOST_PRODUCTS = 64, 5_000_000_000
 PLACES = 4096  #: samples and positions that take part, evenly over all of them
 
 
@@ -23,7 +27,7 @@ def cka(one: LayerValues, other: LayerValues, places: int = PLACES) -> float:
     Where their maps differ in size, each sample's mean over positions takes its place.
     """
     first, second = one.array(), other.array()
-    if _spaces(first) != _spaces(second):
+    if one.spaces != other.spaces:
         first, second = _pooled(first), _pooled(second)
     x, y = units_last(first), units_last(second)
     if len(x) != len(y):
@@ -31,19 +35,70 @@ def cka(one: LayerValues, other: LayerValues, places: int = PLACES) -> float:
     return linear_cka(_thinned(x, places), _thinned(y, places))
 
 
+def cka_matrix(one: Sequence[LayerValues], other: Sequence[LayerValues]) -> Array:
+    """Return the linear CKA of each layer of the one with each of the other, as :func:`cka` does.
+
+    Of large networks fewer places take part, so that it takes seconds.
+    """
+    products = sum(
+        a.sizes_of_units * b.sizes_of_units for a in one for b in other if a.spaces == b.spaces
+    )
+    places = int(max(_FEWEST, min(PLACES, _MOST_PRODUCTS // max(products, 1))))
+    rows, columns = ([_Features(values, places) for values in each] for each in (one, other))
+    return np.array([[row.with_other(column) for column in columns] for row in rows])
+
+
+class _Features:
+    """The values of a layer as they enter the CKA, each form made once."""
+
+    def __init__(self, values: LayerValues, places: int) -> None:
+        self._values, self._places = values, places
+
+    def with_other(self, other: _Features) -> float:
+        """Return the CKA with another layer."""
+        if self._values.spaces == other._values.spaces:
+            return _aligned_cka(self.whole, other.whole)
+        return _aligned_cka(self.pooled, other.pooled)
+
+    @functools.cached_property
+    def whole(self) -> tuple[Array, float]:
+        """The values at some places, centred, and the norm of their products."""
+        return self._entering(self._values.array())
+
+    @functools.cached_property
+    def pooled(self) -> tuple[Array, float]:
+        """The same of the means over positions."""
+        return self._entering(_pooled(self._values.array()))
+
+    def _entering(self, array: NamedArray) -> tuple[Array, float]:
+        x = _centred(_thinned(units_last(array), self._places))
+        products = x @ x.T if len(x) < x.shape[1] else x.T @ x
+        return x, float(np.linalg.norm(products))
+
+
+def _aligned_cka(one: tuple[Array, float], other: tuple[Array, float]) -> float:
+    (x, x_size), (y, y_size) = one, other
+    if len(x) != len(y) or not x_size * y_size:
+        return 0.0
+    if len(x) < min(x.shape[1], y.shape[1]):
+        together = float(((x @ x.T) * (y @ y.T)).sum())
+    else:
+        together = float(np.square(x.T @ y).sum())
+    return together / (x_size * y_size)
+
+
 def linear_cka(x: Array, y: Array) -> float:
     """Return the linear CKA of ``(places, units)`` and ``(places, units)``; 0 of constants.
 
     Kornblith et al. 2019, by the Gram matrices or by the units, whichever are fewer.
     """
-    x, y = _centred(x), _centred(y)
-    if len(x) < min(x.shape[1], y.shape[1]):
-        kx, ky = x @ x.T, y @ y.T
-        together, alone = float((kx * ky).sum()), float(np.linalg.norm(kx) * np.linalg.norm(ky))
-    else:
-        together = float(np.square(x.T @ y).sum())
-        alone = float(np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
-    return together / alone if alone > 0 else 0.0
+    sides = []
+    for values in (x, y):
+        centred = _centred(values)
+        few = len(centred) < centred.shape[1]
+        products = centred @ centred.T if few else centred.T @ centred
+        sides.append((centred, float(np.linalg.norm(products))))
+    return _aligned_cka(sides[0], sides[1])
 
 
 def assigned(one: NamedArray, other: NamedArray) -> tuple[Array, Array]:
@@ -82,10 +137,6 @@ def _thinned(values: Array, places: int) -> Array:
         return values
     thinned: Array = values[np.linspace(0, len(values) - 1, places).round().astype(int)]
     return thinned
-
-
-def _spaces(array: NamedArray) -> tuple[int, ...]:
-    return array.values.shape[:-1]
 
 
 def _pooled(array: NamedArray) -> NamedArray:
