@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -180,6 +182,7 @@ class SurveyBuilder:
                 before = tallies.get(address)
                 tallies[address] = tally if before is None else before.merged(tally, self.top)
         self.tallies, self._waiting, self._waiting_bytes = tallies, [], 0
+        _give_back_freed()
 
     def result(self) -> Survey:
         """Return the survey of all samples until now."""
@@ -197,6 +200,22 @@ class SurveyBuilder:
             provenance=self.provenance,
             reading=self.reading,
         )
+
+
+@functools.cache
+def _trim() -> Any:
+    """Return what gives back freed memory to the system; None where glibc is not there."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+def _give_back_freed() -> None:
+    """Give back what the threads of a framework have freed, and which they would keep each."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
 
 
 def samples_at_once(network: Network) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from layerscope.core.axes import NamedArray
 from layerscope.inputs import Prepared
 from layerscope.inputs.feeds import arrays_in
+from layerscope.instruments.survey.spool import Spool, SpooledInputs
 from layerscope.recordings.survey.survey import SurveyedSample
 
 #: What the network received of samples, before it is looked at which of them stay.
@@ -24,6 +25,7 @@ class SamplePool:
     """What samples are called, and what the network received; of files, where they are."""
 
     samples: dict[int, SurveyedSample] = field(default_factory=dict)  #: by their numbers
+    spool: Spool = field(default_factory=Spool)
     _bytes: int = 0
     _kept: int = 0  #: bytes that were left when it was last looked at
 
@@ -44,7 +46,8 @@ class SamplePool:
         arrays = list(arrays_in(prepared.value))
         names = prepared.samples
         for i, number in enumerate(numbers.tolist()):
-            file, row, inputs = None, 0, {}
+            file, row = None, 0
+            inputs: Mapping[str, NamedArray] = {}
             if prepared.files:
                 at, row = prepared.files[i]
                 file = str(Path(paths[at]).absolute())
@@ -55,6 +58,7 @@ class SamplePool:
                     if np.ndim(array) and len(array) == len(numbers)
                 }
                 self._bytes += sum(array.values.nbytes for array in inputs.values())
+                inputs = self.spool.inputs(inputs)
             name = names[i] if i < len(names) else f"sample {number}"
             self.samples[number] = SurveyedSample(number, name, labels[i], file, inputs, row)
 
@@ -62,5 +66,8 @@ class SamplePool:
         """Let go of all samples but these."""
         self.samples = {n: sample for n, sample in self.samples.items() if n in referred}
         self._bytes = self._kept = sum(
-            array.values.nbytes for s in self.samples.values() for array in s.inputs.values()
+            inputs.nbytes
+            if isinstance(inputs, SpooledInputs)
+            else sum(array.values.nbytes for array in inputs.values())
+            for inputs in (sample.inputs for sample in self.samples.values())
         )
