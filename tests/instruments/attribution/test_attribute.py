@@ -202,3 +202,13 @@ def test_a_network_without_classes_asks_for_a_target() -> None:
     model = keras.Model(image, layers.Conv2D(2, 3, name="maps")(image))
     with pytest.raises(InputError, match="say target="):
         attribute(model, np.ones((1, 6, 6, 1), np.float32))
+
+
+def test_an_image_without_channels_is_one() -> None:
+    model = keras.Sequential([
+        keras.Input((6, 8)), layers.Reshape((6, 8, 1)), layers.Conv2D(2, 3, name="maps"),
+        layers.GlobalAveragePooling2D(), layers.Dense(2),
+    ])  # fmt: skip
+    x = np.random.default_rng(0).random((2, 6, 8)).astype(np.float32)
+    made = attribute(model, x, 1, ["grad_cam", "saliency", "occlusion"], layer="maps")
+    assert {made.named(name).axes for name in made.methods} == {("sample", "y", "x")}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from layerscope.backends import backend_for
 from layerscope.backends.base import Backend
 from layerscope.backends.origin import origin_of
-from layerscope.core.axes import NamedArray
+from layerscope.core.axes import NamedArray, presented
 from layerscope.core.errors import InputError, ModelError
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.network import Layer, Network, computing
@@ -104,7 +104,7 @@ def attributed_input(model: Any, x: Any, **options: Any) -> AttributedInput:
         )
     network, aliases = computing(run.network, run.aliases)
     origin = origin_of(model)
-    array = NamedArray(value, received.axes)
+    array = NamedArray(value, _image_axes(network, name, received))
     given = np.ascontiguousarray(array.presented().values)
     entry = _embedding(network, name) if given.dtype.kind in "iuf" else None
     notes = dict.fromkeys(note for one in prepared for note in one.notes)
@@ -132,6 +132,24 @@ def attributed_input(model: Any, x: Any, **options: Any) -> AttributedInput:
         base, values=np.asarray(vectors.values, np.float32), axes=vectors.axes,
         notes=(*base.notes, words),
     )  # fmt: skip
+
+
+def _image_axes(network: Network, name: str, received: NamedArray) -> tuple[str, ...]:
+    """Return the names of the input's axes: rows and columns where the network makes it an image.
+
+    An image without an axis of channels looks like a sequence, until a layer gives it one.
+    """
+    axes, lengths = received.axes, received.values.shape[1:]
+    if axes != ("sample", "position", "channel"):
+        return axes
+    for row in network:
+        shown = presented(row.axes or ())
+        if row.role == "input" or name not in row.inputs or shown[1:] != ("y", "x", "channel"):
+            continue
+        sizes = dict(zip(row.axes or (), row.shape or (), strict=True))
+        if (sizes["y"], sizes["x"], sizes["channel"]) == (*lengths, 1):
+            return ("sample", "y", "x")
+    return axes
 
 
 def _first(backend: Backend, value: Array) -> Array:

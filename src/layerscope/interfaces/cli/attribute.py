@@ -160,7 +160,8 @@ def _baseline(text: str | None) -> Any:
 
 def _report(result: Attribution) -> str:
     """Return what was made, and what is known of each map, in lines."""
-    lines = repr(result).splitlines()
+    checked = tuple(f"  {method}: " for method in result.methods)  # which are written below
+    lines = [line for line in repr(result).splitlines() if not line.startswith(checked)]
     for sample, target in enumerate(result.targets):
         for method in result.methods:
             words = result.line(method, sample)
