@@ -63,6 +63,7 @@ def test_logit_and_probability_are_told_apart(network: Any) -> None:
     assert logits[1] - logits[0] == pytest.approx(np.log(shares[2] / shares[1]), rel=1e-3)
 
 
+@pytest.mark.one_backend
 def test_units_neurons_layers_and_objectives_are_targets(network: Any) -> None:
     x = cases.samples(2)
     acts = ls.activations(network, x)
@@ -97,6 +98,7 @@ def test_tokens_have_a_number_each_and_what_is_masked_has_none(words: Any) -> No
     np.testing.assert_allclose(made.named("integrated_gradients").values, known, atol=1e-5)
 
 
+@pytest.mark.one_backend
 def test_patches_of_a_vision_transformer_lie_on_the_image() -> None:
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 12, 3))
@@ -114,6 +116,7 @@ def test_patches_of_a_vision_transformer_lie_on_the_image() -> None:
     assert any("whatever the target" in note for note in made.notes)
 
 
+@pytest.mark.one_backend
 def test_every_call_of_a_shared_layer_has_its_map() -> None:
     keras.utils.set_random_seed(1)
     image = keras.Input((6, 6, 2))
@@ -132,6 +135,7 @@ def test_every_call_of_a_shared_layer_has_its_map() -> None:
     assert np.abs(first - second).max() > 1e-6
 
 
+@pytest.mark.one_backend
 def test_a_layer_off_the_way_has_a_map_of_zeros_and_says_so() -> None:
     image = keras.Input((6, 6, 1))
     used = layers.Conv2D(2, 3, name="used")(image)
@@ -143,6 +147,7 @@ def test_a_layer_off_the_way_has_a_map_of_zeros_and_says_so() -> None:
     assert "zero everywhere" in made.line("grad_cam")
 
 
+@pytest.mark.one_backend
 def test_frozen_layers_and_training_flags_make_no_difference(network: Any) -> None:
     x = cases.samples(1)
     known = attribute(network, x, 1, "saliency").named("saliency").values
@@ -167,6 +172,7 @@ def test_half_precision_gives_maps_in_single_precision() -> None:
     np.testing.assert_allclose(values, [[-2, 3]], rtol=1e-2)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("options", "words_of_error"),
     [
@@ -197,6 +203,7 @@ def test_what_can_not_be_is_one_sentence(
     assert words_of_error in str(caught.value)
 
 
+@pytest.mark.one_backend
 def test_a_network_without_classes_asks_for_a_target() -> None:
     image = keras.Input((6, 6, 1))
     model = keras.Model(image, layers.Conv2D(2, 3, name="maps")(image))
@@ -204,6 +211,7 @@ def test_a_network_without_classes_asks_for_a_target() -> None:
         attribute(model, np.ones((1, 6, 6, 1), np.float32))
 
 
+@pytest.mark.one_backend
 def test_an_image_without_channels_is_one() -> None:
     model = keras.Sequential([
         keras.Input((6, 8)), layers.Reshape((6, 8, 1)), layers.Conv2D(2, 3, name="maps"),

@@ -21,6 +21,7 @@ def checked() -> Attribution:
     return made.check(samples=2)
 
 
+@pytest.mark.one_backend
 def test_the_score_falls_and_rises_with_what_the_network_saw(checked: Attribution) -> None:
     assert [(c.method, c.sample) for c in checked.checks] == [
         ("saliency", 0), ("saliency", 1), ("occlusion", 0), ("occlusion", 1),
@@ -49,6 +50,7 @@ def test_shuffling_changes_the_map_and_is_undone() -> None:
     np.testing.assert_array_equal(again.named("saliency").values, made.named("saliency").values)
 
 
+@pytest.mark.one_backend
 def test_a_map_that_is_the_image_is_told() -> None:
     """Of equal weights, shuffling changes nothing: input times gradient is the image."""
     model = keras.Sequential([
@@ -60,6 +62,7 @@ def test_a_map_that_is_the_image_is_told() -> None:
     assert "changes little when the network is shuffled" in made.line("input_x_gradient")
 
 
+@pytest.mark.one_backend
 def test_words_say_what_the_numbers_do() -> None:
     edges = words_of(MapCheck("saliency", 0, shuffled={"conv": 0.9}, edges=0.8))
     assert edges == (
@@ -75,6 +78,7 @@ def test_words_say_what_the_numbers_do() -> None:
     )
 
 
+@pytest.mark.one_backend
 def test_what_is_removed_is_filled_in_from_around() -> None:
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 1, 32)[:, None] + np.zeros((32, 24))
@@ -86,6 +90,7 @@ def test_what_is_removed_is_filled_in_from_around() -> None:
     assert np.abs(infilled(ramp[..., None], removed | True, rng) - ramp.mean()).max() < 0.06
 
 
+@pytest.mark.one_backend
 def test_ranks_correlate_whatever_the_scale() -> None:
     values = np.array([0.1, 5.0, -2.0, 3.0])
     assert correlation(values, np.exp(values)) == pytest.approx(1)
@@ -93,6 +98,7 @@ def test_ranks_correlate_whatever_the_scale() -> None:
     assert correlation(values, np.ones(4)) == 0
 
 
+@pytest.mark.one_backend
 def test_maps_without_their_model_are_told() -> None:
     x = cases.samples(1)
     made = attribute(cases.keras_network(), x, 1, "saliency")

@@ -66,6 +66,7 @@ def test_on_a_linear_network_the_gradient_is_its_weights(linear: Any, method: st
     np.testing.assert_allclose(made.named(method).values, LINEAR, rtol=1e-4)
 
 
+@pytest.mark.one_backend
 def test_the_variance_of_a_constant_gradient_is_zero(linear: Any) -> None:
     made = attribute(linear, np.ones((1, 3), np.float32), 0, "vargrad")
     np.testing.assert_allclose(made.named("vargrad").values, 0, atol=1e-6)
@@ -90,6 +91,7 @@ def test_integrated_gradients_sum_up_to_what_the_score_gains(network: Any) -> No
     np.testing.assert_allclose(made.gaps["integrated_gradients"], 0, atol=0.0101)
 
 
+@pytest.mark.one_backend
 def test_gradients_match_finite_differences(network: Any) -> None:
     x = cases.samples(1)
     map_ = attribute(network, x, 2, "saliency").named("saliency").values[0]
@@ -101,6 +103,7 @@ def test_gradients_match_finite_differences(network: Any) -> None:
     assert float((map_ * way[0]).sum()) == pytest.approx((ahead - behind) / (2 * step), rel=2e-2)
 
 
+@pytest.mark.one_backend
 def test_smoothgrad_without_noise_is_its_base(network: Any) -> None:
     made = attribute(
         network, cases.samples(), TARGETS, ["saliency", "smoothgrad"], noise=0.0, repeats=3
@@ -111,6 +114,7 @@ def test_smoothgrad_without_noise_is_its_base(network: Any) -> None:
     )
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("method", ["smoothgrad", "integrated_gradients", "occlusion", "rise"])
 def test_the_size_of_batches_makes_no_difference(network: Any, method: str) -> None:
     options: dict[str, Any] = {"masks": 20} if method == "rise" else {}
@@ -154,5 +158,6 @@ def test_maps_point_at_a_hidden_patch_and_controls_do_not() -> None:
     assert cases.hits(np.hypot(down, across), places) < chance + 0.15
 
 
+@pytest.mark.one_backend
 def test_every_method_names_its_source() -> None:
     assert all(method.source for method in methods().values())
