@@ -15,6 +15,7 @@ from layerscope.interfaces.page.opening import page_subject, program_of
 from layerscope.interfaces.page.page_file import MAX_SIZE, Limits, PageFile
 
 if TYPE_CHECKING:
+    from layerscope.recordings.examination import ExaminationReport
     from layerscope.recordings.survey.survey import Survey
 
 
@@ -27,6 +28,7 @@ def report(
     live: bool = False,
     classes: Sequence[str] = (),
     survey: Survey | None = None,
+    examination: ExaminationReport | None = None,
     overwrite: bool = False,
     input_range: tuple[float, float] | str = (0, 1),
     resize: str = "stretch",
@@ -59,6 +61,8 @@ def report(
     survey
         A survey of the model on data: units' pages show what they fired for, as far as there is
         room.
+    examination
+        What :func:`examine` returned: the page lists what was found, and leads to each place.
     overwrite
         Replace the file where there is one already.
     input_range, resize, size, preprocess
@@ -85,7 +89,9 @@ def report(
         "input_range": input_range, "resize": resize, "size": size, "preprocess": preprocess
     }  # fmt: skip
     with whole(path, overwrite=overwrite) as part, Bar("Packing the page") as bar:
-        subject = page_subject(model, x, classes=classes, survey=survey, **reading)
+        subject = page_subject(
+            model, x, classes=classes, survey=survey, examination=examination, **reading
+        )
         program = program_of(subject, model, x, **reading) if live else None
         file = PageFile(subject, Limits(max_size), program)
         about = f"about {size_text(file.expected)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope.interfaces.page.subject import PageSubject
     from layerscope.interfaces.server.serve import Server
+    from layerscope.recordings.examination import ExaminationReport
     from layerscope.recordings.run import Run
     from layerscope.recordings.survey.survey import Survey
     from layerscope.recordings.visualization import FeatureVisualization
@@ -22,6 +23,7 @@ def serve(
     classes: Sequence[str] = (),
     features: FeatureVisualization | Sequence[FeatureVisualization] = (),
     survey: Survey | None = None,
+    examination: ExaminationReport | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     allow_remote: bool = False,
@@ -51,6 +53,8 @@ def serve(
         Images that were made for units, which their pages show; others are made there.
     survey
         A survey of the model on data: units' pages show what they fired for.
+    examination
+        What :func:`examine` returned: the page lists what was found, and leads to each place.
     host, port
         Where the server listens: by default on this machine alone, at any free port.
     allow_remote
@@ -85,6 +89,7 @@ def serve(
         classes=classes,
         features=features,
         survey=survey,
+        examination=examination,
         input_range=input_range,
         resize=resize,
         size=size,

@@ -12,6 +12,7 @@ from layerscope.instruments.samples import SameSamples, SampleRecordings
 from layerscope.instruments.survey.example_maps import check_model
 from layerscope.interfaces.page.recording_subject import RecordingSubject
 from layerscope.interfaces.page.subject import PageSubject
+from layerscope.recordings.examination import ExaminationReport
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.recordings.survey.survey import Survey
@@ -29,13 +30,14 @@ def page_subject(
     code: Mapping[str, str] | None = None,
     features: FeatureVisualization | Sequence[FeatureVisualization] = (),
     survey: Any = None,
+    examination: Any = None,
     **reading: Any,
 ) -> PageSubject:
     """Return what a page of a model on an input is about, or of a recording.
 
     A model may have a ``run`` of its training beside it, a ``survey`` of data, and another model
-    of the same architecture that it is compared with; ``reading`` says how images become input, as
-    in ``activations``.
+    of the same architecture that it is compared with, and an ``examination``; ``reading`` says how
+    images become input, as in ``activations``.
 
     Raises
     ------
@@ -44,6 +46,8 @@ def page_subject(
     ModelError
         When it is no model that layerscope knows, or the other one is not like it.
     """
+    if examination is not None and not isinstance(examination, ExaminationReport):
+        raise InputError(f"examination is {a_kind(examination)}: pass what examine(…) returned.")
     if isinstance(model, Recording):
         for name, value in (("x", x), ("run", run), ("against", against)):
             if value is not None:
@@ -52,7 +56,9 @@ def page_subject(
                     "leave it out, or pass the model before it."
                 )
         gallery = _gallery(survey, None)
-        return _of_recording(model, classes, code, images_of_units(features), gallery)
+        subject = _of_recording(model, classes, code, images_of_units(features), gallery)
+        subject.examination = examination
+        return subject
     if against is not None and x is None:
         raise InputError("There is no input to compare two models on: pass x, such as 'noise'.")
     if run is not None and not isinstance(run, Run):
@@ -68,6 +74,7 @@ def page_subject(
         code=code,
         features=images_of_units(features),
         gallery=_gallery(survey, model),
+        examination=examination,
     )
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from layerscope.core.axes import UNIT_AXES
 from layerscope.core.text import shown_name
+from layerscope.recordings.examination import ExaminationFinding, ExaminationReport
 from layerscope.recordings.finding import moment_text
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
 from layerscope.views.diagram.kinds import colours
 from layerscope.views.render.palette import LEVELS, is_diverging, table
+
+_LONGEST = 1500  #: characters of what is said of a finding
 
 PALETTES = ("viridis", "gray", "diverging", "magma", "cividis", "coolwarm")
 
@@ -34,6 +37,32 @@ def steps_of(run: Run | None) -> dict[str, Any]:
     steps = run.steps.tolist()
     words = [moment_text(run, position) for position in range(len(steps))]
     return {"steps": steps, "epochs": run.epochs.tolist(), "moments": words}
+
+
+def findings_of(report: ExaminationReport | None) -> dict[str, Any]:
+    """Return what an examination found, and where the page goes from each; nothing without one."""
+    if report is None:
+        return {}
+    return {
+        "findings": [
+            {
+                "kind": finding.kind,
+                "severity": finding.severity,
+                "headline": shown_name(finding.headline, _LONGEST),
+                "words": shown_name(finding.words, _LONGEST),
+                "address": _place_of(finding),
+                "step": finding.step,
+            }
+            for finding in report.found
+        ]
+    }
+
+
+def _place_of(finding: ExaminationFinding) -> str | None:
+    """Return the unit that a finding is about where it is one, else its layer."""
+    if finding.layer is None or len(finding.units) != 1:
+        return finding.layer
+    return f"{finding.layer}:{finding.units[0]}"
 
 
 def layers_of(recording: Recording) -> list[dict[str, Any]]:

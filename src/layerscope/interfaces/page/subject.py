@@ -21,9 +21,10 @@ from layerscope.instruments.features.unit_images import UnitImages
 from layerscope.instruments.model_watch import ModelWatch
 from layerscope.instruments.own_input import InputForm
 from layerscope.instruments.samples import SameSamples, SampleRecordings
-from layerscope.interfaces.page.outline import layers_of, looks, steps_of
+from layerscope.interfaces.page.outline import findings_of, layers_of, looks, steps_of
 from layerscope.interfaces.page.query import Query, against_of, whole
 from layerscope.recordings.attribution import Attribution
+from layerscope.recordings.examination import ExaminationReport
 from layerscope.recordings.growing import GrowingRun
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
@@ -57,7 +58,8 @@ class PageSubject:
 
     ``samples`` are recordings made when they are asked for; ``run`` is of a training, whose probe
     comes before them. One of them may be missing. ``against`` is another model on the same samples,
-    to be compared with; ``gallery`` draws examples of units, where the network was surveyed.
+    to be compared with; ``gallery`` draws examples of units, where the network was surveyed;
+    ``examination`` is what was found in it.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class PageSubject:
         code: Mapping[str, str] | None = None,
         features: Sequence[FeatureVisualization] = (),
         gallery: Gallery | None = None,
+        examination: ExaminationReport | None = None,
     ) -> None:
         self.samples = samples
+        self.examination = examination
         self.gallery = gallery
         self.against = against
         self.growing = None if run is None else GrowingRun(run)
@@ -351,6 +355,7 @@ class PageSubject:
                 "layers": layers_of(first.activations),
                 "unit_panels": [{"name": p.name, "title": p.title} for p in self.unit_panels],
                 **looks(),
+                **findings_of(self.examination),
                 "can": {
                     "run": self.samples is not None,
                     "compare_models": self.against is not None,

@@ -13,6 +13,7 @@ import { firstStep } from "./parts/changes.js";
 import { Compare } from "./parts/compare.js";
 import { hints, openHelp } from "./parts/help.js";
 import { listenToKeys } from "./parts/keys.js";
+import { findingsButton } from "./parts/findings.js";
 import { notesButton } from "./parts/notes.js";
 import { openSearch } from "./parts/search.js";
 import { State } from "./state.js";
@@ -76,6 +77,7 @@ class Shell {
       h("span", { class: "room" }),
       this.compare.el, h("label", { class: "named" }, "scale", this.scales), h("label", { class: "named" }, "colours", this.palettes),
       button("Find /", "Find a layer or a unit (key: /)", () => openSearch(this.page)),
+      findingsButton(this.page),
       notesButton(outline.notes),
       button("◐", "Dark or light (key: d)", () => this.turn()), button("?", "Keys (key: ?)", () => openHelp()));
   }

@@ -18,7 +18,11 @@ export interface Outline {
   palettes: Record<string, string>; diverging: string[]; palette?: string; grounds: Record<string, any>; can: Record<string, boolean>;
   inputs: InputForm;
   images: { reason: string; editions: Record<string, number> };
+  findings?: Finding[];
 }
+
+/** What an examination found: in which layer, or which unit, the page goes to. */
+export interface Finding { kind: string; severity: string; headline: string; words: string; address: string | null; step: number | null }
 
 /** What can be given by hand: an image of so many rows, columns and channels, or so many numbers. */
 export interface InputForm {
