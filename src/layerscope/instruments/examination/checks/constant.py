@@ -15,6 +15,9 @@ from layerscope.instruments.examination.thresholds import CONSTANT, FEW_SAMPLES
 from layerscope.instruments.examination.wording import be, number, of_units, samples_text
 from layerscope.recordings.examination import ExaminationFinding, FindingChart
 
+#: What only scales the input, of which some values may always be the same: the rim of images.
+_OF_THE_INPUT = frozenset({"rescale", "standardize", "encode"})
+
 
 def _nothing_varies(evidence: Evidence) -> str | None:
     if evidence.now.samples < FEW_SAMPLES:
@@ -32,7 +35,7 @@ def constant(evidence: Evidence) -> Iterator[ExaminationFinding]:
     rectifiers = {layer.address for layer, _ in now.rectifiers()}
     whole: set[str] = set()
     for layer, tally in now.layers():
-        if layer.kind in HANDING_ON:
+        if layer.kind in HANDING_ON or layer.kind in _OF_THE_INPUT:
             continue  # what it hands on is another's
         size = size_of(tally)
         units = (spreads(tally) <= CONSTANT * max(size, 1e-30)) & (tally.nonfinite == 0)
