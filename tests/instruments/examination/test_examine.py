@@ -192,3 +192,14 @@ def test_gradients_that_fade_are_named_with_the_layer(tmp_path: Path) -> None:
     finding = ls.examine(where).of_kind("gradients")[0]
     assert (finding.layer, finding.severity) == ("h0", "failing")
     assert finding.picture().header["kind"] == "cards"
+
+
+def test_answers_are_kept_of_the_first_samples_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from layerscope.instruments.examination import observed
+
+    monkeypatch.setattr(observed, "_MOST_ANSWERS", 300)
+    always = next(b for b in BROKEN if b.kind == "same-class")
+    model = keras_network(always.change(healthy()))
+    report = examined(model, labels=labels(), batch_size=16)
+    assert report.of_kind("same-class")[0].samples == 32  # of 96: two batches of 16 × 10 values
+    assert report.samples == 96

@@ -20,6 +20,7 @@ from layerscope.instruments.survey.building import SurveyBuilder
 from layerscope.recordings.survey.sample_figures import SampleFigures
 
 _BATCH = 64  #: samples that are kept for passes of their own
+_MOST_ANSWERS = 20_000_000  #: values of answers that are kept, of the first samples
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ObservedBuilder(SurveyBuilder):
         if self._answer is None:
             layer = answering_layer(self.network, by_layer)  # type: ignore[arg-type]
             self._answer = "" if layer is None else layer.address
-        if self._answer:
+        if self._answer and sum(values.size for values in self._answers) < _MOST_ANSWERS:
             figures = by_layer[self._answer]
             self._answers.append(np.where(figures.count > 0, figures.mean, np.nan))
 
@@ -81,7 +82,7 @@ class ObservedBuilder(SurveyBuilder):
             return None
         values = np.concatenate(self._answers)
         names = list(self.labels)
-        labels = class_numbers(names, np.concatenate(self._labels), values.shape[1])
+        labels = class_numbers(names, np.concatenate(self._labels), values.shape[1])[: len(values)]
         layer = self.network[self._answer]
         return NetworkAnswers(self._answer, values, labels, function_of(self.network, layer))
 
