@@ -26,13 +26,13 @@ from layerscope.backends.torch.arrays import named_array, named_arrays, output_a
 from layerscope.backends.torch.calculus import differentiated, keras_on_torch, on_tensors
 from layerscope.backends.torch.calls import looking
 from layerscope.backends.torch.exported import example as exported_example
-from layerscope.backends.torch.keeping import Diverged
-from layerscope.backends.torch.memory import Known, Memory
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.ops import TorchOps
-from layerscope.backends.torch.plan import PassPlan, choose
 from layerscope.backends.torch.precision import hidden_rounding
-from layerscope.backends.torch.replay import HooksAppeared, Replay
+from layerscope.backends.torch.replay.keeping import Diverged
+from layerscope.backends.torch.replay.memory import Known, Memory
+from layerscope.backends.torch.replay.passes import HooksAppeared, Replay
+from layerscope.backends.torch.replay.plan import PassPlan, choose
 from layerscope.backends.torch.tensors import read
 from layerscope.backends.torch.training import TorchTraining
 from layerscope.backends.torch.untouched import inference, restored

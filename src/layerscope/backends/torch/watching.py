@@ -18,9 +18,9 @@ from layerscope.backends.torch.arguments import Given
 from layerscope.backends.torch.arrays import named_array, named_arrays, output_arrays
 from layerscope.backends.torch.calls import CallLog, intercepted
 from layerscope.backends.torch.exported import type_name
-from layerscope.backends.torch.memory import Memory, planned
 from layerscope.backends.torch.misfits import explain
-from layerscope.backends.torch.plan import Log, PassPlan
+from layerscope.backends.torch.replay.memory import Memory, planned
+from layerscope.backends.torch.replay.plan import Log, PassPlan
 from layerscope.backends.torch.sharded import awaits_first_call, refuse_pass
 from layerscope.backends.torch.tensors import Originals, is_value, lasting_tensors
 from layerscope.backends.torch.untouched import (

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import torch
 
 from layerscope.backends.torch.attention import FusedCall
-from layerscope.backends.torch.plan import Choice
+from layerscope.backends.torch.replay.plan import Choice
 
 
 class Diverged(BaseException):

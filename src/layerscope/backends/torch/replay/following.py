@@ -12,9 +12,9 @@ from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention
 from layerscope.backends.torch.calls import unpacked
 from layerscope.backends.torch.functions import tensors_in
-from layerscope.backends.torch.keeping import KeptValues, alone
-from layerscope.backends.torch.plan import Choice, PassPlan, Step
-from layerscope.backends.torch.producers import Producers
+from layerscope.backends.torch.replay.keeping import KeptValues, alone
+from layerscope.backends.torch.replay.plan import Choice, PassPlan, Step
+from layerscope.backends.torch.replay.producers import Producers
 from layerscope.backends.trace import PassComplete
 
 

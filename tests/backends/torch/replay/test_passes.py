@@ -19,8 +19,9 @@ from torch import nn
 
 import layerscope as ls
 from cases import torch_cases
-from layerscope.backends.torch import backend, noting
-from layerscope.backends.torch.replay import Replay
+from layerscope.backends.torch import backend
+from layerscope.backends.torch.replay import noting
+from layerscope.backends.torch.replay.passes import Replay
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ from torch import nn
 
 from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import Pass, running
-from layerscope.backends.torch.following import Following
-from layerscope.backends.torch.keeping import Diverged
-from layerscope.backends.torch.noting import Noting, identities
-from layerscope.backends.torch.places import CallPlaces
-from layerscope.backends.torch.plan import Choice, PassPlan
-from layerscope.backends.torch.producers import flattened
+from layerscope.backends.torch.replay.following import Following
+from layerscope.backends.torch.replay.keeping import Diverged
+from layerscope.backends.torch.replay.noting import Noting, identities
+from layerscope.backends.torch.replay.places import CallPlaces
+from layerscope.backends.torch.replay.plan import Choice, PassPlan
+from layerscope.backends.torch.replay.producers import flattened
 
 #: Functions that are calls of the plan.
 _STEPS = frozenset({"step", "nested step", "close step", "writing step"})

@@ -15,7 +15,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import layerscope as ls
-from layerscope.backends.torch.replay import Replay
+from layerscope.backends.torch.replay.passes import Replay
 from layerscope.backends.torch.watching import Watching
 
 

@@ -13,10 +13,10 @@ from typing import Any, NoReturn, Protocol
 import torch
 from torch import nn
 
-from layerscope.backends.torch.keeping import alone
-from layerscope.backends.torch.noting import Note, identities
-from layerscope.backends.torch.plan import PassPlan
-from layerscope.backends.torch.producers import flattened
+from layerscope.backends.torch.replay.keeping import alone
+from layerscope.backends.torch.replay.noting import Note, identities
+from layerscope.backends.torch.replay.plan import PassPlan
+from layerscope.backends.torch.replay.producers import flattened
 
 #: What a module calls in place of its own ``_call_impl`` where it has it, as ``compile()`` sets it.
 _CALLED = "_compiled_call_impl"

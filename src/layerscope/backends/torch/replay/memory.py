@@ -14,8 +14,8 @@ from torch import nn
 from layerscope.backends.base import ForwardPass
 from layerscope.backends.torch import functions, tree
 from layerscope.backends.torch.object_state import DictSnapshot, ObjectState
-from layerscope.backends.torch.places import CallPlaces
-from layerscope.backends.torch.plan import Log, PassPlan
+from layerscope.backends.torch.replay.places import CallPlaces
+from layerscope.backends.torch.replay.plan import Log, PassPlan
 from layerscope.backends.torch.sharded import awaits_first_call
 from layerscope.backends.torch.untouched import Writes, state_of, tensors_of
 from layerscope.backends.trace import Trace

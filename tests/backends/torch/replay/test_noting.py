@@ -14,7 +14,7 @@ from torch import nn
 
 import layerscope as ls
 from cases import torch_programs as programs
-from layerscope.backends.torch import noting
+from layerscope.backends.torch.replay import noting
 from layerscope.backends.torch.watching import Watching
 
 X = torch.linspace(-1, 1, 8).reshape(2, 4)

@@ -14,7 +14,7 @@ from torch import nn
 from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import CallOutcome, unpacked
-from layerscope.backends.torch.producers import Producers, holds_tensors
+from layerscope.backends.torch.replay.producers import Producers, holds_tensors
 from layerscope.backends.trace import MOST_WEIGHTS, Returned
 from layerscope.core.network import Layer, Network
 from layerscope.core.selection import Selection

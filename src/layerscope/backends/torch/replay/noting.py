@@ -18,9 +18,9 @@ from layerscope.backends.parts import named_parts
 from layerscope.backends.torch import attention
 from layerscope.backends.torch.attention import FusedCall
 from layerscope.backends.torch.calls import unpacked
-from layerscope.backends.torch.keeping import KeptValues, alone, version_of
-from layerscope.backends.torch.plan import Choice, PassPlan, Step
-from layerscope.backends.torch.producers import base_of, flattened
+from layerscope.backends.torch.replay.keeping import KeptValues, alone, version_of
+from layerscope.backends.torch.replay.plan import Choice, PassPlan, Step
+from layerscope.backends.torch.replay.producers import base_of, flattened
 
 #: A call: what was called, its arguments or their identities, what it returned, and its version:
 #: None where that is asked for afterwards, -1 where none is counted. In place of what is no tensor
