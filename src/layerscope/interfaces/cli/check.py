@@ -66,7 +66,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--fail-on",
         type=_names,
-        default=("failing",),
+        default="failing",
         metavar="NAMES",
         help="what the exit code is 1 for: kinds of findings such as dying,nan; failing (default) "
         "or notable, for all as grave as that; or none",
