@@ -58,7 +58,7 @@ export function unitGrid(site, places, scroller, named, kept) {
   function card(i) {
     const place = places[i], layer = site.layers[place.layer];
     const label = site.preferred(place), silent = layer.neverFired[place.unit];
-    const words = silent ? "never fired" : `${label ? `${label} · ` : ""}${shortNumber(layer.highest[place.unit])}`;
+    const words = silent ? "never fired" : `${shortNumber(layer.highest[place.unit])}${label ? ` ${label}` : ""}`;
     const picture = h("span", { class: "cell", "aria-hidden": "true" });
     if (layer.grid && !silent) site.paintCell(picture, place);
     const link = h("a", { href: hashOf({ ...kept, layer: layer.address, unit: place.unit }), class: `unit-card${silent ? " silent" : ""}` },
