@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from layerscope.backends import backend_for
+from layerscope.backends.base import Editable
 from layerscope.core.architecture import counterparts
 from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError
 from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.network import Network
 from layerscope.inputs import InputSettings, Prepared
+from layerscope.instruments.interventions.edited import recorded_without
 from layerscope.instruments.own_input import InputForm, input_form
 from layerscope.instruments.passes import Passes, chunk_of
 from layerscope.recordings.recording import Recording
@@ -24,6 +26,7 @@ from layerscope.recordings.recording import Recording
 #: Recordings are kept while they take no more than this together; the last one always.
 _KEPT_BYTES = 1_000_000_000
 _MOST_SAMPLES = 10_000
+_MOST_EDITED = 4  #: recordings of the model with units silenced that are kept
 _MOST_PUT = 24  #: samples given by hand; a further one takes the place of the oldest
 _SETTINGS = frozenset(field.name for field in fields(InputSettings))
 
@@ -43,6 +46,8 @@ class SampleRecordings:
         self._parts: list[tuple[Passes, Prepared]] = []
         self._places: list[tuple[int, int]] = []  # of each sample: which part, which row of it
         self._kept: OrderedDict[int, Recording] = OrderedDict()
+        #: Of the model with units silenced: by part and units, what was run and what came of it.
+        self._without: OrderedDict[Hashable, tuple[Prepared, Recording]] = OrderedDict()
         self._network: Network | None = None
         self._axes: Mapping[str, tuple[str, ...]] = {}  # of the inputs, once one was run
         self.names: list[str] = []
@@ -192,6 +197,28 @@ class SampleRecordings:
             self._kept.move_to_end(part)
             return self._kept[part], row
 
+    @property
+    def can_edit(self) -> bool:
+        """Whether values of the model's layers can be replaced."""
+        return isinstance(backend_for(self.model), Editable)
+
+    def without(self, sample: int, silenced: Sequence[str]) -> tuple[Recording, int]:
+        """Return what :meth:`recording` does, of the model with these units silenced.
+
+        Raises AddressError where there is no such unit, and what :meth:`recording` does.
+        """
+        with self._lock:
+            part, row, passes, prepared = self.prepared(sample)
+            key = part, tuple(silenced)
+            if key not in self._without or self._without[key][0] is not prepared:
+                with in_one_sentence():
+                    recording = recorded_without(passes, prepared, silenced)
+                self._without[key] = prepared, recording
+                while len(self._without) > _MOST_EDITED:
+                    self._without.popitem(last=False)
+            self._without.move_to_end(key)
+            return self._without[key][1], row
+
     def prepared(self, sample: int) -> tuple[int, int, Passes, Prepared]:
         """Return in which part a sample is, which row of it, and how the part is run.
 
@@ -228,6 +255,7 @@ class SampleRecordings:
         """Let go of all recordings: the model is no longer what it was."""
         with self._lock:
             self._kept.clear()
+            self._without.clear()
 
     def _forget(self) -> None:
         """Let go of the recordings that nobody has looked at for longest."""

@@ -82,7 +82,7 @@ def test_models_of_other_architectures_are_refused_beforehand() -> None:
         ("sample:", "sample='' is no number"),
         ("step:1", "was not recorded over steps"),
         ("model:1", "There is no other model here"),
-        ("epoch:1", "against='epoch:1': pass sample:3, step:5 or model:1."),
+        ("epoch:1", "against='epoch:1': pass sample:3, step:5, model:1 or intact."),
     ],
 )
 def test_what_there_is_not(against: str, words: str) -> None:

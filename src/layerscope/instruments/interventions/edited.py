@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from layerscope.backends.base import Backend, Editable
 from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit
 from layerscope.core.console import warn
 from layerscope.core.errors import ModelError
+from layerscope.inputs import Prepared
 from layerscope.instruments.interventions.edits import read_edits
 from layerscope.instruments.passes import Passes, joined
 from layerscope.recordings.recording import Recording
@@ -89,3 +90,14 @@ def recorded_with(passes: Passes, edits: Mapping[str, Any]) -> Recording:
     if editing.unmet and passes.layers is None:
         raise ModelError(f"{editing.unmet[0]!r} was not called: nothing can be edited there.")
     return recording
+
+
+def recorded_without(passes: Passes, prepared: Prepared, silenced: Sequence[str]) -> Recording:
+    """Return the recording of one of these passes, on the model with units silenced.
+
+    Raises AddressError and ModelError as :func:`edited`.
+    """
+    known = [layer.address for layer in passes.backend.describe()]
+    edits = dict.fromkeys(silenced, 0)
+    with edits_made(passes.backend, read_edits(edits, known)):
+        return replace(passes, edited=tuple(silenced)).record(prepared)

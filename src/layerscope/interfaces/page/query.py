@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from layerscope.core.architecture import counterparts
 from layerscope.core.errors import InputError
+from layerscope.core.text import shown_name
 from layerscope.instruments.weights import weights
 from layerscope.recordings.finding import moment_text
 from layerscope.views.explorer.moment import Against, Moment
 
 if TYPE_CHECKING:
     from layerscope.interfaces.page.subject import PageSubject
+
+
+_NAMED = 3  #: units that are named where something is compared
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,11 @@ class Query:
     sample: int = 0
     step: int | None = None
     words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def silenced(self) -> tuple[str, ...]:
+        """The units that are looked at the network without."""
+        return tuple(dict.fromkeys(filter(None, self.words.get("without", "").split("\n"))))
 
     @classmethod
     def of(cls, words: Mapping[str, str]) -> Query:
@@ -54,6 +63,8 @@ def whole(name: str, text: str) -> int:
 def against_of(subject: PageSubject, query: Query, moment: Moment) -> Against | None:
     """Return what a query compares its moment with: ``sample:3``, ``step:5`` or ``model:1``.
 
+    Or ``intact``, where it looks at the network without some units.
+
     Raises
     ------
     InputError
@@ -63,8 +74,16 @@ def against_of(subject: PageSubject, query: Query, moment: Moment) -> Against | 
     if not word:
         return None
     kind, _, text = word.partition(":")
+    if word == "intact":
+        if not query.silenced:
+            return None
+        there = subject.plain_moment(replace(query, words={**query.words, "without": ""}))
+        names = ", ".join(map(shown_name, query.silenced[:_NAMED]))
+        more = len(query.silenced) - _NAMED
+        without = f"without {names}" + (f" and {more} more" if more > 0 else "")
+        return Against(there, (without, "intact"))
     if kind not in ("sample", "step", "model"):
-        raise InputError(f"against={word[:40]!r}: pass sample:3, step:5 or model:1.")
+        raise InputError(f"against={word[:40]!r}: pass sample:3, step:5, model:1 or intact.")
     number = whole(kind, text)
     if kind == "sample":
         there = subject.plain_moment(replace(query, sample=number))

@@ -154,6 +154,11 @@ class PageSubject:
         """Return what a query looks at, alone."""
         if query.sample < self.recorded and self.run is not None:
             run = self.run
+            if query.silenced:
+                raise InputError(
+                    f"Sample {query.sample} was recorded: units are switched off where the model "
+                    "runs, on a sample that was not."
+                )
             return Moment(
                 self._at(run, query.step),
                 query.sample,
@@ -175,7 +180,11 @@ class PageSubject:
         edition = query.words.get("edition", "")
         if edition and edition != str(self.samples.editions.get(number, "")):
             raise InputError("This sample was replaced by another, elsewhere: choose it again.")
-        recording, row = self.samples.recording(number)
+        silenced = query.silenced
+        if silenced:
+            recording, row = self.samples.without(number, silenced)
+        else:
+            recording, row = self.samples.recording(number)
         return Moment(
             recording,
             row,
@@ -184,11 +193,13 @@ class PageSubject:
             self._parameters,
             self.images.get,
             self.classes,
-            self._code,
+            {**self._code, "acts": _code_without(silenced)} if silenced else self._code,
             self._range_over,
             number,
             fields=self._fields.of,
-            attribution=lambda address: self._attribution(recording, row, address),
+            attribution=lambda address: (
+                None if silenced else self._attribution(recording, row, address)
+            ),
         )
 
     def _attribution(self, recording: Recording, row: int, address: str) -> Attribution | None:
@@ -359,6 +370,7 @@ class PageSubject:
                 "can": {
                     "run": self.samples is not None,
                     "compare_models": self.against is not None,
+                    "silence": self.attributes and self.samples.can_edit if self.samples else False,
                     "change": bool(self._watches),
                 },
                 "inputs": self._inputs(),
@@ -387,6 +399,11 @@ def _unit_images(
     if samples is None:
         return UnitImages(given=given)
     return UnitImages(samples.model, given, form=samples.form, examples=samples.examples)
+
+
+def _code_without(silenced: Sequence[str]) -> str:
+    edits = ", ".join(f"{address!r}: 0" for address in silenced)
+    return f"acts = ls.activations(model, x, edits={{{edits}}})"
 
 
 def _passage(subject: PageSubject, moment: Moment, query: Query) -> Panel:

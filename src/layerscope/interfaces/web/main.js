@@ -16,6 +16,7 @@ import { listenToKeys } from "./parts/keys.js";
 import { findingsButton } from "./parts/findings.js";
 import { notesButton } from "./parts/notes.js";
 import { openSearch } from "./parts/search.js";
+import { Switches } from "./parts/switches.js";
 import { State } from "./state.js";
 
 /**
@@ -75,7 +76,7 @@ class Shell {
     return h("header", { class: "top" },
       h("h1", { class: "name" }, outline.title), h("span", { class: "about" }, `${outline.framework} · ${outline.about}`),
       h("span", { class: "room" }),
-      this.compare.el, h("label", { class: "named" }, "scale", this.scales), h("label", { class: "named" }, "colours", this.palettes),
+      new Switches(this.page).el, this.compare.el, h("label", { class: "named" }, "scale", this.scales), h("label", { class: "named" }, "colours", this.palettes),
       button("Find /", "Find a layer or a unit (key: /)", () => openSearch(this.page)),
       findingsButton(this.page),
       notesButton(outline.notes),

@@ -37,9 +37,36 @@ export class Page extends EventTarget {
 
   /** What every query holds: which sample, at which step, compared with what. */
   get moment() {
-    const { sample, against } = this.state.view;
-    const step = sample < this.outline.recorded ? this.step : null;
-    return { sample, step, against: against || null, edition: this.outline.samples[sample]?.edition ?? null };
+    const { sample, against } = this.state.view, isLive = sample >= this.outline.recorded;
+    const step = isLive ? null : this.step, silenced = isLive ? this.silenced : [];
+    return {
+      sample, step, against: against === "intact" && !silenced.length ? null : against || null,
+      edition: this.outline.samples[sample]?.edition ?? null, without: silenced.join("\n") || null,
+    };
+  }
+
+  /** The units that are switched off: the network is looked at without them. */
+  get silenced() {
+    return this.outline.can.silence ? this.state.view.without.split("\n").filter((address) => this.place(address).unit !== null) : [];
+  }
+
+  /**
+   * Switch a unit off, or on again; the network is compared with itself as it is.
+   * @param {string} address
+   */
+  switchUnit(address) {
+    const off = this.silenced, isOff = off.includes(address);
+    this.silence(isOff ? off.filter((one) => one !== address) : [...off, address]);
+    this.announce(isOff ? `${address} is on again` : `${address} is switched off: what follows from that is shown beside the network as it is`);
+  }
+
+  /**
+   * Switch these units off and all others on.
+   * @param {string[]} units
+   */
+  silence(units) {
+    const { against } = this.state.view;
+    this.state.go({ without: units.join("\n"), against: units.length ? against || "intact" : against === "intact" ? "" : against });
   }
 
   /** The step of the training that is looked at, the last where none is named; null without any. */

@@ -3,7 +3,7 @@
 /** @type {import("./types.d.ts").View} */
 const START = {
   address: "", sample: 0, step: null, scale: "layer", palette: "viridis", order: "index",
-  silent: "show", open: "", zoom: 0, against: "", as: "",
+  silent: "show", open: "", zoom: 0, against: "", as: "", without: "",
 };
 
 const PAUSE = 200; // milliseconds between two addresses that replace each other
@@ -23,7 +23,7 @@ function viewOf(hash, usual = START, known = {}) {
   const words = new URLSearchParams(query || "");
   /** @type {any} */
   const view = { ...usual, address: decoded(path || "") };
-  for (const name of ["scale", "palette", "order", "silent", "open", "against", "as"]) {
+  for (const name of ["scale", "palette", "order", "silent", "open", "against", "as", "without"]) {
     const word = words.get(name);
     const choices = known[name] || WORDS[name];
     if (word !== null && (!choices || choices.includes(word))) view[name] = word;

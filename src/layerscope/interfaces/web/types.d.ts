@@ -59,7 +59,7 @@ export interface Changes {
 /** Where one is, and how one looks: all of it stands in the URL. */
 export interface View {
   address: string; sample: number; step: number | null; scale: string; palette: string;
-  order: string; silent: string; open: string; zoom: number; against: string; as: string;
+  order: string; silent: string; open: string; zoom: number; against: string; as: string; without: string;
 }
 
 /** A part of a layer's map, one of so many rows and columns: the input that it lies on, and whether it goes along positions. */

@@ -20,16 +20,17 @@ export class Compare {
 
   /** The kinds of things that there are to compare with. */
   get offered() {
-    const { samples, steps, can } = this.page.outline;
+    const { samples, steps, can } = this.page.outline, { silenced } = this.page;
     return /** @type {[string, string][]} */ ([
       ["", "nothing"], ...(samples.length > 1 ? [["sample", "another sample"]] : []),
+      ...(silenced.length ? [["intact", "the network as it is"]] : []),
       ...(steps.length > 1 ? [["step", "another step"]] : []), ...(can.compare_models ? [["model", "the other model"]] : []),
     ]);
   }
 
   _show() {
     const { outline, state } = this.page, [kind, number] = state.view.against.split(":");
-    const shown = [kind, number, outline.samples.length, outline.steps.length].join(" ");
+    const shown = [kind, number, outline.samples.length, outline.steps.length, this.page.silenced.length > 0].join(" ");
     if (shown === this.shown) return;
     this.shown = shown;
     const held = [this.kinds, this.which].find((part) => part.contains(document.activeElement));
@@ -62,7 +63,7 @@ export class Compare {
     const { samples, steps } = this.page.outline, { sample } = this.page.state.view;
     const first = this.page.step === steps[0] ? steps.at(-1) : steps[0];
     /** @type {Record<string, string>} */
-    const against = { "": "", sample: `sample:${(sample + 1) % samples.length}`, step: `step:${first}`, model: "model:1" };
+    const against = { "": "", intact: "intact", sample: `sample:${(sample + 1) % samples.length}`, step: `step:${first}`, model: "model:1" };
     this.page.state.go({ against: against[kind] });
   }
 }
