@@ -6,7 +6,7 @@ import pytest
 from cases.recordings import VECTOR, kernel, maps, named, recording, weights
 from layerscope import sheet
 from layerscope.core.errors import ViewError
-from layerscope.views.render.palette import LEVELS
+from layerscope.views.render.palette import LEVELS, table
 
 ACTS = recording(
     {"conv": maps(4), "conv#2": maps(4), "deep": maps(6, 40, 40), "dense": named([[1.0]], VECTOR)}
@@ -38,7 +38,7 @@ def test_each_kernel_stands_before_the_map_that_it_makes(address: str) -> None:
 
 
 def test_kernels_of_many_inputs_are_one_tile_with_all_of_them() -> None:
-    panel = sheet(ACTS, "deep", kernels=WEIGHTS, columns=2)
+    panel = sheet(ACTS, "deep", kernels=WEIGHTS, columns=2, palette="viridis")
     assert panel.header["columns"] == 4
     low, high = panel.header["tiles"][0]["range"]
     values = WEIGHTS["deep/kernel"].values
@@ -50,6 +50,17 @@ def test_kernels_of_many_inputs_are_one_tile_with_all_of_them() -> None:
             part = pixels[4 * row : 4 * row + 3, 4 * column : 4 * column + 3]
             exact = (values[:, :, i, channel] - low) / (high - low) * (LEVELS - 1)
             assert np.abs(part - exact).max() <= 0.51
+
+
+def test_kernels_of_both_signs_have_zero_in_the_middle_unless_a_palette_is_asked_for() -> None:
+    plain = sheet(ACTS, "deep", kernels=WEIGHTS)
+    asked = sheet(ACTS, "deep", kernels=WEIGHTS, palette="diverging")
+    colours = table("diverging", "dark")
+    for channel in range(6):
+        expected = colours[asked.pixels(2 * channel)]
+        np.testing.assert_array_equal(plain.pixels(2 * channel), expected)
+    assert "zero in the middle" in plain.header["scale"]["text"]
+    np.testing.assert_array_equal(plain.pixels(1), sheet(ACTS, "deep").pixels(0))
 
 
 def test_one_unit_with_its_kernel() -> None:

@@ -9,23 +9,36 @@ from layerscope.recordings.recording import Recording
 from layerscope.views.beside import Companions
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
+from layerscope.views.render.defaults import palette_or
 from layerscope.views.render.grid import Tile
-from layerscope.views.render.select_maps import Chosen, choose
+from layerscope.views.render.select_maps import Chosen, choose, is_signed
 from layerscope.views.render.tiles import colour_tiles, joined
 
 _SIDE = 64  #: a kernel is drawn no higher than this, however large the map
 
 
 def kernels_of(
-    tiles: Sequence[Tile], chosen: Chosen, weights: Recording, palette: str
+    tiles: Sequence[Tile],
+    chosen: Chosen,
+    weights: Recording,
+    palette: str,
+    colouring: tuple[str | None, str],
 ) -> Companions:
     """Return the kernel of each map.
 
     A kernel with many input channels is one tile, its inputs side by side: none is dropped.
+    ``palette`` is that of the maps; ``colouring`` the one that was asked for, if any, and the
+    ground: unasked, kernels of both signs have one whose middle is zero.
     """
     key = _kernel_of(chosen.address, weights)
     kernel = choose(weights, key)
-    drawn, words = _drawn(kernel, weights[key].sizes["input"], palette)
+    asked, ground = colouring
+    own = palette_or(asked, signed=is_signed(kernel))
+    drawn, words = _drawn(kernel, weights[key].sizes["input"], own)
+    if own != palette and not kernel.colour:  # a picture's indexes are of one palette
+        colours = palettes.table(own, ground)
+        drawn = [tile._replace(pixels=colours[tile.pixels]) for tile in drawn]
+        words += ", zero in the middle" if palettes.is_diverging(own) else ""
     whole = ":" not in chosen.address and not chosen.feature
     units = {str(i) for i in range(len(drawn))}
     if (whole and len(drawn) != len(tiles)) or not units >= {tile.label for tile in tiles}:

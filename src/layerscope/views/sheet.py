@@ -33,7 +33,14 @@ from layerscope.views.render.grid import (
     without_pattern,
 )
 from layerscope.views.render.panel import Panel
-from layerscope.views.render.select_maps import Chosen, check_recording, choose, layer_of, sample_of
+from layerscope.views.render.select_maps import (
+    Chosen,
+    check_recording,
+    choose,
+    is_signed,
+    layer_of,
+    sample_of,
+)
 from layerscope.views.render.signals import WIDTH, along
 from layerscope.views.render.tiles import (
     colour_limits,
@@ -187,8 +194,8 @@ def sheet(
     columns = check_columns(columns)
     if not values:
         chosen = along(chosen, max(_NARROW, WIDTH // (columns or 1)))
-    signed = recording.kind == "weights" and _is_signed(chosen)
-    palette = palette_or(palette, signed=signed, images=chosen.feature)
+    signed = recording.kind == "weights" and is_signed(chosen)
+    asked, palette = palette, palette_or(palette, signed=signed, images=chosen.feature)
     extent = extent_of(recording, scale, number or 0)
     if chosen.attention and scale == "layer":  # weights are compared across heads, from 0
         extent = 0.0, recording.extent(number or 0, layer_of(recording, chosen.address))[1]
@@ -213,7 +220,8 @@ def sheet(
         if kernels is not None:
             check_recording(kernels)
             kernels = kernels.at(step if kernels.has_steps else None)
-            companions.insert(0, kernels_of(tiles, chosen, kernels, palette))
+            colouring = asked, ground_or(ground)
+            companions.insert(0, kernels_of(tiles, chosen, kernels, palette, colouring))
         tiles, heading, group = beside(tiles, heading, companions)
     elif columns is None:
         columns = own_columns(chosen, tiles)
@@ -243,12 +251,6 @@ def _range_of_layer(
     if chosen.maps.size != 1 or scale != "layer" or chosen.is_input:
         return None
     return colour_scale.bounds_of(recording.extent(sample, layer_of(recording, chosen.address)))
-
-
-def _is_signed(chosen: Chosen) -> bool:
-    """Return whether there are values of both signs."""
-    with np.errstate(invalid="ignore"):
-        return bool((chosen.maps < 0).any() and (chosen.maps > 0).any())
 
 
 def own_columns(chosen: Chosen, tiles: list[Tile]) -> int | None:

@@ -393,3 +393,9 @@ def _unit(maps: Array, labels: list[str], unit: int, vector: bool) -> tuple[Arra
     if len(maps) == 1 and unit < maps.shape[2]:  # a matrix: a unit is a column of it
         return maps[:, :, unit : unit + 1], [str(unit)]
     raise AddressError(f"There is no unit {unit} to draw: there are {len(maps)}, counted from 0.")
+
+
+def is_signed(chosen: Chosen) -> bool:
+    """Return whether there are values of both signs."""
+    with np.errstate(invalid="ignore"):
+        return bool((chosen.maps < 0).any() and (chosen.maps > 0).any())
