@@ -92,6 +92,21 @@ def test_nothing_remains_also_after_an_exception(model: Any, x: Maps) -> None:
     assert model.predict_function is compiled
 
 
+def test_edits_within_edits(model: Any, x: Maps) -> None:
+    outer, both = {"conv:2": 0}, {"conv:2": 0, "pool:1": 3}
+    expected = {
+        name: np.asarray(ls.activations(model, x, edits=edits)["out"])
+        for name, edits in (("outer", outer), ("both", both))
+    }
+    with ls.edited(model, outer):
+        with ls.edited(model, {"pool:1": 3}):
+            np.testing.assert_allclose(model.predict(x, verbose=0), expected["both"], atol=1e-5)
+        np.testing.assert_allclose(
+            ls.activations(model, x, edits={"pool:1": 3})["out"], expected["both"], atol=1e-5
+        )
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected["outer"], atol=1e-5)
+
+
 def test_a_shared_layer_is_edited_at_the_call_that_is_named() -> None:
     keras.utils.set_random_seed(0)
     given = keras.Input((4,))

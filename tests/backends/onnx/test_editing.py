@@ -53,6 +53,12 @@ def test_edits_are_what_the_rest_of_the_graph_computes() -> None:
         edited = ls.activations(network, x)
     np.testing.assert_allclose(edited[last], expected, atol=1e-5)
     np.testing.assert_allclose(edited[relu], maps, atol=1e-6)
+    first, second = ({address: new} for address, new in edits.items())
+    with ls.edited(network, first):
+        outer = np.asarray(ls.activations(network, x)[last])
+        nested = ls.activations(network, x, edits=second)
+        np.testing.assert_allclose(nested[last], expected, atol=1e-5)
+        np.testing.assert_array_equal(ls.activations(network, x)[last], outer)
     with pytest.raises(ZeroDivisionError), ls.edited(network, edits):
         raise ZeroDivisionError
     np.testing.assert_array_equal(ls.activations(network, x)[last], whole[last])

@@ -35,6 +35,13 @@ def test_edits_are_what_the_weights_give() -> None:
     assert (scaled["standardscaler"][:, 3] == 5).all()
     with ls.edited(model, {"standardscaler:3": 5}):
         np.testing.assert_allclose(model.predict_proba(x), scaled["output"], **close)
+    both = {"standardscaler:3": 5, "hidden_0:3": 1}
+    together = ls.activations(model, x, edits=both)["output"]
+    with ls.edited(model, {"standardscaler:3": 5}):
+        with ls.edited(model, edits):
+            np.testing.assert_allclose(model.predict_proba(x), together, **close)
+            np.testing.assert_allclose(ls.activations(model, x)["output"], together, **close)
+        np.testing.assert_allclose(model.predict_proba(x), scaled["output"], **close)
     with pytest.raises(ZeroDivisionError), ls.edited(model, edits):
         raise ZeroDivisionError
     np.testing.assert_array_equal(model.predict_proba(x), before)

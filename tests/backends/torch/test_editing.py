@@ -85,6 +85,19 @@ def test_nothing_remains_also_after_an_exception() -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
+def test_edits_within_edits() -> None:
+    torch.manual_seed(0)
+    model, x = Net().eval(), torch.randn(2, 1, 8, 8)
+    with torch.no_grad():
+        outer, both = model(x, {"conv": _zero}), model(x, {"conv": _zero, "relu#2": _zero})
+        with ls.edited(model, {"conv:2": 0}):
+            with ls.edited(model, {"relu#2:2": 0}):
+                torch.testing.assert_close(model(x), both)
+            edited = ls.activations(model, x, edits={"relu#2:2": 0})
+            np.testing.assert_allclose(edited["output"], both, atol=1e-6)
+            torch.testing.assert_close(model(x), outer)
+
+
 def test_gradients_go_through_what_is_edited() -> None:
     model, x = Net(), torch.randn(2, 1, 8, 8)
     with ls.edited(model, {"conv:2": 0}):

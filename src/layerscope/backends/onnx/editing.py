@@ -17,7 +17,8 @@ from layerscope.backends.editing import Editing
 from layerscope.backends.onnx import run as onnx_run
 from layerscope.backends.onnx.tree import OnnxGraph
 
-_ACTIVE: weakref.WeakKeyDictionary[OnnxGraph, Editing] = weakref.WeakKeyDictionary()
+#: What is edited now; edits within edits are made after those around them.
+_ACTIVE: weakref.WeakKeyDictionary[OnnxGraph, list[Editing]] = weakref.WeakKeyDictionary()
 
 Run = Callable[[Sequence[str], Mapping[str, Any]], dict[str, Any]]
 
@@ -26,31 +27,31 @@ Run = Callable[[Sequence[str], Mapping[str, Any]], dict[str, Any]]
 def edited(graph: OnnxGraph, editing: Editing) -> Iterator[None]:
     """Have passes through a graph go on with edited values, for as long as this lasts."""
     editing.check(set(graph.addresses.values()))
-    before = _ACTIVE.get(graph)
-    _ACTIVE[graph] = editing
+    active = _ACTIVE.setdefault(graph, [])
+    active.append(editing)
     try:
         yield
     finally:
-        if before is None:
-            _ACTIVE.pop(graph, None)
-        else:
-            _ACTIVE[graph] = before
+        active.remove(editing)
 
 
 def runner(graph: OnnxGraph) -> Run:
     """Return what runs a graph on arrays by name: the graph itself, or one that is edited."""
-    editing = _ACTIVE.get(graph)
-    if editing is None:
+    active = _ACTIVE.get(graph)
+    if not active:
         return lambda names, feeds: onnx_run.run(graph, names, feeds)
 
     def run(names: Sequence[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
-        editing.begin(feeds)
+        for editing in active:
+            editing.begin(feeds)
         given: dict[str, Any] = {}
         for name in (name for node in graph.parts.nodes for name in node.outputs):
             address = graph.addresses.get(name)
-            if address is not None and address in editing.layers:
+            if address is not None and any(address in editing.layers for editing in active):
                 value = onnx_run.run(graph, [name], feeds, given)[name]
-                given[name] = np.ascontiguousarray(editing.returned(address, value))
+                for editing in active:
+                    value = editing.returned(address, value)
+                given[name] = np.ascontiguousarray(value)
         return onnx_run.run(graph, names, feeds, given)
 
     return run

@@ -22,7 +22,7 @@ from layerscope.backends.availability import require_keras
 from layerscope.backends.base import ForwardPass, Result, Tap, Update
 from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit, NumpyArrays
 from layerscope.backends.gradient_rules import GradientRule
-from layerscope.backends.sklearn.editing import edited, editing_of
+from layerscope.backends.sklearn.editing import begin, edited, returned
 from layerscope.backends.sklearn.kinds import subject_of_step
 from layerscope.backends.sklearn.operations import operations_of
 from layerscope.backends.sklearn.training import SklearnTraining
@@ -132,7 +132,6 @@ class SklearnBackend:
     ) -> ForwardPass:
         """Run a pass on x, of which ``received`` is to be shown; ``transform`` makes the steps."""
         value: Any = x
-        active = editing_of(self._model)
         values: dict[str, Any] = {}
         trace = Trace(
             selection,
@@ -147,13 +146,12 @@ class SklearnBackend:
             for name, step in self._before:
                 trace.enter(subject_of_step(name, step))
                 value = source = trace.leave([source], transform(step, value))
-            if active is not None and not self._before:
-                active.begin(value)
+            if not self._before:
+                begin(self._model, value)
             for subject, kernel, bias, activate in self._layers():
                 trace.enter(subject)
                 result = activate(value @ kernel + bias)
-                result = result if active is None else active.returned(subject.address, result)
-                value = trace.leave([value], result)
+                value = trace.leave([value], returned(self._model, subject.address, result))
         except PassComplete:
             complete = False
         network = trace.network(type(self._whole).__name__, self.framework, self._parameters())
@@ -176,7 +174,7 @@ class SklearnBackend:
         active = Editing(edits, NumpyArrays(), lambda *args: axes or {}, guessed)
 
         def layer(subject: Subject, kernel: Array, bias: Array, activate: Any) -> Any:
-            return lambda value: active.returned(subject.address, activate(value @ kernel + bias))
+            return lambda value: activate(value @ kernel + bias)
 
         layers = [(row[0].address, layer(*row)) for row in self._layers()]
         steps = {subject_of_step(name, step).address: step for name, step in self._before}
