@@ -290,6 +290,7 @@ def test_lora_is_stored_beside_the_kernel_and_said() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend  # Keras packs codes by the same code on each
 def test_codes_of_eight_bits_and_their_scales() -> None:
     model = small()
     before = ls.weights(model)
@@ -306,6 +307,7 @@ def test_codes_of_eight_bits_and_their_scales() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend  # Keras packs codes by the same code on each
 def test_codes_of_four_bits_are_unpacked() -> None:
     model = small()
     before = ls.weights(model)
@@ -333,6 +335,7 @@ def test_codes_of_four_bits_are_unpacked() -> None:
         assert w[f"{name}/kernel_scale"].dims == ("group", "unit")
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("mode", ["int8", "int4"])
 def test_tables_of_codes(mode: str) -> None:
     inputs = keras.Input((5,), dtype="int32")

@@ -85,7 +85,7 @@ def test_help_on_a_command(shell):
         (["look", "a", "b", "--layer=c"], "no option --layer: did you mean --layers"),
         (
             ["weights", "a", "--layers", "c"],
-            "no option --layers here: it is one of look, survey and record",
+            "no option --layers here: it is one of look, survey, compare and record",
         ),
         (["look", "a", "--quatsch"], "no option --quatsch: 'layerscope look --help' lists those"),
         (["--vers"], "layerscope: error: there is no option --vers: did you mean --version?"),

@@ -99,6 +99,7 @@ BLOCKS = {
 }
 
 
+@pytest.mark.one_backend  # what a file says becomes layers before any of them is computed
 @settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(list(BLOCKS)), min_size=1, max_size=4),
