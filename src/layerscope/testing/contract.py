@@ -17,6 +17,7 @@ import pytest
 
 import layerscope as ls
 from layerscope.backends import backend_for
+from layerscope.backends.base import Editable
 from layerscope.core.errors import AddressError, LayerscopeError
 from layerscope.core.layer_kinds import KINDS, Kind
 from layerscope.testing import reference
@@ -268,6 +269,27 @@ class BackendContract(ABC):
             peaks = values.max(axis=1)
             first = peaks.round(4).argmax(axis=0)
             assert figures["top_sample"].values[:, 0].tolist() == first.tolist()
+
+    def test_edits_are_what_the_weights_give_and_leave_nothing(self) -> None:
+        model = self.mlp()
+        if not isinstance(backend_for(model), Editable):
+            return
+        whole = ls.activations(model, reference.MLP_INPUT)
+        hidden = reference.MLP_ACTIVATIONS[0].copy()
+        of_hidden = [a for a, v in whole.items() if np.array_equal(v.values, hidden)]
+        before = self.state(model)
+        hidden[:, 0] = 2
+        expected = hidden @ reference.MLP_KERNELS[1] + reference.MLP_BIASES[1]
+        edits = {f"{of_hidden[-1]}:0": 2}
+        edited = ls.activations(model, reference.MLP_INPUT, edits=edits)
+        np.testing.assert_allclose(list(edited.values())[-1], expected, rtol=1e-6)
+        with ls.edited(model, edits):
+            within = ls.activations(model, reference.MLP_INPUT)
+            np.testing.assert_allclose(list(within.values())[-1], expected, rtol=1e-6)
+        assert self.state(model) == before
+        again = ls.activations(model, reference.MLP_INPUT)
+        for address in whole:
+            np.testing.assert_array_equal(again[address], whole[address])
 
     def test_arrays_can_not_be_written_to(self) -> None:
         model = self.mlp()
