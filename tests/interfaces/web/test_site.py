@@ -79,6 +79,7 @@ def test_a_layer_has_all_its_units_and_one_leads_to_its_page(look_at, site_folde
     there = look_at(site_folder)
     there.page.get_by_role("link", name="relu_1", exact=True).click()
     expect(there.page.get_by_role("heading", name="relu_1", exact=True)).to_be_visible()
+    expect(there.page.locator(".units a")).to_have_count(24)
     assert units(there) == [f"relu_1:{unit}" for unit in range(24)]
     there.page.get_by_role("link", name=re.compile(r"^relu_1: ?7 ")).click()
     expect(there.page.get_by_role("heading", name="relu_1:7")).to_be_visible()

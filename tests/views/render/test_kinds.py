@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from cases.networks import chain
 from cases.recordings import maps, recording
 from cases.runs import learner
-from layerscope import curves, fate, histogram, sheet
+from layerscope import curves, histogram, sheet
 from layerscope.core.errors import ViewError
 from layerscope.views.diagram import diagram
+from layerscope.views.fate import fate
 from layerscope.views.render import kinds
 from layerscope.views.render.board import board_panel
 from layerscope.views.render.cards import PictureCard, cards_panel
