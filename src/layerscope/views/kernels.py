@@ -33,12 +33,12 @@ def kernels_of(
     key = _kernel_of(chosen.address, weights)
     kernel = choose(weights, key)
     asked, ground = colouring
-    own = palette_or(asked, signed=is_signed(kernel))
-    drawn, words = _drawn(kernel, weights[key].sizes["input"], own)
-    if own != palette and not kernel.colour:  # a picture's indexes are of one palette
-        colours = palettes.table(own, ground)
+    signed = palette_or(asked, signed=is_signed(kernel))
+    drawn, words = _drawn(kernel, weights[key].sizes["input"], signed)
+    if signed != palette and not kernel.colour:  # a picture's indexes are of one palette
+        colours = palettes.table(signed, ground)
         drawn = [tile._replace(pixels=colours[tile.pixels]) for tile in drawn]
-        words += ", zero in the middle" if palettes.is_diverging(own) else ""
+        words += ", zero in the middle" if palettes.is_diverging(signed) else ""
     whole = ":" not in chosen.address and not chosen.feature
     units = {str(i) for i in range(len(drawn))}
     if (whole and len(drawn) != len(tiles)) or not units >= {tile.label for tile in tiles}:

@@ -20,7 +20,8 @@ def shown(panel) -> np.ndarray:
     return low + pixels / (LEVELS - 1) * (high - low)
 
 
-@given(st.integers(1, 9), st.integers(1, 30), st.integers(1, 30), st.integers(1, 40))
+# A single row is a line, of which as many values as there are pixels are kept: test_forms.py.
+@given(st.integers(1, 9), st.integers(2, 30), st.integers(1, 30), st.integers(1, 40))
 def test_maps_are_averaged_until_they_fit(channels, height, width, side):
     array = maps(channels, height, width)
     panel = layer_panel(Moment(recording({"conv": array}, image=array)), "conv", side=side)
