@@ -178,7 +178,7 @@ def test_a_query_that_may_look_nowhere_has_no_weights() -> None:
 
 def test_weights_of_many_positions_are_kept_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     from layerscope.backends import trace
-    from layerscope.backends.torch import plan as torch_plan
+    from layerscope.backends.torch.replay import plan as torch_plan
 
     for module in (trace, torch_plan):
         monkeypatch.setattr(module, "MOST_WEIGHTS", 50)
