@@ -224,6 +224,8 @@ class Attribution(Recording):
         if finite.size < values.size:
             return f"{values.size - finite.size} values are NaN or infinite"
         if not finite.size or not np.any(finite):
+            if "layer" in self.settings.get(method, {}):  # of a sum only what is positive is kept
+                return "zero everywhere: nothing of this layer speaks for the target"
             return "zero everywhere: nothing of the input reaches the target"
         if finite.min() == finite.max():
             return "the same everywhere"

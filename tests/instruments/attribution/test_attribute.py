@@ -220,3 +220,16 @@ def test_an_image_without_channels_is_one() -> None:
     x = np.random.default_rng(0).random((2, 6, 8)).astype(np.float32)
     made = attribute(model, x, 1, ["grad_cam", "saliency", "occlusion"], layer="maps")
     assert {made.named(name).axes for name in made.methods} == {("sample", "y", "x")}
+
+
+@pytest.mark.one_backend
+def test_a_map_of_what_speaks_for_a_class_may_be_empty_where_others_are_not() -> None:
+    given = keras.Input((6, 6, 1))
+    maps = keras.layers.Conv2D(1, 3, activation="relu", name="maps")(given)
+    out = keras.layers.Dense(1, name="out")(keras.layers.Flatten()(maps))
+    model = keras.Model(given, out)
+    model.set_weights([np.ones((3, 3, 1, 1)), np.zeros(1), -np.ones((16, 1)), np.zeros(1)])
+    x = np.ones((1, 6, 6, 1), np.float32)
+    made = ls.attribute(model, x, target="out:0", method=["grad_cam", "saliency"], layer="maps")
+    assert made.line("grad_cam") == "zero everywhere: nothing of this layer speaks for the target"
+    assert np.any(made.map("saliency", 0).values)
