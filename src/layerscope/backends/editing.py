@@ -210,9 +210,9 @@ class Editing:
         return {_ADDRESS.fullmatch(address)["layer"] for address in self._edits}  # type: ignore[index]
 
     @property
-    def edited(self) -> list[str]:
-        """The addresses whose values are edited."""
-        return list(self._edits)
+    def was_called(self) -> bool:
+        """Whether the model was called since."""
+        return self._progress.get().axes is not None
 
     @property
     def unmet(self) -> list[str]:

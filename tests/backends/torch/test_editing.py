@@ -98,6 +98,24 @@ def test_edits_within_edits() -> None:
             torch.testing.assert_close(model(x), outer)
 
 
+def test_a_layer_that_was_not_called_is_told() -> None:
+    class Spare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.spare = nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x)
+
+    model, x = Spare().eval(), torch.ones(1, 3)
+    with pytest.raises(ModelError, match="'spare' was not called"):
+        ls.activations(model, x, edits={"spare": 0})
+    with ls.edited(model, {"spare": 0}):
+        pass
+    with pytest.warns(UserWarning, match="'spare' was not called"), ls.edited(model, {"spare": 0}):
+        model(x)
+
+
 def test_gradients_go_through_what_is_edited() -> None:
     model, x = Net(), torch.randn(2, 1, 8, 8)
     with ls.edited(model, {"conv:2": 0}):

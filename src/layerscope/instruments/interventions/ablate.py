@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -188,7 +189,7 @@ class _Subject:
 
     def without(self, unit: int, value: float) -> Array:
         """Return what the model answers where a unit has this value everywhere."""
-        shifted = self._shifted()
+        shifted = self._shifted
         if shifted is not None:
             rows = zip(self.inputs, self.values, strict=True)
             answers = [shifted(x, _shift(values, unit, value)) for x, values in rows]
@@ -200,6 +201,7 @@ class _Subject:
             runs = [self.backend.run(batch, wanted) for batch in self.batches]
         return np.concatenate([run.values[self.answer].values for run in runs])
 
+    @functools.cached_property
     def _shifted(self) -> Callable[[Any, Any], Array] | None:
         """Return a pass that adds something to the layer's value; None where edits are as quick.
 

@@ -57,7 +57,7 @@ def edited(model: Any, edits: Mapping[str, Any]) -> Iterator[Any]:
     known = [layer.address for layer in backend.describe()]
     with edits_made(backend, read_edits(edits, known)) as editing:
         yield model
-    if editing.unmet and len(editing.unmet) < len(editing.edited):
+    if editing.unmet and editing.was_called:
         warn(f"{editing.unmet[0]!r} was not called, so nothing was edited there.", stacklevel=3)
 
 
@@ -99,5 +99,8 @@ def recorded_without(passes: Passes, prepared: Prepared, silenced: Sequence[str]
     """
     known = [layer.address for layer in passes.backend.describe()]
     edits = dict.fromkeys(silenced, 0)
-    with edits_made(passes.backend, read_edits(edits, known)):
-        return replace(passes, edited=tuple(silenced)).record(prepared)
+    with edits_made(passes.backend, read_edits(edits, known)) as editing:
+        recording = replace(passes, edited=tuple(silenced)).record(prepared)
+    if editing.unmet:
+        raise ModelError(f"{editing.unmet[0]!r} was not called: nothing can be edited there.")
+    return recording
