@@ -45,7 +45,7 @@ class Backend(Protocol):
 
     A recorder also reads the class attribute ``training``, where there is one: a child of
     :class:`layerscope.backends.training.Training`. Where another number of samples costs a
-    compilation, ``compiles_by_shape`` says so, and a second run is on as many as the first.
+    compilation, ``compiles_by_shape`` says so, and a second run of few is on as many as the first.
     ``hidden_rounding`` is one rounding of a type of fewer digits than the values show.
     """
 

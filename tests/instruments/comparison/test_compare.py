@@ -221,6 +221,40 @@ def test_pictures_show_each_channel_three_times(x: Array) -> None:
     assert any(text.endswith("parts first") for text in captions)
 
 
+def on_large_maps(**settings: Any) -> Any:
+    """A convolution whose maps hold more values than are computed anew to find a cause."""
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    scaled = layers.Rescaling(settings.pop("scale", 1.0), name="scaled")
+    conv = layers.Conv2D(32, 3, padding="same", name="conv", **settings)
+    return keras.Sequential([keras.Input((64, 65, 2)), scaled, conv], name="large")
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "why"),
+    [
+        (
+            {"activation": lambda z: keras.activations.gelu(z, approximate=True)},
+            "conv",
+            "applies gelu by tanh, the approximate one, the one gelu, the exact one",
+        ),
+        ({"activation": "silu"}, "conv", "applies silu, the one gelu, the exact one"),
+        (
+            {"activation": "gelu", "scale": 0.5},
+            "scaled",
+            "the range of the input: what 'scaled' returns is 0.5 times as large",
+        ),
+    ],
+)
+def test_causes_are_told_on_maps_of_which_some_rows_are_computed(
+    settings: dict[str, Any], where: str, why: str
+) -> None:
+    images = np.random.default_rng(1).random((2, 64, 65, 2), np.float32)
+    d = compare(on_large_maps(activation="gelu"), on_large_maps(**settings), images)
+    assert d.first == where
+    assert why in " ".join(d.why)
+
+
 def test_noise_is_drawn_flat(x: Array) -> None:
     acts = activations(cnn(), x)
     moved = Recording(

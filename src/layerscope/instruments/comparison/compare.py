@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from layerscope.core.axes import NamedArray
@@ -16,14 +14,11 @@ from layerscope.instruments.comparison.comparable import (
     LayerValues,
     aligned,
     comparables,
-    read_off,
     reordered,
 )
 from layerscope.instruments.comparison.drift import drifting
 from layerscope.instruments.comparison.matching import Match, matched
-from layerscope.instruments.comparison.measures import INCOMPARABLE, Apart, apart
 from layerscope.instruments.comparison.noise import (
-    MARGIN,
     Noise,
     expected,
     larger,
@@ -31,18 +26,16 @@ from layerscope.instruments.comparison.noise import (
     rounding,
     stored_rounding,
 )
+from layerscope.instruments.comparison.pairs import pairs_of
 from layerscope.instruments.comparison.reasons import reasons
 from layerscope.instruments.comparison.similarity import assigned, cka_matrix
 from layerscope.instruments.comparison.subjects import ComparedSubject, given, subjects_of
-from layerscope.recordings.comparison import Comparison, LayerPair, units_last
+from layerscope.recordings.comparison import Comparison, LayerPair
 
 Array = npt.NDArray[Any]
 
 #: What hands on what it receives, in inference.
 _IDLE = frozenset({"dropout", "identity", "quantize", "augment", "container", "reshape"})
-_MOST_UNITS = 512  #: of a layer, among which an order is looked for
-_SAME_NORMS = 1e-3  #: by how much of the largest the norms of units may differ that are the same
-_PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
 
 
 def compare(
@@ -121,8 +114,7 @@ def compared(
     noise, words = _noise(one, other, values, matches)
     if tolerance is not None:
         words = "" if one.model is None else words
-    pairs = [_pair(match, noise[match.one.address], tolerance) for match in matches]
-    _put_in_order(pairs, matches, tolerance)
+    pairs = pairs_of(matches, noise, tolerance)
     first = next((i for i, pair in enumerate(pairs) if pair.parts), None)
     why = [] if first is None else reasons(one, other, matches, pairs, first)
     by_address = {m.one.address: m for m in matches}
@@ -218,85 +210,6 @@ def _are_alike(
         and rounding(a.array()) == rounding(b.array())
         for a, b in zip(first, second, strict=True)
     )
-
-
-def _pair(match: Match, noise: float, tolerance: float | None) -> LayerPair:
-    one, other = match.one, match.other
-    if one.key != other.key:
-        how = f"{match.how}, shapes differ" if "values" not in match.how else match.how
-        return _figures(match, INCOMPARABLE, noise, tolerance, how, parts="values" not in how)
-    first, second = aligned(one, other)
-    scaled = read_off(one.array(), other.array())
-    how = match.how if scaled is None else f"{match.how}, {scaled.words}"
-    return _figures(match, apart(first.values, second.values), noise, tolerance, how)
-
-
-def _figures(
-    match: Match,
-    figures: Apart,
-    noise: float,
-    tolerance: float | None,
-    how: str,
-    order: tuple[int, ...] | None = None,
-    parts: bool | None = None,
-) -> LayerPair:
-    limit = MARGIN * noise if tolerance is None else tolerance
-    beyond = figures.relative_error > limit if parts is None else parts
-    return LayerPair(
-        match.one.address,
-        match.other.address,
-        how,
-        figures.cosine,
-        figures.relative_error,
-        figures.correlation,
-        figures.largest,
-        noise,
-        bool(beyond),
-        order,
-    )
-
-
-def _put_in_order(
-    pairs: list[LayerPair], matches: Sequence[Match], tolerance: float | None
-) -> None:
-    """Put the units of layers that part in the order that brings both together, where one does.
-
-    Layers are gone through up to the first that parts however its units are put.
-    """
-    for i, pair in enumerate(pairs):
-        match = matches[i]
-        if not pair.parts:
-            continue
-        if match.one.key != match.other.key:
-            return
-        one, other = aligned(match.one, match.other)
-        count = one.values.shape[-1]
-        if one.values.ndim < 2 or not 1 < count <= _MOST_UNITS or not _alike(one, other):
-            return
-        order, correlation = assigned(one, other)
-        if (order == np.arange(count)).all() or not _explains(correlation):
-            return
-        figures = apart(one.values, reordered(other, tuple(order)).values)
-        if not figures.relative_error < _PERMUTED * pair.relative_error:
-            return
-        how = f"{match.how}, units by their values"
-        pairs[i] = _figures(match, figures, pair.noise, tolerance, how, tuple(map(int, order)))
-        if pairs[i].parts:
-            return
-
-
-def _alike(one: NamedArray, other: NamedArray) -> bool:
-    """Return whether the norms of all units are the same on a sample, in whichever order."""
-    first = [replace(array, values=array.values[:1]) for array in (one, other)]
-    norms = [np.sort(np.linalg.norm(units_last(array), axis=0)) for array in first]
-    gaps = np.abs(norms[0] - norms[1])
-    return bool((gaps <= _SAME_NORMS * norms[0].max(initial=0)).all())
-
-
-def _explains(correlation: Array) -> bool:
-    """Return whether nearly all units that vary have a partner that varies alike."""
-    varying = correlation[np.abs(correlation) > 1e-9]
-    return bool(varying.size and (varying > 0.99).mean() > 0.9)
 
 
 def _unordered(match: Match) -> tuple[NamedArray, NamedArray]:

@@ -78,7 +78,7 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     floor = expected(values)
     recording = subject.recording
     count = max((n for v in values if (n := v.sizes.get("sample"))), default=1)
-    kept = count if _takes_whole(subject.backend) else max(1, count // SHARE)
+    kept = count if _takes_whole(subject.backend, count) else max(1, count // SHARE)
     unit = max((rounding(recording.named(v.address)) for v in values), default=0.0)
     unit = max(unit, float(getattr(subject.backend, "hidden_rounding", 0.0)))
     again = joined(Passes.on(subject.model, _moved(subject, unit, kept)))
@@ -102,10 +102,15 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     return Noise({**floor.errors, **errors}, words)
 
 
-def _takes_whole(backend: Backend) -> bool:
-    """Return whether another number of samples would be refused, or cost a compilation."""
-    fixed = any(spec.shape and spec.shape[0] is not None for spec in backend.inputs())
-    return fixed or getattr(backend, "compiles_by_shape", False)
+def _takes_whole(backend: Backend, count: int) -> bool:
+    """Return whether fewer samples would be refused, or cost more than they save.
+
+    Where another number of samples is compiled anew, that takes about as long as a pass of as many
+    samples as a share is one of.
+    """
+    if any(spec.shape and spec.shape[0] is not None for spec in backend.inputs()):
+        return True
+    return count < SHARE and getattr(backend, "compiles_by_shape", False)
 
 
 def larger(

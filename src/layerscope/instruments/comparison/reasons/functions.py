@@ -11,11 +11,12 @@ import numpy.typing as npt
 from layerscope.core.axes import NamedArray
 from layerscope.core.text import quoted
 from layerscope.instruments.comparison.reasons.chain import Chain, distance
-from layerscope.instruments.comparison.reasons.linear import computed, effective
+from layerscope.instruments.comparison.reasons.linear import LayerOutput, computed, effective
 
 Values = npt.NDArray[np.float64]
 
 _FITS = 2e-6  #: the distance of values that a function gives but for roundings
+_VALUES = 100_000  #: to which functions are applied at most, evenly spaced
 
 
 def of_functions(one: Chain, other: Chain) -> list[str]:
@@ -23,14 +24,16 @@ def of_functions(one: Chain, other: Chain) -> list[str]:
     first, second = one.activation, other.activation
     name = quoted(other.last.address)
     known = [before for chain in (one, other) if (before := before_activation(chain)) is not None]
-    before = max(known, key=len, default=None)  # recorded rather than computed, of one sample
-    values = [_first(chain.value(chain.last), before) for chain in (one, other)]
+    # Recorded rather than computed, of one sample.
+    before = max(known, key=lambda each: len(each.values), default=None)
+    values = [_beside(chain.value(chain.last), before) for chain in (one, other)]
     if before is None or any(value is None for value in values):
         if first != second:
             return [f"the activation: {name} applies {second or 'none'}, the one {first or 'none'}"]
         return []
-    z = before.reshape(-1, before.shape[-1])
-    words = [best(z, value) for value in values if value is not None]
+    z = before.values.reshape(-1, before.values.shape[-1])
+    every = -(-z.size // _VALUES)
+    words = [best(z[::every], value[::every]) for value in values if value is not None]
     if None in words:
         words = [w or a or "none" for w, a in zip(words, (first, second), strict=True)]
     if words[0] == words[1]:
@@ -38,21 +41,23 @@ def of_functions(one: Chain, other: Chain) -> list[str]:
     return [f"the activation: {name} applies {words[1]}, the one {words[0]}"]
 
 
-def _first(value: NamedArray | None, before: Values | None) -> Values | None:
-    """Return as many samples of a value as there are of what goes in; None where none fit."""
+def _beside(value: NamedArray | None, before: LayerOutput | None) -> Values | None:
+    """Return of a value what was made of what goes in; None where it does not fit."""
     if value is None or before is None:
         return None
-    cut = value.values[: len(before)]
-    return cut.reshape(-1, before.shape[-1]) if cut.size == before.size else None
+    if before.rows is not None and value.values.shape[1:2] != (before.rows[-1] + 1,):
+        return None  # the last row is always among those that are computed
+    cut = before.beside(value.values)
+    return cut.reshape(-1, before.values.shape[-1]) if cut.size == before.values.size else None
 
 
-def before_activation(chain: Chain) -> Values | None:
+def before_activation(chain: Chain) -> LayerOutput | None:
     """Return what goes into the last activation: recorded, or computed from the weights."""
     if chain.activation is None:
         return None
     if chain.last.kind == "activation" or chain.last.address != chain.core.address:
         received = chain.received(chain.last)
-        return None if received is None else received.values
+        return None if received is None else LayerOutput(received.values)
     received = effective(chain)
     return None if received is None else computed(chain, received)
 

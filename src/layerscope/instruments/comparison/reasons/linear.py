@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,20 @@ from layerscope.instruments.comparison.reasons.roles import roles
 Values = npt.NDArray[np.float64]
 
 _FITS = 1e-5  #: the distance of values that follow from others but for roundings
+_VALUES = 100_000  #: of a convolution, which are computed in float64 at most: some of its rows
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOutput:
+    """What a layer makes of values, and at which of its rows; None stands for all."""
+
+    values: Values
+    rows: npt.NDArray[np.intp] | None = None
+
+    def beside(self, values: Values) -> Values:
+        """Return, of values that the layer returned, those of the same samples and rows."""
+        some = values[: len(self.values)]
+        return some if self.rows is None else some[:, self.rows]
 
 
 def effective(chain: Chain) -> NamedArray | None:
@@ -28,19 +44,20 @@ def effective(chain: Chain) -> NamedArray | None:
     returned = computed(chain, received)
     if returned is None:
         return received
-    actual = value.values[: len(returned)]
+    actual, values = returned.beside(value.values), returned.values
     shown = _comparable(chain, actual)
-    if shown is None or distance(actual[shown], returned[shown]) <= _FITS:
+    if shown is None or distance(actual[shown], values[shown]) <= _FITS:
         return received
     nothing = computed(chain, NamedArray(np.zeros_like(received.values), received.axes))
     ones = computed(chain, NamedArray(np.ones_like(received.values), received.axes))
     if nothing is None or ones is None:
         return received
-    by_factor, by_shift = (returned - nothing)[shown], (ones - nothing)[shown]
+    zero = nothing.values[shown]
+    by_factor, by_shift = values[shown] - zero, ones.values[shown] - zero
     (factor, shift), *_ = np.linalg.lstsq(
-        np.stack([by_factor, by_shift], axis=1), (actual - nothing)[shown], rcond=None
+        np.stack([by_factor, by_shift], axis=1), actual[shown] - zero, rcond=None
     )
-    left = distance(actual[shown], (nothing[shown] + factor * by_factor + shift * by_shift))
+    left = distance(actual[shown], zero + factor * by_factor + shift * by_shift)
     if left > _FITS:
         return None
     shift = shift if abs(shift) > _FITS * np.abs(factor * received.values).max() else 0.0
@@ -56,8 +73,11 @@ def _comparable(chain: Chain, values: Values) -> npt.NDArray[np.bool_] | None:
     return None
 
 
-def computed(chain: Chain, received: NamedArray) -> Values | None:
-    """Return what the core makes of values before its activation, by its weights; or None."""
+def computed(chain: Chain, received: NamedArray) -> LayerOutput | None:
+    """Return what the core makes of values before its activation, by its weights; or None.
+
+    Of a large convolution some rows are computed, from its first to its last.
+    """
     core = chain.core
     weights = roles(core, chain.parameters)
     kernel = weights.get("kernel")
@@ -67,15 +87,14 @@ def computed(chain: Chain, received: NamedArray) -> Values | None:
     if core.kind == "dense" and kernel.axes == ("input", "unit"):
         if received.values.shape[-1] != kernel.values.shape[0]:
             return None
-        result: Values = received.values @ kernel.values + bias
-        return result
+        return LayerOutput(received.values @ kernel.values + bias)
     if core.kind == "conv" and kernel.axes == ("y", "x", "input", "channel"):
         convolved = _convolved(chain, received, kernel.values)
-        return None if convolved is None else convolved + bias
+        return None if convolved is None else replace(convolved, values=convolved.values + bias)
     return None
 
 
-def _convolved(chain: Chain, received: NamedArray, kernel: Values) -> Values | None:
+def _convolved(chain: Chain, received: NamedArray, kernel: Values) -> LayerOutput | None:
     windows, value = chain.core.reads.windows, chain.value(chain.core)
     if windows is None or value is None or received.axes != ("sample", "y", "x", "channel"):
         return None
@@ -86,10 +105,12 @@ def _convolved(chain: Chain, received: NamedArray, kernel: Values) -> Values | N
         reads(window, received.values.shape[place], value.values.shape[place])
         for place, window in ((1, windows[0]), (2, windows[1]))
     )
+    wanted = max(2, _VALUES // max(1, len(x) * kernel.shape[3]))
+    rows = np.unique(np.linspace(0, len(y) - 1, min(wanted, len(y))).astype(np.intp))
     padded = np.pad(received.values[:1], ((0, 0), (0, 1), (0, 1), (0, 0)))  # -1 reads a zero
-    result: Values = np.zeros((1, len(y), len(x), kernel.shape[3]))
+    result: Values = np.zeros((1, len(rows), len(x), kernel.shape[3]))
     for row in range(kernel.shape[0]):
         for column in range(kernel.shape[1]):
-            taken = padded[:, y[:, row]][:, :, x[:, column]]
+            taken = padded[:, y[rows, row]][:, :, x[:, column]]
             result += taken @ kernel[row, column]
-    return result
+    return LayerOutput(result, rows)

@@ -12,19 +12,35 @@ from layerscope.instruments.comparison.reasons.linear import effective
 
 Values = npt.NDArray[np.float64]
 
+#: Kinds of layers that give their input another range, and do nothing else.
+_SCALING = frozenset({"rescale", "standardize"})
 _SAME = 1e-5  #: a distance that is none
 _EXPLAINED = 1e-4  #: what a factor and a shift leave of a difference that they explain
 
 
 def of_received(one: Chain, other: Chain) -> list[str]:
-    """Return how what both cores receive is related, where it differs."""
-    first, second = _prepared(one), _prepared(other)
+    """Return how what both cores receive is related, where it differs.
+
+    Of layers that do nothing but scale it is what they return.
+    """
+    name = quoted(other.core.address)
+    received = _related(_prepared(one), _prepared(other), f"what {name} receives", (one, other))
+    if received or not {one.core.kind, other.core.kind} <= _SCALING:
+        return received
+    values = one.value(one.core), other.value(other.core)
+    return _related(*values, f"what {name} returns", (one, other))
+
+
+def _related(
+    first: NamedArray | None, second: NamedArray | None, whose: str, chains: tuple[Chain, Chain]
+) -> list[str]:
+    """Return by which order, factors and shifts the one becomes the other."""
+    one, other = chains
     if first is None or second is None or first.values.shape != second.values.shape:
         return []
     x, y = first.values, second.values
     if x.dtype.kind not in "fiub" or distance(x, y) <= _SAME:
         return []
-    whose = f"what {quoted(other.core.address)} receives"
     channels = x.shape[-1]
     if 1 < channels <= 4 and x.ndim > 2 and distance(x[..., ::-1], y) <= _SAME:
         return [f"the order of colours: {whose} has its channels in reverse order, BGR for RGB"]
@@ -73,7 +89,7 @@ def _skipped(one: Chain, other: Chain) -> str:
     for chain, opposite in ((one, other), (other, one)):
         kinds = {row.kind for row in opposite.rows}
         for row in chain.rows:
-            if row.kind in ("rescale", "standardize") and row.kind not in kinds:
+            if row.kind in _SCALING and row.kind not in kinds:
                 names.append(f"{quoted(row.address)} of {chain.name} has no counterpart")
     return f"; {', '.join(names)}" if names else ""
 
