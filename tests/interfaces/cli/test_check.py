@@ -39,6 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("check")
     keras_network(healthy()).save(folder / "well.keras")
     np.save(folder / "x.npy", images())
+    np.save(folder / "large.npy", images() * 255)
     np.save(folder / "y.npy", labels())
     sick = next(training for training in BROKEN_TRAININGS if training.kind == "dying")
     recording(folder / "sick.zarr", sick.steps())
@@ -77,6 +78,42 @@ def test_fail_on_decides_what_the_exit_code_is_for(files: dict[str, str], capsys
     assert main(["check", files["well.zarr"], "--against", files["sick.zarr"], "--json", "-"]) == 0
     last = capsys.readouterr().out
     assert json.loads(last[last.index("\n{") :])["samples"] == 96
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["{sick.zarr}", "--check"], "dying"),
+        (["{well.keras}", "{x.npy}", "--run", "{sick.zarr}", "--check"], "dying"),
+        (
+            ["{well.keras}", "{x.npy}", "--check", "{large.npy}", "--run", "{well.zarr}"],
+            "input-scale",
+        ),
+    ],
+)
+def test_a_page_lists_what_was_found(
+    files: dict[str, str], monkeypatch: Any, words: list[str], kind: str
+) -> None:
+    from layerscope.interfaces.cli import open as open_command
+
+    pages: list[Any] = []
+    monkeypatch.setattr(open_command, "show_page", lambda subject, **_: pages.append(subject))
+    assert main(["open", *(files.get(word.strip("{}"), word) for word in words)]) == 0
+    assert kind in {finding["kind"] for finding in pages[0].outline()["findings"]}
+
+
+def test_a_page_that_nothing_can_be_found_for_is_said(
+    files: dict[str, str], tmp_path: Path, capsys: Any
+) -> None:
+    page = str(tmp_path / "page.html")
+    well, x = files["well.keras"], files["x.npy"]
+    assert main(["report", well, x, "-o", page, "--check"]) == 2
+    assert "a model is examined on data" in capsys.readouterr().err
+    assert main(["report", files["well.zarr"], "-o", page, "--check", x]) == 2
+    assert "is a recording, which has samples of its own" in capsys.readouterr().err
+    assert not Path(page).exists()
+    assert main(["report", files["sick.zarr"], "-o", page, "--check"]) == 0
+    assert Path(page).exists()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from layerscope.interfaces.cli.tables import json_lines
 
 if TYPE_CHECKING:
     from layerscope.recordings.examination import ExaminationFinding, ExaminationReport
+    from layerscope.recordings.run import Run
+    from layerscope.recordings.survey.survey import Survey
 
 FOUND = 1  #: the exit code where something was found that fails
 _GRADES = ("failing", "notable")
@@ -83,6 +85,54 @@ def add(commands: Any) -> None:
     options.add_opening(parser)
     options.add_input(parser)
     options.add_batches(parser)
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Add the option of a page that lists what is wrong with the network."""
+    parser.add_argument(
+        "--check",
+        nargs="*",
+        metavar="DATA",
+        help="examine the network, and list what is wrong: a model on these data, some hundreds of "
+        "samples as in training; without any, on its --survey or its --run; a recording by itself",
+    )
+
+
+def findings_for_page(
+    args: argparse.Namespace,
+    model: Any = None,
+    *,
+    run: Run | None = None,
+    survey: Survey | None = None,
+) -> ExaminationReport | None:
+    """Return what ``--check`` asks for; None where nobody asked.
+
+    Raises
+    ------
+    InputError
+        When there is nothing that the model could be examined on.
+    """
+    if args.check is None:
+        return None
+    from layerscope.instruments.examination.examine import examine
+
+    data = args.check[0] if len(args.check) == 1 else args.check
+    if model is None and data:
+        raise InputError(
+            f"{args.model!r} is a recording, which has samples of its own: leave out what follows "
+            "--check, or name the model first, and the recording with --run."
+        )
+    with in_one_sentence():
+        if data:
+            return examine(model, data, run=run, **Reading.of(args).options())
+        if survey is not None:
+            return examine(survey, run=run)
+        if run is not None:
+            return examine(run)
+    raise InputError(
+        "--check: a model is examined on data: name a folder or an array of samples as in "
+        "training, or its --survey or --run."
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

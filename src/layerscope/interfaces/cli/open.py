@@ -10,6 +10,7 @@ from layerscope.core.console import say
 from layerscope.core.errors import InputError
 from layerscope.core.progress import Bar
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.check import add_check, findings_for_page
 from layerscope.interfaces.cli.model import Reading, opened, passes_of
 from layerscope.interfaces.cli.recorded import RUN, is_run, opened_run
 
@@ -36,6 +37,7 @@ def add(commands: Any) -> None:
         metavar="SURVEY",
         help="a folder that layerscope survey wrote: units show what they fired for",
     )
+    add_check(parser)
     parser.add_argument(
         "--against",
         metavar="MODEL",
@@ -105,8 +107,11 @@ def _subject(args: argparse.Namespace) -> PageSubject:
                 "name the model first and this with --run."
             )
         code = _code(args, args.model)
-        survey = opened_survey(args)
-        return page_subject(opened_run(args.model), classes=classes, code=code, survey=survey)
+        survey, recording = opened_survey(args), opened_run(args.model)
+        findings = findings_for_page(args, run=recording)
+        return page_subject(
+            recording, classes=classes, code=code, survey=survey, examination=findings
+        )
     if not args.input and not args.run:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
@@ -119,6 +124,7 @@ def _subject(args: argparse.Namespace) -> PageSubject:
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x if args.input else None
     against = opened(args, args.against) if args.against else None
+    findings = findings_for_page(args, model, run=run, survey=survey)
     with Bar("Running the model"):
         subject = page_subject(
             model,
@@ -128,6 +134,7 @@ def _subject(args: argparse.Namespace) -> PageSubject:
             classes=classes,
             code=_code(args, args.run),
             survey=survey,
+            examination=findings,
             **reading.options(),
         )
         subject.outline()  # what is wrong with the model or its input is said here

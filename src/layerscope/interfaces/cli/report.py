@@ -13,6 +13,7 @@ from layerscope.core.foreign_errors import in_one_sentence
 from layerscope.core.progress import Bar
 from layerscope.core.table import size_text
 from layerscope.interfaces.cli import options
+from layerscope.interfaces.cli.check import add_check, findings_for_page
 from layerscope.interfaces.cli.model import Reading, opened, passes_of
 from layerscope.interfaces.cli.open import opened_survey
 from layerscope.interfaces.cli.output import claim_file
@@ -66,6 +67,7 @@ def add(commands: Any) -> None:
         metavar="SURVEY",
         help="a folder that layerscope survey wrote: units show what they fired for",
     )
+    add_check(parser)
     options.add_input(parser)
 
 
@@ -99,7 +101,9 @@ def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | N
             raise InputError(
                 f"--live is for a model, and {args.model!r} is a recording: name the model itself."
             )
-        return page_subject(opened_run(args.model), survey=opened_survey(args)), None
+        run, survey = opened_run(args.model), opened_survey(args)
+        findings = findings_for_page(args, run=run)
+        return page_subject(run, survey=survey, examination=findings), None
     if not args.input:
         raise InputError(
             f"There is no INPUT to run {args.model!r} on: name an image, an array, digits:7 or "
@@ -108,7 +112,8 @@ def _subject(args: argparse.Namespace) -> tuple[PageSubject, PortableProgram | N
     survey = opened_survey(args)
     model, reading = opened(args), Reading.of(args)
     x = passes_of(model, args.input, reading=reading).x
-    subject = page_subject(model, x, survey=survey, **reading.options())
+    findings = findings_for_page(args, model, survey=survey)
+    subject = page_subject(model, x, survey=survey, examination=findings, **reading.options())
     if not args.live:
         return subject, None
     with in_one_sentence(), Bar("Checking that the page computes the same"):
