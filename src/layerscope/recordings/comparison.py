@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +66,15 @@ class Drifting:
     after: str
 
 
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """The first step at which two trainings are apart, and at which layer."""
+
+    step: int
+    moment: str  #: the step in words: ``epoch 4``
+    layer: str  #: the address, in the one, of the first layer that parts then
+
+
 class Comparison(Pictured):
     """What :func:`layerscope.compare` returns; prints as a table of its layers.
 
@@ -95,6 +106,8 @@ class Comparison(Pictured):
         Computes which unit of the other is most like each unit of a layer of the one.
     drift
         Computes how far units moved from step to step; None where there are no steps.
+    since
+        Computes from which step on two trainings are apart; None where they are not two.
     """
 
     def __init__(
@@ -114,6 +127,7 @@ class Comparison(Pictured):
         similarity: Callable[[], Array],
         partners: Callable[[LayerPair], tuple[Array, Array]],
         drift: Callable[[], list[Drifting]] | None = None,
+        since: Callable[[], Parting | None] | None = None,
     ) -> None:
         self.one, self.other = one, other
         self.names = names
@@ -128,6 +142,7 @@ class Comparison(Pictured):
         self._similarity = similarity
         self._partners = partners
         self._drift = drift
+        self._since = since
         self._cka: Array | None = None
         self._drifting: list[Drifting] | None = None
 
@@ -222,6 +237,15 @@ class Comparison(Pictured):
         rows = [pair.address for pair in self.pairs]
         return pd.DataFrame(self._cka, rows, [pair.partner for pair in self.pairs])
 
+    @functools.cached_property
+    def since(self) -> Parting | None:
+        """From which step on two trainings are apart: the first that both recorded at which a layer
+        parts. None where none does, and of what are not two trainings.
+
+        Steps are read one after the other until then.
+        """
+        return None if self._since is None else self._since()
+
     @property
     def drifting(self) -> list[Drifting]:
         """How far units moved from step to step, the farthest first; empty without steps."""
@@ -245,6 +269,7 @@ class Comparison(Pictured):
             "same": self.is_same,
             "first": self.first,
             "why": list(self.why),
+            "since": None if self.since is None else dataclasses.asdict(self.since),
             "tolerance": self.tolerance,
             "noise": self.measured,
             "layers": [
@@ -301,6 +326,11 @@ class Comparison(Pictured):
         if self.pair(first).order is not None:
             limit += ", its units put in order"
         lines = [message(f"The first layer beyond {limit} is {quoted(first)}.")]
+        if self.since is not None:
+            where = (
+                "" if self.since.layer == first else f", then first at {quoted(self.since.layer)}"
+            )
+            lines.append(message(f"They are apart since {self.since.moment}{where}."))
         return [*lines, *(message(f"Why: {reason}") for reason in self.why)]
 
     def _all_notes(self) -> list[str]:

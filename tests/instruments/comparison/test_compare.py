@@ -198,9 +198,30 @@ def test_a_training_is_compared_with_itself() -> None:
 
 def test_two_trainings_are_compared_at_the_last_common_step() -> None:
     d = compare(run(), run())
-    assert d.first is None
+    assert (d.first, d.since) == (None, None)
     assert d.drifting == []
     assert compare(run(), run(), step=(0, 3)).first == "conv"
+
+
+def test_two_trainings_are_apart_since_a_step_and_a_layer() -> None:
+    values = np.random.default_rng(0).normal(size=(4, 2, 5, 5, 3)).astype(np.float32)
+    epochs = [0.0, 1.0, 2.0, 3.0]
+
+    def trained(first: Array, second: Array) -> Any:
+        return run_of({"conv": (MAPS, first), "next": (MAPS, second)}, epochs=epochs)
+
+    late, later = values.copy(), values.copy()
+    late[2:] *= 1.5
+    later[3] *= 1.5
+    d = compare(trained(values, values), trained(later, late))
+    assert d.first == "conv"
+    assert d.since is not None
+    assert (d.since.step, d.since.moment, d.since.layer) == (2, "epoch 2", "next")
+    assert "They are apart since epoch 2, then first at 'next'." in str(d)
+    assert d.to_json()["since"] == {"step": 2, "moment": "epoch 2", "layer": "next"}
+    # What has come together again by the last step was apart all the same.
+    assert compare(trained(values, values), trained(later, later), step=1).since.step == 3
+    assert compare(trained(values, values), trained(late, late), step=(0, 2)).since is None
 
 
 def test_pictures_show_each_channel_three_times(x: Array) -> None:

@@ -16,7 +16,7 @@ from layerscope.instruments.comparison.comparable import (
     comparables,
     reordered,
 )
-from layerscope.instruments.comparison.drift import drifting
+from layerscope.instruments.comparison.drift import drifting, names_of_steps
 from layerscope.instruments.comparison.matching import Match, matched
 from layerscope.instruments.comparison.noise import (
     Noise,
@@ -29,8 +29,8 @@ from layerscope.instruments.comparison.noise import (
 from layerscope.instruments.comparison.pairs import pairs_of
 from layerscope.instruments.comparison.reasons import reasons
 from layerscope.instruments.comparison.similarity import assigned, cka_matrix
-from layerscope.instruments.comparison.subjects import ComparedSubject, given, subjects_of
-from layerscope.recordings.comparison import Comparison, LayerPair
+from layerscope.instruments.comparison.subjects import ComparedSubject, at_step, given, subjects_of
+from layerscope.recordings.comparison import Comparison, LayerPair, Parting
 
 Array = npt.NDArray[Any]
 
@@ -103,18 +103,7 @@ def compared(
     one: ComparedSubject, other: ComparedSubject, tolerance: float | None = None
 ) -> Comparison:
     """Return the comparison of two whose layers' values are known."""
-    values = comparables(one.recording), comparables(other.recording)
-    check_samples(one, other, *values)
-    matches = matched(*values)
-    if not matches:
-        raise InputError(
-            f"No layer of {one.name!r} has a partner in {other.name!r}: there is nothing to "
-            "compare."
-        )
-    noise, words = _noise(one, other, values, matches)
-    if tolerance is not None:
-        words = "" if one.model is None else words
-    pairs = pairs_of(matches, noise, tolerance)
+    values, matches, pairs, words = _paired(one, other, tolerance)
     first = next((i for i, pair in enumerate(pairs) if pair.parts), None)
     why = [] if first is None else reasons(one, other, matches, pairs, first)
     by_address = {m.one.address: m for m in matches}
@@ -144,7 +133,48 @@ def compared(
         similarity=lambda: _similarity(matches),
         partners=lambda pair: assigned(*_unordered(by_address[pair.address])),
         drift=None if moving is None else lambda: drifting(moving, list(by_address)),
+        since=_since(one, other, tolerance),
     )
+
+
+def _paired(
+    one: ComparedSubject, other: ComparedSubject, tolerance: float | None
+) -> tuple[tuple[list[LayerValues], list[LayerValues]], list[Match], list[LayerPair], str]:
+    """Return the layers of both, which belong together, how far apart, and how noise was told."""
+    values = comparables(one.recording), comparables(other.recording)
+    check_samples(one, other, *values)
+    matches = matched(*values)
+    if not matches:
+        raise InputError(
+            f"No layer of {one.name!r} has a partner in {other.name!r}: there is nothing to "
+            "compare."
+        )
+    noise, words = _noise(one, other, values, matches)
+    if tolerance is not None:
+        words = "" if one.model is None else words
+    return values, matches, pairs_of(matches, noise, tolerance), words
+
+
+def _since(
+    one: ComparedSubject, other: ComparedSubject, tolerance: float | None
+) -> Callable[[], Parting | None] | None:
+    """Return what finds the first step at which two trainings are apart; None of anything else."""
+    first, second = one.run, other.run
+    if first is None or second is None or first is second or one.step != other.step:
+        return None
+    if one.step is None:
+        return None
+
+    def parting() -> Parting | None:
+        names = dict(zip(first.steps.tolist(), names_of_steps(first), strict=True))
+        for step in sorted({*first.steps.tolist()} & {*second.steps.tolist()}):
+            *_, pairs, _ = _paired(at_step(one, step), at_step(other, step), tolerance)
+            layer = next((pair.address for pair in pairs if pair.parts), None)
+            if layer is not None:
+                return Parting(step, names[step], layer)
+        return None
+
+    return parting
 
 
 def _is_open(layers: Sequence[LayerValues], paired: Collection[str]) -> bool:

@@ -20,7 +20,7 @@ def drifting(run: Run, layers: Sequence[str]) -> list[Drifting]:
     How far is the root mean square of the change of its values, by that of all values of its layer
     at the later step.
     """
-    names = _names(run)
+    names = names_of_steps(run)
     units: list[Drifting] = []
     for layer in layers:
         before, most, at = None, None, None
@@ -50,7 +50,7 @@ def _change(before: Array, values: Array) -> Array:
     return np.where(np.isnan(moved), math.inf, moved)
 
 
-def _names(run: Run) -> list[str]:
+def names_of_steps(run: Run) -> list[str]:
     """Return what the steps are called: by their epochs where each has one of its own."""
     epochs = run.epochs
     whole = not np.isnan(epochs).any() and len({*epochs.tolist()}) == len(epochs)

@@ -32,6 +32,7 @@ class ComparedSubject:
     model: Any = None  #: what made it, where it can be run again
     parameters: Mapping[str, NamedArray] | None = None  #: its weights, where they are known
     run: Run | None = None  #: what it is a moment of
+    step: int | None = None  #: of the run
     by_name: bool = False  #: whether it takes its inputs by their names
 
     @property
@@ -166,12 +167,24 @@ def _recorded(of: ComparedThing, step: int | None, layers: Any, both: bool) -> C
     recording = of.thing
     moment = recording.at(step) if recording.has_steps else recording
     run = recording if isinstance(recording, Run) else None
-    parameters = None
-    if run is not None and run.weights:
-        weights = run.weights.at(step)
-        parameters = {key: weights.named(key) for key in weights}
     name = of.name if step is None or not both else f"{of.name} at step {step}"
-    return ComparedSubject(name, _only(moment, layers), None, parameters, run)
+    parameters = None if run is None else _parameters(run, step)
+    return ComparedSubject(name, _only(moment, layers), None, parameters, run, step)
+
+
+def at_step(subject: ComparedSubject, step: int) -> ComparedSubject:
+    """Return the moment of a run that another of its moments belongs to; of the same layers."""
+    assert subject.run is not None
+    moment = _only(subject.run.at(step), list(subject.recording))
+    parameters = _parameters(subject.run, step)
+    return ComparedSubject(subject.name, moment, None, parameters, subject.run, step)
+
+
+def _parameters(run: Run, step: int | None) -> Mapping[str, NamedArray] | None:
+    if not run.weights:
+        return None
+    weights = run.weights.at(step)
+    return {key: weights.named(key) for key in weights}
 
 
 def _only(recording: Recording, layers: Any) -> Recording:
