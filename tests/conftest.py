@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from cases import forked_runs
 from cases.amounts import amount
 
 # Nothing is compiled on PyTorch: it is the quickest to test on.
@@ -45,3 +47,11 @@ def real() -> Path:
         missing = "there is no ../shared/real beside the repository"
         pytest.fail(missing) if IN_CI else pytest.skip(missing)
     return REAL
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Iterator[forked_runs.Program]:
+    """Runs scripts that record scikit-learn's perceptrons, each in a process of its own."""
+    path = Path(forked_runs.__file__).with_name("recorder_scripts.py")
+    with forked_runs.started(path) as program:
+        yield program

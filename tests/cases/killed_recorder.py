@@ -1,12 +1,13 @@
 """A process that has trainings killed, again and again, and looks at the recordings they leave.
 
-Usage: ``python killed_recorder.py FOLDER KILLS SEED torch|keras [exact]``. Each training is a
-process of its own, forked here: always the same script, which passes ``resume=True``, begins at
-the first step and skips what is there. A SIGKILL ends it: after a random time, or, with ``exact``,
-in the middle of its n-th write, fsync or rename, n being each number in turn. PyTorch's batches
-come from two processes of a DataLoader; Keras records the epochs of a ``fit``. The weights at a
-step are always the same, so that each value of a recording can be compared. Prints a line of JSON
-for each kill; what is wrong with a recording ends the process.
+Usage: ``python killed_recorder.py torch|keras``, and FOLDER KILLS SEED [exact] for each run that
+:mod:`cases.forked_runs` asks for. Each training is a process of its own, forked here: always the
+same script, which passes ``resume=True``, begins at the first step and skips what is there. A
+SIGKILL ends it: after a random time, or, with ``exact``, in the middle of its n-th write, fsync or
+rename, n being each number in turn. PyTorch's batches come from two processes of a DataLoader;
+Keras records the epochs of a ``fit``. The weights at a step are always the same, so that each value
+of a recording can be compared. Prints a line of JSON for each kill; what is wrong with a recording
+ends the process.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray  # noqa: F401  (imported before forking, for speed)
 from killed_writer import die_at, forked
 
 import layerscope as ls
@@ -29,8 +31,9 @@ import layerscope.instruments.record.recorder
 import layerscope.recordings.run
 import layerscope.recordings.store.reader
 import layerscope.recordings.store.writer
+from cases.forked_runs import arguments
 
-FRAMEWORK = sys.argv[4] if len(sys.argv) > 4 else "torch"
+FRAMEWORK = sys.argv[1] if len(sys.argv) > 1 else "torch"
 if FRAMEWORK == "torch":
     import torch
 
@@ -39,6 +42,8 @@ if FRAMEWORK == "torch":
     torch.set_num_threads(1)
 else:
     import keras
+
+    import layerscope.backends.keras.backend
 
 X = np.linspace(-1, 1, 4 * 6, dtype=np.float32).reshape(4, 6)
 STEPS = 12
@@ -60,8 +65,9 @@ def train(place: Path, log: int) -> None:
 
 def _train_torch(place: Path, log: int, options: dict[str, Any]) -> None:
     from torch import nn
-    from torch.utils.data import DataLoader, TensorDataset
+    from torch.utils.data import DataLoader, TensorDataset, _utils
 
+    _utils.worker.MP_STATUS_CHECK_INTERVAL = 0.5  # workers end soon after a training was killed
     layer = nn.Linear(6, 300, bias=False)
     model = nn.Sequential(layer, nn.ReLU())
     data = TensorDataset(torch.from_numpy(X))
@@ -185,4 +191,5 @@ def main(folder: Path, kills: int, seed: int, exact: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[5:] == ["exact"])
+    to, number, begin, *how = arguments()
+    main(Path(to), int(number), int(begin), how == ["exact"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ pytest.importorskip("keras")
 pytest.importorskip("zarr")
 
 from cases.amounts import amount
+from cases.forked_runs import Program, started
 from layerscope.recordings.run import open_run
 
 KILLER = Path(__file__).parents[2] / "cases" / "killed_recorder.py"
@@ -20,12 +20,10 @@ KILLS = amount(3, full=75)
 
 #: Epochs of two batches, which other processes make.
 SCRIPT = """
-import multiprocessing, sys
+import multiprocessing
 import numpy as np
 import keras
 import layerscope as ls
-
-place, method, every, epochs, workers = sys.argv[1:]
 
 class Data(keras.utils.PyDataset):
     def __len__(self):
@@ -34,7 +32,7 @@ class Data(keras.utils.PyDataset):
         rng = np.random.default_rng(number)
         return rng.random((8, 6), np.float32), rng.integers(0, 3, 8)
 
-def main():
+def main(place, method, every, epochs, workers):
     multiprocessing.set_start_method(method)
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, activation="softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
@@ -47,8 +45,27 @@ def main():
             model.fit(data, epochs=int(epochs), verbose=0, callbacks=[recorder])
 
 if __name__ == "__main__":
-    main()
+    import layerscope.backends.keras.backend
+    import layerscope.instruments.record.recorder
+    import layerscope.recordings.store.writer
+    from cases.forked_runs import arguments
+
+    main(*arguments())
 """
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    path = tmp_path_factory.mktemp("script") / "script.py"
+    path.write_text(SCRIPT)
+    with started(path) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Program]:
+    with started(KILLER, "keras") as program:
+        yield program
 
 
 @pytest.mark.slow
@@ -58,24 +75,16 @@ if __name__ == "__main__":
         ("fork", "epoch", 3, [0, 1, 2, 3, 4, 5, 6]),
         ("fork", "2", 3, [0, 2, 4, 6, 7, 9, 11, 13]),
         # Each epoch has new processes, and each of them imports a framework: one of them is enough.
+        # A server's processes know as little of the recording as those that are spawned.
         pytest.param("spawn", "epoch", 1, [0, 1], marks=pytest.mark.one_backend),
-        pytest.param("forkserver", "epoch", 1, [0, 1], marks=pytest.mark.one_backend),
+        pytest.param("forkserver", "epoch", 1, [0, 1], marks=pytest.mark.full),
     ],
 )
 def test_the_workers_of_a_fit_leave_a_recording_alone(
-    method: str, every: str, epochs: int, steps: list[int], tmp_path: Path
+    method: str, every: str, epochs: int, steps: list[int], script: Program, tmp_path: Path
 ) -> None:
-    (tmp_path / "script.py").write_text(SCRIPT)
     place = tmp_path / "run.zarr"
-    command = [sys.executable, "-W", "ignore", str(tmp_path / "script.py"), str(place)]
-    workers = 2 if method == "fork" else 1
-    done = subprocess.run(
-        [*command, method, every, str(epochs), str(workers)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    done = script.run(place, method, every, epochs, 2 if method == "fork" else 1)
     assert done.returncode == 0, done.stderr
     assert open_run(place).steps.tolist() == steps
 
@@ -86,10 +95,8 @@ def test_the_workers_of_a_fit_leave_a_recording_alone(
 @pytest.mark.timeout(120 + 10 * KILLS)
 @pytest.mark.parametrize("how", [[], ["exact"]], ids=["at random times", "within each operation"])
 def test_a_fit_that_is_killed_goes_on_when_it_is_started_again(
-    how: list[str], tmp_path: Path
+    how: list[str], killer: Program, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-W", "ignore", str(KILLER), str(tmp_path)]
-    command += [str(KILLS), "1", "keras", *how]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = killer.run(tmp_path, KILLS, 1, *how, seconds=120 + 10 * KILLS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count('"kill"') == KILLS

@@ -6,8 +6,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ pytest.importorskip("zarr")
 
 from sklearn.neural_network import MLPClassifier
 
+from cases.forked_runs import Program
 from layerscope.core.errors import LayerscopeError, OutputError
 from layerscope.instruments.record import session
 from layerscope.instruments.record.recorder import Recorder
@@ -284,23 +283,25 @@ if len(sys.argv) > 2:
 
 
 @pytest.mark.parametrize("way", ENDS)
-def test_all_steps_are_there_when_a_script_has_ended(way: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT + ENDS[way], str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_all_steps_are_there_when_a_script_has_ended(
+    way: str, scripts: Program, tmp_path: Path
+) -> None:
+    done = scripts.run(SCRIPT + ENDS[way], tmp_path)
     assert done.returncode in (0, 120), done.stderr  # 120: stderr could not be flushed
     assert open_run(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
-def test_a_signal_ends_a_process_whatever_becomes_of_what_is_said(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT + ENDS["nobody reads what is said"], str(tmp_path), "x"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_signal_ends_a_process_whatever_becomes_of_what_is_said(
+    scripts: Program, tmp_path: Path
+) -> None:
+    done = scripts.run(SCRIPT + ENDS["nobody reads what is said"], tmp_path, "x")
     assert done.returncode == -signal.SIGTERM
     assert open_run(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
-def test_a_handler_that_hands_on_comes_to_its_own_work(tmp_path: Path) -> None:
+def test_a_handler_that_hands_on_comes_to_its_own_work(scripts: Program, tmp_path: Path) -> None:
     script = """
 rec = begin("a")
 ours = signal.getsignal(signal.SIGTERM)
@@ -313,7 +314,6 @@ for step in range(5):
     rec.snap(step)
 os.kill(os.getpid(), signal.SIGTERM)
 """
-    command = [sys.executable, "-c", SCRIPT + script, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = scripts.run(SCRIPT + script, tmp_path)
     assert (done.returncode, done.stdout) == (0, "checkpoint saved\n"), done.stderr
     assert open_run(tmp_path / "a").steps.tolist() == [0, 1, 2, 3, 4]

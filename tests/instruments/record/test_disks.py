@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ pytest.importorskip("keras")
 pytest.importorskip("zarr")
 
 from cases.disks import fill, small_disk
+from cases.forked_runs import Program
 from layerscope.core.errors import OutputError
 from layerscope.instruments.record.recorder import Recorder
 from layerscope.recordings.run import open_run
@@ -88,12 +88,14 @@ ENDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", ENDS)
-def test_a_step_that_was_lost_is_said_however_a_script_ends(ends: str, disk: Path) -> None:
+def test_a_step_that_was_lost_is_said_however_a_script_ends(
+    ends: str, scripts: Program, disk: Path
+) -> None:
     code, status = ENDS[ends]
     script = f"""
 import sys, numpy as np
 from pathlib import Path
-from sklearn.neural_network import MLPRegressor  # of all frameworks the quickest to import
+from sklearn.neural_network import MLPRegressor
 from cases.disks import fill
 from layerscope.instruments.record.recorder import Recorder
 place, x = Path(sys.argv[1]), np.ones((1, 3), np.float32)
@@ -108,10 +110,7 @@ while not rec._session._worker.failed:
 {code}
 """
     place = str(disk / "run.zarr")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", script, place], capture_output=True, text=True, env=env, check=False
-    )
+    done = scripts.run(script, place)
     assert done.returncode == status, done.stderr
     if ends == "takes it over":  # there was room by then
         assert open_run(place).steps.tolist() == [0, 1]

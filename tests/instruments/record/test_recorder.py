@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ pytest.importorskip("zarr")
 
 import keras
 
+from cases.forked_runs import Program
 from layerscope.backends.training import training_of
 from layerscope.core.errors import InputError, LayerscopeError, ModelError, OutputError
 from layerscope.instruments.record.checkpoints import record_checkpoints
@@ -292,7 +291,7 @@ model = MLPRegressor(hidden_layer_sizes=(2,)).partial_fit(np.eye(3), [0, 1, 2])
 
 
 @pytest.mark.slow
-def test_a_script_that_ends_in_an_error_keeps_its_steps(tmp_path: Path) -> None:
+def test_a_script_that_ends_in_an_error_keeps_its_steps(scripts: Program, tmp_path: Path) -> None:
     script = f"""{NETWORK}
 from layerscope.instruments.record.recorder import Recorder
 rec = Recorder(sys.argv[1], model, probe=np.ones((1, 3), np.float32), quiet=True)
@@ -301,7 +300,7 @@ for step in range(30):
 raise SystemExit(5)
 """
     place = str(tmp_path / "run.zarr")
-    done = subprocess.run([sys.executable, "-c", script, place], capture_output=True, text=True)
+    done = scripts.run(script, place)
     assert done.returncode == 5, done.stderr
     assert "Traceback" not in done.stderr
     assert open_run(place).steps.tolist() == list(range(30))
@@ -316,7 +315,7 @@ raise SystemExit(5)
     ],
 )
 def test_one_that_was_taken_over_ends_without_a_traceback(
-    tmp_path: Path, takes_over: str, said: int
+    scripts: Program, tmp_path: Path, takes_over: str, said: int
 ) -> None:
     script = f"""{NETWORK}
 from layerscope.instruments.record.recorder import Recorder
@@ -328,7 +327,7 @@ rec.flush()
 {takes_over}
 """
     place = str(tmp_path / "run.zarr")
-    done = subprocess.run([sys.executable, "-c", script, place], capture_output=True, text=True)
+    done = scripts.run(script, place)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert done.stderr.count("another recorder has taken it over") == said
