@@ -167,6 +167,7 @@ class TorchBackend:
         training = model.training(self._model)
         while True:
             use, places = given.copied(), model.call_places(plan, self._model)
+            closeness = plan.closeness
             replay = Replay(plan, choice, model.tensors, use.received)
             output, complete = None, False
             try:
@@ -191,6 +192,9 @@ class TorchBackend:
                 raise
             if is_settled:
                 break
+            if plan.closeness == closeness:  # another pass would see no more than this one
+                memory.diverged(plan)
+                return None
         return ForwardPass(
             plan.network,
             named_arrays(replay.kept.take(), plan.axes),

@@ -214,3 +214,27 @@ def test_the_least_of_two_values_is_taken_along_no_axis() -> None:
     model = Least()
     for _ in range(2):
         np.testing.assert_array_equal(ls.activations(model, X)["output"], model(X).detach())
+
+
+class Transposed(nn.Module):
+    """Takes its weights by an attribute, which is another object each time it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        self.weight = nn.Parameter(torch.eye(4))
+        with torch.no_grad():
+            self.weight.mul_(2)  # what is a view of it has been written to, as it counts
+
+    def forward(self, x: Any) -> Any:
+        return self.a(x) @ self.weight.T @ self.weight.T
+
+
+def test_what_an_attribute_returned_may_have_been_written_to(watched: list[Any]) -> None:
+    torch.manual_seed(0)
+    model = Transposed()
+    first = ls.activations(model, X)
+    for _ in range(3):
+        same(ls.activations(model, X), first)
+    assert len(watched) == 1
+    np.testing.assert_array_equal(first["output"], model(X).detach())

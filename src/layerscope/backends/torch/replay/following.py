@@ -63,6 +63,10 @@ class Following(KeptValues):
         self._plan.look_closer(overwritten, ())
         return not overwritten
 
+    def is_close(self) -> bool:
+        """Return that every call is held against the plan as it is made."""
+        return True
+
     def diverge(self) -> NoReturn:
         """Raise Diverged, now and at every further call."""
         self._pending.clear()

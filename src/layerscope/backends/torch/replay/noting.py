@@ -22,11 +22,6 @@ from layerscope.backends.torch.replay.keeping import KeptValues, alone, version_
 from layerscope.backends.torch.replay.plan import Choice, PassPlan, Step
 from layerscope.backends.torch.replay.producers import base_of, flattened
 
-#: A call: what was called, its arguments or their identities, what it returned, and its version:
-#: None where that is asked for afterwards, -1 where none is counted. In place of what is no tensor
-#: there is a list of those in it, and of their versions.
-Note = tuple[Any, tuple[Any, ...], Any, Any]
-
 #: How many numbers the values of a pass may have for what is made of them between the steps to be
 #: held on to for as long as the pass lasts: it is quicker than to note what it was.
 _FEW = 2**24
@@ -53,7 +48,12 @@ class Noting(KeptValues):
         received: Mapping[str, torch.Tensor],
     ) -> None:
         super().__init__(choice, held)
-        self.notes: list[Note] = []
+        #: Three of each call, one after the other: the function, or a weak reference to the module;
+        #: the arguments, or their identities; what it returned, a tensor or a list of those in it.
+        self.notes: list[Any] = []
+        #: Of the calls that were noted closely, the versions of what they returned, -1 where none
+        #: is counted. Those of all others are asked for afterwards.
+        self._noted: dict[int, Any] = {}
         self.holds_arguments = choice.size < _FEW
         self._plan = plan
         self._received = received
@@ -65,9 +65,13 @@ class Noting(KeptValues):
         #: What containers may hand on, and its versions.
         self._handed: dict[str, tuple[torch.Tensor, int]] = {}
 
+    def is_close(self) -> bool:
+        """Return whether more is to be noted of the next call than what it is given and returns."""
+        return len(self.notes) // 3 in self._plan.close
+
     def see(self, what: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Note a call of any kind, and do at once what can't wait."""
-        number = len(self.notes)
+        number = len(self.notes) // 3
         step = self._choice.steps[number] if number < len(self._choice.steps) else None
         if step is None or not step.is_of(what):
             self.diverge()
@@ -82,9 +86,11 @@ class Noting(KeptValues):
         # Now, since it may be given another shape later on.
         if step.call.returned and tuple(part.shape for part in parts) != step.call.shapes:
             self.diverge()
-        versions = list(map(_version, parts))
-        note = (result, versions[0]) if is_one else (parts, versions)
-        self.notes.append((what, given, *note))
+        if not is_one:
+            self._noted[number] = list(map(_version, parts))
+        elif number in self._plan.close:
+            self._noted[number] = _version(result)
+        self.notes += step.what, given, result if is_one else parts
         for index, address in step.kept if not step.call.marks else ():
             if address in self._plan.copied:
                 self.values[address] = parts[index].clone()
@@ -98,7 +104,7 @@ class Noting(KeptValues):
         """
         try:
             written = self._compare()
-        except RuntimeError:  # made in inference mode, which counts no versions; or a nested tensor
+        except RuntimeError:  # made in inference mode, which counts none; or a nested tensor
             self.diverge()
         overwritten = self._overwritten()
         if self._attended or self._computed:
@@ -119,10 +125,11 @@ class Noting(KeptValues):
     def _compare(self) -> set[int]:
         """Hold all calls against the plan, and keep what they have returned.
 
-        Returns the ids of what has returned a value that was written to, before it was or since: of
-        which version it was then has not been noted.
+        Returns the numbers of those that have returned a value that was written to, before it was
+        or since: of which version it was then has not been noted.
         """
-        if self._has_diverged or len(self.notes) != len(self._choice.steps):
+        notes = self.notes
+        if self._has_diverged or len(notes) != 3 * len(self._choice.steps):
             self.diverge()
         calls: dict[int, int] = {}
         for i, (name, value) in enumerate(self._received.items()):
@@ -132,10 +139,11 @@ class Noting(KeptValues):
         holds = self.holds_arguments
         handed, values, written = self._handed, self.values, set()
         kept, addresses, versions = self._kept, self._addresses, self._versions
-        rows = zip(self._choice.rows(), self.notes, strict=True)
-        for number, (row, (what, given, result, version)) in enumerate(rows):
+        noted = self._noted
+        rows = zip(self._choice.rows(), notes[::3], notes[1::3], notes[2::3], strict=True)
+        for number, (row, what, given, result) in enumerate(rows):
             step, planned, returned_by, views, shape, handed_on, origin, address = row
-            if planned is not what and not step.is_of(what):
+            if planned is not what and (step.is_module or planned != what):
                 self.diverge()
             if tuple(map(number_of, map(id, given) if holds else given[0], none)) != returned_by:
                 self.diverge()
@@ -145,10 +153,11 @@ class Noting(KeptValues):
                     base = base._base if isinstance(base, tensor_type) else None
                 if (-1 if base is None else number_of(id(base) if holds else base, -1)) != source:
                     self.diverge()
+            version = noted.get(number)
             if version is None:
                 version = result._version
                 if version:
-                    written.add(id(what))
+                    written.add(number)
                 elif shape is not None and result.shape != shape:
                     self.diverge()
             if shape is None or type(result) is not tensor_type:
@@ -174,6 +183,7 @@ class Noting(KeptValues):
     def take(self) -> dict[str, torch.Tensor | FusedCall]:
         """Return the values that were kept, in the order of the plan, and let go of all."""
         self.notes.clear()
+        self._noted.clear()
         self._handed.clear()
         self._attended.clear()
         self._computed.clear()

@@ -15,7 +15,7 @@ its version; it is copied at once from then on, and the pass is made once more.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any, NoReturn
@@ -34,6 +34,9 @@ from layerscope.backends.torch.replay.producers import flattened
 
 #: Functions that are calls of the plan.
 _STEPS = frozenset({"step", "nested step", "close step", "writing step"})
+
+#: Those of whose calls most are only noted.
+_NOTED = frozenset({"step", "nested step", "close step"})
 
 
 class HooksAppeared(Diverged):
@@ -65,9 +68,12 @@ class Replay(Pass):
         kind = Noting if choice.everything else Following
         self.kept: Noting | Following = kind(plan, choice, held, received)
         #: Where a call is noted; None where each is held against the plan as it is made.
-        self.note = self.kept.notes.append if isinstance(self.kept, Noting) else None
+        noting = self.kept if isinstance(self.kept, Noting) else None
+        self.note: Callable[[tuple[Any, ...]], None] | None = (
+            noting.notes.extend if noting else None
+        )
         #: Whether a note holds the arguments, rather than what tells them apart.
-        self.holds_arguments = isinstance(self.kept, Noting) and self.kept.holds_arguments
+        self.holds_arguments = noting is not None and noting.holds_arguments
         self._plan = plan
         self._kinds = plan.kinds
         self._tensors = held
@@ -115,16 +121,20 @@ class Replay(Pass):
                 return func(*args)
             if not _is_written(kwargs):
                 return func(*args, **kwargs)
-        elif kind == "step" and self.note is not None and not (kwargs and _is_written(kwargs)):
+        elif kind in _NOTED and self.note and not (kwargs and _is_written(kwargs)):
+            if kind == "close step" and self.kept.is_close():
+                return self._call(func, args, kwargs or {}, kind)
             if kwargs:
                 result = func(*args, **kwargs)
                 given = (*args, *kwargs.values())
             else:
                 result, given = func(*args), args
             if type(result) is torch.Tensor:
+                if kind != "step":
+                    given = flattened(given)
                 if not self.holds_arguments:
                     given = identities(given)
-                self.note((func, given, result, None))
+                self.note((func, given, result))
             else:
                 self.kept.see(func, args, kwargs or {}, result)
             return result
@@ -141,11 +151,7 @@ class Replay(Pass):
         if kind in ("writes", "writing step") or _is_written(kwargs):
             self._guard(func, args, kwargs)
         result = func(*args, **kwargs)
-        if kind == "nested step" and self.note is not None and type(result) is torch.Tensor:
-            given = flattened((*args, *kwargs.values()) if kwargs else args)
-            given = given if self.holds_arguments else identities(given)
-            self.note((func, given, result, None))
-        elif kind in _STEPS:
+        if kind in _STEPS:
             self.kept.see(func, args, kwargs, result)
         return result
 

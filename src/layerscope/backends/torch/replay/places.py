@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from layerscope.backends.torch.replay.keeping import alone
-from layerscope.backends.torch.replay.noting import Note, identities
+from layerscope.backends.torch.replay.noting import identities
 from layerscope.backends.torch.replay.plan import PassPlan
 from layerscope.backends.torch.replay.producers import flattened
 
@@ -33,7 +33,8 @@ class Seeing(Protocol):
 
     is_active: bool
     owner: int
-    note: Callable[[Note], None] | None  #: notes a call of the plainest kind, where that will do
+    #: Notes a call of the plainest kind, where that will do.
+    note: Callable[[tuple[Any, ...]], None] | None
     holds_arguments: bool  #: whether a note holds the arguments, rather than what tells them apart
 
     def see(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
@@ -60,7 +61,8 @@ class CallPlaces:
         self.seen_by: Seeing | None = None
         self._called: list[tuple[nn.Module, bool]] = []
         modules = [call for call in plan.calls if call.is_module]
-        self._close = {id(call.what()) for call in modules if plan.is_close(call)}
+        self._references = {id(call.what()): call.what for call in modules}
+        self._close = {id(plan.calls[n].what()) for n in plan.close if plan.calls[n].is_module}
         self._nested = {id(call.what()) for call in modules if call.is_nested}
         self._hooks: list[dict[int, Any]] = []
         self._flags: list[dict[int, Any]] = []
@@ -124,6 +126,7 @@ class CallPlaces:
         statistics.
         """
         before, after = module._forward_pre_hooks, module._forward_hooks
+        called = self._references.get(id(module))  # of one that was not called, diverges
         is_close = id(module) in self._close
         is_nested = id(module) in self._nested
         is_odd = is_close or is_nested
@@ -150,7 +153,7 @@ class CallPlaces:
                 given = flattened(given)
             if not seen_by.holds_arguments:
                 given = identities(given)
-            note((module, given, value, None))
+            note((called, given, value))
             return result
 
         def sealed_call(*args: Any, **kwargs: Any) -> Any:
@@ -176,7 +179,7 @@ class CallPlaces:
                     seen_by.see(module, args, kwargs, result)
                 else:
                     given = args if seen_by.holds_arguments else identities(args)
-                    note((module, given, result, None))
+                    note((called, given, result))
             finally:
                 _push_mode(mode)
             return result

@@ -64,16 +64,22 @@ class PassPlan:
     choices: dict[str, Choice] = field(default_factory=dict)  #: what is asked for most
     kinds: dict[Any, str] = field(default_factory=dict)  #: what is to be done about a function
     waiting: set[str] = field(default_factory=set)  #: attention weights that can be computed later
-    counted: set[int] = field(default_factory=set)  #: ids of what may return what was written to
+    counted: set[int] = field(default_factory=set)  #: calls that may return what was written to
+    #: Calls of which more is to be noted than what they are given and return.
+    close: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.look_closer((), ())
 
     def look_closer(self, addresses: Iterable[str], counted: Iterable[int]) -> None:
         """Have more be noted the next time.
 
         These values are to be copied as they are returned, since they are written to later; of what
-        modules and functions of these ids return, the versions are to be noted.
+        the calls of these numbers return, the versions are to be noted.
         """
         self.copied.update(addresses)
         self.counted.update(counted)
+        self.close.update(n for n, call in enumerate(self.calls) if self._is_close(n, call))
         self.kinds.clear()
 
     @property
@@ -81,14 +87,12 @@ class PassPlan:
         """What is another number once there is more to be noted."""
         return len(self.hooked) + len(self.copied) + len(self.counted)
 
-    def is_close(self, call: Call) -> bool:
-        """Return whether more is to be noted of a call than what it is given and returns."""
-        what = call.what() if call.is_module else call.what
+    def _is_close(self, number: int, call: Call) -> bool:
         return (
             call.marks
             or call.attention is not None
             or call.is_written
-            or id(what) in self.counted
+            or number in self.counted
             or not self.copied.isdisjoint(call.addresses)
         )
 
@@ -100,10 +104,10 @@ class PassPlan:
         """
         kind = functions.kind(func, self.functions, self.met)
         if kind == "step":
-            calls = [call for call in self.calls if call.what == func]
-            if any(map(self.is_close, calls)):
+            calls = {n: call for n, call in enumerate(self.calls) if call.what == func}
+            if not self.close.isdisjoint(calls):
                 kind = "close step"
-            elif any(call.is_nested for call in calls):
+            elif any(call.is_nested for call in calls.values()):
                 kind = "nested step"
         self.kinds[func] = kind
         return kind
@@ -268,14 +272,14 @@ class Choice:
     def rows(self) -> list[tuple[Any, ...]]:
         """Return of each step what a call is held against, laid out to be read quickly.
 
-        The step, what is called, which calls have returned its arguments, what the others are views
-        of, the shape of a simple step's value, which one that hands on, as which one it may be
-        handed on, and its address where it is kept.
+        The step, what is called (of modules a weak reference), which calls have returned its
+        arguments, what the others are views of, the shape of a simple step's value, which one that
+        hands on, as which one it may be handed on, and its address where it is kept.
         """
         if not self._rows:
             self._rows = [
                 (
-                    step, None if step.is_module else step.what, step.call.returned_by,
+                    step, step.what, step.call.returned_by,
                     step.views,
                     step.shape if step.is_simple else None, step.handed_on,
                     step.address if step.is_origin else None, step.keeps,
