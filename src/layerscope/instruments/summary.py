@@ -16,7 +16,7 @@ from layerscope.core.axes import UNIT_AXES, NamedArray
 from layerscope.core.errors import InputError
 from layerscope.core.maps import blank, constant
 from layerscope.core.silence import silences_of
-from layerscope.instruments.extremes import sum_and_extremes
+from layerscope.instruments.extremes import finite_figures
 from layerscope.recordings.recording import Recording
 
 Array = npt.NDArray[Any]
@@ -197,16 +197,13 @@ def _finite_figures(
 
     Of much data most of the time would go into copies with the units in front.
     """
-    figures = None if axis is None else sum_and_extremes(values, axes, axis)
+    figures = None if axis is None else finite_figures(values, axes, axis)
     if figures is None:
         return None
-    total, lowest, highest = figures
-    several = values.size > lowest.size  # a map of a single value has no pattern to lack
-    steady = ((lowest == highest) & several).all(axis=1)
-    silent = (lowest == 0) & (highest == 0)
-    silent &= False if is_rectified is False else ~(lowest < 0).any(axis=0)
-    low, high = float(lowest.min()), float(highest.max())
-    return low, total, high, values.size, 0, silent.all(axis=1), steady
+    samples = values.shape[axes.index("sample")] if "sample" in axes else 1
+    several = values.size > samples * len(figures.flat)  # one value has no pattern to lack
+    silent = figures.zero & (figures.low >= 0 and is_rectified is not False)
+    return figures.low, figures.total, figures.high, values.size, 0, silent, figures.flat & several
 
 
 def _maps(values: npt.NDArray[Any], dims: tuple[str, ...], axis: str | None) -> npt.NDArray[Any]:
