@@ -14,6 +14,7 @@ import pytest
 import layerscope as ls
 from cases.recordings import MAPS, VECTOR, kernel, maps, named, recording
 from cases.runs import run_of
+from cases.surveys import spots
 from cases.visualizations import coloured
 from layerscope.core.network import Layer, Network
 from layerscope.interfaces.notebook import HEIGHT, MAX_SIZE
@@ -54,6 +55,7 @@ THINGS = {
     "network": lambda: acts().network,
     "weights": lambda: recording({"conv/kernel": kernel(3, 4)}, kind="weights"),
     "features": coloured,
+    "survey": spots,
     "sheet": lambda: ls.sheet(acts(), "conv"),
     "histogram": lambda: ls.histogram(acts(), "conv"),
     "curves": lambda: ls.curves(run()),
@@ -67,7 +69,7 @@ THINGS = {
 def test_each_has_a_picture_and_its_text(name):
     shown = THINGS[name]()._repr_mimebundle_()
     assert base64.b64decode(shown["image/png"]).startswith(PNG)
-    assert shown["text/plain"].startswith("<layerscope.") or name in ("network", "fates")
+    assert shown["text/plain"].startswith("<layerscope.") or name in ("network", "fates", "survey")
     assert sum(map(len, shown.values())) <= MAX_SIZE
 
 

@@ -22,6 +22,7 @@ from layerscope.interfaces.page.subject import PageSubject
 from layerscope.recordings.comparison import Comparison
 from layerscope.recordings.recording import Recording
 from layerscope.recordings.run import Run
+from layerscope.recordings.survey.survey import Survey
 from layerscope.views.curves import curves
 from layerscope.views.diagram import diagram
 from layerscope.views.difference_diagram import difference_diagram
@@ -119,6 +120,8 @@ def _views(thing: Any) -> list[Callable[[], Panel]]:
         return [thing.picture]
     if isinstance(thing, Run):
         return [lambda: curves(thing), lambda: _passage(PageSubject(run=thing.activations))]
+    if isinstance(thing, Survey):
+        return [partial(sheet, thing, address) for address in _surveyed(thing)]
     sheets: list[Callable[[], Panel]] = [
         partial(sheet, thing, address) for address in _drawn(thing)
     ]
@@ -130,6 +133,11 @@ def _views(thing: Any) -> list[Callable[[], Panel]]:
 def _drawn(recording: Recording) -> list[str]:
     """Return the addresses of what can be drawn, what has maps first."""
     return sorted(recording, key=lambda address: -len(recording.axes(address)))[:8]
+
+
+def _surveyed(survey: Survey) -> list[str]:
+    """Return the layers of a survey, the deepest that has maps first."""
+    return sorted(reversed(list(survey)), key=lambda address: not survey.tallies[address].shape)[:8]
 
 
 def _passage(subject: PageSubject) -> Panel:
