@@ -140,6 +140,8 @@ def test_bad_edits_are_one_sentence(model: Any, x: Maps) -> None:
     for edits, kind, words in bad:
         with pytest.raises(kind, match=words):
             ls.activations(model, x, edits=edits)
+    some = ls.activations(model, x, layers="conv", edits={"conv#2": 0})
+    assert "not edited, as no pass came to it: 'conv#2'" in some.notes
 
 
 def test_an_ablation_is_what_edits_measure(model: Any) -> None:

@@ -110,6 +110,8 @@ def test_a_layer_that_was_not_called_is_told() -> None:
     model, x = Spare().eval(), torch.ones(1, 3)
     with pytest.raises(ModelError, match="'spare' was not called"):
         ls.activations(model, x, edits={"spare": 0})
+    some = ls.activations(model, x, layers="used", edits={"spare": 0})
+    assert "not edited, as no pass came to it: 'spare'" in some.notes
     with ls.edited(model, {"spare": 0}):
         pass
     with pytest.warns(UserWarning, match="'spare' was not called"), ls.edited(model, {"spare": 0}):

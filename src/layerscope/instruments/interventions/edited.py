@@ -12,6 +12,7 @@ from layerscope.backends.base import Backend, Editable
 from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit
 from layerscope.core.console import warn
 from layerscope.core.errors import ModelError
+from layerscope.core.text import quoted
 from layerscope.inputs import Prepared
 from layerscope.instruments.interventions.edits import read_edits
 from layerscope.instruments.passes import Passes, joined
@@ -82,13 +83,16 @@ def recorded_with(passes: Passes, edits: Mapping[str, Any]) -> Recording:
     """Return the recording of these passes, on a model of which values are edited.
 
     Raises AddressError, InputError and ModelError as :func:`edited`, and ModelError where a layer
-    that is edited was never called.
+    that is edited was never called. Where not all layers are wanted, a note says so instead.
     """
     known = [layer.address for layer in passes.backend.describe()]
     with edits_made(passes.backend, read_edits(edits, known)) as editing:
         recording = joined(replace(passes, edited=tuple(map(str, edits))))
     if editing.unmet and passes.layers is None:
         raise ModelError(f"{editing.unmet[0]!r} was not called: nothing can be edited there.")
+    if editing.unmet:  # the pass may have ended before it, where what is wanted does not need it
+        names = ", ".join(map(quoted, editing.unmet))
+        recording.notes += (f"not edited, as no pass came to it: {names}",)
     return recording
 
 
