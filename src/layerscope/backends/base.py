@@ -44,9 +44,7 @@ class Backend(Protocol):
     """One model, in one framework.
 
     A recorder also reads the class attribute ``training``, where there is one: a child of
-    :class:`layerscope.backends.training.Training`. Where another number of samples costs a
-    compilation, ``compiles_by_shape`` says so, and a second run of few is on as many as the first.
-    ``hidden_rounding`` is one rounding of a type of fewer digits than the values show.
+    :class:`layerscope.backends.training.Training`.
     """
 
     @property
@@ -220,6 +218,28 @@ class Editable(Protocol):
         ModelError where something named is no layer whose value can be replaced.
         """
         ...
+
+
+@runtime_checkable
+class Compiling(Protocol):
+    """A model whose passes are compiled, so that what is another program costs a compilation."""
+
+    @property
+    def compiles_by_shape(self) -> bool:
+        """Whether a pass on another number of samples is compiled anew."""
+
+    @property
+    def compiles_edits(self) -> bool:
+        """Whether another edit makes another model of it, which is compiled or watched anew."""
+
+
+@runtime_checkable
+class Rounding(Protocol):
+    """A model that may compute in fewer digits than its values show."""
+
+    @property
+    def hidden_rounding(self) -> float:
+        """One rounding of the type that it computes with, 0 where values show it."""
 
 
 @runtime_checkable

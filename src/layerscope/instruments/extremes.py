@@ -80,18 +80,24 @@ def _flat(maps: Array, places: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[
     lengths = maps.shape[maps.ndim - places :]
     for most in (*_GLANCES, max(lengths, default=1)):
         steps = tuple(slice(None, None, max(1, length // most)) for length in lengths)
-        glance = maps[(..., *steps)]
+        glance = _within(maps, steps)
         if len(may_be) < len(maps):
             glance = glance[may_be]
         if not places:
             break
-        first = glance[(..., *(slice(0, 1),) * places)]
+        first = _within(glance, (slice(0, 1),) * places)
         alike = (glance == first).reshape(len(may_be), -1).all(axis=1)
         may_be = may_be[alike]
         if not len(may_be) or all(step.step == 1 for step in steps):
             break
     flat, zero = np.zeros(len(maps), bool), np.zeros(len(maps), bool)
     flat[may_be] = True
-    corner = maps[(..., *(0,) * places)].reshape(len(maps), -1)
+    corner = _within(maps, (0,) * places).reshape(len(maps), -1)
     zero[may_be] = ~corner[may_be].any(axis=1)
     return flat, zero
+
+
+def _within(maps: Array, places: tuple[Any, ...]) -> Array:
+    """Return the part of maps at some of their last axes."""
+    part: Array = maps[(..., *places)]
+    return part

@@ -137,7 +137,8 @@ def _drawn(recording: Recording) -> list[str]:
 
 def _surveyed(survey: Survey) -> list[str]:
     """Return the layers of a survey, the deepest that has maps first."""
-    return sorted(reversed(list(survey)), key=lambda address: not survey.tallies[address].shape)[:8]
+    deepest = list(survey)[::-1]
+    return sorted(deepest, key=lambda address: not survey.tallies[address].shape)[:8]
 
 
 def _passage(subject: PageSubject) -> Panel:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.backends.base import Backend
+from layerscope.backends.base import Backend, Compiling, Rounding
 from layerscope.core.axes import NamedArray
 from layerscope.instruments.comparison.comparable import LayerValues
 from layerscope.instruments.comparison.measures import relative_error
@@ -80,7 +80,8 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     count = max((n for v in values if (n := v.sizes.get("sample"))), default=1)
     kept = count if _takes_whole(subject.backend, count) else max(1, count // SHARE)
     unit = max((rounding(recording.named(v.address)) for v in values), default=0.0)
-    unit = max(unit, float(getattr(subject.backend, "hidden_rounding", 0.0)))
+    if isinstance(subject.backend, Rounding):
+        unit = max(unit, subject.backend.hidden_rounding)
     again = joined(Passes.on(subject.model, _moved(subject, unit, kept)))
     # Whole numbers can't be moved by a rounding.
     indexed = all(
@@ -110,7 +111,7 @@ def _takes_whole(backend: Backend, count: int) -> bool:
     """
     if any(spec.shape and spec.shape[0] is not None for spec in backend.inputs()):
         return True
-    return count < SHARE and getattr(backend, "compiles_by_shape", False)
+    return count < SHARE and isinstance(backend, Compiling) and backend.compiles_by_shape
 
 
 def larger(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends import backend_for
-from layerscope.backends.base import Alterable, Backend, Tap
+from layerscope.backends.base import Alterable, Backend, Compiling, Tap
 from layerscope.backends.editing import Change, LayerEdit
 from layerscope.core.addresses import unknown_address
 from layerscope.core.axes import NamedArray
@@ -209,7 +209,9 @@ class _Subject:
         """
         backend = self.backend
         is_one = len(self.received) == 1
-        if not (getattr(backend, "compiles_edits", False) and isinstance(backend, Alterable)):
+        if not (isinstance(backend, Compiling) and isinstance(backend, Alterable)):
+            return None
+        if not backend.compiles_edits:
             return None
         row = self.network[self.layer]
         if not is_one or row.role == "container":
