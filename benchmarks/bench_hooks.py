@@ -9,6 +9,8 @@ the time that the processor spent on it, so that other processes count for littl
 - plain: a forward pass, in milliseconds;
 - hooks: a pass under forward hooks that clone every tensor that a module returns, over a plain one;
 - put on: the same, with the hooks registered before and removed after it, over a plain one;
+- functions: the same hooks under a function mode that does nothing but note what each function is
+  given and returns, over a plain one: what it takes to have the values of functions, too;
 - ours: ``activations`` once the model is known, over a plain pass;
 - ours/hooks: the same over the cloning hooks. The aim is 1.5;
 - first: the first ``activations`` of a model, over the first pass of a copy of it under hooks;
@@ -43,8 +45,8 @@ NEEDS = {
     "resnet101": "torchvision",
 }
 COLUMNS = (
-    "network", "plain, ms", "hooks", "put on", "ours", "ours/hooks", "first", "operations",
-    "TorchLens/ours",
+    "network", "plain, ms", "hooks", "put on", "functions", "ours", "ours/hooks", "first",
+    "operations", "TorchLens/ours",
 )  # fmt: skip
 
 
@@ -92,7 +94,7 @@ def row(name: str, m: dict[str, Any]) -> str:
     cells = [
         name,
         f"{plain:.2f}",
-        *(f"{m[way] / plain:.2f}" for way in ("hooks", "put on", "ours")),
+        *(f"{m[way] / plain:.2f}" for way in ("hooks", "put on", "functions", "ours")),
         f"{ours / hooks:.2f}",
         f"{m['first'] / m['first hooks']:.2f}",
         f"{after} of {before}",
@@ -124,6 +126,7 @@ def measure(name: str, seconds: float, with_torchlens: bool) -> dict[str, Any]:
         "plain": run,
         "hooks": passes(hooked, x),
         "put on": passes_under_hooks(model, x),
+        "functions": passes_under_mode(hooked, x),
         "ours": lambda: ls.activations(looked_at, x),
     }
     for _ in range(3):
@@ -200,6 +203,31 @@ def passes_under_hooks(model: Any, x: Any) -> Callable[[], Any]:
             return run(), kept
 
     return run_under_hooks
+
+
+def passes_under_mode(model: Any, x: Any) -> Callable[[], Any]:
+    """A forward pass under a function mode that notes each call, and looks at none."""
+    from torch.overrides import TorchFunctionMode
+
+    run = passes(model, x)
+
+    class Noting(TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.notes: list[Any] = []
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            result = func(*args, **kwargs) if kwargs else func(*args)
+            self.notes.append((func, args, result))
+            return result
+
+    def run_under_mode() -> Any:
+        with Noting() as mode:
+            return run(), mode.notes
+
+    return run_under_mode
 
 
 @contextmanager
