@@ -284,8 +284,9 @@ print(sys.modules["keras"].config.backend())
 """
 
 
+@pytest.mark.one_backend
 def test_keras_is_imported_where_it_is_needed() -> None:
-    """On what ``KERAS_BACKEND`` says."""
+    """On what ``KERAS_BACKEND`` says, which is for Keras to read."""
     running = keras.config.backend()
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ pytest.importorskip("keras")
 import keras
 import torch
 
+from cases.forked_runs import Program, started
 from layerscope.backends import backend_for
 from layerscope.backends.base import Tap
 from layerscope.core.errors import InputError, ModelError
@@ -73,22 +72,32 @@ def test_optimizers_of_keras() -> None:
 PROGRAM = """
 import os, sys, torch
 from layerscope.backends import backend_for
+from cases.forked_runs import arguments
+
 backend = backend_for(torch.nn.Linear(3, 2))
+os.environ |= dict(argument.split("=") for argument in arguments())
 assert "keras" not in sys.modules
 before = dict(os.environ)
 assert backend.ops.shape(torch.zeros(2, 3)) == (2, 3)
 assert sys.modules["keras"].config.backend() == "torch"
-assert {k: os.environ.get(k) for k in before} == before
-assert ("KERAS_BACKEND" in os.environ) == ("KERAS_BACKEND" in before)
+assert dict(os.environ) == before
 """
 
 
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    script = tmp_path_factory.mktemp("script") / "script.py"
+    script.write_text(PROGRAM)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("KERAS_BACKEND", raising=False)
+        with started(script) as program:
+            yield program
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("stated", [None, "torch"])
-def test_keras_is_imported_on_torch_where_nothing_else_is_asked_for(stated: str | None) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
-    if stated is not None:
-        environment["KERAS_BACKEND"] = stated
-    run = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("stated", [[], ["KERAS_BACKEND=torch"]], ids=["nothing", "torch"])
+def test_keras_is_imported_on_torch_where_nothing_else_is_asked_for(
+    stated: list[str], program: Program
+) -> None:
+    done = program.run(*stated)
     assert done.returncode == 0, done.stderr
