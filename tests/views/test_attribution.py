@@ -21,7 +21,7 @@ STYLE = MapStyle(Inks.of("dark"), 32)
 
 def maps(values: Any, axes: tuple[str, ...], given: Any, of: tuple[str, ...], **more: Any) -> Any:
     return Attribution(
-        {"saliency": NamedArray(np.asarray(values, np.float32), axes)},
+        {"saliency": {"input": NamedArray(np.asarray(values, np.float32), axes)}},
         network=NETWORK,
         inputs={"input": NamedArray(np.asarray(given), of)},
         targets=["o:1, its logit"] * len(values),
@@ -125,7 +125,7 @@ def test_gaps_and_checks_stand_in_the_line() -> None:
 def test_words_signals_and_volumes_are_drawn() -> None:
     tokens = maps(
         [[1.0, -2.0, 0.5]], ("sample", "position"), [[3, 1, 2]], ("sample", "unit"),
-        tokens=True, words={1: "<b>one</b>", 2: "two"},
+        tokens=["input"], words={1: "<b>one</b>", 2: "two"},
     )  # fmt: skip
     signal = maps(
         np.ones((1, 50)), ("sample", "position"), np.random.default_rng(0).random((1, 50, 1)),

@@ -182,14 +182,15 @@ class Alterable(Differentiable, Protocol):
         self,
         taps: Sequence[Tap],
         *,
-        shifted: Layer | None = None,
+        shifted: Sequence[Layer] = (),
         rule: GradientRule | None = None,
-    ) -> Callable[[Any, Any], Any]:
-        """Return a pass as :meth:`values` does, given the input and a shift.
+    ) -> Callable[..., Any]:
+        """Return a pass as :meth:`values` does, given the input and a tuple of shifts.
 
-        The shift is added to what the layer ``shifted`` returns, and presented as that is: where it
-        is zeros, its gradient is that of the layer's value. Without ``shifted`` it is not used. An
-        input of whole numbers arrives as it is. Gradients follow the ``rule``
+        Each is added to what one of the layers ``shifted`` returns, and presented as that is: where
+        it is zeros, its gradient is that of the layer's value. Without ``shifted`` there are none.
+        An input of whole numbers arrives as it is. Several inputs, in a list or a dict, are in the
+        model's own layout, not presented. Gradients follow the ``rule``
         (:mod:`layerscope.backends.gradient_rules`). Raises AddressError where no layer is called
         so, ModelError where nothing can be added to it.
         """

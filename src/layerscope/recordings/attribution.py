@@ -73,12 +73,13 @@ class Attribution(Recording):
     ``result["integrated_gradients"]`` is an ``xarray.DataArray`` of signed raw values: what is
     positive speaks for the target, what is negative against it. Grad-CAM and its kin have height
     and width only, brought to the size of the input; on the layer's own grid they are
-    ``result["grad_cam@layer"]``.
+    ``result["grad_cam@layer"]``. Where several inputs have maps, that of each is
+    ``result["saliency@image"]``.
 
     Parameters
     ----------
     arrays
-        By method, in the order in which they were asked for.
+        By method, in the order in which they were asked for, the maps of each input, by its name.
     targets
         What each sample's map is of, in words: ``"seven (output:7), its logit"``.
     units
@@ -93,7 +94,7 @@ class Attribution(Recording):
     grids
         By method, the same on a layer's own grid.
     tokens
-        Whether the input is indices, of which each is a word.
+        The names of the inputs that are indices, of which each is a word.
     words
         What these stand for: a list, or a dict by their numbers.
     names
@@ -106,7 +107,7 @@ class Attribution(Recording):
 
     def __init__(
         self,
-        arrays: Mapping[str, NamedArray],
+        arrays: Mapping[str, Mapping[str, NamedArray]],
         *,
         network: Network,
         inputs: Mapping[str, NamedArray],
@@ -119,14 +120,27 @@ class Attribution(Recording):
         notes: Sequence[str] = (),
         digest: Callable[[], Mapping[str, str]] | None = None,
         samples: Sequence[str] = (),
-        tokens: bool = False,
+        tokens: Sequence[str] = (),
         words: Mapping[int, str] | Sequence[str] | None = None,
         names: Sequence[str] = (),
         checking: Callable[..., list[MapCheck]] | None = None,
     ) -> None:
         grids = {f"{name}@layer": array for name, array in (grids or {}).items()}
+        mapped = {name for of_inputs in arrays.values() for name in of_inputs}
+        #: The names of the inputs that have maps.
+        self.mapped = tuple(name for name in inputs if name in mapped)
+        several = len(self.mapped) > 1
+        self._keys = {
+            method: {name: f"{method}@{name}" if several else method for name in of_inputs}
+            for method, of_inputs in arrays.items()
+        }
+        named = {
+            self._keys[method][name]: array
+            for method, of_inputs in arrays.items()
+            for name, array in of_inputs.items()
+        }
         super().__init__(
-            {**arrays, **grids},
+            {**named, **grids},
             network=network,
             inputs=inputs,
             notes=tuple(notes),
@@ -141,24 +155,44 @@ class Attribution(Recording):
         self.settings = {name: dict(values) for name, values in (settings or {}).items()}
         self.gaps = {name: np.asarray(gap, np.float64) for name, gap in (gaps or {}).items()}
         self.checks: tuple[MapCheck, ...] = ()
-        self.tokens = tokens
+        self.tokens = tuple(tokens)
         self.words = words
         self.names = tuple(names)
         self._checking = checking
 
-    def map(self, method: str | None = None, sample: int = 0) -> NamedArray:
-        """Return one sample's map as it is drawn: summed over channels, axes of space alone.
+    def of_inputs(self, method: str) -> tuple[str, ...]:
+        """Return the names of the inputs of which a method has made maps.
 
         Raises
         ------
         AddressError
-            When there is no such method or sample.
+            When there is no such method.
         """
-        name = self.methods[0] if method is None else method
-        if name not in self._arrays:
+        if method not in self._keys:
             there = ", ".join(map(repr, self.methods))
             raise AddressError(f"There is no map by {method!r}: there are {there}.")
-        array = self.named(name)
+        return tuple(self._keys[method])
+
+    def map(
+        self, method: str | None = None, sample: int = 0, source: str | None = None
+    ) -> NamedArray:
+        """Return one sample's map as it is drawn: summed over channels, axes of space alone.
+
+        Of several inputs that of ``source``, else of the first that the method has a map of.
+
+        Raises
+        ------
+        AddressError
+            When there is no such method, input or sample.
+        """
+        method = self.methods[0] if method is None else method
+        there = self.of_inputs(method)
+        name = there[0] if source is None else source
+        if name not in there:
+            raise AddressError(
+                f"{method!r} has no map of {name!r}: it has {', '.join(map(repr, there))}."
+            )
+        array = self.named(self._keys[method][name])
         count = array.values.shape[0]
         if not 0 <= sample < count:
             raise AddressError(f"There is no sample {sample!r}: there are {count}.")
@@ -170,7 +204,9 @@ class Attribution(Recording):
 
     def save_arrays(self, path: str | Path) -> None:
         """Write the maps, the input and the scores into a ``.npz`` file, by name."""
-        arrays: dict[str, Any] = {"input": self.named(None).values, "scores": self.scores}
+        first, *rest = self.input_axes
+        arrays: dict[str, Any] = {"input": self.named(first).values, "scores": self.scores}
+        arrays |= {f"input {name}": self.named(name).values for name in rest}
         arrays |= {name: self.named(name).values for name in self}
         with Path(path).open("wb") as file:
             np.savez_compressed(file, **arrays)
@@ -199,11 +235,16 @@ class Attribution(Recording):
         self.checks = tuple(self._checking(self, samples=samples, seed=seed))
         return self
 
-    def line(self, method: str, sample: int = 0, *, brief: bool = False) -> str:
-        """Return what is known for and against a map, in one line; ``brief`` with numbers alone."""
+    def line(
+        self, method: str, sample: int = 0, *, brief: bool = False, source: str | None = None
+    ) -> str:
+        """Return what is known for and against a map, in one line; ``brief`` with numbers alone.
+
+        Where several inputs have maps, whether they are flat is told of ``source``.
+        """
         check = next((c for c in self.checks if (c.method, c.sample) == (method, sample)), None)
         parts = [self._gap_words(method, sample)]
-        flat = self._flat_words(method, sample)
+        flat = self._flat_words(method, sample, source)
         parts.append(flat)
         if check is not None:
             parts += [check.brief] if brief else check.words
@@ -218,8 +259,10 @@ class Attribution(Recording):
             " – too large" if share > COMPLETE else ""
         )
 
-    def _flat_words(self, method: str, sample: int) -> str:
-        values = self.map(method, sample).values
+    def _flat_words(self, method: str, sample: int, source: str | None) -> str:
+        if source is None and len(self.of_inputs(method)) > 1:
+            return ""
+        values = self.map(method, sample, source).values
         finite = values[np.isfinite(values)]
         if finite.size < values.size:
             return f"{values.size - finite.size} values are NaN or infinite"

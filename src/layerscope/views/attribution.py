@@ -33,7 +33,7 @@ def attribution_panel(
     words: Mapping[int, str] | Sequence[str] | None = None,
     side: int = 224,
 ) -> Panel:
-    """Draw maps over the input: a column for each method, a row for each sample.
+    """Draw maps over the input: a column for each method, a row for each sample, and each input.
 
     Parameters
     ----------
@@ -72,18 +72,12 @@ def attribution_panel(
     methods = result.methods if method is None else (method,)
     count = len(result.targets)
     samples = range(min(count, _MOST)) if sample is None else [sample]
-    low, high = _limits(result)
-    tiles: list[Tile] = []
-    for at in samples:
-        for name in methods:
-            result.map(name, at)  # says what there is
-        given = _sample(result, at)
-        name = result.samples[at] if at < len(result.samples) else f"sample {at}"
-        drawn = picture(None, given, (low, high), how)
-        tiles.append(_captioned(drawn, shown_name(name, 40), _target(result, at), how))
-        for name in methods:
-            drawn = picture(result.map(name, at), given, (low, high), how)
-            tiles.append(_captioned(drawn, name, _line(result, name, at), how))
+    tiles = [
+        tile
+        for at in samples
+        for source in _inputs_of(result, methods)
+        for tile in _row(result, methods, at, source, how)
+    ]
     more = f"the first {_MOST} of {count} samples" if sample is None and count > _MOST else ""
     known = (
         "gone, alone: areas under the score as the strongest places go, and come; shuffled: "
@@ -116,11 +110,43 @@ def map_pictures(
 ) -> list[tuple[str, str, Pixels]]:
     """Return each method, what is known of its map of a sample, and the map over the sample."""
     how = MapStyle(Inks.of("light"), side, words=result.words, names=result.names)
-    given, limits = _sample(result, sample), _limits(result)
-    return [
-        (name, _line(result, name, sample), picture(result.map(name, sample), given, limits, how))
-        for name in result.methods
-    ]
+    made: list[tuple[str, str, Pixels]] = []
+    several = len(result.mapped) > 1
+    for source in _inputs_of(result, result.methods):
+        given, limits = _sample(result, sample, source), _limits(result, source)
+        for name in result.methods:
+            if source not in result.of_inputs(name):
+                continue
+            drawn = picture(result.map(name, sample, source), given, limits, how)
+            words = _line(result, name, sample, source)
+            made.append((name, f"{source}: {words}" if several else words, drawn))
+    return made
+
+
+def _inputs_of(result: Attribution, methods: Sequence[str]) -> list[str]:
+    """Return the inputs that one of the methods has maps of."""
+    there = [result.of_inputs(name) for name in methods]  # says what there is
+    return [name for name in result.mapped if any(name in names for names in there)]
+
+
+def _row(
+    result: Attribution, methods: Sequence[str], at: int, source: str, how: MapStyle
+) -> list[Tile]:
+    """Return the pictures of a sample's input: itself, and each method's map."""
+    for name in methods:
+        result.map(name, at)  # says which samples there are
+    given, limits = _sample(result, at, source), _limits(result, source)
+    name = result.samples[at] if at < len(result.samples) else f"sample {at}"
+    label = f"{name}, {source}" if len(result.mapped) > 1 else name
+    drawn = picture(None, given, limits, how)
+    tiles = [_captioned(drawn, shown_name(label, 40), _target(result, at), how)]
+    for name in methods:
+        if source not in result.of_inputs(name):
+            tiles.append(_captioned(how.inks.canvas(8, how.side), name, "no map of it", how))
+            continue
+        drawn = picture(result.map(name, at, source), given, limits, how)
+        tiles.append(_captioned(drawn, name, _line(result, name, at, source), how))
+    return tiles
 
 
 def _style(style: str | None) -> str:
@@ -140,9 +166,9 @@ def _strength(strength: float | None) -> float:
     return float(strength)
 
 
-def _limits(result: Attribution) -> tuple[float, float]:
-    """Return the range that all samples are drawn on."""
-    values = result.named(None).values
+def _limits(result: Attribution, source: str) -> tuple[float, float]:
+    """Return the range that all samples of an input are drawn on."""
+    values = result.named(source).values
     if values.dtype == np.uint8:
         return 0.0, 255.0
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
@@ -152,10 +178,10 @@ def _limits(result: Attribution) -> tuple[float, float]:
     return (0.0, 1.0) if low >= 0 and 0.5 < high <= 1 else (low, high)
 
 
-def _sample(result: Attribution, at: int) -> NamedArray:
-    array = result.named(None)
+def _sample(result: Attribution, at: int, source: str) -> NamedArray:
+    array = result.named(source)
     values, axes = array.values[at], array.axes[1:]
-    if axes == ("unit",) and result.tokens:
+    if axes == ("unit",) and source in result.tokens:
         axes = ("position",)
     return NamedArray(values, axes)
 
@@ -176,11 +202,14 @@ def _target(result: Attribution, at: int) -> str:
     return f"{result.targets[at]}{score}"
 
 
-def _line(result: Attribution, method: str, at: int) -> str:
+def _line(result: Attribution, method: str, at: int, source: str) -> str:
     """Return what is written under a map: how strong it is, and what is known of it."""
-    most = strength_of(result.map(method, at).values)
+    most = strength_of(result.map(method, at, source).values)
     how = result.settings.get(method, {})
-    parts = [f"up to {number(most)}" if most else "", result.line(method, at, brief=True)]
+    parts = [
+        f"up to {number(most)}" if most else "",
+        result.line(method, at, brief=True, source=source),
+    ]
     if "layer" in how:
         parts.insert(1, f"of {how['layer']}")
     return "; ".join(filter(None, parts))

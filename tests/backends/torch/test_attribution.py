@@ -197,3 +197,40 @@ def test_pixels_of_whole_numbers_are_attributed_to(network: nn.Module) -> None:
     made = attribute(Scaled().eval(), x, 1, "saliency").named("saliency").values
     known = attribute(network, x.float() / 255, 1, "saliency").named("saliency").values
     agree(made, known / 255)
+
+
+class Several(nn.Module):
+    """An image, words with a mask, and a flag: what a model is called with besides arrays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.vectors = nn.Conv2d(2, 3, 3), nn.Embedding(9, 4)
+        self.end = nn.Linear(7, 3)
+
+    def forward(
+        self, image: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, halved: bool = False
+    ) -> torch.Tensor:
+        seen = torch.relu_(self.seen(image)).mean((2, 3))
+        words = (self.vectors(ids) * mask[..., None]).sum(1)
+        return self.end(torch.cat([seen, words], 1)) / (2 if halved else 1)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_each_of_several_inputs_has_its_map(named: bool) -> None:
+    torch.manual_seed(3)
+    model = Several().eval()
+    image, ids = torch.rand(2, 2, 6, 6), torch.tensor([[1, 2, 3], [4, 5, 6]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    x: Any = {"image": image, "ids": ids, "mask": mask, "halved": True}
+    names = ["saliency", "integrated_gradients", "deeplift", "grad_cam", "occlusion"]
+    made = attribute(model, x if named else list(x.values()), 1, names)
+    first, second = ("image", "ids") if named else ("input", "input_1")
+    assert made.of_inputs("saliency") == (first, second)
+    assert any("held as they are" in note for note in made.notes)
+    leaf = image.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(model(leaf, ids, mask, True)[:, 1].sum(), leaf)
+    agree(made.named(f"saliency@{first}").values, slope.permute(0, 2, 3, 1).numpy())
+    known = (model.vectors(ids) * model.end.weight[1, 3:]).sum(-1) * mask / 2
+    agree(made.named(f"integrated_gradients@{second}").values, known.detach().numpy())
+    assert max(made.gaps["integrated_gradients"].max(), made.gaps["deeplift"].max()) < 0.01
+    assert made.settings["grad_cam"]["input"] == first

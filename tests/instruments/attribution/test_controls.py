@@ -9,8 +9,9 @@ import pytest
 from cases import attribution_networks as cases
 from layerscope.errors import InputError
 from layerscope.instruments.attribution.attribute import attribute
-from layerscope.instruments.attribution.controls import correlation, words_of
+from layerscope.instruments.attribution.control_words import words_of
 from layerscope.instruments.attribution.infilling import infilled
+from layerscope.instruments.attribution.score_curves import correlation
 from layerscope.recordings.attribution import Attribution, MapCheck
 
 
@@ -71,6 +72,9 @@ def test_words_say_what_the_numbers_do() -> None:
     )
     gap = words_of(MapCheck("integrated_gradients", 0, gap=0.2))
     assert gap == ("its sum is 20 % off what it is to explain",)
+    nothing = {"map": np.nan, "random": np.nan}
+    (lost,) = words_of(MapCheck("lrp", 0, deletion=nothing, insertion=nothing))
+    assert "no higher than with all of it gone" in lost
     worse = {"map": 0.6, "random": 0.5, "edges": 0.4}
     assert (
         "no faster (0.60) than with random blobs (0.50) and edges (0.40)"

@@ -227,9 +227,9 @@ class KerasBackend:
         self,
         taps: Sequence[Tap],
         *,
-        shifted: Layer | None = None,
+        shifted: Sequence[Layer] = (),
         rule: GradientRule | None = None,
-    ) -> Callable[[Any, Any], dict[Tap, Any]]:
+    ) -> Callable[..., dict[Tap, Any]]:
         """Return a pass with something added to a layer, or with other gradients."""
         from layerscope.backends.keras.gradients import values_of
 

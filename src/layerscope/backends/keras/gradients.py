@@ -39,7 +39,7 @@ def values_of(
     embedding: str | None = None,
     *,
     redirected: bool = False,
-    shifted: Layer | None = None,
+    shifted: Sequence[Layer] = (),
     rule: GradientRule | None = None,
 ) -> Callable[..., dict[Tap, Any]]:
     """Return a forward pass, as :meth:`Differentiable.values` and :meth:`Alterable.altered` do."""
@@ -57,7 +57,7 @@ def values_of(
     table = listed[embedding] if embedding is not None else None
     owners = {address: weakref.ref(layer) for address, layer in fused.items()}
     order = CallOrder(model)
-    shifts = None if shifted is None else _Shifts.of(listed, order, shifted)
+    shifting = [_Shift.of(listed, order, layer) for layer in shifted]
     calls = {address: order.executed(layer, _call(address)) for address, layer in fused.items()}
     replaced = None if table is None else weakref.ref(table)
     first = next(iter(input_specs(model)), None)
@@ -65,11 +65,14 @@ def values_of(
     del listed, fused, table, model
 
     @in_turn
-    def run(x: Any, shift: Any = None) -> dict[Tap, Any]:
+    def run(x: Any, shifts: Sequence[Any] = ()) -> dict[Tap, Any]:
         model = held()
         values: dict[str, Any] = {}
-        received = _channels_first(x) if to_model else x
-        perform: Perform = as_it_is if shifts is None else shifts.adding(shift)
+        several = isinstance(x, list | tuple | dict)  # which come in the model's own layout
+        received = _channels_first(x) if to_model and not several else x
+        perform: Perform = as_it_is
+        for one, shift in zip(shifting, shifts, strict=True):
+            perform = one.adding(shift, perform)
         if replaced is not None:
             received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
             perform = functools.partial(_in_place_of, replaced(), x)
@@ -140,7 +143,7 @@ def _value(
 
 
 @dataclass(frozen=True)
-class _Shifts:
+class _Shift:
     """What is added to, and at which of its calls."""
 
     layer: Any  #: a weak reference
@@ -148,7 +151,7 @@ class _Shifts:
     order: tuple[int, ...]  #: of the presented axes, as the layer has them
 
     @classmethod
-    def of(cls, listed: Mapping[str, Any], order: CallOrder, shifted: Layer) -> _Shifts:
+    def of(cls, listed: Mapping[str, Any], order: CallOrder, shifted: Layer) -> _Shift:
         """Return that of a layer.
 
         Raises AddressError and ModelError where nothing can be added to it.
@@ -162,13 +165,13 @@ class _Shifts:
         inward = tuple(shown.index(name) for name in axes)
         return cls(weakref.ref(layer), order.executed(layer, _call(address)), inward)
 
-    def adding(self, shift: Any) -> Perform:
-        """Return what makes the calls of a pass, and adds to this one."""
+    def adding(self, shift: Any, call: Perform) -> Perform:
+        """Return what makes the calls of a pass as ``call`` does, and adds to this one."""
         count = itertools.count()
         wanted = self.layer()
 
         def perform(original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
-            value = original(operation, *args, **kwargs)
+            value = call(original, operation, args, kwargs)
             if operation is not wanted or next(count) != self.call:
                 return value
             if not hasattr(value, "shape"):

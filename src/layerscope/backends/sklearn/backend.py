@@ -233,12 +233,12 @@ class SklearnBackend:
         self,
         taps: Sequence[Tap],
         *,
-        shifted: Layer | None = None,
+        shifted: Sequence[Layer] = (),
         rule: GradientRule | None = None,
-    ) -> Callable[[Any, Any], dict[Tap, Any]]:
+    ) -> Callable[..., dict[Tap, Any]]:
         """Return a pass with something added to a layer, or with other gradients."""
-        address = None if shifted is None else shifted.address
-        return self._value_pass(taps, shifted=address, rule=rule)
+        addresses = tuple(layer.address for layer in shifted)
+        return self._value_pass(taps, shifted=addresses, rule=rule)
 
     @in_turn
     def shuffled(self, keys: Collection[str], seed: int, function: Callable[[], Result]) -> Result:

@@ -67,31 +67,32 @@ def value_pass(
     taps: Sequence[Tap],
     *,
     redirected: bool = False,
-    shifted: str | None = None,
+    shifted: Sequence[str] = (),
     rule: GradientRule | None = None,
 ) -> Callable[..., dict[Tap, Any]]:
     """Return a forward pass that stops after the last tap.
 
     ``layers`` are the address of each, what it computes up to its activation, and that;
-    ``redirected`` tells whether gradients go on behind ReLUs that are off; ``shifted`` is the layer
-    to whose values a second argument is added.
+    ``redirected`` tells whether gradients go on behind ReLUs that are off; to the values of the
+    layers ``shifted``, those of a second argument are added.
     Raises AddressError where no layer has the address of a tap.
     """
     known = [address for address, _, _ in layers]
-    for address in (*(tap.layer for tap in taps), *([] if shifted is None else [shifted])):
+    for address in (*(tap.layer for tap in taps), *shifted):
         if address not in known:
             raise unknown_address(address, known)
     needed = layers[: max((known.index(tap.layer) + 1 for tap in taps), default=0)]
 
-    def run(x: Any, shift: Any = None) -> dict[Tap, Any]:
+    def run(x: Any, shifts: Sequence[Any] = ()) -> dict[Tap, Any]:
+        added = dict(zip(shifted, shifts, strict=True))
         value = ops.convert_to_tensor(x, "float32")
         values: dict[Tap, Any] = {}
         with redirected_relus(redirected), ruled_functions(rule):
             for address, compute, activate in needed:
                 before = compute(value)
                 value = activate(before)
-                if address == shifted:
-                    value = value + shift
+                if address in added:
+                    value = value + added[address]
                 values[Tap(address, before_activation=True)] = before
                 values[Tap(address)] = value
         return {tap: values[tap] for tap in taps}

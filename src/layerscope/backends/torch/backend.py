@@ -298,9 +298,9 @@ class TorchBackend:
         self,
         taps: Sequence[Tap],
         *,
-        shifted: Layer | None = None,
+        shifted: Sequence[Layer] = (),
         rule: GradientRule | None = None,
-    ) -> Callable[[Any, Any], dict[Tap, Any]]:
+    ) -> Callable[..., dict[Tap, Any]]:
         """Return a pass with something added to a module, or with other gradients."""
         from layerscope.backends.torch.gradients import ValuePass
 

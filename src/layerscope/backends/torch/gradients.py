@@ -8,11 +8,9 @@ they watched as well.
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,8 +21,10 @@ from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.parts import named_parts
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.torch import tree
+from layerscope.backends.torch.arguments import tensors_by_name
 from layerscope.backends.torch.calls import looking, unpacked
 from layerscope.backends.torch.forms import Axes, Form, forms, views
+from layerscope.backends.torch.module_hooks import hooks_on, modules_by_address, stem_of
 from layerscope.backends.torch.relus import RedirectedRelus
 from layerscope.backends.torch.rules import RuledFunctions
 from layerscope.backends.torch.tensors import Originals, is_value
@@ -75,7 +75,7 @@ class ValuePass:
         embedding: str | None,
         *,
         redirected: bool = False,
-        shifted: Layer | None = None,
+        shifted: Sequence[Layer] = (),
         rule: GradientRule | None = None,
     ) -> None:
         if any(tensor.is_inference() for tensor in model.parameters()):
@@ -90,33 +90,64 @@ class ValuePass:
         layers = {tap.layer for tap in taps}
         self._embedding = embedding
         self._redirected = redirected
-        self._shifted = shifted
+        self._shifted = {layer.address: layer for layer in shifted}
         self._rule = rule
         self._selection = Selection(written=sorted(layers), exact=frozenset(layers))
-        self._modules = _modules(model)
-        self._plans: dict[tuple[int, ...], _InputPlan] = {}
-        if embedding is not None and _stem(embedding) not in self._modules:
+        self._modules = modules_by_address(model)
+        self._plans: dict[Hashable, _InputPlan] = {}
+        if embedding is not None and stem_of(embedding) not in self._modules:
             raise unknown_address(embedding, list(self._modules))
-        if shifted is not None and _stem(shifted.address) not in self._modules:
-            raise ModelError(
-                f"{shifted.address!r} is no module of {type(model).__name__}, so nothing can be "
-                "added to its value: name a module's."
-            )
+        for address in self._shifted:
+            if stem_of(address) not in self._modules:
+                raise ModelError(
+                    f"{address!r} is no module of {type(model).__name__}, so nothing can be added "
+                    "to its value: name a module's."
+                )
 
     @looking
-    def __call__(
-        self, x: torch.Tensor, shift: torch.Tensor | None = None
-    ) -> dict[Tap, torch.Tensor]:
+    def __call__(self, x: Any, shifts: Sequence[torch.Tensor] = ()) -> dict[Tap, torch.Tensor]:
         """Return the values by tap, presented, of float32, where x is."""
         if not self._taps:
             return {}
-        shape = tuple(
-            x.shape[1:]
-        )  # what a plan tells does not depend on how many samples there are
+        if isinstance(x, list | tuple | dict):
+            return self._on_several(x, shifts)
+        # What a plan tells does not depend on how many samples there are.
+        shape = tuple(x.shape[1:])
         if shape not in self._plans:
             self._plans[shape] = self._planned(x)
         plan = self._plans[shape]
         given, argument = self._argument(x, plan.form)
+        return self._passed(plan, ((argument,), {}), shifts, given, x.device)
+
+    def _on_several(self, x: Any, shifts: Sequence[torch.Tensor]) -> dict[Tap, torch.Tensor]:
+        """Return the values of a pass on several inputs, which are as the model takes them."""
+        tensors = [value for value in _items(x) if isinstance(value, torch.Tensor)]
+        shapes = tuple(tuple(value.shape[1:]) for value in tensors)
+        like = next((p for p in self._model.parameters() if p.is_floating_point()), tensors[0])
+
+        def moved(value: Any) -> Any:
+            if not isinstance(value, torch.Tensor):
+                return value
+            dtype = like.dtype if value.is_floating_point() else value.dtype
+            return value.to(like.device, dtype).clone()  # a module may write into what it receives
+
+        args, kwargs = _arguments(x, moved)
+        if shapes not in self._plans:
+            watched_args, watched_kwargs = _arguments(x, lambda value: _detached(moved(value)))
+            run, writes = self._watched(watched_kwargs or list(watched_args), self._selection)
+            form = Form(next(iter(run.inputs.values())).axes)
+            self._plans[shapes] = self._plan_of(run, form, writes, ())
+        plan = self._plans[shapes]
+        return self._passed(plan, (args, kwargs), shifts, None, tensors[0].device)
+
+    def _passed(
+        self,
+        plan: _InputPlan,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+        shifts: Sequence[torch.Tensor],
+        given: torch.Tensor | None,
+        device: torch.device,
+    ) -> dict[Tap, torch.Tensor]:
         with ExitStack() as stack:
             stack.enter_context(random_state_kept())
             stack.enter_context(inference(self._model))
@@ -124,24 +155,33 @@ class ValuePass:
             stack.enter_context(channels_last(plan.kernels))
             stack.enter_context(on_copies(self._model, plan.writes))
             stack.enter_context(self._embedded(given))
-            stack.enter_context(self._adding(shift))
+            stack.enter_context(self._adding(shifts))
             stack.enter_context(views(plan.form))
-            if plan.recurrent and argument.is_cuda:
+            first = next(iter(_tensors(arguments)))
+            if plan.recurrent and first.is_cuda:
                 # cuDNN differentiates recurrent layers in training mode only.
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             if self._redirected:
                 stack.enter_context(RedirectedRelus())
             if self._rule is not None:
                 stack.enter_context(RuledFunctions(self._rule))
-            hooked = {_stem(name) for name in plan.seen_at} <= self._modules.keys()
-            values = self._hooked(argument, plan.seen_at) if hooked else self._traced(argument)
+            hooked = {stem_of(name) for name in plan.seen_at} <= self._modules.keys()
+            values = self._hooked(arguments, plan.seen_at) if hooked else self._traced(arguments)
         return {
-            tap: values[tap.layer].permute(plan.outward[tap.layer]).to(x.device, torch.float32)
+            tap: values[tap.layer].permute(plan.outward[tap.layer]).to(device, torch.float32)
             for tap in self._taps
         }
 
     def _planned(self, x: torch.Tensor) -> _InputPlan:
         run, form, writes = self._observed_on_one(x.detach())
+        last = form.axes[:2] == ("sample", "channel") and not form.copied
+        chosen = kernels(self._model) if x.ndim == 4 and last else ()
+        plan = self._plan_of(run, form, writes, chosen)
+        return replace(plan, seen_at=self._where_seen(x, form))
+
+    def _plan_of(
+        self, run: ForwardPass, form: Form, writes: Writes, chosen: tuple[Kernel, ...]
+    ) -> _InputPlan:
         known = [*(layer.address for layer in run.network), *run.aliases]
         self._selection.check(run.values, known)
         outward = {
@@ -149,16 +189,9 @@ class ValuePass:
             for address, array in run.values.items()
         }
         recurrent = any(isinstance(module, nn.RNNBase) for module in self._model.modules())
-        last = form.axes[:2] == ("sample", "channel") and not form.copied
-        return _InputPlan(
-            form,
-            outward,
-            writes,
-            tuple(self._model.parameters()),
-            kernels(self._model) if x.ndim == 4 and last else (),
-            recurrent,
-            self._where_seen(x, form),
-        )
+        seen_at = {address: address for address in self._selection.exact}
+        parameters = tuple(self._model.parameters())
+        return _InputPlan(form, outward, writes, parameters, chosen, recurrent, seen_at)
 
     def _where_seen(self, x: torch.Tensor, form: Form) -> dict[str, str]:
         """Return the addresses asked for, by those of the modules that return their values.
@@ -167,7 +200,7 @@ class ValuePass:
         on that module spares watching all functions of each pass.
         """
         wanted = self._selection.exact
-        if {_stem(address) for address in wanted} <= self._modules.keys():
+        if {stem_of(address) for address in wanted} <= self._modules.keys():
             return {address: address for address in wanted}
         given, argument = self._argument(x[:1].detach(), form)
         try:
@@ -240,45 +273,47 @@ class ValuePass:
         given = x.to(like.device, dtype).permute(form.order).clone(memory_format=memory)
         if self._embedding is None:
             return given, given
-        (module, *_) = self._modules[_stem(self._embedding)]
+        (module, *_) = self._modules[stem_of(self._embedding)]
         index = _meaningless(module)
         return given, torch.full(given.shape[:-1], index, dtype=torch.long, device=given.device)
 
     @contextmanager
-    def _embedded(self, given: torch.Tensor) -> Iterator[None]:
+    def _embedded(self, given: torch.Tensor | None) -> Iterator[None]:
         """Have the embedding return this."""
-        if self._embedding is None:
+        if self._embedding is None or given is None:
             yield
             return
-        with _hooks(self._modules, {_stem(self._embedding)}) as calls:
+        with hooks_on(self._modules, {stem_of(self._embedding)}) as calls:
             calls.append(lambda address, result: given if address == self._embedding else None)
             yield
 
     @contextmanager
-    def _adding(self, shift: torch.Tensor | None) -> Iterator[None]:
-        """Have something added to what a module returns at one of its calls."""
-        shifted = self._shifted
-        if shifted is None or shift is None:
+    def _adding(self, shifts: Sequence[torch.Tensor]) -> Iterator[None]:
+        """Have something added to what modules return at one of their calls."""
+        if not shifts:
             yield
             return
-        axes = shifted.axes or ()
-        order = [presented(axes).index(name) for name in axes]
+        added = dict(zip(self._shifted, shifts, strict=True))
 
         def add(address: str, result: Any) -> Any:
-            if address != shifted.address:
+            if address not in added:
                 return None
             if not isinstance(result, torch.Tensor):
                 raise ModelError(
                     f"{address!r} returns several values, to which nothing can be added: name a "
                     "module that returns one."
                 )
-            return result + shift.permute(order).to(result.device, result.dtype)
+            axes = self._shifted[address].axes or ()
+            order = [presented(axes).index(name) for name in axes]
+            return result + added[address].permute(order).to(result.device, result.dtype)
 
-        with _hooks(self._modules, {_stem(shifted.address)}) as calls:
+        with hooks_on(self._modules, {stem_of(address) for address in added}) as calls:
             calls.append(add)
             yield
 
-    def _hooked(self, argument: torch.Tensor, wanted: Mapping[str, str]) -> Values:
+    def _hooked(
+        self, arguments: tuple[tuple[Any, ...], dict[str, Any]], wanted: Mapping[str, str]
+    ) -> Values:
         """Make a pass that is seen only where it calls these modules, by the addresses."""
         values: Values = {}
 
@@ -294,13 +329,14 @@ class ValuePass:
             # The model goes on, and may write into what it has returned.
             values.update({key: value.clone() for key, value in by_address.items()})
 
-        stems = {_stem(address) for address in wanted}
-        with _hooks(self._modules, stems) as calls, suppress(PassComplete):
+        stems = {stem_of(address) for address in wanted}
+        with hooks_on(self._modules, stems) as calls, suppress(PassComplete):
             calls.append(keep)
-            self._model(argument)
+            args, kwargs = arguments
+            self._model(*args, **kwargs)
         return values
 
-    def _traced(self, argument: torch.Tensor) -> Values:
+    def _traced(self, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Values:
         """Make a pass in which functions between modules are seen, too."""
         values: Values = {}
 
@@ -310,55 +346,37 @@ class ValuePass:
 
         trace = Trace(
             self._selection,
-            batch=argument.shape[0],
+            batch=next(iter(_tensors(arguments))).shape[0],
             is_value=is_value,
             default_layout="channels_first",
             values={},
             keep=keep,
         )
-        trace.receive("input", argument, listed=None)
-        self._call(trace, tree.subjects(self._model), Originals(), (argument,), {})
+        args, kwargs = arguments
+        for name, value in tensors_by_name(args, kwargs).items():
+            trace.receive(name, value, listed=None)
+        self._call(trace, tree.subjects(self._model), Originals(), args, kwargs)
         return values
 
 
-@contextmanager
-def _hooks(
-    modules: Mapping[str, Sequence[nn.Module]], addresses: set[str]
-) -> Iterator[list[Callable[[str, Any], Any]]]:
-    """Tell what is put into the list of each call of these modules, by its address."""
-    reported: list[Callable[[str, Any], Any]] = []
-    counts = dict.fromkeys(addresses, 0)
-    owner = threading.get_ident()
-
-    def hook(stem: str) -> Callable[..., Any]:
-        def after(module: nn.Module, args: Any, result: Any) -> Any:
-            tensors = [value for _, value in named_parts(unpacked(result))]
-            if threading.get_ident() != owner or not all(map(is_value, tensors)):
-                return None
-            counts[stem] += 1
-            return reported[0](stem if counts[stem] == 1 else f"{stem}#{counts[stem]}", result)
-
-        return after
-
-    with ExitStack() as stack:
-        for stem in addresses:
-            for module in modules[stem]:
-                stack.callback(module.register_forward_hook(hook(stem)).remove)
-        yield reported
+def _items(x: Any) -> list[Any]:
+    return list(x.values() if isinstance(x, dict) else x)
 
 
-def _modules(model: nn.Module) -> dict[str, list[nn.Module]]:
-    """Return the modules that can be hooked, by address; exported, several have one address."""
-    by_address: dict[str, list[nn.Module]] = {"output": [model]}
-    for address, module in tree.addresses(model).values():
-        if not isinstance(module, torch.jit.ScriptModule):
-            by_address.setdefault(address, []).append(module)
-    return by_address
+def _arguments(x: Any, made: Callable[[Any], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what a model is called with, of what is made of each of several inputs."""
+    if isinstance(x, dict):
+        return (), {str(name): made(value) for name, value in x.items()}
+    return tuple(map(made, x)), {}
 
 
-def _stem(address: str) -> str:
-    """Return an address without the number of a call and the name of a part."""
-    return re.sub(r"(#\d+)?(\[[^\]]*\])?$", "", address, count=1)
+def _tensors(arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Iterator[torch.Tensor]:
+    args, kwargs = arguments
+    return (value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def _meaningless(embedding: nn.Module) -> int:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from layerscope.backends.base import Backend
-from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError, ModelError
 from layerscope.instruments.attribution.attributed_input import AttributedInput, attributed_input
 from layerscope.instruments.attribution.controls import checks
@@ -23,7 +21,13 @@ from layerscope.instruments.attribution.engine import (
     is_differentiable,
     without_gradients,
 )
-from layerscope.instruments.attribution.method import AttributionTask, Maps, Method, Options
+from layerscope.instruments.attribution.method import (
+    AttributionTask,
+    Maps,
+    Method,
+    Options,
+    arrays_of,
+)
 from layerscope.instruments.attribution.methods import method_of, methods
 from layerscope.instruments.attribution.methods.integrated import gaps
 from layerscope.instruments.attribution.targets import target_of
@@ -217,11 +221,11 @@ def _result(
     task: AttributionTask, chosen: dict[str, Method], made: dict[str, Maps], words: Any
 ) -> Attribution:
     subject = task.subject
-    arrays = {name: _array(task, chosen[name], maps) for name, maps in made.items()}
+    arrays = {name: arrays_of(task, chosen[name], maps) for name, maps in made.items()}
     return Attribution(
         arrays,
         network=subject.network,
-        inputs={subject.input_name: subject.input},
+        inputs=subject.inputs,
         targets=task.target.names,
         units=task.target.units,
         scores=task.scores,
@@ -229,16 +233,16 @@ def _result(
         gaps={
             name: gaps(maps.values, maps.gain)
             for name, maps in made.items()
-            if maps.gain is not None
+            if maps.values is not None and maps.gain is not None
         },
         grids={name: maps.grid for name, maps in made.items() if maps.grid is not None},
         notes=(*subject.notes, *task.target.notes, *task.notes),
-        digest=lambda: digests(subject.backend, {subject.input_name: subject.input}),
+        digest=lambda: digests(subject.backend, subject.inputs),
         samples=subject.samples,
-        tokens=subject.is_tokens,
+        tokens=[part.name for part in subject.parts if part.is_indices],
         words=words,
         names=_names(subject),
-        checking=lambda result, **how: checks(result, task, chosen, _array, **how),
+        checking=lambda result, **how: checks(result, task, chosen, **how),
     )
 
 
@@ -246,17 +250,3 @@ def _names(subject: AttributedInput) -> tuple[str, ...]:
     """Return what the numbers of a vector are called."""
     specs = subject.backend.inputs()
     return specs[0].values if specs else ()
-
-
-def _array(task: AttributionTask, method: Method, maps: Maps) -> NamedArray:
-    """Return a method's maps with the names of their axes; of vectors of tokens one number each."""
-    axes = maps.axes or task.axes
-    values = maps.values
-    if task.subject.is_tokens and axes == task.axes:
-        last = len(axes) - 1
-        if method.tokens == "norm":
-            values = np.sqrt(np.square(values, dtype=np.float64).sum(axis=last))
-        else:
-            values = values.sum(axis=last, dtype=np.float64)
-        axes = axes[:last]
-    return NamedArray(np.asarray(values, np.float32), axes)

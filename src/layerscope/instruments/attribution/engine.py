@@ -175,12 +175,13 @@ class GradientEngine(Batched):
         function = self._function("layer", taps, layer, None)
         shape = self._presented_shape(layer)
 
-        def compute(given: Array, rows: Array) -> tuple[Any, ...]:
+        def compute(rows: Array) -> tuple[Any, ...]:
             zeros = np.zeros((len(rows), *shape), np.float32)
+            given = self.subject.given_to(rows)
             (scores, value), gradient = function(zeros, given, self.program_arrays(rows))
             return self._read(scores), self._read(value), self._read(gradient)
 
-        scores, value, gradient = self.in_batches(compute, self.subject.given[rows], rows)
+        scores, value, gradient = self.in_batches(compute, rows)
         return scores.astype(np.float64), value, gradient
 
     def program_arrays(self, rows: Array) -> dict[str, Array]:
@@ -190,24 +191,27 @@ class GradientEngine(Batched):
 
     def _arguments(self, values: Array, rows: Array) -> tuple[Any, ...]:
         """Return what a compiled function is called with."""
-        arrays = self.program_arrays(rows)
-        if self.subject.entry is None:
-            return (np.ascontiguousarray(values, np.float32), None, arrays)
-        # What is added to what the first differentiable layer returns of the sample itself.
-        shift = np.asarray(values, np.float32) - self.subject.values[rows]
-        return (shift, self.subject.given[rows], arrays)
+        arrays, subject = self.program_arrays(rows), self.subject
+        values = np.asarray(values, np.float32)
+        if not subject.entries and not subject.is_several:
+            return (np.ascontiguousarray(values), None, arrays)
+        # What is added to what an embedding returns of the sample itself.
+        pieces = [
+            piece if part.entry is None else piece - part.values[rows]
+            for part, piece in zip(subject.parts, subject.split(values), strict=True)
+        ]
+        return (subject.joined(pieces), subject.given_to(rows), arrays)
 
     def _function(
         self, kind: str, taps: tuple[Tap, ...], layer: Layer | None, rule: GradientRule | None
     ) -> Callable[..., Any]:
         """Return one compiled function of ``(values, given, arrays)``."""
         place = None if layer is None else layer.address
-        entry = self.subject.entry
         key = (kind, taps, place, rule)
         if key in self._functions:
             return self._functions[key]
         backend, ops, scorer = self._backend, self._backend.ops, self.program.scorer
-        run = self._pass(taps, entry if layer is None else layer, rule)
+        run = self._pass(taps, layer, rule)
 
         def compute(values: Any, given: Any, arrays: Mapping[str, Any]) -> Any:
             values_by_tap = run(values, given)
@@ -218,23 +222,48 @@ class GradientEngine(Batched):
 
         function = compute if kind in ("scores", "value") else backend.gradient(compute)
         whole = (
-            "attribution", *key, scorer.structure, None if entry is None else entry.address,
-            self.subject.given.shape[1:] if scorer.sized else None,
+            "attribution", *key, scorer.structure,
+            tuple((part.name, part.entry and part.entry.address) for part in self.subject.parts),
+            self._shapes() if scorer.sized or self.subject.is_several else None,
         )  # fmt: skip
         self._functions[key] = backend.compiled(function, whole, network=True)
         return self._functions[key]
 
     def _pass(
-        self, taps: tuple[Tap, ...], shifted: Layer | None, rule: GradientRule | None
+        self, taps: tuple[Tap, ...], layer: Layer | None, rule: GradientRule | None
     ) -> Callable[[Any, Any], Any]:
-        """Return a pass, given what gradients are taken of, and the input where that is no such."""
-        if shifted is None and rule is None:
+        """Return a pass, given what gradients are taken of, and what else the model is given."""
+        subject = self.subject
+        shifted = subject.entries if layer is None else (layer,)
+        if not shifted and rule is None and not subject.is_several:
             plain = checked_pass(self._backend.values(taps))
             return lambda values, given: plain(values)
-        altered: Callable[[Any, Any], Any] = self._backend.altered(taps, shifted=shifted, rule=rule)
-        if shifted is None:
-            return lambda values, given: altered(values, None)
-        return lambda values, given: altered(given, values)
+        altered: Callable[..., Any] = self._backend.altered(taps, shifted=shifted, rule=rule)
+        if subject.is_several:
+            return self._pass_of_several(altered, layer)
+        if not shifted:
+            return lambda values, given: altered(values)
+        return lambda values, given: altered(given, (values,))
+
+    def _pass_of_several(
+        self, altered: Callable[..., Any], layer: Layer | None
+    ) -> Callable[[Any, Any], Any]:
+        subject, ops = self.subject, self._backend.ops
+        layouts, is_of_layer = subject.layouts, layer is not None
+
+        def run(values: Any, given: Mapping[str, Any]) -> Any:
+            if is_of_layer:
+                return altered(layouts.inward(ops, given), (values,))
+            pieces = layouts.split(ops, values)
+            placed = {name: pieces[name] for name in pieces if name not in layouts.tokens}
+            shifts = tuple(pieces[name] for name in layouts.tokens)
+            return altered(layouts.inward(ops, {**given, **placed}), shifts)
+
+        return run
+
+    def _shapes(self) -> tuple[Any, ...]:
+        held = tuple((name, array.values.shape[1:]) for name, array in self.subject.held.items())
+        return (*(part.values.shape[1:] for part in self.subject.parts), held)
 
     def _presented_shape(self, layer: Layer) -> tuple[int, ...]:
         axes, shape = layer.axes or (), layer.shape or ()
@@ -269,7 +298,7 @@ class PassEngine(Batched):
         images = self.program.images
 
         def compute(values: Array, rows: Array) -> tuple[Any, ...]:
-            values_by_tap = self._run(values, taps)
+            values_by_tap = self._run(values, rows, taps)
             arrays = self.program.arrays_of([int(row) % images for row in rows])
             return (self.program.scorer.values(_OPS, values_by_tap, arrays),)
 
@@ -277,7 +306,7 @@ class PassEngine(Batched):
 
     def read(self, tap: Tap, values: Array, rows: Array) -> Array:
         """Return a value of a pass on these rows."""
-        return self.in_batches(lambda v, r: (self._run(v, (tap,))[tap],), values, rows)[0]
+        return self.in_batches(lambda v, r: (self._run(v, r, (tap,))[tap],), values, rows)[0]
 
     def gradients(
         self, values: Array, rows: Array, rule: GradientRule | None = None
@@ -295,11 +324,11 @@ class PassEngine(Batched):
         """Raise ModelError: there are none."""
         raise without_gradients(self.subject.backend)
 
-    def _run(self, values: Array, taps: tuple[Tap, ...]) -> dict[Tap, Array]:
+    def _run(self, values: Array, rows: Array, taps: tuple[Tap, ...]) -> dict[Tap, Array]:
         layers = frozenset(tap.layer for tap in taps)
         selection = Selection(written=sorted(layers), exact=layers)
         with in_one_sentence():
-            run = self.subject.backend.run(self.subject.to_model(values), selection)
+            run = self.subject.backend.run(self.subject.to_model(values, rows), selection)
         return {tap: run.values[tap.layer].presented().values for tap in taps}
 
 

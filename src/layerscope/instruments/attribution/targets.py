@@ -226,6 +226,9 @@ def _value(subject: AttributedInput, address: str) -> Any:
     backend: Any = subject.backend
     if not hasattr(type(backend), "values"):
         raise InputError("A function of one's own needs gradients: pass a Keras or PyTorch model.")
-    run = backend.altered([tap], shifted=None) if subject.is_tokens else backend.values([tap])
-    x = backend.ops.convert_to_tensor(subject.given[:1])
-    return (run(x, None) if subject.is_tokens else run(x))[tap]
+    given = subject.given_to(np.arange(1))
+    if subject.is_several:
+        tensors = {name: backend.ops.convert_to_tensor(one) for name, one in given.items()}
+        return backend.altered([tap])(subject.layouts.inward(backend.ops, tensors))[tap]
+    x = backend.ops.convert_to_tensor(given)
+    return (backend.altered([tap]) if subject.entries else backend.values([tap]))(x)[tap]

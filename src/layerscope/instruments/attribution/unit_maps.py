@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from layerscope.backends import backend_for
+from layerscope.core.axes import NamedArray
 from layerscope.core.errors import LayerscopeError
 from layerscope.instruments.attribution.attribute import attribute
 from layerscope.instruments.attribution.engine import is_differentiable
@@ -44,27 +47,50 @@ class UnitMaps:
         return self._kept[key][1]
 
     def _made(self, recording: Recording, sample: int, address: str) -> Attribution | None:
-        if len(recording.input_axes) != 1:
+        arrays = {name: recording.named(name) for name in recording.input_axes}
+        count = len(recording.samples) or next(iter(arrays.values())).values.shape[0]
+        given = {
+            name: _of_sample(array, recording.input_axes[name], sample, count)
+            for name, array in arrays.items()
+        }
+        if not given or any(one is None for one in given.values()):
             return None
-        ((name, axes),) = recording.input_axes.items()
-        array = recording.named(name)
-        if "sample" not in array.axes or array.values.dtype.kind not in "fiub":
-            return None
-        order = [array.axes.index(axis) for axis in axes]
-        where = axes.index("sample")
-        x = np.ascontiguousarray(array.values.transpose(order).take([sample], axis=where))
-        for options in self._ways(array.axes, array.values.shape):
+        x: Any = given if len(given) > 1 else next(iter(given.values()))
+        if len(given) > 1 and next(iter(given)) == "input":  # which is what has no name
+            x = list(given.values())
+        for options in self._ways(arrays):
             try:
                 return attribute(self._model, x, address, **options)
             except LayerscopeError:  # no map before this unit, nothing that can be differentiated
                 continue
         return None
 
-    def _ways(self, axes: tuple[str, ...], shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    def _ways(self, arrays: Mapping[str, NamedArray]) -> list[dict[str, Any]]:
         """Return what to try, one after the other."""
         if is_differentiable(backend_for(self._model)):
             return [{"method": list(methods)} for methods in _METHODS]
-        space = [n for axis, n in zip(axes, shape, strict=True) if axis in ("y", "x", "position")]
-        window = tuple(max(1, length // _WINDOWS) for length in space)
-        options = {"window": window, "stride": window} if window else {}
-        return [{"method": "occlusion", **options}]
+        windows = {name: window for name, array in arrays.items() if (window := _window(array))}
+        if not windows:
+            return [{"method": "occlusion"}]
+        sizes: Any = windows if len(arrays) > 1 else next(iter(windows.values()))
+        return [{"method": "occlusion", "window": sizes, "stride": sizes}]
+
+
+def _of_sample(
+    array: NamedArray, axes: tuple[str, ...], sample: int, count: int
+) -> npt.NDArray[Any] | None:
+    """Return an input of one sample in the model's own layout; None where it can't be told."""
+    if "sample" not in array.axes or array.values.dtype.kind not in "fiub":
+        return None
+    inward = array.values.transpose([array.axes.index(axis) for axis in axes])
+    where = axes.index("sample")
+    if inward.shape[where] != count:
+        return None
+    return np.ascontiguousarray(inward.take([sample], axis=where))
+
+
+def _window(array: NamedArray) -> tuple[int, ...]:
+    """Return a quarter of each side."""
+    pairs = zip(array.axes, array.values.shape, strict=True)
+    space = [length for axis, length in pairs if axis in ("y", "x", "position")]
+    return tuple(max(1, length // _WINDOWS) for length in space)

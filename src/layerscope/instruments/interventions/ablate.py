@@ -217,9 +217,9 @@ class _Subject:
         if not is_one or row.role == "container":
             return None
         tap = Tap(self.answer)
-        run = backend.altered((tap,), shifted=row)
+        run = backend.altered((tap,), shifted=(row,))
         key = ("ablate", self.layer, self.answer)
-        compiled = backend.compiled(lambda x, shift: run(x, shift)[tap], key, network=True)
+        compiled = backend.compiled(lambda x, shift: run(x, (shift,))[tap], key, network=True)
         return lambda x, shift: np.asarray(backend.ops.convert_to_numpy(compiled(x, shift)))
 
 

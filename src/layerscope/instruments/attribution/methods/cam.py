@@ -12,7 +12,9 @@ from layerscope.core.axes import NamedArray, presented
 from layerscope.core.errors import InputError
 from layerscope.core.layer_kinds import CONVOLUTIONS, Kind
 from layerscope.core.network import Layer, Network
+from layerscope.instruments.attribution.attributed_input import AttributedInput
 from layerscope.instruments.attribution.engine import ALTERED
+from layerscope.instruments.attribution.input_parts import InputPart
 from layerscope.instruments.attribution.method import AttributionTask, Maps, Method
 from layerscope.instruments.attribution.resizing import resized
 from layerscope.instruments.attribution.token_grid import token_grid
@@ -67,31 +69,43 @@ def _cam(task: AttributionTask, combined: Callable[[Array, Array, tuple[int, ...
     grid = combined(value.astype(np.float64), gradient.astype(np.float64), space)
     names = tuple(axes[i] for i in space)
     settings: dict[str, Any] = {"layer": layer.address}
-    if names == ("position",) and {"y", "x"} <= set(task.axes):
-        grid, names, settings = _of_tokens(task, grid, settings)
-    of_input = [axis for axis in task.axes if axis in _SPACE]
-    lengths = dict(zip(task.axes, task.values.shape, strict=True))
+    part = input_before(task.subject, layer.address, names)
+    if names == ("position",) and {"y", "x"} <= set(part.axes):
+        grid, names, settings = _of_tokens(task.subject, part, grid, settings)
+    of_input = [axis for axis in part.axes if axis in _SPACE]
     if tuple(of_input) != names:
         raise InputError(
             f"{layer.address!r} has places along {', '.join(names)}, and the input along "
             f"{', '.join(of_input) or 'none'}: its map can't be laid over it; name another layer."
         )
+    if task.subject.is_several:
+        settings["input"] = part.name
+    lengths = dict(zip(part.axes, part.values.shape, strict=True))
     size = tuple(lengths[axis] for axis in names)
     return Maps(
-        resized(grid, size),
+        None,
         settings,
-        axes=("sample", *names),
+        of_inputs={part.name: NamedArray(resized(grid, size), ("sample", *names))},
         grid=NamedArray(grid.astype(np.float32), ("sample", *names)),
     )
 
 
+def input_before(subject: AttributedInput, address: str, names: tuple[str, ...]) -> InputPart:
+    """Return the input that a layer's map is of: one on its way, with its places if there is."""
+    before = _before(subject.network, [address])
+    on_way = [part for part in subject.parts if part.name in before] or list(subject.parts)
+    alike = [p for p in on_way if tuple(axis for axis in p.axes if axis in _SPACE) == names]
+    images = [p for p in on_way if {"y", "x"} <= set(p.axes)]
+    return (alike or images or on_way)[0]
+
+
 def _of_tokens(
-    task: AttributionTask, values: Array, settings: dict[str, Any]
+    subject: AttributedInput, part: InputPart, values: Array, settings: dict[str, Any]
 ) -> tuple[Array, tuple[str, ...], dict[str, Any]]:
     """Return the values of tokens that are patches of an image as a map of it."""
-    lengths = dict(zip(task.axes, task.values.shape, strict=True))
+    lengths = dict(zip(part.axes, part.values.shape, strict=True))
     count = values.shape[1]
-    grid = token_grid(task.subject.network, count, (lengths["y"], lengths["x"]))
+    grid = token_grid(subject.network, count, (lengths["y"], lengths["x"]))
     if grid is None:
         return values, ("position",), settings
     return grid.of(values), ("y", "x"), {**settings, "tokens apart": grid.apart}

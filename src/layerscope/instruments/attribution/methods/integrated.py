@@ -100,16 +100,28 @@ def _pool(task: AttributionTask) -> tuple[Array, str]:
     given = task.options.baseline
     if given is None and len(task.values) > 1:
         return task.values, "the other samples"
-    if given is None or isinstance(given, str | int | float):
+    each = task.by_input("baseline", "noise")
+    if all(isinstance(one, str | int | float) for one in each):
         return task.baseline("noise")
-    array = np.asarray(given, np.float32)
-    array = array[None] if array.ndim == task.values.ndim - 1 else array
-    if array.shape[1:] != task.values.shape[1:] or not len(array):
-        raise InputError(
-            f"baseline= has shape {array.shape}: pass some of shape {task.values.shape[1:]}, the "
-            "first axis counting them."
-        )
-    return array, f"{len(array)} given"
+    arrays: list[Array] = []
+    for one, (part, values) in zip(each, task.pieces, strict=True):
+        if isinstance(one, str | int | float):
+            raise InputError(
+                f"baseline= is arrays for some inputs and {one!r} for {part.name!r}: pass arrays "
+                "for all of them, or for none."
+            )
+        array = np.asarray(one, np.float32)
+        array = array[None] if array.ndim == values.ndim - 1 else array
+        if array.shape[1:] != values.shape[1:] or not len(array):
+            raise InputError(
+                f"baseline= has shape {array.shape}: pass some of shape {values.shape[1:]}, the "
+                "first axis counting them."
+            )
+        arrays.append(array)
+    if len({len(array) for array in arrays}) > 1:
+        counts = ", ".join(str(len(array)) for array in arrays)
+        raise InputError(f"baseline= has {counts} of each input: pass as many of all.")
+    return task.subject.joined(arrays), f"{len(arrays[0])} given"
 
 
 METHODS = (

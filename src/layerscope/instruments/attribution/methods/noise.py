@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,27 @@ def _moments(task: AttributionTask) -> tuple[Array, Array, dict[str, Any]]:
 def _noise_of(task: AttributionTask) -> tuple[Any, dict[str, Any]]:
     """Return what makes the noise of a repetition, and how it is set."""
     given = task.options.noise
+    if isinstance(given, Mapping):
+        each = task.by_input("noise")
+        missing = [part.name for part, one in zip(task.subject.parts, each, strict=True)
+                   if one is None]  # fmt: skip
+        if missing:
+            raise InputError(f"noise= lacks {', '.join(map(repr, missing))}: name every input.")
+        of_inputs = [np.asarray(one, np.float32) for one in each]
+        if len({len(one) for one in of_inputs if one.ndim}) != 1 or any(
+            one.shape[1:] != values.shape
+            for one, (_, values) in zip(of_inputs, task.pieces, strict=True)
+        ):
+            shapes = ", ".join(f"{part.name!r} {values.shape}" for part, values in task.pieces)
+            raise InputError(
+                f"noise= has the shapes {', '.join(str(one.shape) for one in of_inputs)}: pass "
+                f"(repeats, …) of each input: {shapes}."
+            )
+        repeats = len(of_inputs[0])
+        drawn_already = [task.subject.joined([one[i] for one in of_inputs]) for i in range(repeats)]
+        return lambda i: drawn_already[i], {"repeats": repeats, "noise": "given"}
     if given is not None and not isinstance(given, int | float):
+        task.by_input("noise")  # says that several inputs need a dict
         array = np.asarray(given, np.float32)
         if array.shape[1:] != task.values.shape and array.shape[1:] != task.values.shape[1:]:
             raise InputError(
@@ -65,8 +86,7 @@ def _noise_of(task: AttributionTask) -> tuple[Any, dict[str, Any]]:
     share = _SPREAD if given is None else float(given)
     if not np.isfinite(share) or share < 0:
         raise InputError(f"noise={given!r}: pass a share of the input's range, 0 or more.")
-    rest = tuple(range(1, task.values.ndim))
-    extent = task.values.max(axis=rest, keepdims=True) - task.values.min(axis=rest, keepdims=True)
+    extent = task.extent()
     seed = task.options.seed
 
     def drawn(i: int) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.core.axes import NamedArray
 from layerscope.core.errors import InputError
 from layerscope.instruments.attribution.baselines import space_of
 from layerscope.instruments.attribution.engine import PASSES, even_size, parts
@@ -24,12 +25,31 @@ def occlusion(task: AttributionTask) -> Maps:
 
     A window covers all channels of its places.
     """
-    space = space_of(task.axes) or tuple(range(1, task.values.ndim))
-    lengths = [task.values.shape[axis] for axis in space]
-    window = _sizes("window", task.options.window, lengths, _window)
-    stride = _sizes("stride", task.options.stride, lengths, lambda _: 0)
-    stride = [step or max(1, length // 2) for step, length in zip(stride, window, strict=True)]
+    whole = task.scores
     baseline, called = task.baseline()
+    settings: dict[str, Any] = {"baseline": called}
+    made: dict[str, NamedArray] = {}
+    windows, strides = task.by_input("window"), task.by_input("stride")
+    bases = task.subject.split(baseline)
+    for i, (part, _) in enumerate(task.pieces):
+        map_, sizes = _of_input(task, i, bases[i], whole, windows[i], strides[i])
+        made[part.name] = map_
+        known = settings.get("window") in (None, sizes["window"])
+        settings |= sizes if known else {f"{name} of {part.name}": sizes[name] for name in sizes}
+    ordered = {name: settings[name] for name in sorted(settings, key=lambda n: n == "baseline")}
+    return Maps(None, ordered, of_inputs=made)
+
+
+def _of_input(
+    task: AttributionTask, at: int, baseline: Array, whole: Array, window: Any, stride: Any
+) -> tuple[NamedArray, dict[str, Any]]:
+    """Return one input's map, the others as they are, and the sizes of its windows."""
+    part, values = task.pieces[at]
+    space = space_of(part.axes) or tuple(range(1, values.ndim))
+    lengths = [values.shape[axis] for axis in space]
+    window = _sizes("window", window, lengths, _window)
+    stride = _sizes("stride", stride, lengths, lambda _: 0)
+    stride = [step or max(1, length // 2) for step, length in zip(stride, window, strict=True)]
     starts = [
         range(0, step * (math.ceil((length - wide) / step) + 1), step)
         for length, wide, step in zip(lengths, window, stride, strict=True)
@@ -38,27 +58,25 @@ def occlusion(task: AttributionTask) -> Maps:
         tuple(slice(at, at + wide) for at, wide in zip(corner, window, strict=True))
         for corner in itertools.product(*starts)
     ]
-    whole = task.scores
-    total = np.zeros((len(task.values), *lengths), np.float64)
+    total = np.zeros((len(values), *lengths), np.float64)
     covered = np.zeros(lengths, np.float64)
     for box in boxes:
         covered[box] += 1
-    pairs = [(row, box) for row in range(len(task.values)) for box in boxes]
-    for part in parts(len(pairs), even_size(len(pairs), task.engine.batch_size)):
-        some = pairs[part]
+    pairs = [(row, box) for row in range(len(values)) for box in boxes]
+    for some_pairs in parts(len(pairs), even_size(len(pairs), task.engine.batch_size)):
+        some = pairs[some_pairs]
         rows = np.array([row for row, _ in some])
         changed = task.values[rows]
+        here = task.subject.split(changed)[at]  # a view
         for i, (row, box) in enumerate(some):
-            place = _placed(box, space, changed.ndim - 1)
-            changed[i][place] = baseline[row][place]
+            place = _placed(box, space, here.ndim - 1)
+            here[i][place] = baseline[row][place]
         fallen = whole[rows] - task.engine.scores(changed, rows)
         for (row, box), amount in zip(some, fallen, strict=True):
             total[row][box] += amount
-    return Maps(
-        total / np.maximum(covered, 1),
-        {"window": tuple(window), "stride": tuple(stride), "baseline": called},
-        axes=("sample", *(task.axes[axis] for axis in space)),
-    )
+    axes = ("sample", *(part.axes[axis] for axis in space))
+    sizes = {"window": tuple(window), "stride": tuple(stride)}
+    return NamedArray(total / np.maximum(covered, 1), axes), sizes
 
 
 def _placed(box: tuple[slice, ...], space: tuple[int, ...], rank: int) -> tuple[slice, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from layerscope.core.axes import NamedArray
 from layerscope.instruments.attribution.baselines import space_of
 from layerscope.instruments.attribution.engine import PASSES, even_size, parts
 from layerscope.instruments.attribution.method import AttributionTask, Maps, Method
@@ -25,34 +26,40 @@ def rise(task: AttributionTask) -> Maps:
 
     The mean of masks weighted by their scores, as the paper has it, less the mean score.
     """
-    space = space_of(task.axes) or tuple(range(1, task.values.ndim))
-    lengths = tuple(task.values.shape[axis] for axis in space)
-    smooth = bool(space_of(task.axes))
-    count = task.options.masks or _MASKS
     baseline, called = task.baseline()
-    seed = task.options.seed
-    total = np.zeros((len(task.values), *lengths), np.float64)
+    bases = task.subject.split(baseline)
+    count = task.options.masks or _MASKS
+    made = {
+        part.name: _of_input(task, i, bases[i], count) for i, (part, _) in enumerate(task.pieces)
+    }
+    return Maps(None, {"masks": count, "baseline": called}, of_inputs=made)
+
+
+def _of_input(task: AttributionTask, at: int, baseline: Array, count: int) -> NamedArray:
+    """Return one input's map, the others as they are."""
+    part, values = task.pieces[at]
+    space = space_of(part.axes) or tuple(range(1, values.ndim))
+    lengths = tuple(values.shape[axis] for axis in space)
+    # Indices have no mean of two of them; vectors that are made of them have.
+    smooth = bool(space_of(part.axes)) and (part.is_tokens or not part.is_indices)
+    others = tuple(axis for axis in range(1, values.ndim) if axis not in space)
+    total = np.zeros((len(values), *lengths), np.float64)
     for row in task.rows:
         scores = np.zeros(count)
         seen = np.zeros(lengths, np.float64)
-        for part in parts(count, even_size(count, task.engine.batch_size)):
-            masks = np.stack(
-                [_mask(seed, i, lengths, smooth) for i in range(part.start, part.stop)]
-            )
-            wide = np.expand_dims(
-                masks, tuple(a for a in range(1, task.values.ndim) if a not in space)
-            )
-            shown = baseline[row] + wide * (task.values[row] - baseline[row])
+        for some in parts(count, even_size(count, task.engine.batch_size)):
+            numbers = range(some.start, some.stop)
+            masks = np.stack([_mask(task.options.seed, i, lengths, smooth) for i in numbers])
+            wide = np.expand_dims(masks, others)
             rows = np.full(len(masks), row)
-            scores[part] = task.engine.scores(shown.astype(np.float32), rows)
-            total[row] += np.tensordot(scores[part], masks, axes=1)
+            shown = task.values[rows]
+            here = task.subject.split(shown)[at]  # a view
+            here[:] = baseline[row] + wide * (values[row] - baseline[row])
+            scores[some] = task.engine.scores(shown, rows)
+            total[row] += np.tensordot(scores[some], masks, axes=1)
             seen += masks.sum(axis=0)
         total[row] = (total[row] - scores.mean() * seen) / (count * _SEEN)
-    return Maps(
-        total,
-        {"masks": count, "baseline": called},
-        axes=("sample", *(task.axes[axis] for axis in space)),
-    )
+    return NamedArray(total, ("sample", *(part.axes[axis] for axis in space)))
 
 
 def _mask(seed: int, number: int, lengths: tuple[int, ...], smooth: bool) -> Array:

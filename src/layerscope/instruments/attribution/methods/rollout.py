@@ -26,29 +26,45 @@ def attention_rollout(task: AttributionTask) -> Maps:
     Of an image whose tokens are patches, the first is the class token where there is one.
     """
     weights, names = _rolled(task)
-    count = weights.shape[-1]
-    lengths = dict(zip(task.axes, task.values.shape, strict=True))
     task.notes["attention_rollout: it is of the whole answer, whatever the target"] = None
-    if "position" in lengths and lengths["position"] == count:
-        values = weights.mean(axis=1)
-        return Maps(values, {"layers": len(names)}, axes=("sample", "position"))
-    if not {"y", "x"} <= set(lengths):
-        raise InputError(
-            f"The attention is over {count} tokens, and the input has the axes "
-            f"{', '.join(task.axes[1:])}: its map can't be laid over it."
-        )
-    size = lengths["y"], lengths["x"]
-    grid = token_grid(task.subject.network, count, size)
-    if grid is None:
-        raise InputError(
-            f"The attention is over {count} tokens, which make no grid of an image of "
-            f"{size[0]}×{size[1]}."
-        )
-    values = weights[:, 0] if grid.apart else weights.mean(axis=1)
-    maps = grid.of(values.astype(np.float64))
-    settings = {"layers": len(names), "grid": grid.shape, "tokens apart": grid.apart}
-    kept = NamedArray(maps.astype(np.float32), ("sample", "y", "x"))
-    return Maps(resized(maps, size), settings, axes=("sample", "y", "x"), grid=kept)
+    return of_tokens(task, weights, {"layers": len(names)})
+
+
+def of_tokens(task: AttributionTask, weights: Array, settings: dict[str, Any]) -> Maps:
+    """Return how much of each token, (sample, query, key), reaches the answer as a map of an input.
+
+    Raises InputError where tokens are neither an input's positions nor patches of it.
+    """
+    count = weights.shape[-1]
+    for part in task.subject.parts:
+        lengths = dict(zip(part.axes, part.values.shape, strict=True))
+        if lengths.get("position") == count:
+            values = weights.mean(axis=1)
+            array = NamedArray(values, ("sample", "position"))
+            return Maps(None, settings, of_inputs={part.name: array})
+        if not {"y", "x"} <= set(lengths):
+            continue
+        size = lengths["y"], lengths["x"]
+        grid = token_grid(task.subject.network, count, size)
+        if grid is None:
+            continue
+        values = weights[:, 0] if grid.apart else weights.mean(axis=1)
+        maps = grid.of(values.astype(np.float64))
+        settings = {**settings, "grid": grid.shape, "tokens apart": grid.apart}
+        axes = ("sample", "y", "x")
+        wide = NamedArray(resized(maps, size), axes)
+        kept = NamedArray(maps.astype(np.float32), axes)
+        return Maps(None, settings, of_inputs={part.name: wide}, grid=kept)
+    shapes = "; ".join(
+        f"{part.name!r} has " + ", ".join(
+            f"{axis} {length}" for axis, length in
+            zip(part.axes[1:], part.values.shape[1:], strict=True)
+        ) for part in task.subject.parts
+    )  # fmt: skip
+    raise InputError(
+        f"The attention is over {count} tokens, which are neither positions nor patches of an "
+        f"input: {shapes}."
+    )
 
 
 def _rolled(task: AttributionTask) -> tuple[Array, tuple[str, ...]]:
@@ -63,10 +79,9 @@ def _rolled(task: AttributionTask) -> tuple[Array, tuple[str, ...]]:
     selection = Selection(written=rows, exact=frozenset(rows))
     results: list[Array] = []
     names: tuple[str, ...] = ()
-    given = task.at if task.at is not None and not subject.is_tokens else subject.given
-    for part in parts(len(given), task.engine.batch_size):
+    for part in parts(len(subject), task.engine.batch_size):
         with in_one_sentence():
-            run = subject.backend.run(subject.to_model(given[part]), selection)
+            run = subject.backend.run(subject.given_as(task.rows[part]), selection)
         kept = {name: run.values[name].presented() for name in rows if name in run.values}
         try:
             rolled = rolled_out(kept, 0.5, strict=False)
