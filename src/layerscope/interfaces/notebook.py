@@ -33,7 +33,7 @@ from layerscope.views.sheet import sheet
 MAX_SIZE = 2_000_000  #: bytes of all that a cell shows: a lesson has some twenty such cells
 HEIGHT = 520  #: pixels of a frame
 
-_PAGE = 1_200_000  #: bytes of the page of a recording: there are pictures of its layers besides
+_PAGE = 900_000  #: bytes of the page of a recording: there are pictures of its layers besides
 _PICTURE = 150_000  #: bytes of its PNG
 _BEHIND = 40_000  #: bytes of the PNG that lies behind a frame
 _ESCAPES = 1.15  #: how much longer a document gets that stands in an attribute
@@ -137,8 +137,9 @@ def _drawn(recording: Recording) -> list[str]:
 
 def _surveyed(survey: Survey) -> list[str]:
     """Return the layers of a survey, the deepest that has maps first."""
-    deepest = list(survey)[::-1]
-    return sorted(deepest, key=lambda address: not survey.tallies[address].shape)[:8]
+    layers = list(survey)
+    layers.reverse()
+    return sorted(layers, key=lambda address: not survey.tallies[address].shape)[:8]
 
 
 def _passage(subject: PageSubject) -> Panel:
