@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from layerscope.backends.keras.files import hdf5_contents
 from layerscope.interfaces.cli import main
 
 keras = pytest.importorskip("keras")
+
+
+@pytest.fixture(autouse=True)
+def files_are_read_in_this_process(monkeypatch):
+    """No file of these tests is a stranger's: each needs no process that reads it."""
+    monkeypatch.setattr(hdf5_contents, "_python", lambda: None)
 
 
 @pytest.fixture(scope="session")
