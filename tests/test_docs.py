@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cases.amounts import amount
 from layerscope.instruments.features.image.recipes import RECIPES, Recipe
 from layerscope.interfaces.cli import command_parser, main
 
@@ -90,10 +91,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images take few steps in the gate; what they show after all is for ``test_proofs.py``."""
+    for key, recipe in RECIPES.items():
+        steps = amount(min(20, recipe.steps), full=recipe.steps)
+        monkeypatch.setitem(RECIPES, key, dataclasses.replace(recipe, steps=steps))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_python_block_runs(
-    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    page: Path, few_steps: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In order, each going on where the one before it ended."""
     shown = blocks(page, "python")
@@ -128,7 +137,7 @@ def test_every_shell_block_is_understood(page: Path) -> None:
 
 @pytest.mark.slow
 def test_what_the_readme_shows_of_the_shell_runs(
-    demo: Path, monkeypatch: pytest.MonkeyPatch
+    demo: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(demo)
     # A page is served until somebody ends it; tests/interfaces/cli/test_open.py does.
