@@ -140,6 +140,11 @@ def gives_memory(func: Any) -> bool:
     return name in ESCAPES or (name in ("__get__", "__set__") and _attribute(func) == "data")
 
 
+def sets_memory(func: Any) -> bool:
+    """Return whether a call gives a tensor other memory: ``tensor.data = …``."""
+    return getattr(func, "__name__", "") == "__set__" and _attribute(func) == "data"
+
+
 def writes_unseen(func: Any) -> bool:
     """Return whether a tensor may be written to after this call in no way that is dispatched."""
     return gives_memory(func) and getattr(func, "__name__", "") != "__get__"

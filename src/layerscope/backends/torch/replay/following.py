@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -57,7 +57,7 @@ class Following(KeptValues):
 
         Raises Diverged where not every call of the plan was made.
         """
-        if not self.stopped and (self._pending or self._has_diverged):
+        if self._has_diverged or (self._pending and not self.stopped):
             self.diverge()
         overwritten = self._overwritten()
         self._plan.look_closer(overwritten, ())
@@ -67,13 +67,10 @@ class Following(KeptValues):
         """Return that every call is held against the plan as it is made."""
         return True
 
-    def diverge(self) -> NoReturn:
-        """Raise Diverged, now and at every further call."""
-        self._pending.clear()
-        super().diverge()
-
     def see(self, what: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Hold a call against the plan, and keep what is chosen of it."""
+        if self.is_over:
+            return
         step = self._pending.pop() if self._pending else None
         if step is None or not step.is_of(what):
             self.diverge()

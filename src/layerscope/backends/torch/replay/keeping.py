@@ -69,10 +69,19 @@ class KeptValues:
         self._kept.clear()
         return values
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be seen: what the model still calls is its cleaning up."""
+        return self.stopped or self._has_diverged
+
     def diverge(self) -> NoReturn:
         """Raise Diverged, now and at the end."""
-        self._has_diverged = True  # for good: the model's own code may catch what is raised here
+        self.give_up()
         raise Diverged
+
+    def give_up(self) -> None:
+        """Have the pass have diverged when it ends."""
+        self._has_diverged = True  # for good: the model's own code may catch what is raised
 
     def _keep(self, address: str, value: torch.Tensor, version: int) -> None:
         self.values[address] = value

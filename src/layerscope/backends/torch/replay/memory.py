@@ -173,10 +173,12 @@ def planned(
     """Return the plan of a pass; None where it can't be followed.
 
     Not where layers ran in other threads; nor where tensors count no versions, or are no plain
-    ones, or were given other memory: what happened to them can't be seen without watching.
+    ones, or were given other memory, if only for the pass: what happened to them can't be seen, nor
+    taken back, without watching.
     """
     held = writes.tensors
-    unseen = trace.only_in_threads() or writes.memory or writes.gradients
+    moved = writes.memory or log.moves_one_of(held)
+    unseen = trace.only_in_threads() or moved or writes.gradients
     followed = writes.complete and not unseen
     if not followed or not all(map(_counts_versions, held)):
         return None

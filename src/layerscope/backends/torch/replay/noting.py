@@ -71,6 +71,8 @@ class Noting(KeptValues):
 
     def see(self, what: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Note a call of any kind, and do at once what can't wait."""
+        if self.is_over:
+            return
         number = len(self.notes) // 3
         step = self._choice.steps[number] if number < len(self._choice.steps) else None
         if step is None or not step.is_of(what):

@@ -109,7 +109,7 @@ class Replay(Pass):
             self.kept.see(module, args, kwargs, result)
 
     def diverge(self) -> NoReturn:
-        """Raise Diverged, now and at every further call."""
+        """Raise Diverged, now and at the end."""
         self.kept.diverge()
 
     def __torch_function__(
@@ -146,7 +146,9 @@ class Replay(Pass):
         """Call a function of which there is more to be asked than of most."""
         if kind is None:
             kind = self._plan.kind(func)
-        if kind == "foreign":
+        if kind == "foreign" and self.kept.is_over:  # the model's own cleaning up is not disturbed
+            self.kept.give_up()
+        elif kind == "foreign":
             self.diverge()
         if kind in ("writes", "writing step") or _is_written(kwargs):
             self._guard(func, args, kwargs)

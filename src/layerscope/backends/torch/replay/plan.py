@@ -122,6 +122,7 @@ class Log:
         self._storages: dict[str, int] = {}  #: of every value, whether it is kept or not
         self._shared: set[int] = set()  #: storages that others may write to uncounted
         self._moving: set[Any] = set()  #: functions that carry values on, and are no steps
+        self._moved: set[int] = set()  #: identities of tensors that were given other memory
 
     def written_uncounted(self) -> set[str]:
         """Return the addresses of values whose memory may be written to without being counted."""
@@ -131,6 +132,10 @@ class Log:
         """Return the addresses of values that share the memory of one of these."""
         storages = set(map(functions.storage_of, tensors))
         return {address for address, held in self._storages.items() if held in storages}
+
+    def moves_one_of(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Return whether one of these was given other memory, for however long."""
+        return not self._moved.isdisjoint(map(id, tensors))
 
     def received(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note what the network receives."""
@@ -150,6 +155,8 @@ class Log:
         self, func: Any, args: Any, kwargs: Any, result: Any, seen: CallOutcome
     ) -> None:
         """Note that a function has returned."""
+        if functions.sets_memory(func):
+            self._moved.update(map(id, args[:1]))
         self._note(func, False, [*args, *kwargs.values()], result, seen)
 
     def _note(self, what: Any, is_module: bool, args: Any, result: Any, seen: CallOutcome) -> None:
