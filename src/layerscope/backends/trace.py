@@ -270,6 +270,17 @@ class Trace:
             self.lineage.remember(value, address, axes)
         return address
 
+    def next_attention(self) -> str:
+        """Return the address that weights will have that are noted now."""
+        inside = self._frames[-1].subject.address if len(self._frames) > 1 else ""
+        address = f"{inside}/attention" if inside else "attention"
+        return self.next_address(address)
+
+    def next_address(self, address: str) -> str:
+        """Return the address of the next call of what has this one."""
+        count = self._counts.get(address, 0)
+        return f"{address}#{count + 1}" if count else address
+
     def offer(
         self,
         address: str,

@@ -62,6 +62,30 @@ def rollout(layers: Sequence[Array], residual: float = 0.5) -> list[Array]:
     return results
 
 
+def gradient_relevance(
+    layers: Sequence[tuple[Array, Array]],
+) -> npt.NDArray[np.float64]:
+    """Return how much of each place reaches each place that the answer is read from.
+
+    ``layers`` are the weights ``(sample, head, query, key)`` of layers that follow one another, and
+    the gradients of the answer at them. Of each layer the mean over heads of weights times
+    gradients, where that is positive, is multiplied to what came before, and added to it: Chefer,
+    Gur & Wolf, *Generic Attention-model Explainability*, 2021, arXiv:2103.15679. Rows are read
+    where the last layer's weights have a gradient, and their mean is returned, ``(sample, key)``,
+    less what reaches a place past the attention from itself.
+    """
+    shape = layers[-1][0].shape
+    itself = np.eye(shape[-1])
+    total = np.broadcast_to(itself, (shape[0], *itself.shape))
+    for weights, gradient in layers:
+        product = weights.astype(np.float64) * gradient.astype(np.float64)
+        total = total + np.maximum(product, 0).mean(axis=1) @ total
+    read = np.abs(layers[-1][1]).sum(axis=(1, 3), dtype=np.float64) > 0
+    counted = np.maximum(read.sum(axis=1, keepdims=True), 1)
+    rows = ((total - itself) * read[..., None]).sum(axis=1) / counted
+    return np.asarray(rows, np.float64)
+
+
 def rolled_out(
     arrays: Mapping[str, NamedArray], residual: float, *, strict: bool
 ) -> dict[str, NamedArray]:

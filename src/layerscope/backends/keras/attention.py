@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,10 +57,19 @@ class AttentionWatch:
         Where to note them.
     is_value
         Whether something is a tensor of this pass.
+    shifts
+        What is added to weights, by their addresses, ``(sample, head, query, key)``: the pass goes
+        on as if they were so much larger.
     """
 
-    def __init__(self, trace: Trace, is_value: Callable[[Any], bool]) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        is_value: Callable[[Any], bool],
+        shifts: Mapping[str, Any] | None = None,
+    ) -> None:
         self._trace = trace
+        self._shifts = shifts or {}
         self._is_value = is_value
         self._stack: list[_Running] = []
         self._owner = here()
@@ -74,28 +83,31 @@ class AttentionWatch:
         finally:
             self._stack.pop()
 
-    def takes(self, operation: Any, args: Any, kwargs: Any, result: Any) -> bool:
-        """Return whether what an operation returned are the weights, and no value beside them.
+    def taken(self, operation: Any, args: Any, kwargs: Any, result: Any) -> Any | None:
+        """Return the weights where an operation returned them, and no value beside them.
 
-        Then they are noted, and the trace has left the operation.
+        Then they are noted, and the trace has left the operation. None for any other value.
         """
         outer = self._stack[-1] if self._stack else None
         if outer is None or not isinstance(outer.operation, MULTI_HEADED):
-            return False
+            return None
         if not self._is_value(result):
-            return False
+            return None
         subject = self._trace.inside()
         if operation is getattr(outer.operation, "_softmax", None):
             self._trace.abandon()
             mask = kwargs.get("mask", args[1] if len(args) > 1 else None)
             outer.weights = self._after_softmax(outer, mask, result)
+            if outer.weights is not None and outer.weights in self._shifts:
+                shift = ops.reshape(self._shifts[outer.weights], ops.shape(result))
+                result = result + ops.cast(shift, result.dtype)
         elif operation is outer.operation._dropout_layer and result is args[0] and outer.weights:
             self._trace.abandon()
         else:
-            return False  # dropout that does drop makes a value of its own
+            return None  # dropout that does drop makes a value of its own
         if outer.weights is not None and subject is not None:
             self._trace.alias(subject.address, outer.weights, result)
-        return True
+        return result
 
     def note(self, operation: Any, result: Any) -> None:
         """Remember what an operation in a multi-headed layer has returned."""
@@ -149,7 +161,13 @@ class AttentionWatch:
                 sources = [query, key]
                 if outer is not None and isinstance(outer.operation, MULTI_HEADED):
                     sources = self._query_and_key(outer)
-                self._trace.attend(shape, sources, functools.partial(_dot_product, **passed))
+                compute = functools.partial(_dot_product, **passed)
+                address = self._trace.attend(shape, sources, compute)
+                if (
+                    address is not None and address in self._shifts
+                ):  # what they are applied to, they are multiplied with
+                    added = _applied(self._shifts[address], passed["value"])
+                    result = result + ops.cast(added, result.dtype)
             return result
 
         return attend
@@ -169,13 +187,17 @@ class AttentionWatch:
                 if mask is not None and len(mask.shape) == 2:
                     mask = ops.expand_dims(mask, -2)
                 inputs = keras.tree.flatten(outer.received)
-                self._trace.attend(
+                address = self._trace.attend(
                     tuple(weights.shape),
                     [inputs[0], inputs[2 if len(inputs) > 2 else 1]],
                     functools.partial(_masked_zeros, weights, mask),
                     axes=_axes(len(weights.shape) - 3),
                     value=weights,
                 )
+                if address is not None and address in self._shifts:
+                    value = signature.bind(*args, **kwargs).arguments["value"]
+                    added = ops.matmul(self._shifts[address], ops.cast(value, "float32"))
+                    result = result[0] + ops.cast(added, result[0].dtype), weights
             return result
 
         return apply
@@ -236,6 +258,14 @@ def _dot_product(
         reached = ops.broadcast_to(ops.cast(bias, "float32") > -math.inf, ops.shape(weights))
         allowed = reached if allowed is None else ops.logical_and(allowed, reached)
     return _marked(weights, allowed)
+
+
+def _applied(weights: Any, value: Any) -> Any:
+    """Return what weights make of the values, ``(sample, query, head, …)``, in float32."""
+    value = ops.cast(value, "float32")
+    repeats = weights.shape[1] // value.shape[2]
+    value = ops.repeat(value, repeats, axis=2) if repeats > 1 else value
+    return ops.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
 #: What stands in a score's place where it is masked: far below any, and still a number.

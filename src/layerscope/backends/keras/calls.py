@@ -110,8 +110,10 @@ def _watched(kind: Any, seen: _Interception) -> Iterator[None]:
         if symbolic and not seen.on_symbols:
             trace.abandon()  # a layer that builds itself tries its parts on symbols first
             return result
-        if attention is not None and attention.takes(operation, args, kwargs, result):
-            return result
+        if attention is not None:
+            weights = attention.taken(operation, args, kwargs, result)
+            if weights is not None:
+                return weights
         result = trace.leave([args, kwargs], result)
         if attention is not None:
             attention.note(operation, result)

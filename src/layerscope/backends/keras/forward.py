@@ -50,12 +50,13 @@ def watched(
     known: Mapping[int, Subject] | None = None,
     perform: Perform = as_it_is,
     training: bool | None = False,
+    attention_shifts: Mapping[str, Any] | None = None,
 ) -> tuple[Any, Facts]:
     """Run the model, and note what it calls.
 
     ``known`` saves finding out what is known of its layers; ``perform`` makes the calls. Without a
     ``training``, layers are in inference, too, and those can be told that the model's own code
-    calls so.
+    calls so. ``attention_shifts`` are added to attention weights, by their addresses.
     """
     known = tree.subjects(model) if known is None else known
     is_value = engine.value_test()
@@ -70,7 +71,7 @@ def watched(
     listed = {layer.address: layer for layer in input_layers(model)}
     for name, value in inputs_by_name(model, x).items():
         trace.receive(name, value, listed=listed.get(name))
-    attention = AttentionWatch(trace, is_value)
+    attention = AttentionWatch(trace, is_value, attention_shifts)
     subject_of = subject_lookup(trace, model, known)
     try:
         with intercepted(trace, subject_of, perform=perform, attention=attention):

@@ -26,6 +26,7 @@ from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.relu_gradient import redirected_relus
 from layerscope.backends.turns import here, in_turn
 from layerscope.core.addresses import unknown_address
+from layerscope.core.attention import is_attention
 from layerscope.core.axes import presented
 from layerscope.core.errors import ModelError
 from layerscope.core.network import Layer
@@ -57,7 +58,11 @@ def values_of(
     table = listed[embedding] if embedding is not None else None
     owners = {address: weakref.ref(layer) for address, layer in fused.items()}
     order = CallOrder(model)
-    shifting = [_Shift.of(listed, order, layer) for layer in shifted]
+    attended = [layer.address if is_attention(layer.axes or ()) else None for layer in shifted]
+    shifting = [
+        None if is_attention(layer.axes or ()) else _Shift.of(listed, order, layer)
+        for layer in shifted
+    ]
     calls = {address: order.executed(layer, _call(address)) for address, layer in fused.items()}
     replaced = None if table is None else weakref.ref(table)
     first = next(iter(input_specs(model)), None)
@@ -72,7 +77,10 @@ def values_of(
         received = _channels_first(x) if to_model and not several else x
         perform: Perform = as_it_is
         for one, shift in zip(shifting, shifts, strict=True):
-            perform = one.adding(shift, perform)
+            perform = perform if one is None else one.adding(shift, perform)
+        of_weights = {
+            name: shift for name, shift in zip(attended, shifts, strict=True) if name is not None
+        }
         if replaced is not None:
             received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
             perform = functools.partial(_in_place_of, replaced(), x)
@@ -91,6 +99,7 @@ def values_of(
                 lambda _, value: forwarded(value),
                 known=known,
                 perform=perform,
+                attention_shifts=of_weights,
             )
         selection.check(values, [*(layer.address for layer in facts.network), *facts.aliases])
         return {

@@ -6,6 +6,7 @@ computation would. Masked places hold -0.0: it equals 0, and can be told from a 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -120,6 +121,54 @@ def module_weights(
     if weights.ndim == 3:  # of an input without samples
         weights = weights[None]
     return marked(weights, _module_mask(given.arguments, weights))
+
+
+def moved(weights: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Return weights so much larger, which come as ``(sample, head, query, key)``."""
+    return weights + shift.reshape(weights.shape).to(weights.device, weights.dtype)
+
+
+def fused_moved(function: Any, shift: torch.Tensor) -> Callable[..., Any]:
+    """Return ``scaled_dot_product_attention`` as it would be with weights so much larger."""
+
+    @functools.wraps(function)
+    def attend(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        given = {**dict(zip(_FUSED, args, strict=False)), **kwargs}
+        value = given["value"]
+        if given.get("enable_gqa") and value.ndim > 2:
+            value = value.repeat_interleave(shift.shape[-3] // value.shape[-3], -3)
+        added = shift.reshape(*result.shape[:-1], -1).to(value.device, value.dtype) @ value
+        return result + added.to(result.dtype)
+
+    return attend
+
+
+def module_applied(
+    module: nn.MultiheadAttention, shift: torch.Tensor, args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> torch.Tensor:  # fmt: skip
+    """Return what weights ``(sample, head, query, key)`` add to what a call returns first."""
+    given = inspect.signature(nn.MultiheadAttention.forward).bind(module, *args, **kwargs)
+    value = given.arguments["value"]
+    is_batch = value.ndim == 3
+    value = value if is_batch else value[None]
+    value = value if module.batch_first or not is_batch else value.transpose(0, 1)
+    width = module.embed_dim
+    bias = None if module.in_proj_bias is None else module.in_proj_bias[2 * width :]
+    weight = module.v_proj_weight if module.in_proj_weight is None else (
+        module.in_proj_weight[2 * width :])  # fmt: skip
+    value = nn.functional.linear(value, weight, bias)
+    if module.bias_v is not None:
+        value = torch.cat([value, module.bias_v.expand(len(value), 1, -1)], 1)
+    if module.add_zero_attn:
+        value = torch.cat([value, value.new_zeros(len(value), 1, width)], 1)
+    heads = value.unflatten(2, (module.num_heads, -1)).transpose(1, 2)
+    applied = shift.to(value.device, value.dtype) @ heads
+    made = nn.functional.linear(applied.transpose(1, 2).flatten(2), module.out_proj.weight)
+    if not is_batch:
+        return made[0]
+    return made if module.batch_first else made.transpose(0, 1)
 
 
 def module_shape(

@@ -133,13 +133,15 @@ def intercepted(
     originals: Originals,
     log: CallLog | None = None,
     sealed: Collection[str] = (),
+    attention_shifts: Mapping[str, torch.Tensor] | None = None,
 ) -> Iterator[None]:
     """Report to the trace the calls of these modules, and of functions between them.
 
     Modules get a hook before and one after, for as long as the pass lasts. They come last, so what
     is seen is what the user's own hooks have made of it. ``prefix_of`` gives the address prefix for
     functions called by the module that runs now, None where they are its own affair; ``sealed`` are
-    the addresses of modules whose functions the log is not told of.
+    the addresses of modules whose functions the log is not told of. ``attention_shifts`` are added
+    to attention weights, by their addresses.
     """
     owner = threading.get_ident()
     entered: list[nn.Module] = []
@@ -153,26 +155,32 @@ def intercepted(
             entered.append(module)
             trace.enter(subjects[module])
 
-    def after(module: nn.Module, args: Any, *rest: Any) -> None:
+    def after(module: nn.Module, args: Any, *rest: Any) -> Any:
         if module not in subjects or not functions_seen.is_active:
-            return  # a copy that the model has made of one of its own, hooks and all
+            return None  # a copy that the model has made of one of its own, hooks and all
         if threading.get_ident() != owner:
             trace.note_in_thread(subjects[module].address)
-            return
+            return None
         # The result is None where the module raised: then it leaves, and has returned nothing.
         kwargs, result = rest
         if not entered or entered[-1] is not module:
-            return  # a hook of the user's own has raised before ours was reached
+            return None  # a hook of the user's own has raised before ours was reached
         entered.pop()
+        as_it_was = result
         # Even a look at a tensor's shape is a function to a function mode.
         with torch._C.DisableTorchFunction():
             weights = marks = None
             if isinstance(module, nn.MultiheadAttention) and result is not None:
                 weights = _attend_in(module, args, kwargs, trace)
+                if weights is not None and weights in shifts:
+                    added = attention.module_applied(module, shifts[weights], args, kwargs)
+                    result = (result[0] + added, *result[1:])
             elif isinstance(module, nn.Softmax) and functions_seen.is_attention(
                 args, {"dim": module.dim}
             ):
                 weights = marks = _attend_by(args[0], result, trace)
+                if weights is not None and weights in shifts:
+                    result = attention.moved(result, shifts[weights])
             try:
                 trace.leave([args, kwargs], unpacked(result))
                 if isinstance(module, nn.RNNBase) and trace.returned:
@@ -191,9 +199,11 @@ def intercepted(
                             subjects[module].address in sealed,
                         ),
                     )
+        return None if result is as_it_was else result
 
+    shifts = attention_shifts or {}
     addresses = {subject.address for subject in subjects.values()}
-    functions_seen = _Functions(trace, prefix_of, addresses, originals, log, sealed)
+    functions_seen = _Functions(trace, prefix_of, addresses, originals, log, sealed, shifts)
     with ExitStack() as stack:
         for module in subjects:
             if isinstance(module, torch.jit.ScriptModule):
@@ -232,8 +242,10 @@ class _Functions(Pass):
         originals: Originals,
         log: CallLog | None,
         sealed: Collection[str],
+        attention_shifts: Mapping[str, torch.Tensor],
     ) -> None:
         super().__init__()
+        self._shifts = attention_shifts
         self._sealed = frozenset(sealed)
         self._originals = originals
         self._trace = trace
@@ -264,7 +276,11 @@ class _Functions(Pass):
             if prefix is not None and functions.is_scaling(bare, args):
                 self._trace.scale(bare, [args, kwargs])
         else:
-            result, seen = self._step(prefix, name, func, args, kwargs)
+            shift = None
+            if self._shifts and name == "scaled_dot_product_attention":
+                shift = self._shifts.get(self._trace.next_attention())
+            called = func if shift is None else attention.fused_moved(func, shift)
+            result, seen = self._step(prefix, name, called, args, kwargs)
         if name == "scaled_dot_product_attention":
             call = attention.FusedCall(args, kwargs)
             seen.attention = self._trace.attend(call.shape, call.sources, call.weights)
@@ -301,6 +317,9 @@ class _Functions(Pass):
             self._carry(func, args, kwargs, result)
             return result, CallOutcome()
         stored = attention.marking(args[0]) if of_attention else None
+        shift = self._shifts.get(self._trace.next_address(address)) if self._shifts else None
+        if of_attention and shift is not None:
+            result = attention.moved(result, shift)
         seen = CallOutcome(marks=of_attention)
         try:
             return self._trace.leave([args, kwargs], result, stored=stored), seen

@@ -39,6 +39,7 @@ from layerscope.backends.torch.untouched import (
 )
 from layerscope.backends.trace import PassComplete, Trace
 from layerscope.core.addresses import unknown_address
+from layerscope.core.attention import is_attention
 from layerscope.core.axes import presented
 from layerscope.core.errors import InputError, ModelError
 from layerscope.core.network import Layer
@@ -97,8 +98,9 @@ class ValuePass:
         self._plans: dict[Hashable, _InputPlan] = {}
         if embedding is not None and stem_of(embedding) not in self._modules:
             raise unknown_address(embedding, list(self._modules))
+        self._attended = {layer.address for layer in shifted if is_attention(layer.axes or ())}
         for address in self._shifted:
-            if stem_of(address) not in self._modules:
+            if stem_of(address) not in self._modules and address not in self._attended:
                 raise ModelError(
                     f"{address!r} is no module of {type(model).__name__}, so nothing can be added "
                     "to its value: name a module's."
@@ -165,8 +167,18 @@ class ValuePass:
                 stack.enter_context(RedirectedRelus())
             if self._rule is not None:
                 stack.enter_context(RuledFunctions(self._rule))
+            of_weights = {
+                address: shift
+                for address, shift in zip(self._shifted, shifts, strict=bool(shifts))
+                if address in self._attended
+            }
             hooked = {stem_of(name) for name in plan.seen_at} <= self._modules.keys()
-            values = self._hooked(arguments, plan.seen_at) if hooked else self._traced(arguments)
+            hooked = hooked and not of_weights
+            values = (
+                self._hooked(arguments, plan.seen_at)
+                if hooked
+                else self._traced(arguments, of_weights)
+            )
         return {
             tap: values[tap.layer].permute(plan.outward[tap.layer]).to(device, torch.float32)
             for tap in self._taps
@@ -294,6 +306,8 @@ class ValuePass:
             yield
             return
         added = dict(zip(self._shifted, shifts, strict=True))
+        for address in self._attended:
+            added.pop(address)
 
         def add(address: str, result: Any) -> Any:
             if address not in added:
@@ -336,7 +350,11 @@ class ValuePass:
             self._model(*args, **kwargs)
         return values
 
-    def _traced(self, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Values:
+    def _traced(
+        self,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+        attention_shifts: Mapping[str, torch.Tensor],
+    ) -> Values:
         """Make a pass in which functions between modules are seen, too."""
         values: Values = {}
 
@@ -355,8 +373,11 @@ class ValuePass:
         args, kwargs = arguments
         for name, value in tensors_by_name(args, kwargs).items():
             trace.receive(name, value, listed=None)
-        self._call(trace, tree.subjects(self._model), Originals(), args, kwargs)
-        return values
+        self._call(
+            trace, tree.subjects(self._model), Originals(), args, kwargs,
+            attention_shifts=attention_shifts,
+        )  # fmt: skip
+        return {**trace.values, **values}  # attention weights are stored there
 
 
 def _items(x: Any) -> list[Any]:

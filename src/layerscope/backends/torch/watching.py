@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -176,8 +176,12 @@ class Watching:
         args: Any,
         kwargs: Any,
         log: CallLog | None = None,
+        attention_shifts: Mapping[str, torch.Tensor] | None = None,
     ) -> tuple[Any, bool]:
-        """Call the model, and report to the trace; whether it ran to its end."""
+        """Call the model, and report to the trace; whether it ran to its end.
+
+        ``attention_shifts`` are added to attention weights, by their addresses.
+        """
         root = known[self._model]
         library = {s.address for module, s in known.items() if tree.is_library(module)}
         sealed = {s.address for module, s in known.items() if tree.is_sealed(module)}
@@ -189,7 +193,7 @@ class Watching:
             return "" if subject is root else subject.address + "."
 
         try:
-            with intercepted(trace, known, prefix_of, originals, log, sealed):
+            with intercepted(trace, known, prefix_of, originals, log, sealed, attention_shifts):
                 return self._model(*args, **kwargs), not trace.is_over
         except PassComplete:
             return None, False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from layerscope.backends.base import Backend, Tap
 from layerscope.backends.gradient_rules import GradientRule
+from layerscope.core.attention import is_attention
 from layerscope.core.axes import presented
 from layerscope.core.errors import InputError, ModelError
 from layerscope.core.foreign_errors import checked_pass, in_one_sentence
@@ -76,6 +77,12 @@ class ScoreEngine(Protocol):
         """Return scores, a layer's value on the samples, and the scores' gradient at it."""
         ...
 
+    def attention_gradients(
+        self, layers: Sequence[Layer], rows: Array
+    ) -> tuple[Array, list[tuple[Array, Array]]]:
+        """Return scores, and the weights of each layer with the scores' gradient at them."""
+        ...
+
 
 class Batched:
     """Cuts what is asked for into batches of one size, so that it is compiled once."""
@@ -121,7 +128,7 @@ class GradientEngine(Batched):
 
     def scores(self, values: Array, rows: Array) -> Array:
         """Return the score of each row."""
-        function = self._function("scores", self.program.scorer.taps, None, None)
+        function = self._function("scores", self.program.scorer.taps, (), None)
 
         def compute(values: Array, rows: Array) -> tuple[Any, ...]:
             return (self._read(function(*self._arguments(values, rows))),)
@@ -130,7 +137,7 @@ class GradientEngine(Batched):
 
     def read(self, tap: Tap, values: Array, rows: Array) -> Array:
         """Return a value of a pass on these rows."""
-        function = self._function("value", (tap,), None, None)
+        function = self._function("value", (tap,), (), None)
 
         def compute(values: Array, rows: Array) -> tuple[Any, ...]:
             return (self._read(function(*self._arguments(values, rows))),)
@@ -142,7 +149,7 @@ class GradientEngine(Batched):
     ) -> tuple[Array, Array]:
         """Return scores, and the gradient of each with respect to its row."""
         self._check_altered(rule is not None)
-        function = self._function("gradient", self.program.scorer.taps, None, rule)
+        function = self._function("gradient", self.program.scorer.taps, (), rule)
 
         def compute(values: Array, rows: Array) -> tuple[Any, ...]:
             scores, gradient = function(*self._arguments(values, rows))
@@ -156,7 +163,7 @@ class GradientEngine(Batched):
     ) -> tuple[Array, Array]:
         """Return scores of inputs less those of baselines, and the inputs' gradients."""
         self._check_altered(True)
-        function = self._function("gradient", self.program.scorer.taps, None, rule)
+        function = self._function("gradient", self.program.scorer.taps, (), rule)
 
         def compute(values: Array, baselines: Array, rows: Array) -> tuple[Any, ...]:
             both = np.concatenate([values, baselines]), np.concatenate([rows, rows])
@@ -172,7 +179,7 @@ class GradientEngine(Batched):
         self._check_altered(True)
         tap = Tap(layer.address)
         taps = tuple(dict.fromkeys((*self.program.scorer.taps, tap)))
-        function = self._function("layer", taps, layer, None)
+        function = self._function("layer", taps, (layer,), None)
         shape = self._presented_shape(layer)
 
         def compute(rows: Array) -> tuple[Any, ...]:
@@ -183,6 +190,32 @@ class GradientEngine(Batched):
 
         scores, value, gradient = self.in_batches(compute, rows)
         return scores.astype(np.float64), value, gradient
+
+    def attention_gradients(
+        self, layers: Sequence[Layer], rows: Array
+    ) -> tuple[Array, list[tuple[Array, Array]]]:
+        """Return scores, and the weights of each layer with the scores' gradient at them."""
+        self._check_altered(True)
+        taps = tuple(
+            dict.fromkeys((*self.program.scorer.taps, *(Tap(row.address) for row in layers)))
+        )
+        function = self._function("attention", taps, tuple(layers), None)
+        shapes = [self._presented_shape(row) for row in layers]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+
+        def compute(rows: Array) -> tuple[Any, ...]:
+            zeros = np.zeros((len(rows), int(ends[-1])), np.float32)
+            given = self.subject.given_to(rows)
+            (scores, *values), gradient = function(zeros, given, self.program_arrays(rows))
+            return tuple(map(self._read, (scores, gradient, *values)))
+
+        scores, gradient, *values = self.in_batches(compute, rows)
+        pieces = np.split(gradient, ends[:-1], axis=1)
+        pairs = [
+            (value, piece.reshape(-1, *shape))
+            for value, piece, shape in zip(values, pieces, shapes, strict=True)
+        ]
+        return scores.astype(np.float64), pairs
 
     def program_arrays(self, rows: Array) -> dict[str, Array]:
         """Return the target's arrays of each row's sample."""
@@ -203,22 +236,22 @@ class GradientEngine(Batched):
         return (subject.joined(pieces), subject.given_to(rows), arrays)
 
     def _function(
-        self, kind: str, taps: tuple[Tap, ...], layer: Layer | None, rule: GradientRule | None
+        self, kind: str, taps: tuple[Tap, ...], layers: tuple[Layer, ...], rule: GradientRule | None
     ) -> Callable[..., Any]:
         """Return one compiled function of ``(values, given, arrays)``."""
-        place = None if layer is None else layer.address
-        key = (kind, taps, place, rule)
+        places = tuple(layer.address for layer in layers)
+        key = (kind, taps, places, rule)
         if key in self._functions:
             return self._functions[key]
         backend, ops, scorer = self._backend, self._backend.ops, self.program.scorer
-        run = self._pass(taps, layer, rule)
+        run = self._pass(taps, layers, rule)
 
         def compute(values: Any, given: Any, arrays: Mapping[str, Any]) -> Any:
             values_by_tap = run(values, given)
             if kind == "value":
                 return values_by_tap[taps[0]]
             scores = scorer.values(ops, values_by_tap, arrays)
-            return (scores, values_by_tap[Tap(place)]) if kind == "layer" and place else scores
+            return (scores, *(values_by_tap[Tap(one)] for one in places)) if places else scores
 
         function = compute if kind in ("scores", "value") else backend.gradient(compute)
         whole = (
@@ -230,30 +263,46 @@ class GradientEngine(Batched):
         return self._functions[key]
 
     def _pass(
-        self, taps: tuple[Tap, ...], layer: Layer | None, rule: GradientRule | None
+        self, taps: tuple[Tap, ...], layers: tuple[Layer, ...], rule: GradientRule | None
     ) -> Callable[[Any, Any], Any]:
         """Return a pass, given what gradients are taken of, and what else the model is given."""
         subject = self.subject
-        shifted = subject.entries if layer is None else (layer,)
+        shifted = layers or subject.entries
         if not shifted and rule is None and not subject.is_several:
             plain = checked_pass(self._backend.values(taps))
             return lambda values, given: plain(values)
         altered: Callable[..., Any] = self._backend.altered(taps, shifted=shifted, rule=rule)
+        if layers:
+            return self._pass_of_layers(altered, layers)
         if subject.is_several:
-            return self._pass_of_several(altered, layer)
+            return self._pass_of_several(altered)
         if not shifted:
             return lambda values, given: altered(values)
         return lambda values, given: altered(given, (values,))
 
-    def _pass_of_several(
-        self, altered: Callable[..., Any], layer: Layer | None
+    def _pass_of_layers(
+        self, altered: Callable[..., Any], layers: tuple[Layer, ...]
     ) -> Callable[[Any, Any], Any]:
-        subject, ops = self.subject, self._backend.ops
-        layouts, is_of_layer = subject.layouts, layer is not None
+        """Return a pass given what is added to layers; to several of them, in a row."""
+        ops, layouts = self._backend.ops, self.subject.layouts
+        is_several, is_row = self.subject.is_several, is_attention(layers[0].axes or ())
+        shapes = [self._presented_shape(layer) for layer in layers]
+
+        def run(values: Any, given: Any) -> Any:
+            shifts, begin = [], 0
+            for shape in shapes if is_row else ():
+                end = begin + math.prod(shape)
+                shifts.append(ops.reshape(values[:, begin:end], (-1, *shape)))
+                begin = end
+            taken = layouts.inward(ops, given) if is_several else given
+            return altered(taken, tuple(shifts) if is_row else (values,))
+
+        return run
+
+    def _pass_of_several(self, altered: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+        layouts, ops = self.subject.layouts, self._backend.ops
 
         def run(values: Any, given: Mapping[str, Any]) -> Any:
-            if is_of_layer:
-                return altered(layouts.inward(ops, given), (values,))
             pieces = layouts.split(ops, values)
             placed = {name: pieces[name] for name in pieces if name not in layouts.tokens}
             shifts = tuple(pieces[name] for name in layouts.tokens)
@@ -321,6 +370,12 @@ class PassEngine(Batched):
         raise without_gradients(self.subject.backend)
 
     def layer_gradients(self, layer: Layer, rows: Array) -> tuple[Array, Array, Array]:
+        """Raise ModelError: there are none."""
+        raise without_gradients(self.subject.backend)
+
+    def attention_gradients(
+        self, layers: Sequence[Layer], rows: Array
+    ) -> tuple[Array, list[tuple[Array, Array]]]:
         """Raise ModelError: there are none."""
         raise without_gradients(self.subject.backend)
 
