@@ -203,3 +203,43 @@ def test_answers_are_kept_of_the_first_samples_alone(monkeypatch: pytest.MonkeyP
     report = examined(model, labels=labels(), batch_size=16)
     assert report.of_kind("same-class")[0].samples == 32  # of 96: two batches of 16 × 10 values
     assert report.samples == 96
+
+
+def test_before_the_first_batch_what_normalization_leaves_small_is_no_fault() -> None:
+    """Of architectures with a normalization in each block, in evaluation mode all values fade."""
+    layers = keras.layers
+    small = keras.initializers.RandomNormal(stddev=0.01, seed=0)
+    blocks = [
+        layer
+        for i in range(6)
+        for layer in (
+            layers.Conv2D(4, 3, padding="same", kernel_initializer=small, name=f"conv{i}"),
+            layers.BatchNormalization(name=f"norm{i}"),
+            layers.Activation("relu", name=f"relu{i}"),
+        )
+    ]
+    gate = layers.Conv2D(4, 1, activation="hard_sigmoid", kernel_initializer=small, name="gate")
+    ends = [gate, layers.GlobalAveragePooling2D(name="pool"), layers.Dense(3, name="out")]
+    model = keras.Sequential([keras.Input(images().shape[1:]), *blocks, *ends])
+    report = examined(model)
+    assert report.failing == ()
+    assert any("has seen no batch yet" in finding.words for finding in report.found)
+    model.get_layer("norm0").set_weights([np.ones(4), np.zeros(4), np.zeros(4), np.full(4, 0.9)])
+    assert "constant" in {finding.kind for finding in examined(model).failing}
+
+
+def test_values_are_held_against_the_input_as_the_network_scales_it() -> None:
+    layers = keras.layers
+    small = keras.initializers.RandomNormal(stddev=0.02, seed=0)
+    model = keras.Sequential(
+        [
+            keras.Input(images().shape[1:]),
+            layers.Rescaling(1 / 255, name="scaled"),
+            layers.Conv2D(4, 3, kernel_initializer=small, name="first"),
+            layers.Conv2D(4, 3, kernel_initializer=small, name="second"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, name="out"),
+        ]
+    )
+    report = ls.examine(model, images() * 255, progress=False)
+    assert [finding.state for finding in report.of_kind("vanishing")] == ["clean"]

@@ -13,6 +13,11 @@ from layerscope.backends.base import Normalizing
 from layerscope.core.axes import NamedArray
 from layerscope.core.network import Layer
 from layerscope.instruments.examination.evidence import Evidence, ExaminedModel
+from layerscope.instruments.examination.normalizers import (
+    has_seen_no_batch,
+    learned_statistics,
+    normalizers,
+)
 from layerscope.instruments.examination.registry import check
 from layerscope.instruments.examination.thresholds import (
     BATCH_ANSWERS,
@@ -33,12 +38,8 @@ _CHANNELS = 8  #: that a picture shows
 Array = npt.NDArray[Any]
 
 
-def _normalizers(evidence: Evidence) -> list[Layer]:
-    return [layer for layer in evidence.network if layer.kind == "batch_norm"]
-
-
 def _no_two_modes(evidence: Evidence) -> str | None:
-    if not _normalizers(evidence):
+    if not normalizers(evidence):
         return "there is no batch normalization"
     if evidence.model is None or evidence.model.batch is None:
         return "it needs the model and data"
@@ -72,7 +73,9 @@ def batch_norm(evidence: Evidence) -> Iterator[ExaminationFinding]:
     count = model.batch.count if model.batch is not None else 0
     # What only a batch of few kinds does, too, is told from a fault by labels or by the statistics.
     off = better >= BATCH_ANSWERS if better is not None else _is_off(evidence)
-    failing = off and (changed is None or changed >= BATCH_ANSWERS) and not _is_new(evidence)
+    failing = (
+        off and (changed is None or changed >= BATCH_ANSWERS) and not has_seen_no_batch(evidence)
+    )
     last = list(differences)[-1]
     yield ExaminationFinding(
         "batch-norm",
@@ -123,13 +126,6 @@ def _is_off(evidence: Evidence) -> bool:
     return _no_statistics(evidence) is None and any(True for _ in _far_statistics(evidence))
 
 
-def _is_new(evidence: Evidence) -> bool:
-    """Return whether no normalization has seen a batch yet, and nothing tells of a training."""
-    known = [of for layer in _normalizers(evidence) if (of := _learned(evidence, layer))]
-    never = all((mean == 0).all() and (variance == 1).all() for mean, variance in known)
-    return evidence.run is None and bool(known) and never
-
-
 def both_modes(
     evidence: Evidence, model: ExaminedModel
 ) -> tuple[Mapping[str, NamedArray], Mapping[str, NamedArray]]:
@@ -137,7 +133,7 @@ def both_modes(
     backend = model.backend
     assert model.batch is not None
     assert isinstance(backend, Normalizing)
-    names = [layer.address for layer in _normalizers(evidence)]
+    names = [layer.address for layer in normalizers(evidence)]
     if evidence.now.answers is not None:
         names.append(evidence.now.answers.layer)
     selection = model.backend.select(list(dict.fromkeys(names)))
@@ -185,9 +181,9 @@ def _maps(array: NamedArray) -> Array:
 
 
 def _no_statistics(evidence: Evidence) -> str | None:
-    if not _normalizers(evidence):
+    if not normalizers(evidence):
         return "there is no batch normalization"
-    if not any(_learned(evidence, layer) for layer in _normalizers(evidence)):
+    if not any(learned_statistics(evidence, layer) for layer in normalizers(evidence)):
         return "the running statistics are not known"
     if evidence.now.samples < FEW_SAMPLES:
         return f"it needs {FEW_SAMPLES} samples or more"
@@ -255,7 +251,7 @@ class _ComparedStatistics:
 
 def _far_statistics(evidence: Evidence) -> Iterator[tuple[Layer, _ComparedStatistics]]:
     """Yield the normalizations whose running statistics are far from the data's."""
-    for layer in _normalizers(evidence):
+    for layer in normalizers(evidence):
         compared = _compared(evidence, layer)
         if compared is None:
             continue
@@ -265,7 +261,7 @@ def _far_statistics(evidence: Evidence) -> Iterator[tuple[Layer, _ComparedStatis
 
 
 def _compared(evidence: Evidence, layer: Layer) -> _ComparedStatistics | None:
-    learned = _learned(evidence, layer)
+    learned = learned_statistics(evidence, layer)
     came = [name for name in layer.inputs if name in evidence.now.survey.tallies]
     if learned is None or len(came) != 1:
         return None
@@ -282,24 +278,3 @@ def _compared(evidence: Evidence, layer: Layer) -> _ComparedStatistics | None:
         return None
     middle, apart = float(np.median(ratio[living])), float(np.median(shift[living]))
     return _ComparedStatistics(mean, variance, data, ratio, living, middle, apart)
-
-
-def _learned(evidence: Evidence, layer: Layer) -> tuple[Array, Array] | None:
-    """Return a normalization's running mean and variance."""
-    before = {p.key.removesuffix(_last(p.key)) for p in layer.parameters}
-    before |= {f"{layer.address}/", f"{layer.address}."}  # one without a scale has no parameter
-
-    def learned(*names: str) -> Array | None:
-        keys = (start + name for start in before for name in names)
-        return next((evidence.weights[k].values for k in keys if k in evidence.weights), None)
-
-    mean = learned("moving_mean", "running_mean")
-    variance = learned("moving_variance", "running_var")
-    if mean is None or variance is None:
-        return None
-    return mean.astype(np.float64), variance.astype(np.float64)
-
-
-def _last(key: str) -> str:
-    """Return what stands last in a parameter's key: ``gamma``, ``weight``."""
-    return key.rpartition("/")[2].rpartition(".")[2]

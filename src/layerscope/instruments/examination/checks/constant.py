@@ -10,6 +10,7 @@ from layerscope.core.layer_kinds import HANDING_ON
 from layerscope.core.network import Layer
 from layerscope.instruments.examination.evidence import Evidence
 from layerscope.instruments.examination.look import size_of, spreads
+from layerscope.instruments.examination.normalizers import NOT_YET, has_seen_no_batch
 from layerscope.instruments.examination.registry import check
 from layerscope.instruments.examination.thresholds import CONSTANT, FEW_SAMPLES
 from layerscope.instruments.examination.wording import be, number, of_units, samples_text
@@ -50,7 +51,8 @@ def constant(evidence: Evidence) -> Iterator[ExaminationFinding]:
         if not len(which):
             continue
         by_design = layer.kind == "batch_norm" and _has_no_scale(evidence, layer)
-        failing = bool(units.all()) and not by_design
+        new = has_seen_no_batch(evidence)
+        failing = bool(units.all()) and not by_design and not new
         values = tally.mean[which]
         value = number(float(values[0])) if np.ptp(values) == 0 else (
             f"{number(float(values.min()))} to {number(float(values.max()))}"
@@ -69,6 +71,8 @@ def constant(evidence: Evidence) -> Iterator[ExaminationFinding]:
             means="Its scale is 0, as residual blocks often begin with: it is no fault at the start"
             " of a training, and one after it."
             if by_design
+            else NOT_YET
+            if new and units.all()
             else _cause(layer, len(units)),
             advice="Look at the layer's weights, and at what it receives."
             if layer.activation != "softmax" or len(units) > 1

@@ -10,11 +10,14 @@ from layerscope.core.layer_kinds import NORMS
 from layerscope.core.network import Layer
 from layerscope.instruments.examination.evidence import Evidence
 from layerscope.instruments.examination.look import NetworkLook, size_of, spreads
+from layerscope.instruments.examination.normalizers import NOT_YET, has_seen_no_batch
 from layerscope.instruments.examination.registry import check
 from layerscope.instruments.examination.thresholds import EXPLODED, LAYER_FACTOR, VANISHED
 from layerscope.instruments.examination.wording import number, samples_text, times
 from layerscope.recordings.examination import ExaminationFinding, FindingChart
 
+#: Kinds of layers that bring the input to another range.
+_SCALING = frozenset({"rescale", "standardize"})
 _ADVICE = (
     "Begin with weights whose spread is 1/√(inputs), or √(2/inputs) before a ReLU; put a "
     "normalization between the layers; and look at the scale of the input."
@@ -107,11 +110,13 @@ def _finding(
         "found",
         f"{layer.address}: {what}, on {samples_text(evidence.now.samples)}.",
         layer=layer.address,
-        severity="failing",
+        severity="notable" if has_seen_no_batch(evidence) else "failing",
         figures={"of the input": whole, "this layer": factor, "size": size},
         samples=evidence.now.samples,
         normal=f"{how} {was}".strip(),
-        means="Gradients that come back through it grow as much: steps are too large, and then "
+        means=NOT_YET
+        if has_seen_no_batch(evidence)
+        else "Gradients that come back through it grow as much: steps are too large, and then "
         "there are infinities."
         if grows
         else "Gradients that come back through it fade as much: the layers before it hardly learn.",
@@ -138,10 +143,21 @@ def _weighted(look: NetworkLook) -> list[tuple[Layer, float, float]]:
 
 
 def _input_size(evidence: Evidence) -> float:
-    """Return how large the input is; 1 where words come in by number."""
-    first = next((layer for layer in evidence.network if layer.kind == "embedding"), None)
+    """Return how large the input is, where layers bring it to another range behind those.
+
+    1 where words come in by number.
+    """
+    if any(layer.kind == "embedding" for layer in evidence.network):
+        return 1.0
     size = evidence.input_size
-    return 1.0 if first is not None or not np.isfinite(size) or size == 0 else size
+    scaled: dict[str, float] = {}
+    for layer, tally in evidence.now.layers():
+        before = [name for name in layer.inputs if name in evidence.now.survey.tallies]
+        if layer.kind in _SCALING and all(name in scaled for name in before):
+            scaled[layer.address] = size_of(tally)
+    known = [each for each in scaled.values() if np.isfinite(each) and each > 0]
+    size = known[-1] if known else size
+    return 1.0 if not np.isfinite(size) or size == 0 else size
 
 
 def _before(evidence: Evidence, layer: Layer, values: Mapping[str, float], base: float) -> float:
