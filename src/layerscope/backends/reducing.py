@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.backends.base import Backend, ReducedPass, Reducing, ReductionOf
+from layerscope.backends.base import Backend, ForwardPass, ReducedPass, Reducing, ReductionOf
 from layerscope.core.selection import Selection
 
 Array = npt.NDArray[Any]
@@ -29,6 +30,18 @@ class NumpyOps:
         return np.asarray(x, dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class ReducedValue:
+    """What a reduction has made of a value, as soon as a layer had returned it.
+
+    So a value need not be kept, nor copied where it is overwritten later.
+    """
+
+    numbers: dict[str, Any] | None  #: None where it can't be reduced
+    axes: tuple[str, ...]  #: that the value was taken to have
+    shape: tuple[int, ...]
+
+
 def reduced(
     backend: Backend, x: Any, selection: Selection, reduction: ReductionOf, offsets: Array
 ) -> ReducedPass:
@@ -38,17 +51,36 @@ def reduced(
     """
     if isinstance(backend, Reducing):
         return backend.reduced(x, selection, reduction, offsets)
-    run = backend.run(x, selection)
-    values: dict[str, Mapping[str, Any]] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
-    axes: dict[str, tuple[str, ...]] = {}
+    return as_reduced(backend.run(x, selection), reduction, offsets)
+
+
+def as_reduced(
+    run: ForwardPass,
+    reduction: ReductionOf,
+    offsets: Array,
+    early: Mapping[str, ReducedValue] | None = None,
+    order: Iterable[str] = (),
+) -> ReducedPass:
+    """Return a pass with what the reduction makes of its values, in NumPy.
+
+    ``early`` are those that were reduced as they came, ``order`` is that of them and the rest.
+    """
+    made = dict(early or {})
     for address, array in run.values.items():
-        numbers = reduction(NumpyOps, array.values, array.axes, offsets)
-        if numbers is not None:
-            values[address] = numbers
-            shapes[address], axes[address] = array.values.shape, array.axes
-    input_axes = {name: array.axes for name, array in run.inputs.items()}
-    return ReducedPass(run.network, values, axes, shapes, input_axes, run.aliases, run.left_out)
+        if address not in made:
+            numbers = reduction(NumpyOps, array.values, array.axes, offsets)
+            made[address] = ReducedValue(numbers, array.axes, array.values.shape)
+    addresses = dict.fromkeys((*order, *made))
+    kept = {address: one for address in addresses if (one := made[address]).numbers is not None}
+    return ReducedPass(
+        run.network,
+        {address: one.numbers or {} for address, one in kept.items()},
+        {address: one.axes for address, one in kept.items()},
+        {address: one.shape for address, one in kept.items()},
+        {name: array.axes for name, array in run.inputs.items()},
+        run.aliases,
+        run.left_out,
+    )
 
 
 def by_name(

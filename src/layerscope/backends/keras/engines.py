@@ -61,6 +61,9 @@ class Engine(Protocol):
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         """Compile the pass as a function of the input, on the values that the variables have."""
 
+    def is_on_cpu(self, value: Any) -> bool:
+        """Return whether a tensor that is there lies in memory that NumPy reads in place."""
+
     def reduce(
         self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
     ) -> dict[str, Any] | None:
@@ -121,6 +124,9 @@ class JaxEngine:
         function = jax.jit(traced)
         return lambda x: function(x, [variable.value for variable in variables])
 
+    def is_on_cpu(self, value: Any) -> bool:
+        return {device.platform for device in value.devices()} == {"cpu"}
+
     def reduce(
         self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
     ) -> dict[str, Any] | None:
@@ -173,6 +179,9 @@ class TensorFlowEngine:
 
         # The graph reads the variables themselves.
         return tf.function(traced, autograph=False)  # type: ignore[no-any-return]
+
+    def is_on_cpu(self, value: Any) -> bool:
+        return ":CPU:" in value.device
 
     def reduce(
         self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any
@@ -240,6 +249,9 @@ class TorchEngine:
 
     def compile(self, run: Pass, variables: list[Any]) -> Callable[[Any], Any]:
         raise AssertionError("this engine compiles nothing")
+
+    def is_on_cpu(self, value: Any) -> bool:
+        return bool(value.is_cpu)
 
     def reduce(
         self, reduction: ReductionOf, value: Any, axes: tuple[str, ...], offsets: Any

@@ -12,14 +12,14 @@ import keras
 
 from layerscope.backends.base import ReductionOf
 from layerscope.backends.keras import tree
-from layerscope.backends.keras.engines import Engine
+from layerscope.backends.keras.engines import Engine, Keep
 from layerscope.backends.keras.forward import Facts, leaves, subject_lookup, unrecorded, watched
 from layerscope.backends.keras.graph import is_exact, is_loop
 from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.pass_notes import guessed_note
 from layerscope.backends.random_state import random_state_kept
-from layerscope.backends.reducing import NumpyOps, by_name
+from layerscope.backends.reducing import NumpyOps, ReducedValue, by_name
 from layerscope.core.selection import Selection
 
 _SHAPES_REMEMBERED = 4
@@ -49,26 +49,37 @@ class Reduced:
             return engine.reduce(self.reduction, value, axes, offsets)
 
         made = by_name(reduce, keras.ops, values, facts.axes, self.offsets)
-        return self._with_shapes(made, values, facts)
-
-    def of_arrays(
-        self, values: Mapping[str, Any], facts: Facts, engine: Engine
-    ) -> tuple[dict[str, Any], Facts]:
-        """Return the same where nothing is compiled: of tensors on the CPU, in NumPy.
-
-        They share their memory with arrays, which are reduced piece by piece.
-        """
-        if any(str(getattr(v, "device", "cpu")) != "cpu" for v in values.values()):
-            return self.of(values, facts, engine)
-        arrays = {address: engine.read(value)[0] for address, value in values.items()}
-        offsets = engine.read(self.offsets)[0]
-        made = by_name(self.reduction, NumpyOps, arrays, facts.axes, offsets)
-        return self._with_shapes(made, values, facts)
-
-    def _with_shapes(
-        self, made: dict[str, Any], values: Mapping[str, Any], facts: Facts
-    ) -> tuple[dict[str, Any], Facts]:
         shapes = {address: tuple(map(int, values[address].shape)) for address in made}
+        return made, replace(facts, kept=tuple(made), shapes=shapes)
+
+    def at_once(self, value: Any, axes: tuple[str, ...], engine: Engine) -> ReducedValue:
+        """Return what is made of a tensor that is there; of one on the CPU, in NumPy.
+
+        It shares its memory with an array, which is reduced piece by piece.
+        """
+        shape = tuple(map(int, value.shape))
+        if not engine.is_on_cpu(value):
+            return ReducedValue(
+                engine.reduce(self.reduction, value, axes, self.offsets), axes, shape
+            )
+        array, offsets = engine.read(value)[0], engine.read(self.offsets)[0]
+        return ReducedValue(self.reduction(NumpyOps, array, axes, offsets), axes, shape)
+
+    def of_kept(
+        self, values: dict[str, Any], facts: Facts, engine: Engine
+    ) -> tuple[dict[str, Any], Facts]:
+        """Return what is made of what a pass has kept, and the facts with the shapes.
+
+        ``values`` is emptied meanwhile: what was looked at takes no memory any more.
+        """
+        made: dict[str, Any] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for address in tuple(values):
+            value, axes = values.pop(address), facts.axes[address]
+            if not isinstance(value, ReducedValue):
+                value = self.at_once(value, axes, engine)
+            if value.numbers is not None:
+                made[address], shapes[address] = value.numbers, value.shape
         return made, replace(facts, kept=tuple(made), shapes=shapes)
 
 
@@ -114,7 +125,7 @@ class KerasPasses:
             if self._engine.compiles(leaves(x)[0].shape[0], seen.runs > 0) and seen.traceable:
                 outcome = self._compiled(x, selection, seen, reduced)
             if outcome is None:
-                outcome = self._eager(x, selection, reduced)
+                outcome = self._eager(x, selection, seen, reduced)
         if outcome.facts.guessed or outcome.facts.unseen:
             outcome = self._with_sources(outcome, x, seen)
         seen.runs += 1
@@ -138,13 +149,23 @@ class KerasPasses:
             memory, (shapes, settings_number(self._model)), _ShapeMemory, _SHAPES_REMEMBERED
         )
 
-    def _eager(self, x: Any, selection: Selection, reduced: Reduced | None = None) -> PassResult:
+    def _eager(
+        self, x: Any, selection: Selection, seen: _ShapeMemory, reduced: Reduced | None = None
+    ) -> PassResult:
         values: dict[str, Any] = {}
+        known = seen.facts.axes if seen.facts is not None else {}
         with self._engine.eager(self._model, values) as keep:
+            if reduced is not None and known:
+                keep = _reducing(keep, values, reduced, known, self._engine)
             output, facts = watched(self._model, x, selection, self._engine, values, keep)
-        if reduced is not None:
-            values, facts = reduced.of_arrays(values, facts, self._engine)
-        return PassResult(values, output, self.named(facts))
+        if reduced is None:
+            return PassResult(values, output, self.named(facts))
+        early = {a: v for a, v in values.items() if isinstance(v, ReducedValue)}
+        if any(value.axes != facts.axes[address] for address, value in early.items()):
+            # It took another branch than when its axes were learned.
+            return self._eager(x, selection, _ShapeMemory(), reduced)
+        made, facts = reduced.of_kept(values, facts, self._engine)
+        return PassResult(made, output, self.named(facts))
 
     def _compiled(
         self, x: Any, selection: Selection, seen: _ShapeMemory, reduced: Reduced | None = None
@@ -245,6 +266,24 @@ class KerasPasses:
             parameters=tuple(owned.parameter for owned in parameters),
         )
         return replace(facts, network=network)
+
+
+def _reducing(
+    keep: Keep,
+    values: dict[str, Any],
+    reduced: Reduced,
+    axes: Mapping[str, tuple[str, ...]],
+    engine: Engine,
+) -> Keep:
+    """Return what keeps of a value what is made of it, where its axes are known."""
+
+    def keep_reduced(address: str, value: Any) -> Any:
+        if address not in axes:
+            return keep(address, value)
+        values[address] = reduced.at_once(value, axes[address], engine)
+        return value
+
+    return keep_reduced
 
 
 def _with_unseen_note(outcome: PassResult) -> PassResult:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from layerscope.backends.base import ForwardPass, Result, Tap, Update
+from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf, Result, Tap, Update
 from layerscope.backends.editing import AxesByAddress, Editing, LayerEdit
 from layerscope.backends.gradient_rules import GradientRule
 from layerscope.backends.random_state import random_state_kept
@@ -29,6 +29,7 @@ from layerscope.backends.torch.exported import example as exported_example
 from layerscope.backends.torch.misfits import explain
 from layerscope.backends.torch.ops import TorchOps
 from layerscope.backends.torch.precision import hidden_rounding
+from layerscope.backends.torch.reduced import EarlyReduction
 from layerscope.backends.torch.replay.keeping import Diverged
 from layerscope.backends.torch.replay.memory import Known, Memory
 from layerscope.backends.torch.replay.passes import HooksAppeared, Replay
@@ -119,6 +120,23 @@ class TorchBackend:
     @torch.inference_mode(False)  # whose tensors count no versions, and go through no gradients
     def run(self, x: Any, selection: Selection) -> ForwardPass:
         """Make one forward pass in inference mode, without gradients."""
+        return self._run(x, selection)
+
+    @looking
+    @torch.inference_mode(False)
+    def reduced(
+        self, x: Any, selection: Selection, reduction: ReductionOf, offsets: Any
+    ) -> ReducedPass:
+        """Make one forward pass, and keep what the reduction makes of values as they come.
+
+        The first pass on an input of some shape tells their axes: its values are kept meanwhile.
+        """
+        early = EarlyReduction(reduction, offsets)
+        return early.result(self._run(x, selection, early))
+
+    def _run(
+        self, x: Any, selection: Selection, early: EarlyReduction | None = None
+    ) -> ForwardPass:
         memory, known = self._memory, self._known
         given = Given.of(x, known.like)
         if known.is_unready:
@@ -128,7 +146,7 @@ class TorchBackend:
         plan = memory.plan(key)
         if plan is not None and not any(map(selection.wants_inside, plan.inside_loops)):
             with torch.set_grad_enabled(memory.differentiates):
-                replayed = self._replayed(plan, known, given, selection, memory)
+                replayed = self._replayed(plan, known, given, selection, memory, early)
             if replayed is not None:
                 memory.followed()
                 return replayed
@@ -159,16 +177,19 @@ class TorchBackend:
         given: Given,
         selection: Selection,
         memory: Memory,
+        early: EarlyReduction | None,
     ) -> ForwardPass | None:
         """Make a pass that follows a plan; return None where it does not."""
         choice = choose(plan, selection)
         if choice is None:
             return None
         training = model.training(self._model)
+        if early is not None:
+            early.begin(plan.axes)
         while True:
             use, places = given.copied(), model.call_places(plan, self._model)
             closeness = plan.closeness
-            replay = Replay(plan, choice, model.tensors, use.received)
+            replay = Replay(plan, choice, model.tensors, use.received, early)
             output, complete = None, False
             try:
                 with (
@@ -195,9 +216,10 @@ class TorchBackend:
             if plan.closeness == closeness:  # another pass would see no more than this one
                 memory.diverged(plan)
                 return None
+        kept = replay.kept.take()
         return ForwardPass(
             plan.network,
-            named_arrays(replay.kept.take(), plan.axes),
+            named_arrays(kept if early is None else early.take(kept), plan.axes),
             {name: named_array(v, plan.input_axes[name]) for name, v in given.received.items()},
             plan.aliases,
             output_arrays(output) if complete else None,

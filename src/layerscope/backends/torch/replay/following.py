@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from layerscope.backends.parts import named_parts
+from layerscope.backends.reducing import ReducedValue
 from layerscope.backends.torch import attention
 from layerscope.backends.torch.calls import unpacked
 from layerscope.backends.torch.functions import tensors_in
@@ -29,6 +30,8 @@ class Following(KeptValues):
         The tensors that the model holds: what shares their memory is copied.
     received
         The network's inputs, by name.
+    reduce
+        Given an address and a value, makes of it what is kept in its place, at once.
     """
 
     def __init__(
@@ -37,8 +40,9 @@ class Following(KeptValues):
         choice: Choice,
         held: Sequence[torch.Tensor],
         received: Mapping[str, torch.Tensor],
+        reduce: Callable[[str, torch.Tensor], ReducedValue] | None = None,
     ) -> None:
-        super().__init__(choice, held)
+        super().__init__(choice, held, reduce)
         self._pending = choice.steps[::-1]  #: the calls that are still to come, the next one last
         self._plan = plan
         self._producers = Producers()
@@ -47,7 +51,7 @@ class Following(KeptValues):
         for name, value in received.items():
             self._hand(name, value)
 
-    def take(self) -> dict[str, torch.Tensor | attention.FusedCall]:
+    def take(self) -> dict[str, torch.Tensor | attention.FusedCall | ReducedValue]:
         """Return the values that were kept, in the order of the plan, and let go of all."""
         self._handed.clear()
         return super().take()
@@ -114,6 +118,8 @@ class Following(KeptValues):
             part = parts[index]
             if call.marks:
                 self.values[address] = attention.marking(args[0])(part)
+            elif self._reduce is not None:
+                self.values[address] = self._reduce(address, part)
             elif address in self._plan.copied:
                 self.values[address] = part.clone()
             else:

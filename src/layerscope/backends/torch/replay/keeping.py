@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
 
+from layerscope.backends.reducing import ReducedValue
 from layerscope.backends.torch.attention import FusedCall
 from layerscope.backends.torch.replay.plan import Choice
 
@@ -28,11 +29,19 @@ class KeptValues:
         What of the plan is to be kept.
     held
         The tensors that the model holds: what shares their memory is copied.
+    reduce
+        Given an address and a value, makes of it what is kept in its place.
     """
 
-    def __init__(self, choice: Choice, held: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        held: Sequence[torch.Tensor],
+        reduce: Callable[[str, torch.Tensor], ReducedValue] | None = None,
+    ) -> None:
         #: By address; of attention weights, what they can be computed from.
-        self.values: dict[str, torch.Tensor | FusedCall] = {}
+        self.values: dict[str, torch.Tensor | FusedCall | ReducedValue] = {}
+        self._reduce = reduce
         self.stopped = False  #: whether everything that was asked for was there before the end
         self._choice = choice
         self._lasting = frozenset(map(id, held))
@@ -62,7 +71,7 @@ class KeptValues:
         rows = zip(self._addresses, versions, self._versions, strict=True)
         return {address for address, version, was in rows if version != was}
 
-    def take(self) -> dict[str, torch.Tensor | FusedCall]:
+    def take(self) -> dict[str, torch.Tensor | FusedCall | ReducedValue]:
         """Return the values that were kept, in the order of the plan, and let go of all."""
         values = {a: self.values[a] for a in self._choice.addresses if a in self.values}
         self.values.clear()

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from layerscope.backends.parts import named_parts
+from layerscope.backends.reducing import ReducedValue
 from layerscope.backends.torch import attention
 from layerscope.backends.torch.attention import FusedCall
 from layerscope.backends.torch.calls import unpacked
@@ -182,7 +183,7 @@ class Noting(KeptValues):
                 versions.append(version)
         return written
 
-    def take(self) -> dict[str, torch.Tensor | FusedCall]:
+    def take(self) -> dict[str, torch.Tensor | FusedCall | ReducedValue]:
         """Return the values that were kept, in the order of the plan, and let go of all."""
         self.notes.clear()
         self._noted.clear()

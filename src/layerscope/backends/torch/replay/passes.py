@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from layerscope.backends.reducing import ReducedValue
 from layerscope.backends.torch import functions
 from layerscope.backends.torch.calls import Pass, running
 from layerscope.backends.torch.replay.following import Following
@@ -55,6 +56,8 @@ class Replay(Pass):
         copies.
     received
         The network's inputs, by name.
+    reduce
+        Given an address and a value, makes of it what is kept in its place, at once.
     """
 
     def __init__(
@@ -63,10 +66,14 @@ class Replay(Pass):
         choice: Choice,
         held: Sequence[torch.Tensor],
         received: Mapping[str, torch.Tensor],
+        reduce: Callable[[str, torch.Tensor], ReducedValue] | None = None,
     ) -> None:
         super().__init__()
-        kind = Noting if choice.everything else Following
-        self.kept: Noting | Following = kind(plan, choice, held, received)
+        self.kept: Noting | Following = (
+            Noting(plan, choice, held, received)
+            if choice.everything and reduce is None
+            else Following(plan, choice, held, received, reduce)
+        )
         #: Where a call is noted; None where each is held against the plan as it is made.
         noting = self.kept if isinstance(self.kept, Noting) else None
         self.note: Callable[[tuple[Any, ...]], None] | None = (

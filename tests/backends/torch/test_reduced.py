@@ -1,0 +1,72 @@
+"""Values that are reduced as layers return them: what the same reduction gives of kept values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from layerscope.backends import backend_for
+from layerscope.backends.reducing import NumpyOps, reduced
+from layerscope.instruments.survey.reduction import Reduction
+
+SAMPLES = 3
+
+
+class Net(nn.Module):
+    """Overwrites values, hands one on, adds, and attends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3)
+        self.relu = nn.ReLU(inplace=True)
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True))
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.relu(self.conv(x))
+        y = (y + self.block(y)).flatten(2).transpose(1, 2)
+        y, _ = self.attention(y, y, y)
+        return self.head(y.mean(dim=1))
+
+
+def test_what_is_reduced_at_once_is_what_is_made_of_kept_values() -> None:
+    torch.manual_seed(0)
+    model = Net().eval()
+    backend = backend_for(model)
+    x = np.random.default_rng(0).standard_normal((SAMPLES, 2, 7, 6)).astype(np.float32)
+    offsets = np.arange(SAMPLES, dtype=np.int32) * 7
+    for layers in (None, ["conv", "relu", "block", "head"]):
+        selection = backend.select(layers)
+        whole = backend.run(x, selection)
+        for _ in range(3):  # watched, and along the plan of the pass before
+            got = reduced(backend, x, selection, Reduction(), offsets)
+            assert list(got.values) == list(whole.values)
+            for address, array in whole.values.items():
+                wanted = Reduction()(NumpyOps, array.values, array.axes, offsets)
+                assert (got.axes[address], got.shapes[address]) == (array.axes, array.values.shape)
+                assert wanted is not None
+                for name, figures in wanted.items():
+                    np.testing.assert_array_equal(got.values[address][name], figures, name)
+
+
+def test_a_value_is_reduced_before_it_is_overwritten_and_not_copied() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(inplace=True)).eval()
+    backend = backend_for(model)
+    x = np.random.default_rng(0).standard_normal((2, 1, 16, 16)).astype(np.float32)
+    selection, offsets = backend.select(None), np.arange(2, dtype=np.int32)
+    memory: list[int] = []
+
+    def reduction(ops: Any, value: Any, axes: Any, offsets: Any) -> dict[str, Any]:
+        memory.append(value.__array_interface__["data"][0])
+        return {"low": value.min(axis=(2, 3))}
+
+    for _ in range(2):
+        memory.clear()
+        got = reduced(backend, x, selection, reduction, offsets)
+        assert got.values["0"]["low"].max() < 0
+        assert got.values["1"]["low"].min() == 0
+    assert memory[0] == memory[1]  # where the rectifier has written to
