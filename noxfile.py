@@ -98,6 +98,10 @@ def keras_jax(session: nox.Session) -> None:
     _install(session, "keras-jax", "tests")
     # Compiling takes JAX longer than most of what it compiles runs.
     session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    # What is compiled is kept: many tests make small networks anew, and JAX compiles them anew.
+    session.env["JAX_COMPILATION_CACHE_DIR"] = str(Path(session.virtualenv.location) / "compiled")
+    session.env["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    session.env["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     _keras(session, "jax", EACH_BACKEND, "not full and not one_backend")
     _share_of_applications(session, "jax")
 
