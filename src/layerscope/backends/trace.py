@@ -234,10 +234,10 @@ class Trace:
         that returns it hands them on. ``around`` where the layer that runs now is only the softmax,
         and the one around it is what attends.
 
-        Returns their address; None inside a loop, where they are not noted.
+        Returns their address; None inside a loop and after the end, where they are not noted.
         """
         frame = self._frames[-1] if self._frames else None
-        if frame is not None and (frame.hidden or frame.subject.opaque):
+        if self.is_over or (frame is not None and (frame.hidden or frame.subject.opaque)):
             return None
         depth = len(self._frames) - 1 - around
         inside = self._frames[depth].subject.address if depth > 0 else ""
@@ -293,7 +293,7 @@ class Trace:
         :meth:`leave` does.
         """
         self.inside_loops.setdefault(address, ())
-        if not self._selection.wants_inside(address):
+        if self.is_over or not self._selection.wants_inside(address):
             return
         value = compute()
         self.inside_loops[address] = self._axis_names.named(layout, tuple(value.shape), None)
@@ -354,8 +354,10 @@ class Trace:
             When nothing that was asked for is still to come.
         """
         frame = self._frames.pop()
-        parts = list(named_parts(result))
         self.returned = ()
+        if self.is_over:  # the model cleans up after itself
+            return result
+        parts = list(named_parts(result))
         if frame.hidden or not all(self._is_value(value) for _, value in parts):
             if parts:
                 self.left_out.setdefault(frame.subject.address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -84,6 +85,7 @@ class Reading(Cleaning):
 @pytest.mark.parametrize("end", ["stops", "diverges", "raises"])
 def test_a_look_ends_a_pass_and_the_model_cleans_up(make: type[Cleaning], end: str) -> None:
     torch.manual_seed(0)
+    Cleaning.flags.clear()
     model = make()
     right = model(X).detach()
     shapes = [tuple(parameter.shape) for parameter in model.parameters()]
@@ -100,6 +102,25 @@ def test_a_look_ends_a_pass_and_the_model_cleans_up(make: type[Cleaning], end: s
             assert not model.flags
             assert [tuple(parameter.shape) for parameter in model.parameters()] == shapes
     np.testing.assert_array_equal(model(X).detach(), right)
+
+
+@pytest.mark.parametrize("make", [Sharded, Flagging, Reading], ids=lambda make: make.__name__)
+def test_a_first_look_ends_a_pass_and_the_model_cleans_up(make: type[Cleaning]) -> None:
+    torch.manual_seed(0)
+    Cleaning.flags.clear()
+    model = make()
+    right = model(X).detach()
+    for address in ("a", "c", "b"):
+        seen = ls.activations(make_like(model), X, layers=address)
+        assert list(seen) == [address]
+        assert not model.flags
+    np.testing.assert_array_equal(ls.activations(model, X, layers="b")["b"], right)
+    np.testing.assert_array_equal(model(X).detach(), right)
+
+
+def make_like(model: Cleaning) -> Cleaning:
+    """Return the same model, of which nothing is known."""
+    return copy.deepcopy(model)
 
 
 def values_of(model: Cleaning, x: Any) -> Any:
