@@ -180,6 +180,12 @@ def test_the_other_way_round_each_is_told_too(original: Any) -> None:
     assert (d.first, d.why) == ("norm", ("the epsilon: 1e-03 in 'norm', 1e-05 in the one",))
 
 
+def test_one_sample_is_enough(original: Any) -> None:
+    image = images()[:1]
+    assert compare(original, ported(original), image).first is None
+    assert compare(original, ported(original, epsilon=1e-5), image).first == "norm"
+
+
 def test_a_tolerance_takes_the_place_of_the_noise(original: Any) -> None:
     port = ported(original, gelu="tanh")
     d = compare(original, port, images(), tolerance=0.01)

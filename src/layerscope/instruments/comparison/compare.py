@@ -149,9 +149,8 @@ def _paired(
             f"No layer of {one.name!r} has a partner in {other.name!r}: there is nothing to "
             "compare."
         )
-    noise, words = _noise(one, other, values, matches)
-    if tolerance is not None:
-        words = "" if one.model is None else words
+    noise = _noise(one, other, values, matches)
+    words = "" if tolerance is not None and one.model is None else noise.words
     return values, matches, pairs_of(matches, noise, tolerance), words
 
 
@@ -208,20 +207,20 @@ def _noise(
     other: ComparedSubject,
     values: tuple[list[LayerValues], list[LayerValues]],
     matches: Sequence[Match],
-) -> tuple[dict[str, float], str]:
+) -> Noise:
     """Return the noise of each pair by its address in the one, and how it was measured."""
     each: list[Noise] = []
     for subject, layers in zip((one, other), values, strict=True):
         if subject.model is None:
             each.append(expected(layers, stored_rounding(subject)))
         elif subject is other and one.model is not None and _are_alike(one, other, *values):
-            each.append(Noise({}, each[0].words))
+            each.append(Noise({}, each[0].words, each[0].samples))
         else:
             each.append(measured(subject, layers))
     words = next((n.words for n, s in zip(each, (one, other), strict=True) if s.model), "")
     words = words or each[0].words
     addresses = [(match.one.address, match.other.address) for match in matches]
-    return larger(each[0].errors, each[1].errors, addresses), words
+    return larger(each[0], each[1], addresses, words)
 
 
 def _are_alike(

@@ -7,6 +7,7 @@ another processor, may do, too; how much that becomes, layer by layer, is the ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ SHARE = 16
 #: Beyond so many times the noise something else than rounding is at work: a second run is one draw
 #: of many, and another framework rounds at every layer, not at the input alone.
 MARGIN = 8.0
+#: Of fewer samples the noise is told less well, and the margin is wider by the root of the ratio:
+#: on one sample, right ports were up to 8.1 times the noise apart.
+FEW = 4
 #: One rounding of types that NumPy does not have.
 _UNITS = {"bfloat16": 2.0**-8, "float8_e4m3fn": 2.0**-4, "float8_e5m2": 2.0**-3}
 
@@ -38,6 +42,12 @@ class Noise:
 
     errors: Mapping[str, float]
     words: str
+    samples: int | None = None  #: on how many it was measured, None where it was not
+
+    @property
+    def margin(self) -> float:
+        """How many times the noise are rounding still."""
+        return MARGIN * math.sqrt(FEW / min(FEW, self.samples or FEW))
 
     def of(self, values: LayerValues) -> float:
         """Return that of a layer."""
@@ -100,7 +110,7 @@ def measured(subject: ComparedSubject, values: list[LayerValues]) -> Noise:
     on = "all samples" if kept == count else "1 sample" if kept == 1 else f"{kept} samples"
     words = f"noise: a second run on {on}, each value of the input moved by one rounding"
     words += ", and batches cut otherwise" if kept < count else ""
-    return Noise({**floor.errors, **errors}, words)
+    return Noise({**floor.errors, **errors}, words, kept)
 
 
 def _takes_whole(backend: Backend, count: int) -> bool:
@@ -114,11 +124,11 @@ def _takes_whole(backend: Backend, count: int) -> bool:
     return count < SHARE and isinstance(backend, Compiling) and backend.compiles_by_shape
 
 
-def larger(
-    one: Mapping[str, float], other: Mapping[str, float], pairs: list[tuple[str, str]]
-) -> dict[str, float]:
+def larger(one: Noise, other: Noise, pairs: list[tuple[str, str]], words: str) -> Noise:
     """Return the larger noise of the two layers of each pair, by the address in the one."""
-    return {a: max(one.get(a, 0.0), other.get(b, 0.0)) for a, b in pairs}
+    errors = {a: max(one.errors.get(a, 0.0), other.errors.get(b, 0.0)) for a, b in pairs}
+    known = [noise.samples for noise in (one, other) if noise.samples is not None]
+    return Noise(errors, words, min(known, default=None))
 
 
 def _first(array: NamedArray, count: int) -> Array:

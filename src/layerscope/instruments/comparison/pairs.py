@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from layerscope.core.axes import NamedArray
 from layerscope.instruments.comparison.comparable import aligned, read_off, reordered
 from layerscope.instruments.comparison.matching import Match
 from layerscope.instruments.comparison.measures import INCOMPARABLE, Apart, apart
-from layerscope.instruments.comparison.noise import MARGIN
+from layerscope.instruments.comparison.noise import Noise
 from layerscope.instruments.comparison.similarity import assigned
 from layerscope.recordings.comparison import LayerPair, units_last
 
@@ -26,47 +26,52 @@ _SAME_NORMS = 1e-3  #: by how much of the largest the norms of units may differ 
 _PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
 
 
-def pairs_of(
-    matches: Sequence[Match], noise: Mapping[str, float], tolerance: float | None
-) -> list[LayerPair]:
+def pairs_of(matches: Sequence[Match], noise: Noise, tolerance: float | None) -> list[LayerPair]:
     """Return how far the layers that belong together are apart.
 
     ``noise`` is what floating point explains, by the address in the one; two layers part where they
     are further apart than ``tolerance``, or than several times their noise where that is None.
     """
 
-    def pair(match: Match) -> LayerPair:
-        return _pair(match, noise[match.one.address], tolerance)
-
+    limits = [
+        _Limit(error, noise.margin * error if tolerance is None else tolerance)
+        for error in (noise.errors[match.one.address] for match in matches)
+    ]
     # NumPy works on the one while another thread begins the next.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), "layerscope-compare") as pool:
-        pairs = list(pool.map(pair, matches))
-    _put_in_order(pairs, matches, tolerance)
+        pairs = list(pool.map(_pair, matches, limits))
+    _put_in_order(pairs, matches, limits)
     return pairs
 
 
-def _pair(match: Match, noise: float, tolerance: float | None) -> LayerPair:
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How far two layers may be apart."""
+
+    noise: float
+    error: float  #: beyond which they part
+
+
+def _pair(match: Match, limit: _Limit) -> LayerPair:
     one, other = match.one, match.other
     if one.key != other.key:
         how = f"{match.how}, shapes differ" if "values" not in match.how else match.how
-        return _figures(match, INCOMPARABLE, noise, tolerance, how, parts="values" not in how)
+        return _figures(match, INCOMPARABLE, limit, how, parts="values" not in how)
     first, second = aligned(one, other)
     scaled = read_off(one.array(), other.array())
     how = match.how if scaled is None else f"{match.how}, {scaled.words}"
-    return _figures(match, apart(first.values, second.values), noise, tolerance, how)
+    return _figures(match, apart(first.values, second.values), limit, how)
 
 
 def _figures(
     match: Match,
     figures: Apart,
-    noise: float,
-    tolerance: float | None,
+    limit: _Limit,
     how: str,
     order: tuple[int, ...] | None = None,
     parts: bool | None = None,
 ) -> LayerPair:
-    limit = MARGIN * noise if tolerance is None else tolerance
-    beyond = figures.relative_error > limit if parts is None else parts
+    beyond = figures.relative_error > limit.error if parts is None else parts
     return LayerPair(
         match.one.address,
         match.other.address,
@@ -75,14 +80,14 @@ def _figures(
         figures.relative_error,
         figures.correlation,
         figures.largest,
-        noise,
+        limit.noise,
         bool(beyond),
         order,
     )
 
 
 def _put_in_order(
-    pairs: list[LayerPair], matches: Sequence[Match], tolerance: float | None
+    pairs: list[LayerPair], matches: Sequence[Match], limits: Sequence[_Limit]
 ) -> None:
     """Put the units of layers that part in the order that brings both together, where one does.
 
@@ -105,7 +110,7 @@ def _put_in_order(
         if not figures.relative_error < _PERMUTED * pair.relative_error:
             return
         how = f"{match.how}, units by their values"
-        pairs[i] = _figures(match, figures, pair.noise, tolerance, how, tuple(map(int, order)))
+        pairs[i] = _figures(match, figures, limits[i], how, tuple(map(int, order)))
         if pairs[i].parts:
             return
 
