@@ -51,6 +51,7 @@ def test_what_other_frameworks_are_held_against_is_what_pytorch_computes(
         name: attribute(network, given(), TARGETS, name, **options.get(name, {})).named(name).values
         for name in (*options, *PLAIN)
     }
+    made["lrp_gamma"] = attribute(network, given(), TARGETS, "lrp", gamma=0.25).named("lrp").values
     if not KNOWN.exists():
         np.savez_compressed(KNOWN, **made)
     with np.load(KNOWN) as known:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from cases import attribution_networks as cases
+from layerscope.errors import InputError
 from layerscope.instruments.attribution.attribute import attribute
 from layerscope.instruments.attribution.methods import methods
 
@@ -47,8 +48,10 @@ def test_maps_are_those_of_pytorch_on_the_same_weights(network: Any, method: str
         options = {"steps": 40}
     if method in ("grad_cam", "grad_cam_plus_plus", "layer_cam"):
         options = {"layer": "c2"}
-    made = attribute(network, cases.samples(), TARGETS, method, **options)
     known = np.load(KNOWN)[method]
+    if method == "lrp_gamma":
+        method, options = "lrp", {"gamma": 0.25}
+    made = attribute(network, cases.samples(), TARGETS, method, **options)
     np.testing.assert_allclose(made.named(method).values, known, atol=1e-4 * np.abs(known).max())
 
 
@@ -64,6 +67,42 @@ def test_on_a_linear_network_each_value_has_its_share(linear: Any, method: str) 
 def test_on_a_linear_network_the_gradient_is_its_weights(linear: Any, method: str) -> None:
     made = attribute(linear, np.ones((2, 3), np.float32), [0, 1], method)
     np.testing.assert_allclose(made.named(method).values, LINEAR, rtol=1e-4)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.25, 100.0])
+def test_relevance_is_conserved_and_is_what_the_rule_says(gamma: float) -> None:
+    keras.utils.set_random_seed(11)
+    dense = [
+        keras.layers.Dense(n, use_bias=False, activation=a) for n, a in ((7, "relu"), (3, None))
+    ]
+    model = keras.Sequential([keras.Input((5,)), *dense])
+    x = 20 * np.random.default_rng(4).standard_normal((6, 5)).astype(np.float32)
+    made = attribute(model, x, 1, "lrp", gamma=gamma)
+    maps = made.named("lrp").values
+    np.testing.assert_allclose(maps.sum(axis=1), made.scores, rtol=5e-3, atol=0.05)
+    first, second = (layer.get_weights()[0].astype(np.float64) for layer in dense)
+    hidden = np.maximum(x @ first, 0)
+    relevance = np.zeros((6, 3))
+    relevance[:, 1] = (hidden @ second)[:, 1]
+    known = _shared(gamma, x, first, _shared(gamma, hidden, second, relevance))
+    np.testing.assert_allclose(maps, known, atol=5e-3 * np.abs(known).max())
+
+
+def _shared(gamma: float, inputs: Array, kernel: Array, relevance: Array) -> Array:
+    """Share out relevance as the γ rule says, product by product."""
+    products = inputs[:, :, None].astype(np.float64) * kernel
+    values = products.sum(axis=1, keepdims=True)
+    more = np.where(values > 0, np.maximum(products, 0), np.minimum(products, 0))
+    shares = products + gamma * more
+    total = shares.sum(axis=1, keepdims=True)
+    return (shares / np.where(total == 0, 1, total) * relevance[:, None]).sum(axis=2)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("gamma", [-1, True, "much", np.nan])
+def test_no_other_gamma_is_taken(linear: Any, gamma: Any) -> None:
+    with pytest.raises(InputError, match="pass a number, 0 or more"):
+        attribute(linear, np.ones((1, 3), np.float32), 0, "lrp", gamma=gamma)
 
 
 @pytest.mark.one_backend

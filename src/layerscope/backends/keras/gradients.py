@@ -21,6 +21,7 @@ from layerscope.backends.keras.call_order import CallOrder
 from layerscope.backends.keras.calls import Perform, as_it_is
 from layerscope.backends.keras.engines import Engine
 from layerscope.backends.keras.forward import watched
+from layerscope.backends.keras.gamma import spread
 from layerscope.backends.keras.inputs import input_specs
 from layerscope.backends.random_state import random_state_kept
 from layerscope.backends.relu_gradient import redirected_relus
@@ -81,6 +82,8 @@ def values_of(
         of_weights = {
             name: shift for name, shift in zip(attended, shifts, strict=True) if name is not None
         }
+        if rule is not None and rule.gamma:
+            perform = functools.partial(spread, rule.gamma, perform)
         if replaced is not None:
             received = keras.ops.zeros(keras.ops.shape(x)[:2], dtype="int32")
             perform = functools.partial(_in_place_of, replaced(), x)

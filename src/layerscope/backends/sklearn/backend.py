@@ -238,7 +238,7 @@ class SklearnBackend:
     ) -> Callable[..., dict[Tap, Any]]:
         """Return a pass with something added to a layer, or with other gradients."""
         addresses = tuple(layer.address for layer in shifted)
-        return self._value_pass(taps, shifted=addresses, rule=rule)
+        return self._value_pass(taps, rule, shifted=addresses)
 
     @in_turn
     def shuffled(self, keys: Collection[str], seed: int, function: Callable[[], Result]) -> Result:
@@ -256,7 +256,9 @@ class SklearnBackend:
             for name, arrays in lists.items():
                 arrays[:] = before[name]
 
-    def _value_pass(self, taps: Sequence[Tap], **how: Any) -> Callable[..., dict[Tap, Any]]:
+    def _value_pass(
+        self, taps: Sequence[Tap], rule: GradientRule | None = None, **how: Any
+    ) -> Callable[..., dict[Tap, Any]]:
         require_keras(_NEEDED_FOR)
         # Imported where gradients are asked for: nothing else needs Keras.
         from layerscope.backends.sklearn import gradients
@@ -270,12 +272,12 @@ class SklearnBackend:
         layers += [
             (
                 subject.address,
-                gradients.dense(kernel, bias),
+                gradients.dense(kernel, bias, 0.0 if rule is None else rule.gamma),
                 gradients.ACTIVATIONS[subject.settings["activation"]],
             )
             for (subject, *_), kernel, bias in rows
         ]
-        return gradients.value_pass(layers, taps, **how)
+        return gradients.value_pass(layers, taps, rule=rule, **how)
 
     def gradient(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Return the function made to return also its gradient, by what Keras runs on."""

@@ -24,7 +24,7 @@ from sklearn.preprocessing import (
 
 from layerscope.backends.base import Tap
 from layerscope.backends.calculus import forget
-from layerscope.backends.gradient_rules import GradientRule, ruled_functions
+from layerscope.backends.gradient_rules import GradientRule, gamma_layer, ruled_functions
 from layerscope.backends.relu_gradient import redirected_relus
 from layerscope.core.addresses import unknown_address
 from layerscope.core.errors import ModelError
@@ -100,9 +100,16 @@ def value_pass(
     return run
 
 
-def dense(kernel: Any, bias: Any) -> Function:
-    """Return what a layer computes up to its activation."""
-    return lambda x: ops.matmul(x, kernel) + bias
+def dense(kernel: Any, bias: Any, gamma: float = 0.0) -> Function:
+    """Return what a layer computes up to its activation, by the γ rule where there is a γ."""
+    if not gamma:
+        return lambda x: ops.matmul(x, kernel) + bias
+
+    def ruled(x: Any) -> Any:
+        tensors = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
+        return gamma_layer(lambda x, w, b: ops.matmul(x, w) + b, *tensors, gamma)(x)
+
+    return ruled
 
 
 def step_function(name: str, transformer: Any) -> Function:

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from layerscope.backends.gradient_rules import GradientRule, kinds_of, ruled
+from layerscope.backends.gradient_rules import (
+    GradientRule,
+    gamma_ruled,
+    kinds_of,
+    of_sign,
+    ruled,
+)
 from layerscope.backends.torch.functions import bare_name, plain_name
 from layerscope.backends.torch.ops import TorchOps
 
@@ -20,6 +26,10 @@ _SPELLINGS = {
     "adaptive_max_pool1d": "max_pool", "adaptive_max_pool2d": "max_pool",
     "adaptive_max_pool3d": "max_pool",
 }  # fmt: skip
+_LINEAR = frozenset({
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d",
+})  # fmt: skip
 _OPS = TorchOps()
 
 
@@ -35,6 +45,8 @@ class RuledFunctions(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = dict(kwargs or {})
+        if self._rule.gamma and bare_name(func) in _LINEAR:
+            return self._spread(func, args, kwargs)
         kind = self._kind(func, args, kwargs)
         named = "input" in kwargs
         x = args[0] if args else kwargs.get("input")
@@ -54,10 +66,24 @@ class RuledFunctions(TorchFunctionMode):
         y = _Ruled.apply(first, compute, self._rule, kind)  # type: ignore[no-untyped-call]
         return x.copy_(y) if in_place else y
 
+    def _spread(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Compute a linear function so that its gradient follows the γ rule."""
+        given = {**dict(zip(("input", "weight", "bias"), args[:3], strict=False)), **kwargs}
+        x, weight = given.pop("input"), given.pop("weight")
+        bias = given.pop("bias", None)
+        if not x.is_floating_point() or not x.requires_grad:
+            return func(*args, **kwargs)
+
+        def compute(value: torch.Tensor, kernel: Any, shift: Any) -> torch.Tensor:
+            return func(value, kernel, shift, *args[3:], **given)  # type: ignore[no-any-return]
+
+        rest = (compute, weight, bias, self._rule.gamma)
+        return _Spread.apply(x, *rest)  # type: ignore[no-untyped-call]
+
     def _kind(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         name = bare_name(func)
         name = _SPELLINGS.get(name, name)
-        if self._rule == "guided" and name == "hard_tanh":  # by which nn.ReLU6 is computed
+        if self._rule.name == "guided" and name == "hard_tanh":  # by which nn.ReLU6 is computed
             low = kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
             name = "relu6" if not low else name
         if kwargs.get("return_indices"):
@@ -70,6 +96,45 @@ def _inplace_by_position(func: Any, args: tuple[Any, ...]) -> bool:
     at = {"relu": 1, "relu6": 1, "silu": 1, "mish": 1, "hardswish": 1, "selu": 1,
           "hardtanh": 3, "leaky_relu": 2, "elu": 2, "celu": 2}.get(bare_name(func))  # fmt: skip
     return at is not None and len(args) > at and args[at] is True
+
+
+class _Spread(torch.autograd.Function):
+    """A linear function whose gradient follows the γ rule."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        compute: Callable[[torch.Tensor, Any, Any], torch.Tensor],
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        gamma: float,
+    ) -> torch.Tensor:
+        z = compute(x, weight, bias)
+        ctx.compute, ctx.gamma = compute, gamma
+        ctx.weights = weight.detach(), None if bias is None else bias.detach()
+        ctx.save_for_backward(x, z)
+        return z
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, z = ctx.saved_tensors
+        weight, bias = ctx.weights
+
+        def linear(value: torch.Tensor, sign: int, biased: bool) -> torch.Tensor:
+            shift = of_sign(_OPS, bias, sign) if biased and bias is not None else None
+            return ctx.compute(value, of_sign(_OPS, weight, sign), shift)  # type: ignore[no-any-return]
+
+        def pulled(sign: int, cotangent: torch.Tensor) -> torch.Tensor:
+            with torch.enable_grad():
+                leaf = x.detach().requires_grad_()
+                gradient: torch.Tensor = torch.autograd.grad(
+                    linear(leaf, sign, False), leaf, cotangent
+                )[0]
+            return gradient
+
+        made = gamma_ruled(_OPS, ctx.gamma, x, z, slopes[0], linear, pulled)
+        return made, None, None, None, None
 
 
 class _Ruled(torch.autograd.Function):

@@ -56,6 +56,7 @@ def attribute(
     noise: Any = None,
     repeats: int | None = None,
     masks: int | None = None,
+    gamma: float | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     classes: Sequence[str] | None = None,
@@ -101,6 +102,9 @@ def attribute(
         itself, ``(repeats, *x.shape)`` with channels last; and how often it is drawn, 25.
     masks
         Of RISE, how many: 1000.
+    gamma
+        Of LRP: how much more counts what speaks in the direction of a layer's value; 0.25 is usual.
+        By default the ε rule alone.
     seed
         Of all that is drawn at random.
     batch_size
@@ -128,7 +132,7 @@ def attribute(
         When a method needs gradients and the model has none; the message says what works.
     """
     chosen = _chosen(method)
-    options = Options(steps, baseline, layer, window, stride, noise, repeats, masks, seed)
+    options = Options(steps, baseline, layer, window, stride, noise, repeats, masks, gamma, seed)
     _check_options(options, chosen, batch_size)
     subject = attributed_input(
         model,

@@ -33,6 +33,7 @@ class Options:
     noise: Any = None
     repeats: int | None = None
     masks: int | None = None
+    gamma: float | None = None
     seed: int = 0
 
 
