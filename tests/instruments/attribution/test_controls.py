@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -109,3 +111,28 @@ def test_maps_without_their_model_are_told() -> None:
     made._checking = None
     with pytest.raises(InputError, match="without their model"):
         made.check()
+
+
+@pytest.mark.one_backend
+def test_controls_hold_cheaper_maps_against_maps_that_were_made_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from layerscope.instruments.attribution.engine import GradientEngine
+
+    x, _ = cases.hidden_patches(1)
+    made = attribute(
+        cases.finder_keras(), x, 1, ["integrated_gradients", "occlusion"], steps=64, window=8
+    )
+    counted: list[int] = []
+    gradients = GradientEngine.gradients
+
+    def counting(self: GradientEngine, values: Any, *rest: object) -> object:
+        counted.append(len(values))
+        return gradients(self, values, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(GradientEngine, "gradients", counting)
+    made.check()
+    assert (
+        sum(counted) == 6 * 32
+    )  # one to hold against, two shuffled networks, three draws of noise
+    assert all(np.isfinite(check.sensitivity) for check in made.checks)

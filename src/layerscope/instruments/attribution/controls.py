@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from layerscope.core.network import computing
 from layerscope.instruments.attribution.control_words import words_of
 from layerscope.instruments.attribution.engine import ALTERED
-from layerscope.instruments.attribution.method import AttributionTask, Method, arrays_of
+from layerscope.instruments.attribution.method import AttributionTask, Method, Options, arrays_of
 from layerscope.instruments.attribution.score_curves import ScoreCurves, correlation
 from layerscope.recordings.attribution import Attribution, MapCheck
 
@@ -41,9 +41,10 @@ def checks(
     """Return the controls of each method and sample."""
     count = min(samples, len(task.subject))
     few = _first(task, count)
-    known = {name: _known(result, name, count) for name in methods}
-    shuffled = _shuffled(few, methods, known, seed)
-    sensitivity = _sensitivity(few, methods, known, seed)
+    ways = {name: _Way.of(few, method, result.settings[name]) for name, method in methods.items()}
+    known = {name: way.known(few, result, count) for name, way in ways.items()}
+    shuffled = _shuffled(few, ways, known, seed)
+    sensitivity = _sensitivity(few, ways, known, seed)
     curves = [
         ScoreCurves(few, i, seed).of({
             name: {of: result.map(name, i, of).values for of in result.of_inputs(name)}
@@ -95,21 +96,50 @@ def _cut(given: Any, name: str, shape: Any, count: int) -> Any:
     return given
 
 
-def _known(result: Attribution, method: str, count: int) -> Strengths:
-    """Return the strength of a method's maps."""
-    return {
-        of: np.stack([_strength(result.map(method, i, of).values).ravel() for i in range(count)])
-        for of in result.of_inputs(method)
-    }
+@dataclass(frozen=True)
+class _Way:
+    """How the controls make a method's maps again: with no more steps than they need."""
+
+    method: Method
+    options: Options
+    is_as_it_was: bool  #: whether that is how the result's were made
+
+    @classmethod
+    def of(cls, task: AttributionTask, method: Method, settings: Mapping[str, Any]) -> _Way:
+        """Return that of a method."""
+        less: dict[str, Any] = {
+            n: most for n, most in method.enough.items() if settings.get(n, 0) > most
+        }
+        if isinstance(settings.get("noise"), str):  # which was given, and says how often
+            less.pop("repeats", None)
+        kept = {name: settings[name] for name in method.enough if name in settings} | less
+        window = settings.get("window")
+        apart = window != settings.get("stride") and task.options.stride is None
+        if apart and not task.subject.is_several:
+            less |= {"window": window, "stride": window}  # side by side
+            kept |= less
+        options = replace(task.options, **kept) if kept else task.options
+        return cls(method, options, not less)
+
+    def known(self, task: AttributionTask, result: Attribution, count: int) -> Strengths:
+        """Return the strength of the maps that those made again are held against."""
+        name = self.method.name
+        if not self.is_as_it_was:
+            return _again(task, self)
+        return {
+            of: np.stack([_strength(result.map(name, i, of).values).ravel() for i in range(count)])
+            for of in result.of_inputs(name)
+        }
 
 
 def _strength(values: Array) -> Array:
     return np.abs(np.nan_to_num(values.astype(np.float64)))
 
 
-def _again(task: AttributionTask, method: Method) -> Strengths:
+def _again(task: AttributionTask, way: _Way) -> Strengths:
     """Return the strength of maps that are made anew."""
     made = {}
+    method, task = way.method, replace(task, options=way.options)
     for of, array in arrays_of(task, method, method.compute(task)).items():
         values, axes = array.values, array.axes
         if "channel" in axes and len(axes) > 2:
@@ -119,14 +149,14 @@ def _again(task: AttributionTask, method: Method) -> Strengths:
 
 
 def _shuffled(
-    task: AttributionTask, methods: Mapping[str, Method], known: Mapping[str, Strengths], seed: int
+    task: AttributionTask, ways: Mapping[str, _Way], known: Mapping[str, Strengths], seed: int
 ) -> dict[str, dict[str, Array]]:
     """Return how like the maps are to those of a network whose last layers were shuffled.
 
     By method, and by how far the shuffling goes; the network is shuffled once for all methods.
     """
-    alike: dict[str, dict[str, Array]] = {name: {} for name in methods}
-    chosen = [name for name in methods if _ordered(known[name])]
+    alike: dict[str, dict[str, Array]] = {name: {} for name in ways}
+    chosen = [name for name in ways if _ordered(known[name])]
     if task.engine.ability != ALTERED or not chosen:
         return alike
     network, _ = computing(task.subject.network)
@@ -138,14 +168,16 @@ def _shuffled(
         keys = {parameter.key for row in rows for parameter in row.parameters}
         # Compiled functions read the weights as they are then; layers within keep their shapes.
         fresh = replace(task, engine=_anew(task), known_scores=None, notes={})
-        again = functools.partial(_each_again, fresh, {name: methods[name] for name in chosen})
+        again = functools.partial(_each_again, fresh, {name: ways[name] for name in chosen})
         for name, maps in backend.shuffled(keys, seed, again).items():
             alike[name][rows[-1].address] = _likeness(known[name], maps)
     return alike
 
 
-def _each_again(task: AttributionTask, methods: Mapping[str, Method]) -> dict[str, Strengths]:
-    return {name: _again(task, method) for name, method in methods.items()}
+def _each_again(task: AttributionTask, ways: Mapping[str, _Way]) -> dict[str, Strengths]:
+    """Return the strength of each method's maps; the samples' scores are computed once."""
+    _ = task.scores
+    return {name: _again(task, way) for name, way in ways.items()}
 
 
 def _ordered(maps: Strengths) -> list[str]:
@@ -169,7 +201,7 @@ def _anew(task: AttributionTask) -> Any:
 
 
 def _sensitivity(
-    task: AttributionTask, methods: Mapping[str, Method], known: Mapping[str, Strengths], seed: int
+    task: AttributionTask, ways: Mapping[str, _Way], known: Mapping[str, Strengths], seed: int
 ) -> dict[str, Array]:
     """Return how much the maps change under a little noise, as a share of their size."""
     before = {name: _in_a_row(maps) for name, maps in known.items()}
@@ -182,7 +214,7 @@ def _sensitivity(
         moved = replace(
             task, subject=subject, engine=engine, at=values, known_scores=None, notes={}
         )
-        for name, maps in _each_again(moved, methods).items():
+        for name, maps in _each_again(moved, ways).items():
             size = np.linalg.norm(before[name], axis=1)
             change = np.linalg.norm(_in_a_row(maps) - before[name], axis=1)
             changes[name] += change / np.where(size > 0, size, 1) / _DRAWS

@@ -149,6 +149,8 @@ class Method:
     options: tuple[str, ...] = ()  #: those of :class:`Options` that it reads
     #: How the maps of vectors become one number for each token: ``sum``, or ``norm``.
     tokens: str = "sum"
+    #: Up to how much of what it is set to the controls take, which make a map many times.
+    enough: Mapping[str, int] = field(default_factory=dict)
 
 
 def arrays_of(task: AttributionTask, method: Method, maps: Maps) -> dict[str, NamedArray]:

@@ -131,6 +131,7 @@ METHODS = (
         GRADIENTS,
         "Sundararajan, Taly & Yan 2017, Axiomatic Attribution for Deep Networks, arXiv:1703.01365",
         ("steps", "baseline", "seed"),
+        enough={"steps": 32},
     ),
     Method(
         "expected_gradients",
@@ -139,5 +140,6 @@ METHODS = (
         "Erion et al. 2021, Improving performance of deep learning models with axiomatic "
         "attribution priors and expected gradients, arXiv:1906.10670",
         ("steps", "baseline", "seed"),
+        enough={"steps": 32},
     ),
 )

@@ -103,6 +103,7 @@ METHODS = (
         GRADIENTS,
         "Smilkov et al. 2017, SmoothGrad, arXiv:1706.03825",
         ("noise", "repeats", "seed"),
+        enough={"repeats": 10},
         tokens="norm",
     ),
     Method(
@@ -111,5 +112,6 @@ METHODS = (
         GRADIENTS,
         "Adebayo et al. 2018, Local Explanation Methods for Deep Neural Networks, arXiv:1810.03307",
         ("noise", "repeats", "seed"),
+        enough={"repeats": 10},
     ),
 )

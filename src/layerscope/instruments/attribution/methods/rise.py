@@ -83,5 +83,6 @@ METHODS = (
         PASSES,
         "Petsiuk, Das & Saenko 2018, RISE, arXiv:1806.07421",
         ("masks", "baseline", "seed"),
+        enough={"masks": 250},
     ),
 )
