@@ -80,6 +80,9 @@ class FeatureVisualization(Recording):
         The lowest and the highest value that the network accepts; pictures are drawn on it.
     interrupted
         Whether it ended before its time.
+    alphas
+        How opaque the images are at each place, from 0 to 1, by the same names and with the same
+        axes, of one input and without steps: as much as the gradient went there.
 
     The other parameters are those of :class:`Recording`.
     """
@@ -100,6 +103,7 @@ class FeatureVisualization(Recording):
         digest: Callable[[], Mapping[str, str]] | None = None,
         input_range: tuple[float, float] = (0.0, 1.0),
         interrupted: bool = False,
+        alphas: Mapping[str, NamedArray] | None = None,
     ) -> None:
         self.input_range = (float(input_range[0]), float(input_range[1]))
         about = {"kind": "feature", "input_range": self.input_range}
@@ -114,6 +118,7 @@ class FeatureVisualization(Recording):
         self.settings = dict(settings or {})
         self.grades = tuple(grades)
         self.interrupted = interrupted
+        self.alphas = dict(alphas or {})
         self._history = np.asarray(history, np.float64)
         if not self._history.size:
             self._history = np.zeros((0, len(self.images)))
@@ -183,10 +188,7 @@ class FeatureVisualization(Recording):
         AddressError
             When there is no such image, or several.
         """
-        if address is None:
-            if len(self) != 1:
-                raise AddressError(f"Say which image: {self._listing()}.")
-            address = next(iter(self))
+        address = self._only(address)
         moment = self.at(step)
         place = moment.place(address)
         array = moment.named(place.layer)
@@ -205,6 +207,32 @@ class FeatureVisualization(Recording):
         values: npt.NDArray[Any] = shown.values
         return values if place.unit is not None else values[..., 0]
 
+    def alpha(
+        self, address: str | None = None, *, sample: int = 0
+    ) -> npt.NDArray[np.float32] | None:
+        """Return how opaque an image is, ``(y, x)`` or ``(position,)``, from 0 to 1.
+
+        As much as the gradient went there while the image was made; the most of it is 1. None where
+        the recipe did not keep that (``transparency=True`` does). ``address`` and ``sample`` are
+        those of :meth:`image`.
+
+        Raises
+        ------
+        AddressError
+            When there is no such image, or several.
+        """
+        if not self.alphas:
+            return None
+        opaque = FeatureVisualization(self.alphas, network=self.network, images=self.images)
+        values: npt.NDArray[np.float32] = opaque.image(self._only(address), sample=sample)[..., 0]
+        return values
+
+    def _only(self, address: str | None) -> str:
+        """Return the address; of the only image where it is None."""
+        if address is None and len(self) != 1:
+            raise AddressError(f"Say which image: {self._listing()}.")
+        return next(iter(self)) if address is None else address
+
     def extent(self, sample: int = 0, layer: str | None = None) -> tuple[float, float]:
         """Return the least and the largest finite value of all images, or of one objective's."""
         arrays = self._arrays.values() if layer is None else [self._arrays[layer]]
@@ -221,17 +249,19 @@ class FeatureVisualization(Recording):
         moment = super().at(step)
         if moment is self:
             return self
+        last = step is None or step == self.steps[-1]
         return FeatureVisualization(
             moment._arrays,
             network=self.network,
             history=self._history,
             images=self.images,
             settings=self.settings,
-            grades=self.grades if step is None or step == self.steps[-1] else (),
+            grades=self.grades if last else (),
             notes=self.notes,
             digest=lambda: self.provenance,
             input_range=self.input_range,
             interrupted=self.interrupted,
+            alphas=self.alphas if last else None,
         )
 
     def __repr__(self) -> str:

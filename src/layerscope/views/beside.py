@@ -9,6 +9,7 @@ from typing import Any
 from layerscope.core.errors import ViewError
 from layerscope.core.table import a_kind
 from layerscope.recordings.recording import Recording
+from layerscope.views.faded import faded
 from layerscope.views.render import colour_scale
 from layerscope.views.render import palette as palettes
 from layerscope.views.render.defaults import palette_or
@@ -94,11 +95,13 @@ def image_tiles(images: Chosen, extent: tuple[float, float]) -> tuple[list[Tile]
 
     In colours of their own, whatever the palette of the maps around them.
     """
+    palette = palette_or(None, images=True)
     if images.colour:
         limits, words = colour_limits(images, "input", extent)
-        return colour_tiles(images, None, limits)[0], words
+        return faded(colour_tiles(images, None, limits)[0], images, palette, "dark"), words
     result = colour_scale.scaled(images.maps, "input", extent=extent)
     several = "·" in images.labels[-1]
     tiles = joined_tiles(images, result) if several else index_tiles(images, result)
-    colours = palettes.table(palette_or(None, images=True), "dark")
-    return [tile._replace(pixels=colours[tile.pixels]) for tile in tiles], f"in gray, {result.text}"
+    colours = palettes.table(palette, "dark")
+    coloured = [tile._replace(pixels=colours[tile.pixels]) for tile in tiles]
+    return faded(coloured, images, palette, "dark"), f"in gray, {result.text}"

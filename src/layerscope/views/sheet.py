@@ -18,6 +18,7 @@ from layerscope.views.attention import attending, of_heads
 from layerscope.views.attribution import attribution_panel
 from layerscope.views.beside import alike, beside, images_of
 from layerscope.views.difference_sheet import difference_sheet
+from layerscope.views.faded import faded, is_faded, with_words
 from layerscope.views.image_grades import graded, grades_of
 from layerscope.views.kernels import kernels_of
 from layerscope.views.render import colour_scale
@@ -211,6 +212,8 @@ def sheet(
             heading = replace(heading, scale=words, mode="layer")
     if values:
         tiles = _with_values(tiles, chosen)
+    elif is_faded(tiles, chosen):
+        tiles, heading = faded(tiles, chosen, palette, ground_or(ground)), with_words(heading)
     group = 1
     if kernels is not None or features is not None:
         companions = []

@@ -54,7 +54,7 @@ def same_in_keras(model: Any) -> Any:
     return twin
 
 
-@pytest.mark.parametrize("recipe", ["lucid", "deepdream", "tutorial", "chollet"])
+@pytest.mark.parametrize("recipe", ["lucid", "deepdream", "tutorial", "chollet", "maco"])
 def test_every_recipe_gives_the_images_that_keras_gives(recipe: str) -> None:
     model = module()
     twin = same_in_keras(model)

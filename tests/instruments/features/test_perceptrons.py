@@ -58,7 +58,7 @@ def test_the_classes_of_the_digits_are_classified_as_such(perceptron: Any, seed:
     assert (sure >= 0.9).all()
 
 
-@pytest.mark.parametrize("recipe", ["lucid", "deepdream", "tutorial", "chollet"])
+@pytest.mark.parametrize("recipe", ["lucid", "deepdream", "tutorial", "chollet", "maco"])
 @pytest.mark.parametrize("size", [None, 8])
 def test_every_recipe_as_vectors_and_as_images(perceptron: Any, recipe: str, size: Any) -> None:
     feats = ls.features(

@@ -168,11 +168,15 @@ class EveryUnit:
         histories = [_padded(result, longest) for result in results]
         images = np.stack([result.image for result in results], axis=-1)
         grades = [grade for result in results for grade in result.grades]
-        axes = (*results[0].axes, "channel")
+        alphas = [result.alpha for result in results if result.alpha is not None]
+        axes, attrs = (*results[0].axes, "channel"), {"units": tuple(units)}
         task = self.task
         recipe, limits = task.ascent.recipe, task.ascent.canvas.input_range
         return FeatureVisualization(
-            {self.layer: NamedArray(images, axes, {"units": tuple(units)})},
+            {self.layer: NamedArray(images, axes, attrs)},
+            alphas={self.layer: NamedArray(np.stack(alphas, axis=-1), axes, attrs)}
+            if len(alphas) == len(results)
+            else None,
             network=task.network,
             history=np.concatenate(histories, axis=1),
             images=[grade.address for grade in grades],
@@ -239,6 +243,8 @@ def _count(task: Task) -> int:
 def _samples_text(samples: Any, task: Task) -> str:
     """Return what the samples of a task hold, as text."""
     names = samples if isinstance(samples, list | tuple) else [samples]
+    if task.examples is not None and task.examples.of_survey:
+        return values_text(task.examples)
     if all(isinstance(name, str | os.PathLike) for name in names):
         return samples_text([os.fspath(name) for name in names])
     return "none" if task.examples is None else values_text(task.examples)

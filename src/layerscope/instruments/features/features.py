@@ -78,11 +78,13 @@ def features(
         30])`` is ``features(model, "conv2d:3,30")``.
     recipe
         ``"lucid"`` (the usual one), ``"deepdream"`` (the usual one for an image to start with),
-        ``"tutorial"`` or ``"chollet"``; every value of it can be changed by the keyword of its
-        name, those below and the others of :class:`Recipe`.
+        ``"tutorial"``, ``"chollet"`` or ``"maco"``, which moves phases alone, under the magnitudes
+        of ``samples``; every value of it can be changed by the keyword of its name, those below
+        and the others of :class:`Recipe`.
     samples
-        Data that the network is for, as :func:`activations` takes it: each image is compared with
-        the largest value that the data reaches, and gets its colour statistics and range from it.
+        Data that the network is for, as :func:`activations` takes it, or a survey of them: each
+        image is compared with the largest value that the data reaches, and gets its colour
+        statistics, its range and, for MACO, its spectrum from it.
     start
         ``"normal"``, ``"uniform"``, ``"fourier"`` or ``"zeros"``; or an image, as
         :func:`activations` takes it.
@@ -108,8 +110,9 @@ def features(
     octaves, octave_scale
         How many sizes to go through, and from each to the next; ``steps`` are made at each.
     parameterization, decorrelate
-        What is moved: ``"pixel"`` values, or the coefficients of ``"fourier"``, each scaled as in
-        photographs; and whether colours are independent of one another.
+        What is moved: ``"pixel"`` values, the coefficients of ``"fourier"``, each scaled as in
+        photographs, or the ``"phase"`` of these alone; and whether colours are independent of one
+        another.
     every
         Keep an image after every so many steps: ``film(features, address, path)`` shows them.
     retry

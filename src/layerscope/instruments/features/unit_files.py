@@ -31,6 +31,7 @@ class UnitResult:
     history: Array  #: (step, image)
     grades: tuple[Grade, ...]
     notes: tuple[str, ...]
+    alpha: Array | None = None  #: how opaque it is, with the axes of the image but for one input
 
     @classmethod
     def of(cls, made: FeatureVisualization, layer: str, position: int, variants: int) -> UnitResult:
@@ -38,12 +39,14 @@ class UnitResult:
         array = made.named(layer)
         where = array.axes.index("channel")
         columns = slice(position * variants, (position + 1) * variants)
+        alphas = made.alphas.get(layer)
         return cls(
             array.values.take(position, where),
             array.axes[:where] + array.axes[where + 1 :],
             made.history.values[:, columns],
             made.grades[columns],
             made.notes,
+            None if alphas is None else alphas.values.take(position, where),
         )
 
 
@@ -64,6 +67,8 @@ class UnitFiles:
     def write(self, unit: int, made: UnitResult) -> None:
         """Keep what was made for a unit; the file is there when it is whole."""
         arrays: dict[str, Any] = {"image": made.image, "history": made.history}
+        if made.alpha is not None:
+            arrays["alpha"] = made.alpha
         texts = {
             "axes": made.axes,
             "grades": [dataclasses.asdict(grade) for grade in made.grades],
@@ -81,7 +86,7 @@ class UnitFiles:
         made = {}
         for unit in range(self.count):
             try:
-                members = load_members(self.path(unit), [*_ARRAYS, *_TEXTS])
+                members = load_members(self.path(unit), [*_ARRAYS, *self._more, *_TEXTS])
                 settings = _checked_settings(_parsed(members["settings"]))
                 if settings == self.settings:
                     made[unit] = self._result(members)
@@ -91,6 +96,11 @@ class UnitFiles:
             if not overwrite:
                 raise OutputError(self._made_otherwise(settings))
         return made
+
+    @property
+    def _more(self) -> tuple[str, ...]:
+        """The arrays that only some recipes make."""
+        return ("alpha",) if self.settings.get("transparency") == "True" else ()
 
     def _result(self, members: dict[str, Array]) -> UnitResult:
         """Return what a file holds.
@@ -113,7 +123,12 @@ class UnitFiles:
         )
         if not fits:
             raise InputError("The file holds something else than a unit.")
-        return UnitResult(image, tuple(axes), history, tuple(map(_grade, grades)), tuple(notes))
+        alpha = members.get("alpha")
+        if alpha is not None and alpha.shape != (*self.shape[:-1], 1):
+            raise InputError("The file holds something else than a unit.")
+        return UnitResult(
+            image, tuple(axes), history, tuple(map(_grade, grades)), tuple(notes), alpha
+        )
 
     def _made_otherwise(self, settings: dict[str, str]) -> str:
         """Return what to say of units that were made with other settings."""

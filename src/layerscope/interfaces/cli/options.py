@@ -252,6 +252,11 @@ def factors(text: str) -> tuple[float, float]:
     return _two(text, "two numbers, such as 0.9,1.1")
 
 
+def shares(text: str) -> tuple[float, float]:
+    """Read ``0.5,0.05``: two numbers, in any order."""
+    return _two(text, "two numbers, such as 0.5,0.05")
+
+
 def size(text: str) -> tuple[int, int]:
     """Read ``H,W``, or one number for both."""
     if text.strip().isdecimal():

@@ -25,6 +25,7 @@ _READ: dict[str, tuple[Callable[[str], Any], str]] = {
     "size": (options.size, "H,W"),
     "limits": (options.limits, "LO,HI"),
     "factors": (options.factors, "LO,HI"),
+    "shares": (options.shares, "FROM,TO"),
 }
 #: What stands for the value of an option that is a text.
 _TEXTS = {
@@ -63,7 +64,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add what there is to be said about how images are made; see :class:`Making`."""
     group = parser.add_argument_group("how images are made, each in place of the recipe's own")
     group.add_argument("--recipe", metavar="NAME", help="lucid (default), deepdream (default where "
-        "--start is an image), tutorial or chollet")  # fmt: skip
+        "--start is an image), tutorial, chollet or maco")  # fmt: skip
     for name, form in _offered().items():
         _add_value(group, name, form)
     _add_runs(parser)

@@ -11,15 +11,17 @@ from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.transforms import (
     Transform,
     blur,
+    crop,
     flip,
     jitter,
+    noise,
     pad,
     rotate,
     scale,
 )
 
 _TRANSFORMS: dict[str, type[Transform]] = {
-    kind.__name__: kind for kind in (pad, jitter, scale, rotate, blur, flip)
+    kind.__name__: kind for kind in (pad, jitter, scale, rotate, blur, flip, crop, noise)
 }
 
 

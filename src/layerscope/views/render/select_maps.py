@@ -20,6 +20,7 @@ from layerscope.core.suggestions import did_you_mean
 from layerscope.core.table import a_kind
 from layerscope.core.text import shown_name
 from layerscope.recordings.recording import Recording
+from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.render.feature_maps import feature_maps, image_shape, is_feature, reshaped
 
 Array = npt.NDArray[Any]
@@ -55,6 +56,7 @@ class Chosen:
     apart: npt.NDArray[np.bool_] | None = None  #: places of the maps that are none: the ground
     width: int = 0  #: how many pixels across a line takes
     positions: int = 0  #: how many there are along a line
+    alphas: Array | None = None  #: how opaque images are at each place, (n, height, width), 0 to 1
 
     @property
     def colour(self) -> bool:
@@ -127,7 +129,8 @@ def choose(
     array = recording.named(None if is_input else place.layer)
     is_input = is_input or place.layer in recording.inputs
     if is_feature(array):
-        return _features(array, place, sample, reshape, colours)
+        chosen = _features(array, place, sample, reshape, colours)
+        return replace(chosen, alphas=_alphas(recording, chosen, place, sample, reshape))
     values, axes = _one(array, place, sample)
     summary = str(array.attrs.get("summary", ""))
     title = f"{summary}{called(place)} {shape_of(values.shape)}"
@@ -165,7 +168,10 @@ def several_units(address: str, each: Sequence[Chosen]) -> Chosen:
     labels = [label for one in each for label in one.labels]
     before = each[0].title.partition(shown_name(each[0].address))[0]
     title = f"{before}{shown_name(address)}{shape and f' ({shape}'}"
-    return replace(each[0], address=address, title=title, maps=maps, labels=labels, vector=False)
+    return replace(
+        each[0], address=address, title=title, maps=maps, labels=labels, vector=False,
+        alphas=_joined_alphas(each),
+    )  # fmt: skip
 
 
 def layer_of(recording: Recording, address: str) -> str:
@@ -223,6 +229,22 @@ def _features(
     return Chosen(str(place), title, maps, labels, feature=True, counts="channel")
 
 
+def _alphas(
+    recording: Recording,
+    chosen: Chosen,
+    place: Place,
+    sample: int | None,
+    reshape: tuple[int, ...] | None,
+) -> Array | None:
+    """Return how opaque each of the images is; None where that was not kept."""
+    alphas = recording.alphas if isinstance(recording, FeatureVisualization) else {}
+    if place.layer not in alphas or reshape is not None:
+        return None
+    maps = _features(alphas[place.layer], place, sample, None, False).maps
+    times = len(chosen.maps) // len(maps)  # several inputs of each, drawn one by one
+    return np.repeat(maps, times, axis=0) if maps.shape[1:3] == chosen.maps.shape[1:3] else None
+
+
 def _together(each: list[Chosen]) -> Chosen:
     """Return the images of several objectives, labelled by their addresses."""
     if len(each) == 1:
@@ -236,7 +258,15 @@ def _together(each: list[Chosen]) -> Chosen:
     shape = each[0].title.rpartition(" (")[2]
     title = f"feature visualizations ({shape}"
     maps = np.concatenate([one.maps for one in each])
-    return replace(each[0], address="*", title=title, maps=maps, labels=labels, counts="objective")
+    return replace(
+        each[0], address="*", title=title, maps=maps, labels=labels, counts="objective",
+        alphas=_joined_alphas(each),
+    )  # fmt: skip
+
+
+def _joined_alphas(each: Sequence[Chosen]) -> Array | None:
+    alphas = [one.alphas for one in each if one.alphas is not None]
+    return np.concatenate(alphas) if len(alphas) == len(each) else None
 
 
 def _neuron(place: Place, values: Array) -> Chosen:

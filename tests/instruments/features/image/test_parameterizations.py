@@ -11,11 +11,11 @@ import pytest
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.colours import Colours
 from layerscope.instruments.features.image.parameterizations import (
-    REACH,
     Fourier,
     Parameterization,
     Pixels,
 )
+from layerscope.instruments.features.image.value_range import REACH
 
 keras = pytest.importorskip("keras")
 ops = keras.ops

@@ -11,7 +11,16 @@ import pytest
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.recipes import RECIPES, Recipe, recipe
 from layerscope.instruments.features.image.starts import STARTS
-from layerscope.instruments.features.image.transforms import blur, flip, jitter, pad, rotate, scale
+from layerscope.instruments.features.image.transforms import (
+    blur,
+    crop,
+    flip,
+    jitter,
+    noise,
+    pad,
+    rotate,
+    scale,
+)
 
 IMAGE = (299, 299, 3)
 
@@ -41,6 +50,13 @@ def test_tutorial() -> None:
     assert set(made.transforms_of()) == {
         blur(25, size=3, falling=True), jitter(2, p=0.25), pad(3, p=0.25, until=50)
     }  # fmt: skip
+
+
+def test_maco() -> None:
+    made = recipe("maco")
+    assert (made.parameterization, made.copies, made.transparency) == ("phase", 4, True)
+    assert made.transforms_of() == (crop((1.0, 0.5), 256), noise(0.08))
+    assert recipe("maco", steps=9, crop=[0.5, 0.1]).transforms_of()[0] == crop((0.5, 0.1), 9)
 
 
 def test_chollet() -> None:
@@ -139,7 +155,9 @@ def test_sequences_and_vectors_have_nothing_that_only_images_can(
         ({"input_range": "raw"}, "input_range='raw': pass two numbers"),
         ({"scale": (2, 1)}, "two factors, low before high"),
         ({"normalize": "l3"}, "normalize='l3': pass 'std', 'l2' or 'none'"),
-        ({"parameterization": 3}, "parameterization=3: pass 'pixel' or 'fourier'"),
+        ({"crop": (0.5, 0)}, r"crop=\(0.5, 0\): pass the parts seen first and last, above 0"),
+        ({"copies": 0}, "copies=0: pass a whole number, 1 or more"),
+        ({"parameterization": 3}, "parameterization=3: pass 'pixel', 'fourier' or 'phase'"),
         ({"optimizer": "sgd"}, "optimizer='sgd': pass 'ascent' or 'adam'"),
         ({"bounds": "wrap"}, "bounds='wrap': pass 'clip' or 'sigmoid'"),
         ({"pad_mode": "edge"}, "pad_mode='edge': pass 'reflect', 'constant' or 'uniform'"),

@@ -15,8 +15,10 @@ from layerscope.instruments.features.image.pipeline import Pipeline
 from layerscope.instruments.features.image.transforms import (
     Transform,
     blur,
+    crop,
     flip,
     jitter,
+    noise,
     pad,
     rotate,
     scale,
@@ -80,7 +82,7 @@ def test_what_a_transform_shows_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("wobble(2)", "from pad, jitter, scale, rotate, blur and flip"),
+        ("wobble(2)", "from pad, jitter, scale, rotate, blur, flip, crop and noise"),
         ("jitter", "can't be read; list them as"),
         ("jitter(2", "can't be read; list them as"),
         ("jitter(2)] + [jitter(2)", "can't be read; list them as"),
@@ -258,3 +260,31 @@ def test_structure_depends_on_what_is_computed_alone(step: int, sigma: float) ->
     assert one.structure == two.structure
     assert hash(one.structure) == hash(two.structure)
     assert Pipeline([blur(sigma), jitter(step)], SIZE).structure != one.structure
+
+
+class TestCrop:
+    def test_a_part_within_the_image_is_seen_less_of_it_at_each_step(self) -> None:
+        numbers = np.random.default_rng(0).random((500, 4))
+        shares = []
+        for step in (0, 50, 99, 1000):
+            maps = crop((0.8, 0.2), 100).maps_at(numbers, (20, 30), step)
+            corners = maps @ np.array([[0, 0, 1], [19, 29, 1]]).T
+            assert corners[:, :2].min() >= -0.5 - 1e-9
+            assert (corners[:, 0] <= 19.5 + 1e-9).all()
+            assert (corners[:, 1] <= 29.5 + 1e-9).all()
+            shares.append(maps[:, 0, 0].mean())
+        np.testing.assert_allclose(shares, [0.8, 0.497, 0.2, 0.2], atol=0.01)
+
+    def test_all_of_it_is_the_image_as_it_is(self) -> None:
+        middle = np.full((1, 4), [0.0, 0.25, 0.0, 0.25])
+        np.testing.assert_allclose(crop((1.0, 1.0), 9).maps(middle, (20, 30))[0], np.eye(3))
+
+
+def test_noise_has_the_size_that_was_asked_for() -> None:
+    values = noise(0.1).values(np.array([[0.3], [0.3], [0.7]]), np.array([True, True, False]),
+                               (40, 50, 3))  # fmt: skip
+    np.testing.assert_array_equal(values[0], values[1])
+    assert not values[2].any()
+    # Of the normal part 0.1, of the uniform 0.1 / sqrt(12).
+    assert values[0].std() == pytest.approx(0.1 * np.sqrt(1 + 1 / 12), rel=0.03)
+    assert values[0].mean() == pytest.approx(0, abs=0.005)

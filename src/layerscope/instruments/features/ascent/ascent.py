@@ -29,7 +29,12 @@ from layerscope.instruments.features.ascent.stage import Stage
 from layerscope.instruments.features.image.canvas import Canvas
 from layerscope.instruments.features.image.colours import Colours
 from layerscope.instruments.features.image.octaves import bring_to, detail, octave_sizes
-from layerscope.instruments.features.image.parameterizations import Fourier, Pixels
+from layerscope.instruments.features.image.parameterizations import (
+    Fourier,
+    Parameterization,
+    Pixels,
+)
+from layerscope.instruments.features.image.phases import Phases, Spectrum
 from layerscope.instruments.features.image.pipeline import Pipeline
 from layerscope.instruments.features.image.recipes import Recipe
 from layerscope.instruments.features.image.starts import generators, start_params
@@ -50,6 +55,8 @@ class Progress:
     slopes: list[Array] = field(default_factory=list)  #: the gradient's size in each step: (image,)
     kept: dict[int, Array] = field(default_factory=dict)  #: unit images, by steps made
     octaves: list[int] = field(default_factory=list)  #: how many steps were made before each
+    #: The sum of the gradient's sizes at each place of the image, where the recipe keeps it
+    traces: Callable[[], Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Ascent:
     canvas: Canvas
     recipe: Recipe
     colours: Colours | None = None
+    spectrum: Callable[[], Spectrum] | None = None  #: of magnitudes, where only phases are moved
     redirected: bool = False  #: whether gradients go on behind ReLUs that are off
 
     def climb(
@@ -81,7 +89,10 @@ class Ascent:
             else:
                 params = stage.parameterization.params(self._enlarged(images, original, shape))
             progress.octaves.append(len(progress.scores))
-            for moved, score, slope in stage.steps(params, arrays, draws):
+            before = progress.traces
+            for moved, score, slope, traces in stage.steps(params, arrays, draws):
+                if self.recipe.transparency:
+                    progress.traces = functools.partial(self._traced, before, traces)
                 progress.images = functools.partial(self._shown, stage, moved)
                 progress.scores.append(score)
                 progress.slopes.append(slope)
@@ -103,9 +114,12 @@ class Ascent:
         ops = self.backend.ops
         total = np.zeros(len(images), np.float32)
         if self.scorer.taps:
-            x = self.plain(images)
-            scores, _ = self.network_gradient(x.shape[1:])(x, arrays)
-            total = total + ops.convert_to_numpy(scores)
+            # As many as in a step, so that nothing is compiled for less.
+            copies = self.recipe.copies
+            x = np.concatenate([self.plain(images)] * copies)
+            of_copies = {name: np.concatenate([a] * copies) for name, a in arrays.items()}
+            scores, _ = self.network_gradient(x.shape[1:])(x, of_copies)
+            total = total + ops.convert_to_numpy(scores)[: len(images)]
         if self.scorer.of_image:
             penalty = self.scorer.image(ops, ops.convert_to_tensor(images), _tensors(ops, arrays))
             total = total + ops.convert_to_numpy(penalty)
@@ -157,15 +171,21 @@ class Ascent:
 
     def _stage(self, shape: tuple[int, ...]) -> Stage:
         recipe, canvas = self.recipe, self.canvas
-        kind = Fourier if recipe.parameterization == "fourier" else Pixels
-        parameterization = kind(bounds=recipe.bounds, colours=self.colours)
         space = shape[:-1]
         out = canvas.network_shape(shape)[:-1] if canvas.is_image else space
-        pipeline = Pipeline(recipe.transforms_of(), space, out)
+        pipeline = Pipeline(recipe.transforms_of(), space, out, shape[-1])
+        parameterization = self._parameterization()
         return Stage(
             self.backend, self.scorer, canvas, recipe, shape, parameterization, pipeline,
             self.network_gradient(canvas.network_shape(shape)) if self.scorer.taps else None,
         )  # fmt: skip
+
+    def _parameterization(self) -> Parameterization:
+        bounds, colours = self.recipe.bounds, self.colours
+        if self.spectrum is not None:
+            return Phases(self.spectrum(), bounds, colours)
+        kind = Fourier if self.recipe.parameterization == "fourier" else Pixels
+        return kind(bounds=bounds, colours=colours)
 
     def _noise(self, stage: Stage, seeds: Sequence[int], start: str) -> Array:
         """Return parameters to begin with."""
@@ -186,6 +206,13 @@ class Ascent:
 
     def _shown(self, stage: Stage, params: Any) -> Array:
         return self._full(stage.images(params))
+
+    def _traced(self, before: Callable[[], Array] | None, traces: Any) -> Array:
+        """Return the sizes of the gradient at full size, with those of earlier octaves."""
+        sizes = np.asarray(self.backend.ops.convert_to_numpy(traces), np.float32)
+        if self.canvas.is_image and sizes.shape[1:] != self.canvas.shape[:2]:
+            sizes = _resized(sizes[..., None], self.canvas.shape)[..., 0]
+        return sizes if before is None else before() + sizes
 
     def _full(self, images: Array) -> Array:
         """Return unit images at the size asked for."""

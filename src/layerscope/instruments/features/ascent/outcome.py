@@ -29,6 +29,7 @@ class Outcome:
     kept: dict[int, Array] = field(default_factory=dict)  #: unit images after so many steps
     octaves: tuple[int, ...] = ()  #: how many steps were made before each
     interrupted: bool = False
+    traces: Array | None = None  #: the sum of the gradient's sizes at each place, ``(image, …)``
 
 
 def ascended(
@@ -134,6 +135,7 @@ def _finished(task: Task, images: Sequence[int], progress: Progress, interrupted
         {step: kept[:count] for step, kept in progress.kept.items()},
         tuple(progress.octaves),
         interrupted,
+        None if progress.traces is None else progress.traces()[:count],
     )
 
 
@@ -149,4 +151,10 @@ def _joined(parts: Sequence[Outcome]) -> Outcome:
         {step: np.concatenate([part.kept[step] for part in parts]) for step in steps},
         parts[0].octaves,
         parts[-1].interrupted,
+        _joined_traces(parts),
     )
+
+
+def _joined_traces(parts: Sequence[Outcome]) -> Array | None:
+    known = [part.traces for part in parts if part.traces is not None]
+    return np.concatenate(known) if known else None

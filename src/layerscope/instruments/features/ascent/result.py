@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 Array = npt.NDArray[Any]
 
+#: The part of an image's places that is faded.
+_OPAQUE = 0.8
+
 
 def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> FeatureVisualization:
     """Return the outcome as a recording."""
@@ -29,6 +32,7 @@ def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> Feat
     canvas = task.ascent.canvas
     return FeatureVisualization(
         dict(_arrays(task, outcome)),
+        alphas=_alphas(task, outcome),
         network=task.network,
         history=history,
         images=[task.label(i) for i in range(count)],
@@ -43,28 +47,48 @@ def visualization(task: Task, outcome: Outcome, grades: Sequence[Grade]) -> Feat
 
 def _arrays(task: Task, outcome: Outcome) -> Iterator[tuple[str, NamedArray]]:
     """Yield the images by address: units of one layer together, others by their text."""
-    canvas, variants = task.ascent.canvas, task.variants
-    objectives = len(outcome.images) // variants
+    canvas = task.ascent.canvas
     final = {len(outcome.history[0]) - 1: outcome.images}
     moments = {**outcome.kept, **final} if outcome.kept else final
     stack = np.stack([canvas.values(images) for images in moments.values()])
-    space = {1: (), 2: ("position",), 3: ("y", "x")}[len(canvas.shape)]
+    attrs = {"steps": tuple(moments)} if outcome.kept else {}
+    return _by_address(task, stack, attrs)
+
+
+def _alphas(task: Task, outcome: Outcome) -> dict[str, NamedArray]:
+    """Return how opaque the images are, by address; empty where the recipe does not keep it.
+
+    Of the places that a gradient reached the strongest fifth is opaque, and the others as much as
+    it went there, as Fel and others draw it.
+    """
+    if outcome.traces is None:
+        return {}
+    traces = outcome.traces.reshape(len(outcome.traces), -1)
+    reached = (trace[trace > 0] for trace in traces)
+    most = [np.quantile(some, _OPAQUE) if some.size else np.inf for some in reached]
+    alphas = np.clip(traces / np.array(most)[:, None], 0.0, 1.0).astype(np.float32)
+    return dict(_by_address(task, alphas.reshape(1, *outcome.traces.shape, 1), {}))
+
+
+def _by_address(
+    task: Task, stack: Array, attrs: Mapping[str, Any]
+) -> Iterator[tuple[str, NamedArray]]:
+    """Yield ``(step, image, …, input)`` by address; without a step where there is but one."""
+    variants = task.variants
+    objectives = stack.shape[1] // variants
+    space = {1: (), 2: ("position",), 3: ("y", "x")}[len(task.ascent.canvas.shape)]
     # (step, objective, variant, …, input) with the objective made the channel, last.
     stack = stack[:, : objectives * variants]
-    stack = stack.reshape(len(moments), objectives, variants, *canvas.shape)
+    stack = stack.reshape(len(stack), objectives, variants, *stack.shape[2:])
     stack = np.moveaxis(stack, 1, -1)
     axes = ("step", "sample", *space, "input", "channel")
-    attrs: dict[str, Any] = {}
-    if outcome.kept:
-        attrs["steps"] = tuple(moments)
-    else:
+    if "steps" not in attrs:
         stack, axes = stack[0], axes[1:]
     if variants == 1:
         stack, axes = stack.take(0, axes.index("sample")), tuple(a for a in axes if a != "sample")
     unit = _one_unit(task)
     if unit is not None:
-        attrs["units"] = unit.indices[:objectives]
-        yield unit.layer, NamedArray(stack, axes, attrs)
+        yield unit.layer, NamedArray(stack, axes, {**attrs, "units": unit.indices[:objectives]})
         return
     for i in range(objectives):
         yield task.program.objective.label(i), NamedArray(stack[..., i : i + 1], axes, attrs)
@@ -99,6 +123,7 @@ def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
         "decorrelate": recipe.decorrelate,
         "bounds": recipe.bounds,
         "border": recipe.border,
+        "copies": recipe.copies,
         "transforms": recipe.transforms_of(),
         "input_range": canvas.input_range,
     }
@@ -107,7 +132,7 @@ def _settings(task: Task, outcome: Outcome) -> dict[str, Any]:
 
 def _says_something(name: str, value: Any, recipe: Recipe) -> bool:
     """Return whether a setting has a part in what was done."""
-    if name in ("batch", "octaves"):
+    if name in ("batch", "octaves", "copies"):
         return bool(value > 1)
     if name in ("octave_scale", "detail"):
         return bool(recipe.octaves > 1 and value)

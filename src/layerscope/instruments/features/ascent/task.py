@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from layerscope.core.foreign_errors import checked_pass
 from layerscope.core.network import InputSpec, Network, computing
 from layerscope.inputs import free_memory
 from layerscope.instruments.features.ascent.ascent import Ascent
-from layerscope.instruments.features.ascent.examples import Examples
+from layerscope.instruments.features.ascent.examples import Examples, unit_samples
 from layerscope.instruments.features.image.canvas import (
     Canvas,
     canvas_of,
@@ -29,6 +30,7 @@ from layerscope.instruments.features.image.canvas import (
     takes_pixels,
 )
 from layerscope.instruments.features.image.colours import Colours
+from layerscope.instruments.features.image.phases import spectrum_maker
 from layerscope.instruments.features.image.recipes import Recipe
 from layerscope.instruments.features.image.starts import STARTS, check_count, given_images
 from layerscope.instruments.features.objective.objectives import as_objective
@@ -42,6 +44,11 @@ _MOST_AT_ONCE = 16
 _GRADIENT_BYTES = 3
 #: Of an image on which a network's first layers are tried, where it takes any.
 _TRIAL_SIDE = 32
+#: Of images whose phases alone are moved, where there are no data.
+_NO_SPECTRUM = (
+    "the magnitudes of the spectrum fall as 1/f, as those of photographs do: for your data's own, "
+    "pass samples= some of your data"
+)
 
 
 class _Backend(Backend, Differentiable, Protocol):
@@ -137,8 +144,16 @@ def task_of(
     if not isinstance(start, str):
         check_count(start, len(seeds))
         start = np.broadcast_to(start, (len(seeds), *start.shape[1:]))
-    ascent = Ascent(backend, program.scorer, canvas, recipe, colours)
-    size = at_once or _at_once(network, program, canvas)
+    spectrum = None
+    if recipe.parameterization == "phase":
+        data = None
+        if examples is None:
+            notes = (*notes, _NO_SPECTRUM)
+        else:
+            data = functools.partial(unit_samples, backend, network, canvas, examples)
+        spectrum = spectrum_maker(data, canvas.shape, colours, recipe.bounds)
+    ascent = Ascent(backend, program.scorer, canvas, recipe, colours, spectrum)
+    size = at_once or max(1, _at_once(network, program, canvas) // recipe.copies)
     size = max(variants, min(size, len(seeds)) // variants * variants)
     return Task(backend, network, program, ascent, start, seeds, variants, size, examples, notes)
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from layerscope.backends.base import Tap
 from layerscope.core.axes import presented
+from layerscope.instruments.features.ascent.examples import network_input
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.image.starts import start_images
 
@@ -96,12 +97,7 @@ def as_received(task: Task, samples: Array) -> Array:
 
     Indices become the vectors of the embedding that images are made in.
     """
-    canvas = task.ascent.canvas
-    if canvas.embedding is None:
-        return np.ascontiguousarray(canvas.presented(np.asarray(samples, np.float32)))
-    key = task.network[canvas.embedding].parameters[0].key
-    table = task.backend.weights()[key].values
-    return table[np.asarray(samples, np.int64)].astype(np.float32)
+    return network_input(task.backend, task.network, task.ascent.canvas, samples)
 
 
 def filled(batch: Array, size: int) -> Array:

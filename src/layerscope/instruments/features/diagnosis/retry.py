@@ -173,6 +173,9 @@ def _mixed(first: Outcome, again: Outcome, rows: Mapping[int, int]) -> Outcome:
         slopes=in_turn(first.slopes, again.slopes),
         start=of_both(first.start, again.start),
         reached=of_both(first.reached, again.reached),
+        traces=None
+        if first.traces is None or again.traces is None
+        else of_both(first.traces, again.traces),
         kept={step: of_both(kept, again.kept[step]) for step, kept in first.kept.items()},
     )
 

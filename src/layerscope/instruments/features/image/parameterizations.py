@@ -24,14 +24,18 @@ import numpy.typing as npt
 
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.colours import Colours
-from layerscope.instruments.features.image.recipe_values import BOUNDS
+from layerscope.instruments.features.image.value_range import (
+    bounded,
+    check_axes,
+    check_bounds,
+    check_channels,
+    correlated,
+    decorrelated,
+    unbounded,
+)
 
 Array = npt.NDArray[Any]
 
-
-#: Where a start image is taken back to before a sigmoid, which reaches -1 and 1 only at infinity,
-#: and is too flat beyond this to leave.
-REACH = 0.98
 
 #: The factor from coefficients to pixels at which coefficients of a standard deviation of 0.01 are
 #: a start image grey to the eye, and Adam's steps of 0.05 suit (as in lucid, for one real
@@ -73,28 +77,28 @@ class Pixels:
     colours: Colours | None = None
 
     def __post_init__(self) -> None:
-        _check_bounds(self.bounds)
+        check_bounds(self.bounds)
 
     @property
     def structure(self) -> Hashable:
         return ("pixels", self.bounds, self.colours)
 
     def params(self, images: Array) -> Array:
-        values = _decorrelated(_unbounded(images, self.bounds), self.colours)
+        values = decorrelated(unbounded(images, self.bounds), self.colours)
         return values.astype(np.float32, copy=False)
 
     def image(self, ops: Any, params: Any) -> Any:
-        values = _correlated(ops, params, self.colours)
+        values = correlated(ops, params, self.colours)
         # Without colours the projection alone keeps the range.
         if self.bounds == "clip" and self.colours is None:
             return values
-        return _bounded(ops, values, self.bounds)
+        return bounded(ops, values, self.bounds)
 
     def project(self, ops: Any, params: Any) -> Any:
         if self.bounds != "clip":
             return params
-        values = ops.clip(_correlated(ops, params, self.colours), -1.0, 1.0)
-        return _correlated(ops, values, self.colours, inverse=True)
+        values = ops.clip(correlated(ops, params, self.colours), -1.0, 1.0)
+        return correlated(ops, values, self.colours, inverse=True)
 
     def noise(
         self, generators: Sequence[np.random.Generator], shape: Sequence[int], sd: float
@@ -121,7 +125,7 @@ class Fourier:
     colours: Colours | None = None
 
     def __post_init__(self) -> None:
-        _check_bounds(self.bounds)
+        check_bounds(self.bounds)
         if not 0 <= self.decay < math.inf:
             raise InputError(f"decay={self.decay!r}: pass a number, 0 (flat) or more; 1 is usual.")
 
@@ -130,29 +134,29 @@ class Fourier:
         return ("fourier", self.decay, self.bounds, self.colours)
 
     def params(self, images: Array) -> Array:
-        values = _decorrelated(_unbounded(images, self.bounds), self.colours)
+        values = decorrelated(unbounded(images, self.bounds), self.colours)
         planes = np.moveaxis(values, -1, 1)
-        _check_axes(planes.ndim - 2)
+        check_axes(planes.ndim - 2)
         spectrum = np.fft.fftn(planes, axes=range(2, planes.ndim))
         size = planes.shape[2:]
         coefficients = (spectrum.real - spectrum.imag) / math.prod(size)
         return (coefficients / _scale(size, self.decay)).astype(np.float32)
 
     def image(self, ops: Any, params: Any) -> Any:
-        values = _correlated(ops, self._synthesis(ops, params), self.colours)
-        return _bounded(ops, values, self.bounds)
+        values = correlated(ops, self._synthesis(ops, params), self.colours)
+        return bounded(ops, values, self.bounds)
 
     def project(self, ops: Any, params: Any) -> Any:
         if self.bounds != "clip":
             return params
-        values = _correlated(ops, self._synthesis(ops, params), self.colours)
+        values = correlated(ops, self._synthesis(ops, params), self.colours)
         values = ops.clip(values, -1.0, 1.0)
-        return self._analysis(ops, _correlated(ops, values, self.colours, inverse=True))
+        return self._analysis(ops, correlated(ops, values, self.colours, inverse=True))
 
     def noise(
         self, generators: Sequence[np.random.Generator], shape: Sequence[int], sd: float
     ) -> Array:
-        _check_axes(len(shape) - 1)
+        check_axes(len(shape) - 1)
         return _normal(generators, (shape[-1], *shape[:-1]), sd)
 
     def images(self, params: Array) -> Array:
@@ -161,10 +165,10 @@ class Fourier:
         spectrum = np.fft.fftn(params * _scale(size, self.decay), axes=range(2, params.ndim))
         values = np.moveaxis(spectrum.real - spectrum.imag, 1, -1)
         if self.colours is not None:
-            _check_channels(values.shape[-1], self.colours)
+            check_channels(values.shape[-1], self.colours)
             values = values @ self.colours.correlating.T
-        bounded: Array = np.tanh(values) if self.bounds == "sigmoid" else np.clip(values, -1, 1)
-        return bounded
+        images: Array = np.tanh(values) if self.bounds == "sigmoid" else np.clip(values, -1, 1)
+        return images
 
     def _synthesis(self, ops: Any, params: Any) -> Any:
         """Return decorrelated, unbounded values ``(sample, ..., channel)`` of coefficients."""
@@ -214,60 +218,3 @@ def _scale(size: tuple[int, ...], decay: float) -> Array:
 def _normal(generators: Sequence[np.random.Generator], shape: Sequence[int], sd: float) -> Array:
     draws = [generator.standard_normal(tuple(shape), np.float32) for generator in generators]
     return np.stack(draws) * np.float32(sd)
-
-
-def _unbounded(images: Array, bounds: str) -> Array:
-    """Return what the range is applied to, of unit images."""
-    values: Array = np.asarray(images)
-    if values.dtype != np.float32:
-        values = values.astype(float)
-    if bounds == "sigmoid":
-        values = np.arctanh(np.clip(values.astype(float), -REACH, REACH))
-    else:
-        values = np.clip(values, -1, 1)
-    return values
-
-
-def _bounded(ops: Any, values: Any, bounds: str) -> Any:
-    if bounds == "sigmoid":
-        return ops.tanh(values)
-    # The gradient passes as if there were no bounds: a pixel at one, or beyond it by a rounding
-    # error, would never move again.
-    return values + ops.stop_gradient(ops.clip(values, -1.0, 1.0) - values)
-
-
-def _correlated(ops: Any, values: Any, colours: Colours | None, *, inverse: bool = False) -> Any:
-    """Return values, channels last, with their channels mixed."""
-    if colours is None:
-        return values
-    _check_channels(values.shape[-1], colours)
-    matrix = colours.decorrelating if inverse else colours.correlating
-    return ops.matmul(values, ops.convert_to_tensor(matrix.T.astype(np.float32)))
-
-
-def _decorrelated(values: Array, colours: Colours | None) -> Array:
-    if colours is None:
-        return values
-    _check_channels(values.shape[-1], colours)
-    decorrelated: Array = values.astype(float) @ colours.decorrelating.T
-    return decorrelated
-
-
-def _check_bounds(bounds: str) -> None:
-    if bounds not in BOUNDS:
-        raise InputError(f"bounds={bounds!r}: pass 'clip' or 'sigmoid'.")
-
-
-def _check_channels(channels: int, colours: Colours) -> None:
-    if channels != colours.channels:
-        raise InputError(
-            f"These colours are of {colours.channels} channels, and the image has {channels}."
-        )
-
-
-def _check_axes(count: int) -> None:
-    if count not in (1, 2):
-        raise InputError(
-            "parameterization='fourier' is for images and sequences: pass 'pixel' for an input "
-            f"with {count or 'no'} axes besides its channels."
-        )

@@ -18,7 +18,13 @@ import numpy.typing as npt
 
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.image import resampling
-from layerscope.instruments.features.image.transforms import Geometric, Transform, blur, pad
+from layerscope.instruments.features.image.transforms import (
+    Geometric,
+    Transform,
+    blur,
+    noise,
+    pad,
+)
 
 Array = npt.NDArray[Any]
 
@@ -44,7 +50,9 @@ class Pipeline:
         transforms: Sequence[Transform],
         size: Sequence[int],
         out: Sequence[int] | None = None,
+        channels: int = 1,
     ) -> None:
+        self.channels = channels  #: in which noise is drawn; that of one serves all
         self.transforms = _checked(transforms, size)
         self.size = tuple(size)
         self.out = self.size if out is None else tuple(out)
@@ -78,7 +86,7 @@ class Pipeline:
         return {
             f"{number}.{name}": np.ascontiguousarray(array, dtype=np.float32)
             for number, stage in enumerate(self._stages)
-            for name, array in stage.draw(drawn, step, self.size).items()
+            for name, array in stage.draw(drawn, step, (*self.size, self.channels)).items()
         }
 
     def apply(self, ops: Any, images: Any, draws: Mapping[str, Any]) -> Any:
@@ -114,7 +122,7 @@ class _Moves:
         maps = np.eye(3)
         for number, transform in self.transforms:
             happens, numbers = drawn[number]
-            changed = transform.maps(numbers, (size[0], size[1]))
+            changed = transform.maps_at(numbers, (size[0], size[1]), step)
             maps = maps @ np.where(happens[:, None, None], changed, np.eye(3))
         arrays = {"maps": maps[:, :2]}
         if self.frame is not None:
@@ -150,12 +158,35 @@ class _Blur:
         return resampling.blur_axes(ops, images, draws[f"{prefix}kernels"])
 
 
-def _stages(transforms: Sequence[Transform]) -> Iterator[_Moves | _Blur]:
+@dataclass(frozen=True)
+class _Noise:
+    """One noise, and its number."""
+
+    number: int
+    transform: noise
+
+    @property
+    def structure(self) -> Hashable:
+        return ("noise",)
+
+    def draw(self, drawn: Sequence[_Drawn], step: int, size: tuple[int, ...]) -> dict[str, Array]:
+        happens, numbers = drawn[self.number]
+        return {"noise": self.transform.values(numbers, happens, size)}
+
+    def apply(self, ops: Any, images: Any, draws: Mapping[str, Any], prefix: str) -> Any:
+        return images + draws[f"{prefix}noise"]
+
+
+def _stages(transforms: Sequence[Transform]) -> Iterator[_Moves | _Blur | _Noise]:
     frame: tuple[int, pad] | None = None
     numbered = list(enumerate(transforms))
     for moves, run in groupby(numbered, key=lambda each: isinstance(each[1], Geometric)):
         if not moves:
-            yield from (_Blur(number, each) for number, each in run if isinstance(each, blur))
+            for number, each in run:
+                if isinstance(each, blur):
+                    yield _Blur(number, each)
+                elif isinstance(each, noise):
+                    yield _Noise(number, each)
             continue
         members = [(number, each) for number, each in run if isinstance(each, Geometric)]
         for number, each in members:
@@ -166,7 +197,7 @@ def _stages(transforms: Sequence[Transform]) -> Iterator[_Moves | _Blur]:
 
 def _checked(transforms: Sequence[Transform], size: Sequence[int]) -> tuple[Transform, ...]:
     for each in transforms:
-        if not isinstance(each, Geometric | blur):
+        if not isinstance(each, Geometric | blur | noise):
             raise InputError(
                 f"transforms= got {each!r}, which is none; pass a list of them, as "
                 "[blur(1), jitter(2), pad(3)]."

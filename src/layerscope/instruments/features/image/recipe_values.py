@@ -14,7 +14,7 @@ from typing import Any
 
 from layerscope.core.errors import InputError
 
-PARAMETERIZATIONS = ("pixel", "fourier")
+PARAMETERIZATIONS = ("pixel", "fourier", "phase")
 NORMALIZATIONS = ("std", "l2", "none")
 BOUNDS = ("clip", "sigmoid")
 
@@ -94,6 +94,7 @@ _CHECKS: dict[str, Callable[[Any, ValueForm], bool]] = {
     "size": lambda value, _: _is_pair(value) and all(is_whole(n) and n > 0 for n in value),
     "limits": lambda value, _: _is_pair(value) and value[0] < value[1],
     "factors": lambda value, _: _is_pair(value) and 0 < value[0] <= value[1],
+    "shares": lambda value, _: _is_pair(value) and all(0 < n <= 1 for n in value),
     "transforms": lambda value, _: _are_transforms(value),
 }
 #: What to pass.
@@ -107,5 +108,6 @@ _WANTED = {
     "size": "height and width in pixels, or one for both",
     "limits": "two numbers, low before high, such as (0, 1)",
     "factors": "two factors, low before high, such as (0.9, 1.1)",
+    "shares": "the parts seen first and last, above 0 and up to 1, such as (0.5, 0.05)",
     "transforms": "a list of transforms, such as [jitter(8)], or [] for none",
 }

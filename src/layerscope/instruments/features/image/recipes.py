@@ -6,6 +6,8 @@
 | ``deepdream`` | Mordvintsev, Olah and Tyka, "Inceptionism", 2015 |
 | ``tutorial`` | ascent from noise with blur, jitter and padding, as tutorials teach it |
 | ``chollet`` | Chollet, "Visualizing what convnets learn", keras.io 2020 |
+| ``maco`` | Fel and others, "Unlocking Feature Visualization for Deeper Networks with MAgnitude
+Constrained Optimization", NeurIPS 2023 |
 """
 
 from __future__ import annotations
@@ -67,7 +69,10 @@ class Recipe:
     )
     contrast: float = recipe_value(1.0, "amount", "of noise to start with")
     parameterization: str = recipe_value(
-        "pixel", "word", "what is moved: pixel or fourier", *PARAMETERIZATIONS
+        "pixel",
+        "word",
+        "what is moved: pixel, fourier, or phase alone, with the samples' magnitudes",
+        *PARAMETERIZATIONS,
     )
     #: Where there are three colours
     decorrelate: bool = recipe_value(
@@ -77,6 +82,11 @@ class Recipe:
         "clip", "word", "how values are kept in range: clip or sigmoid", *BOUNDS
     )
     border: int = recipe_value(0, "whole", "pixels of a map not to count, each side")
+    #: Of each image, whose gradients are averaged
+    copies: int = recipe_value(1, "count", "so many copies in each step, transformed one by one")
+    transparency: bool = recipe_value(
+        False, "flag", "fade the image where the gradient did not go while it was made"
+    )
     #: None for what the shorthands below say
     transforms: tuple[Any, ...] | None = recipe_value(
         None,
@@ -105,6 +115,14 @@ class Recipe:
     )
     #: Either way
     rotate: float = recipe_value(0.0, "amount", "so many degrees; 0 for none", shorthand=True)
+    #: At the first and at the last step
+    crop: tuple[float, float] | None = recipe_value(
+        None,
+        "shares",
+        "see parts of the image, from which share of a side to which",
+        shorthand=True,
+    )
+    noise: float = recipe_value(0.0, "amount", "on each value; 0 for none", shorthand=True)
     p: float = recipe_value(
         1.0, "probability", "how often there is padding, and jitter", alone=False
     )
@@ -138,6 +156,10 @@ class Recipe:
             listed.append(ways.rotate(self.rotate))
         if self.jitter // 2 and (zooms or self.rotate):
             listed.append(ways.jitter(self.jitter // 2, p=self.p))
+        if self.crop is not None:
+            listed.append(ways.crop(self.crop, self.steps))
+        if self.noise:
+            listed.append(ways.noise(self.noise))
         return tuple(listed)
 
     def _in_proportion(self, shape: Sequence[int | None]) -> dict[str, Any]:
@@ -164,7 +186,8 @@ class Recipe:
             return dataclasses.replace(self, decorrelate=colours, **self._in_proportion(shape))
         flat = dataclasses.replace(
             self, decorrelate=False, octaves=1, detail=False, border=0,
-            blur=0.0, pad=0, jitter=0, scale=None, rotate=0.0,
+            blur=0.0, pad=0, jitter=0, scale=None, rotate=0.0, crop=None,
+            noise=0.0, copies=1,
         )  # fmt: skip
         if len(shape) == 2 or self.parameterization == "pixel":
             return flat
@@ -222,7 +245,7 @@ def _brought_into_form(given: Recipe) -> dict[str, Any]:
     size: Any = given.size
     if is_whole(size):
         formed["size"] = (int(size), int(size))
-    for field in ("size", "input_range", "scale", "transforms"):
+    for field in ("size", "input_range", "scale", "crop", "transforms"):
         if isinstance(getattr(given, field), list):
             formed[field] = tuple(getattr(given, field))
     return formed
@@ -258,6 +281,11 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="chollet", steps=30, step_size=10.0, normalize="l2", start="uniform",
             contrast=0.125, border=2,
+        ),
+        Recipe(
+            name="maco", steps=256, step_size=0.1, optimizer="adam", normalize="none",
+            start="fourier", parameterization="phase", decorrelate=True,
+            copies=4, transparency=True, crop=(1.0, 0.5), noise=0.08,
         ),
     )
 }  # fmt: skip

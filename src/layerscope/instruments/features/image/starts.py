@@ -17,6 +17,7 @@ from layerscope.core.suggestions import did_you_mean
 from layerscope.core.table import shape_text
 from layerscope.inputs import prepare
 from layerscope.instruments.features.image.parameterizations import Fourier, Parameterization
+from layerscope.instruments.features.image.phases import Phases
 
 Array = npt.NDArray[Any]
 
@@ -51,7 +52,7 @@ def start_params(
     As :func:`start_images`, whose ``options`` these are; but ``"fourier"`` is drawn in the space of
     a Fourier parameterization itself, so that noise has its colours and its decay.
     """
-    if _is_name(start, "fourier") and isinstance(parameterization, Fourier):
+    if _is_name(start, "fourier") and isinstance(parameterization, Fourier | Phases):
         size = _known(shape, start)
         return parameterization.noise(generators(seeds), size, _sd(**options))
     return parameterization.params(start_images(start, seeds, shape, **options))

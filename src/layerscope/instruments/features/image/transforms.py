@@ -22,6 +22,10 @@ from layerscope.core.errors import InputError
 
 Array = npt.NDArray[Any]
 
+#: Of a crop, in parts of the image: how much its size and the place of its centre vary, as
+#: standard deviations, and the least that is seen.
+_SHARE_SPREAD, _CENTRE_SPREAD, _LEAST_SHARE = 0.05, 0.15, 0.05
+
 
 @dataclass(frozen=True, repr=False)
 class Transform:
@@ -74,6 +78,10 @@ class Geometric(Transform, ABC):
         ``numbers`` is ``(sample, self.numbers)``. A map leads from ``(row, column, 1)`` in the
         result to the place in the image that is seen there.
         """
+
+    def maps_at(self, numbers: Array, size: tuple[int, int], step: int) -> Array:
+        """Return the maps of a step: of most transforms those of any other."""
+        return self.maps(numbers, size)
 
 
 @dataclass(frozen=True, repr=False)
@@ -210,6 +218,68 @@ class flip(Geometric):  # noqa: N801
 
 
 @dataclass(frozen=True, repr=False)
+class crop(Geometric):  # noqa: N801
+    """A part of the image is seen, as large as the whole: somewhere, more often near the middle.
+
+    ``shares``: how much of height and width that is, at the first and at the last of ``steps``, on
+    a line between, each time a little more or less (as Fel and others do for MACO, 2023).
+    """
+
+    shares: tuple[float, float]
+    steps: int
+
+    numbers: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shares = self.shares if isinstance(self.shares, Sequence) else (self.shares,)
+        if len(shares) != 2:
+            raise InputError(f"crop got shares={self.shares!r}; pass two, as crop((0.5, 0.05), 9).")
+        low = np.nextafter(0.0, 1.0)
+        self._set("shares", tuple(_number(self, "shares", each, low, 1.0) for each in shares))
+        self._set("steps", _whole(self, "steps", self.steps))
+
+    def maps(self, numbers: Array, size: tuple[int, int]) -> Array:
+        """See `Geometric.maps`: those of the first step."""
+        return self.maps_at(numbers, size, 0)
+
+    def maps_at(self, numbers: Array, size: tuple[int, int], step: int) -> Array:
+        """See `Geometric.maps_at`."""
+        first, last = self.shares
+        part = min(step / max(self.steps - 1, 1), 1.0)
+        normal = _normal(numbers)
+        share = first + (last - first) * part + _SHARE_SPREAD * normal[:, 0]
+        share = np.clip(share, min(_LEAST_SHARE, *self.shares), 1.0)
+        maps = _zoomed(share, share, size)
+        for axis, length in enumerate(size):
+            away = np.clip(_CENTRE_SPREAD * normal[:, 1 + axis], (share - 1) / 2, (1 - share) / 2)
+            maps[:, axis, 2] += away * length
+        return maps
+
+
+@dataclass(frozen=True, repr=False)
+class noise(Transform):  # noqa: N801
+    """Normal noise of this standard deviation, and uniform noise of this width, on each value."""
+
+    amount: float
+
+    numbers: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("amount", _number(self, "amount", self.amount, 0.0))
+
+    def values(self, numbers: Array, happens: Array, shape: Sequence[int]) -> Array:
+        """Return what is added to images of a shape, given a random number in [0, 1) for each."""
+        added = np.zeros((len(numbers), *shape), np.float32)
+        for i in np.flatnonzero(happens):
+            drawn = np.random.default_rng(int(numbers[i, 0] * 2**53))
+            added[i] = drawn.standard_normal(shape, np.float32)
+            added[i] += drawn.random(shape, np.float32) - np.float32(0.5)
+        return added * np.float32(self.amount)
+
+
+@dataclass(frozen=True, repr=False)
 class blur(Transform):  # noqa: N801
     """A Gaussian blur, ``size`` pixels wide, mirrored at the edges, which it leaves as bright.
 
@@ -239,6 +309,13 @@ class blur(Transform):  # noqa: N801
             weights = np.exp(-0.5 * (distances / sigma) ** 2)
         weights = weights / (weights[0] + 2 * weights[1:].sum())
         return np.where(happens[:, None], weights, untouched)
+
+
+def _normal(numbers: Array) -> Array:
+    """Return as many normal numbers as uniform ones in [0, 1), in pairs (Box and Muller 1958)."""
+    length = np.sqrt(-2 * np.log1p(-numbers[:, 0::2]))
+    angle = 2 * np.pi * numbers[:, 1::2]
+    return np.concatenate([length * np.cos(angle), length * np.sin(angle)], axis=1)
 
 
 def _identities(samples: int) -> Array:
