@@ -36,7 +36,7 @@ OBJECTIVES = {
     "Objective", "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer",
     "logit", "neuron", "probability", "similarity", "total_variation", "units",
 }  # fmt: skip
-TRANSFORMS = {"blur", "flip", "jitter", "pad", "rotate", "scale"}
+TRANSFORMS = {"blur", "crop", "flip", "jitter", "noise", "pad", "rotate", "scale"}
 ERRORS = {
     "AddressError", "InputError", "LayerscopeError", "MissingDependencyError", "ModelError",
     "OutputError", "ViewError",

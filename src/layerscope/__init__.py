@@ -121,7 +121,7 @@ _MODULES = {
         "blur", "channel", "direction", "diversity", "function", "l1", "l2", "layer", "logit",
         "neuron", "probability", "similarity", "total_variation", "units",
     ),
-    "transforms": ("blur", "flip", "jitter", "pad", "rotate", "scale"),
+    "transforms": ("blur", "crop", "flip", "jitter", "noise", "pad", "rotate", "scale"),
 }  # fmt: skip
 
 

@@ -127,6 +127,11 @@ def test_several_seeds_and_samples(shell, tiny, image):
             ("--transforms", "jitter(8), flip('x', p=0.5)"),
             recipe("lucid", transforms=[ls.transforms.jitter(8), ls.transforms.flip("x", p=0.5)]),
         ),
+        (
+            ("--recipe", "maco", "--copies", "2", "--crop", "0.9,0.2", "--noise", "0",
+             "--no-transparency"),
+            recipe("maco", copies=2, crop=(0.9, 0.2), noise=0.0, transparency=False),
+        ),
         (("--size", "30"), recipe("lucid", size=(30, 30))),
         (("--size", "30,40"), recipe("lucid", size=(30, 40))),
         (("--input-range=-1,1",), recipe("lucid", input_range=(-1, 1))),
@@ -149,6 +154,27 @@ def test_several_seeds_and_samples(shell, tiny, image):
 )  # fmt: skip
 def test_options_are_the_values_of_the_recipe(argv, expected):
     assert recipe_of(*argv) == expected
+
+
+def test_the_spectrum_and_what_is_normal_are_those_of_a_folder_of_photos(shell, tiny, tmp_path):
+    random = np.random.default_rng(0)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(20):
+        shades = random.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        Image.fromarray(shades).resize((40, 40)).save(photos / f"{number:02}.png")
+    maco = ("--recipe", "maco", "--steps", "2", "--out", "out")
+    code, out, err = shell("features", tiny, "out:1", *maco, "--samples", str(photos))
+    assert (code, err) == (0, "")
+    assert "on 20 samples (likeness to it in first predicts the unit by" in out
+    assert "Note:" not in out
+    assert names("out") == ["01-out_1.png", "curves.png"]
+
+
+def test_without_data_it_says_where_the_spectrum_comes_from(shell, tiny):
+    code, out, _ = shell("features", tiny, "out:1", "--recipe", "maco", "--steps", "1")
+    assert code == 0
+    assert "Note: the magnitudes of the spectrum fall as 1/f" in out
 
 
 def test_every_value_of_a_recipe_has_an_option_or_is_said_by_transforms():
