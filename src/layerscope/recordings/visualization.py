@@ -15,6 +15,7 @@ from layerscope.core.errors import AddressError
 from layerscope.core.network import Network
 from layerscope.core.table import setting_text
 from layerscope.core.text import message, quoted
+from layerscope.recordings.image_checks import HoldsUp, SamePath
 from layerscope.recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Grade:
     start: float  #: what the start image reaches
     samples: float | None = None  #: the largest that any of the samples reaches
     note: str = ""  #: what went wrong, in words
+    same_path: SamePath | None = None  #: beside the unit's strongest samples, layer by layer
+    holds_up: HoldsUp | None = None  #: whether samples that are like the image excite the unit
 
     @property
     def ratio(self) -> float | None:
@@ -46,7 +49,8 @@ class Grade:
             words += f", {_times(self.ratio)} × the samples' largest ({_number(self.samples)})"
         elif self.samples is not None:
             words += f", the samples' largest is {_number(self.samples)}"
-        return message(f"{words}; {self.note}" if self.note else words)
+        checks = (str(check) for check in (self.same_path, self.holds_up) if check is not None)
+        return message("; ".join(filter(None, (words, self.note, *checks))))
 
 
 class FeatureVisualization(Recording):

@@ -25,7 +25,7 @@ def grades_of(recording: Any, step: int | None) -> Mapping[str, Sequence[Grade]]
 def graded(
     tiles: Sequence[Tile], address: str, grades: Mapping[str, Sequence[Grade]]
 ) -> list[Tile]:
-    """Return tiles with their grades as a second line of their labels.
+    """Return tiles with their grades as further lines of their labels.
 
     A tile is labelled by its unit, by its unit and which of several images it is, by the whole
     objective, or not at all where it is alone.
@@ -41,10 +41,16 @@ def graded(
         names = (f"{layer}:{unit}", shown.get(tile.label, ""), address)
         of_tile = next((grades[name] for name in names if name in grades), ())
         at = int(which.partition("·")[0]) if which and which.partition("·")[0].isdecimal() else 0
-        words = grade_text(of_tile[at]) if at < len(of_tile) else ""
-        label = "\n".join(filter(None, (tile.label, words)))
+        words = tile_words(of_tile[at]) if at < len(of_tile) else []
+        label = "\n".join(filter(None, (tile.label, *words)))
         made.append(tile._replace(label=label))
     return made
+
+
+def tile_words(grade: Grade) -> list[str]:
+    """Return what a tile says of its image, a line for each: its grade, and what checks came to."""
+    checks = (check.verdict for check in (grade.same_path, grade.holds_up) if check is not None)
+    return [grade_text(grade), *checks]
 
 
 def grade_text(grade: Grade) -> str:

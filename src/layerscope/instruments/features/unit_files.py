@@ -14,6 +14,7 @@ import numpy.typing as npt
 from layerscope.core.errors import InputError, OutputError
 from layerscope.core.files import OutputFolder
 from layerscope.inputs.array_files import load_members
+from layerscope.recordings.image_checks import HoldsUp, SamePath
 from layerscope.recordings.visualization import FeatureVisualization, Grade
 
 Array = npt.NDArray[Any]
@@ -165,7 +166,11 @@ def _grade(value: Any) -> Grade:
     """Return a grade that was read; raise InputError for anything else."""
     names = {each.name for each in dataclasses.fields(Grade)}
     if isinstance(value, dict) and value.keys() == names:
-        grade = Grade(**value)
+        checks = {
+            "same_path": SamePath.from_json(value["same_path"]),
+            "holds_up": HoldsUp.from_json(value["holds_up"]),
+        }
+        grade = Grade(**{**value, **checks})
         numbers = (grade.reached, grade.start, 0.0 if grade.samples is None else grade.samples)
         if _is_texts([grade.address, grade.note]) and all(isinstance(n, float) for n in numbers):
             return grade

@@ -8,7 +8,7 @@ from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.ascent.watching import Watch
 from layerscope.instruments.features.diagnosis.grading import graded
 from layerscope.instruments.features.diagnosis.retry import attempts
-from layerscope.instruments.features.diagnosis.sample_scores import best_of_samples
+from layerscope.instruments.features.diagnosis.sample_scores import scores_of_samples
 from layerscope.recordings.visualization import FeatureVisualization
 
 
@@ -24,7 +24,7 @@ def visualized(
 
     Raises InputError and ModelError.
     """
-    best = best_of_samples(task)  # first: what is wrong with the samples is said at once
+    scores = scores_of_samples(task)  # first: what is wrong with the samples is said at once
     outcome = ascended(task, every, progress, watch=watch)
     better = attempts(task, outcome, retry=retry, every=every, shown=progress, watch=watch)
-    return visualization(task, better.outcome, graded(task, better, best))
+    return visualization(task, better.outcome, graded(task, better, scores))

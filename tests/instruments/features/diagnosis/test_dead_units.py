@@ -47,9 +47,10 @@ class TestOnPyTorch:
         values = ls.activations(model, samples, ["2"])["2"].values
         task = task_of(model, ls.objectives.units("2", range(2)), recipe("lucid"), samples=samples)
 
-        best = sample_scores.best_of_samples(task)
+        scores = sample_scores.scores_of_samples(task)
 
-        assert best is not None
+        assert scores is not None
+        best = scores.best
         np.testing.assert_allclose(best, values.mean((1, 2)).max(0), rtol=1e-4)
 
     def test_a_unit_is_told_why_it_never_fired(self, model: Any) -> None:
@@ -84,9 +85,10 @@ class TestOnScikitLearn:
             model, ls.objectives.units("hidden_0", range(4)), recipe("lucid"), samples=samples
         )
 
-        best = sample_scores.best_of_samples(task)
+        scores = sample_scores.scores_of_samples(task)
 
-        assert best is not None
+        assert scores is not None
+        best = scores.best
         np.testing.assert_allclose(best, values.max(0), rtol=1e-4, atol=1e-6)
 
     def test_a_unit_is_told_why_it_never_fired(self, model: Any) -> None:

@@ -68,9 +68,9 @@ def task(model: Any, objective: Any, samples: Any, **options: Any) -> Task:
 
 
 def best(model: Any, objective: Any, samples: Any, **options: Any) -> Any:
-    found = sample_scores.best_of_samples(task(model, objective, samples, **options))
-    assert found is not None
-    return found
+    scored = sample_scores.scores_of_samples(task(model, objective, samples, **options))
+    assert scored is not None
+    return scored.best
 
 
 def note(model: Any, objective: Any, **options: Any) -> str:
@@ -172,7 +172,7 @@ class TestTheSamplesBest:
 
         monkeypatch.setattr(type(settled.backend), "compiled", lambda _, *a, **k: counted(*a, **k))
 
-        sample_scores.best_of_samples(settled)
+        sample_scores.scores_of_samples(settled)
 
         assert passes.count(True) == 2  # 32 samples, and 5
         assert passes.count(False) == 2 * 3  # 36 objectives, 16 at a time
@@ -181,7 +181,7 @@ class TestTheSamplesBest:
         objective = objectives.channel("a", 3) + objectives.diversity("a")
         settled = task_of(model, objective, recipe("lucid"), samples=samples, variants=2)
 
-        assert sample_scores.best_of_samples(settled) is None
+        assert sample_scores.scores_of_samples(settled) is None
 
     def test_of_indices_is_that_of_their_vectors(self) -> None:
         layers = keras.layers

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from layerscope.instruments.features.ascent.task import Task
 from layerscope.instruments.features.diagnosis.dead_units import reasons
+from layerscope.instruments.features.diagnosis.image_checks import ImageChecks, image_checks
 from layerscope.instruments.features.diagnosis.retry import Attempts
+from layerscope.instruments.features.diagnosis.sample_scores import SampleScores
 from layerscope.recordings.visualization import Grade
 
-Array = npt.NDArray[Any]
 
-
-def graded(task: Task, attempts: Attempts, best: Array | None = None) -> list[Grade]:
-    """Return a grade for each image; ``best`` is the most that samples score of each objective."""
+def graded(task: Task, attempts: Attempts, scores: SampleScores | None = None) -> list[Grade]:
+    """Return a grade for each image; ``scores`` are what samples score of each objective."""
     outcome = attempts.outcome
     count = len(outcome.images)
-    samples = np.full(count, np.nan) if best is None else np.repeat(best, task.variants)
+    samples = np.full(count, np.nan) if scores is None else np.repeat(scores.best, task.variants)
+    checks = [ImageChecks()] * count
     try:
         reason_of = reasons(task, outcome, attempts.failed, samples)
+        checks = image_checks(task, outcome.images, scores)
     except KeyboardInterrupt:  # the images are there, and are more than the reasons
         reason_of = {}
     return [
@@ -32,6 +32,8 @@ def graded(task: Task, attempts: Attempts, best: Array | None = None) -> list[Gr
             float(outcome.start[i]),
             float(samples[i]) if np.isfinite(samples[i]) else None,
             _note(i, attempts, reason_of),
+            checks[i].same_path,
+            checks[i].holds_up,
         )
         for i in range(count)
     ]
