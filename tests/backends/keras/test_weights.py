@@ -167,6 +167,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple[int, ...], dict[str, tuple[str, 
 }  # fmt: skip
 
 
+@pytest.mark.one_backend  # variables have the same axes on each: files of weights move among them
 @pytest.mark.parametrize("case", CASES)
 def test_the_axes_of_every_layer(case: str) -> None:
     make, shape, axes = CASES[case]

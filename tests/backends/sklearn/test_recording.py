@@ -198,9 +198,9 @@ def test_many_layers_take_little_more_than_their_activations(tmp_path: Path, dty
     tracemalloc.start()
     try:
         with Recorder(
-            tmp_path / "run.zarr", mlp, probe=probe, steps=5, dtype=dtype, quiet=True
+            tmp_path / "run.zarr", mlp, probe=probe, steps=3, dtype=dtype, quiet=True
         ) as recorder:
-            for step in range(5):
+            for step in range(3):
                 recorder.snap(step)
         most = tracemalloc.get_traced_memory()[1]
     finally:
