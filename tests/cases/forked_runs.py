@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: Where scripts find what is in `cases`, whatever folder they are in.
@@ -51,8 +51,10 @@ class Program:
 
     def end(self) -> None:
         """End the script, and whatever runs of it have left."""
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
+        with suppress(ProcessLookupError):  # it has ended already
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with self._process:
+            self._process.kill()
 
 
 @contextmanager
