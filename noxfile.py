@@ -186,6 +186,10 @@ def full(session: nox.Session) -> None:
     _install(session, "torch", "keras-jax", "keras-tensorflow", "sklearn", "onnx", "base", "tests")
     files = [path for pattern in FULL for path in sorted(map(str, Path().glob(pattern)))]
     _pytest(session, *files, marked="not browser", keras="jax", LAYERSCOPE_FULL="1")
+    # Parameters, each with each, also where Keras compiles.
+    for backend in ("jax", "tensorflow"):
+        marked = "combinations and not one_backend and not hypothesis"
+        _keras(session, backend, EACH_BACKEND, marked, LAYERSCOPE_FULL="1")
     # Properties, on many times as many examples as the gate tries.
     _pytest(session, "tests", marked="hypothesis", keras="torch", LAYERSCOPE_FULL="1")
 
@@ -211,9 +215,10 @@ def _keras(
     backend: str,
     tests: tuple[str, ...],
     marked: str = "not full and not browser",
+    **env: str,
 ) -> None:
     ignored = [f"--ignore={folder}" for folder in (TORCH, SKLEARN, ONNX)]
-    _pytest(session, *tests, *ignored, marked=marked, keras=backend)
+    _pytest(session, *tests, *ignored, marked=marked, keras=backend, **env)
 
 
 def _share_of_applications(session: nox.Session, backend: str) -> None:

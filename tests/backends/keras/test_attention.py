@@ -19,7 +19,10 @@ import layerscope as ls
 WEIGHTS = ("sample", "head", "query", "key")
 TOKENS = np.array([[3, 5, 7, 2, 0, 0], [4, 1, 6, 2, 8, 9], [1, 0, 0, 0, 0, 0]], np.int32)
 #: What Keras says of its own layers, and of a layer in the tests that masks end at.
-pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+pytestmark = [
+    pytest.mark.combinations,
+    pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask"),
+]
 PASSES = 2  #: so that a compiled pass is looked at, too
 
 

@@ -12,6 +12,8 @@ keras = pytest.importorskip("keras")
 import layerscope as ls
 from layerscope.core.errors import AddressError, ModelError
 
+pytestmark = pytest.mark.combinations
+
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(3, 6, 4)).astype("float32")
 BEFORE = [np.random.default_rng(n).normal(size=(3, 5)).astype("float32") for n in (1, 2)]

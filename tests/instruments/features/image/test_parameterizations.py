@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cases.amounts import amount, compiles
 from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.colours import Colours
 from layerscope.instruments.features.image.parameterizations import (
@@ -20,6 +21,8 @@ from layerscope.instruments.features.image.value_range import REACH
 keras = pytest.importorskip("keras")
 ops = keras.ops
 
+pytestmark = pytest.mark.combinations
+
 PHOTOGRAPHS = Colours.photographs()
 EVERY = [
     *(Pixels(bounds, colours) for bounds in ("clip", "sigmoid") for colours in (None, PHOTOGRAPHS)),
@@ -30,6 +33,8 @@ EVERY = [
         for colours in (None, PHOTOGRAPHS)
     ),
 ]
+# Where Keras compiles, each bound, decay and colours, but not each with each.
+EVERY = EVERY[:: amount(3 if compiles() else 1, full=1)]
 every = pytest.mark.parametrize("made", EVERY, ids=repr)
 WEIGHTS = np.random.default_rng(7).normal(size=(2, 5, 6, 3)).astype(np.float32)
 

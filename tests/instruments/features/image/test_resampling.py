@@ -18,6 +18,8 @@ keras = pytest.importorskip("keras")
 ndimage = pytest.importorskip("scipy.ndimage")
 ops = keras.ops
 
+pytestmark = pytest.mark.combinations
+
 Array = npt.NDArray[Any]
 #: Few sizes: a backend compiles each operation anew for each.
 sizes = st.sampled_from([(5, 6), (1, 4)])
