@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+import layerscope
 from cases.amounts import amount
 from layerscope.instruments.features.image.recipes import RECIPES, Recipe
 from layerscope.interfaces.cli import command_parser, main
@@ -94,9 +95,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images take few steps in the gate; what they show after all is for ``test_proofs.py``."""
+    most = amount(20, full=1_000)
     for key, recipe in RECIPES.items():
-        steps = amount(min(20, recipe.steps), full=recipe.steps)
-        monkeypatch.setitem(RECIPES, key, dataclasses.replace(recipe, steps=steps))
+        made = dataclasses.replace(recipe, steps=min(most, recipe.steps))
+        monkeypatch.setitem(RECIPES, key, made)
+    features = layerscope.features
+
+    def of_few_steps(*arguments: Any, steps: int | None = None, **options: Any) -> Any:
+        return features(*arguments, steps=steps and min(most, steps), **options)
+
+    monkeypatch.setattr(layerscope, "features", of_few_steps)
 
 
 @pytest.mark.slow
