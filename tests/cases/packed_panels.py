@@ -30,4 +30,9 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
         weights, count = data[start + first : start + first + length], length // 4
         places = range(offset - first, offset - first + size)
         buffers[name] = bytes(weights[(3 - i % 4) * count + i // 4] for i in places)
+    if "rows" in text:
+        pixels, row = bytearray(buffers["pixels"]), text["rows"]
+        for i in range(row, len(pixels)):
+            pixels[i] = (pixels[i] + pixels[i - row]) % 256
+        buffers["pixels"] = bytes(pixels)
     return {**USUAL.get(text["header"].get("kind"), {}), **text["header"]}, buffers

@@ -56,6 +56,28 @@ def test_numbers_sent_by_the_weight_of_their_bytes_come_back(low, high, pixels):
         assert gzip.decompress(squeezed(data, level)) == data
 
 
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 5), st.just(20))))
+def test_rows_sent_as_differences_come_back(pixels):
+    tile = {"shape": list(pixels.shape[1:]), "format": "index"}
+    for header in (
+        {**USUAL["stack"], "kind": "stack", "shape": list(pixels.shape)},
+        {"kind": "maps", "tiles": [tile] * len(pixels)},
+    ):
+        buffers = {"pixels": pixels.tobytes()}
+        assert unpacked(packed_parts(header, buffers)) == (header, buffers)
+
+
+def test_large_maps_of_an_image_are_shorter_by_their_rows():
+    y, x = np.mgrid[:60, :60]
+    pixels = (40 * np.sin(x / 9) + 2 * y).astype(np.uint8)[None].repeat(4, 0)
+    header = {"kind": "stack", "shape": list(pixels.shape)}
+    as_rows, plain_rows = (
+        len(squeezed(packed_parts({**header, "kind": kind}, {"pixels": pixels.tobytes()})))
+        for kind in ("stack", "other")
+    )
+    assert as_rows < plain_rows
+
+
 def test_the_browser_knows_the_same_of_usual_headers():
     text = re.search(r"const USUAL = (\{.*?\n\});", assets.text("wire.js"), re.DOTALL)
     assert text is not None

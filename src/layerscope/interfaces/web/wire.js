@@ -23,6 +23,7 @@ export function unpacked(data) {
   /** @type {Record<string, ArrayBuffer>} */
   const buffers = {};
   for (const [name, [offset, size]] of Object.entries(told.buffers)) buffers[name] = body.slice(offset, offset + size);
+  if (told.rows) addUp(new Uint8Array(buffers.pixels), told.rows);
   return { header: { ...USUAL[told.header.kind], ...told.header }, buffers };
 }
 
@@ -35,6 +36,15 @@ function inOrder(bytes) {
   for (let weight = 0; weight < 4; weight++) {
     for (let i = 0, at = weight * count; i < count; i++) bytes[4 * i + 3 - weight] = sent[at++];
   }
+}
+
+/**
+ * Make pixels again of rows that were sent as their difference from the one above.
+ * @param {Uint8Array} pixels
+ * @param {number} row
+ */
+function addUp(pixels, row) {
+  for (let i = row; i < pixels.length; i++) pixels[i] += pixels[i - row];
 }
 
 /**
