@@ -31,11 +31,12 @@ from layerscope.views.render.png import reduced
 from layerscope.views.sheet import sheet
 
 MAX_SIZE = 2_000_000  #: bytes of all that a cell shows: a lesson has some twenty such cells
-HEIGHT = 520  #: pixels of a frame
+HEIGHT = 520  #: pixels of a frame, at most
 
 _PAGE = 900_000  #: bytes of the page of a recording: there are pictures of its layers besides
-_PICTURE = 150_000  #: bytes of its PNG
-_BEHIND = 40_000  #: bytes of the PNG that lies behind a frame
+_PICTURE = 34_000  #: bytes of its PNG
+_BEHIND = 20_000  #: bytes of the PNG that lies behind a frame
+_AROUND, _COLUMN = 190, 1000  #: pixels: what is around the maps of a frame, how wide it is at most
 _ESCAPES = 1.15  #: how much longer a document gets that stands in an attribute
 _MOMENTS = 30  #: samples at steps: nobody waits for more
 
@@ -52,7 +53,7 @@ def bundle(thing: Any) -> dict[str, Any]:
     room = MAX_SIZE - taken - len(behind) - 2_000
     document = _first([lambda: _document(thing, round(room / _ESCAPES))])
     if document is not None:
-        framed = frame(document, behind)
+        framed = frame(document, behind, _height(thing))
         if len(framed) + taken <= MAX_SIZE:
             shown["text/html"] = framed
     return shown
@@ -71,7 +72,16 @@ def _small(picture: bytes, size: int) -> bytes:
     return small
 
 
-def frame(document: str, png: str) -> str:
+def _height(thing: Any) -> int:
+    """Return how high a frame is to be: maps in a few rows need little."""
+    if not isinstance(thing, Panel) or thing.header["kind"] != "maps":
+        return HEIGHT
+    boxes = [tile["box"] for tile in thing.header["tiles"]]
+    top, low = min(y for _, y, _, _ in boxes), max(y + height for _, y, _, height in boxes)
+    return round(min(HEIGHT, _AROUND + _COLUMN * (low - top) / thing.header["size"][0]))
+
+
+def frame(document: str, png: str, height: int = HEIGHT) -> str:
     """Return a frame that shows a document, with a picture for where frames are taken out."""
     inside = document.replace("&", "&amp;").replace('"', "&quot;")
     # Letters as numbers: a saved notebook may be read in any encoding, and the policy counts bytes.
@@ -80,10 +90,10 @@ def frame(document: str, png: str) -> str:
     return (
         '<div style="display: grid; max-width: 100%;">'
         f'<img alt="" src="data:image/png;base64,{png}" style="grid-area: 1 / 1; max-width: 100%; '
-        f'max-height: {HEIGHT}px; object-fit: contain; border-radius: 8px;">'
+        f'max-height: {height}px; object-fit: contain; border-radius: 8px;">'
         '<div style="grid-area: 1 / 1; min-width: 0; position: relative;">'
         f'<iframe title="layerscope" srcdoc="{inside}" loading="lazy" style="width: 100%; '
-        f"height: {HEIGHT}px; border: 1px solid #8886; border-radius: 8px; background: Canvas; "
+        f"height: {height}px; border: 1px solid #8886; border-radius: 8px; background: Canvas; "
         'display: block;"></iframe></div></div>'
     )
 

@@ -32,11 +32,6 @@ def test_other_kinds_of_files(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_in_a_notebook_it_is_an_svg() -> None:
-    picture = diagram(chain(3))
-    assert picture._repr_svg_() == picture.svg()
-
-
 @given(networks(12), st.sampled_from(["vertical", "horizontal"]))
 def test_the_header_is_json(net: Network, style: str) -> None:
     header = diagram(net, style=style).header

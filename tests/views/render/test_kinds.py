@@ -60,7 +60,6 @@ def test_a_kind_has_every_lowering(name: str) -> None:
     figure = Figure()
     assert panel.figure(ax=figure.add_subplot()) is figure
     assert panel._repr_png_() == panel.png()
-    assert (panel._repr_svg_() is not None) == (name == "graph")
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -81,8 +80,6 @@ def test_an_unknown_kind_is_an_error(name: Any) -> None:
 
 class Plain:
     """A kind as a package would bring it."""
-
-    VECTOR = True
 
     def png(self, panel: Panel, metadata: Mapping[str, str]) -> bytes:
         return b"PNG of " + panel.header["title"].encode()
@@ -106,7 +103,7 @@ def test_a_package_brings_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     brought(monkeypatch, Plain())
     panel = Panel({"kind": "plain", "title": "a"})
     assert panel.png() == b"PNG of a"
-    assert panel._repr_svg_() == "<svg>a</svg>"
+    assert panel.svg() == "<svg>a</svg>"
     with pytest.raises(ViewError, match=r"'plain'.* are known"):
         Panel({"kind": "other"})
 
@@ -114,5 +111,7 @@ def test_a_package_brings_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kind_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
     brought(monkeypatch, SimpleNamespace(png=Plain().png))
     panel = Panel({"kind": "plain", "title": "a"})
-    with pytest.raises(ViewError, match=r"'plain' \(package.plain\) lacks one of VECTOR, png, svg"):
+    with pytest.raises(
+        ViewError, match=r"'plain' \(package.plain\) lacks one of png, svg and figure"
+    ):
         panel.png()

@@ -13,5 +13,3 @@ from __future__ import annotations
 from layerscope.views.diagram.raster import figure as figure
 from layerscope.views.diagram.raster import png as png
 from layerscope.views.diagram.svg import svg as svg
-
-VECTOR = True

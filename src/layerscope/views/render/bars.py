@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 
 _DPI = 100
 _SINGLE = (700, 400)  #: pixels of a picture with one group

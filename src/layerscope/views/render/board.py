@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-VECTOR = False
 
 _MARGIN, _GAP, _TITLE, _SMALL = 16, 12, 20, 11
 _WIDEST = 1400  #: of a row; a wider one is made smaller

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 
 _SIDE = 96  #: how long the longer side of a picture is
 _DPI = 100

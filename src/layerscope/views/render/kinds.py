@@ -40,11 +40,6 @@ _MODULES = {
 class PanelKind(Protocol):
     """What a module of a kind has; whatever a header holds, it decides nothing but how to draw."""
 
-    @property
-    def VECTOR(self) -> bool:  # noqa: N802
-        """Whether a notebook is to show the SVG, which is small and sharp at any size."""
-        ...
-
     def png(self, panel: Panel, metadata: Mapping[str, str]) -> bytes:
         """Return the bytes of a PNG file, with the metadata in it."""
         ...
@@ -80,8 +75,8 @@ def lowering(name: str) -> PanelKind:
         kind = _plugged_in()[name].load()
     if not isinstance(kind, PanelKind):
         raise ViewError(
-            f"The kind of panel {name!r} ({_plugged_in()[name].value}) lacks one of VECTOR, png, "
-            "svg and figure."
+            f"The kind of panel {name!r} ({_plugged_in()[name].value}) lacks one of png, svg and "
+            "figure."
         )
     return kind
 

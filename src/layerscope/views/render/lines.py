@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 NAMED = 10  #: lines that the legend names
 
 _WIDTH, _HIGH, _AROUND, _NOTE = 9.0, 2.3, 0.9, 0.17  #: inches: a figure, a chart, words around

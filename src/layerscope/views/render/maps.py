@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from layerscope.views.render.panel import Panel
 
-VECTOR = False
-
 
 def png(panel: Panel, metadata: Mapping[str, str]) -> bytes:
     """Return the bytes of a PNG file with the metadata as text chunks."""

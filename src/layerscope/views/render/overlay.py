@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 
 _SIDE = 320  #: how long a map's longer side is to be
 _DPI = 100

@@ -178,9 +178,6 @@ class Panel(Displayed):
     def _repr_png_(self) -> bytes:
         return self.png()
 
-    def _repr_svg_(self) -> str | None:
-        return self.svg() if lowering(self.header["kind"]).VECTOR else None
-
 
 def _keyword(text: str) -> str:
     """Return a name that a field of a PNG file may have."""

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 MOST_BYTES = 32_000_000  #: of the values of a stack, before they are averaged
 _MANY = 64  #: maps: what so many ranges take is worth rounding them
 _LONG = 1024  #: an input of more single values than this is a signal, and drawn as one

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 
 _DPI = 100
 _LEFT, _RIGHT, _WIDE = 64, 190, 720  #: pixels: beside the strips, and how wide they are at most

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VECTOR = False
 
 _DPI = 100
 _MARGIN, _GAP, _ROW, _TOP = 16, 18, 18, 62  #: pixels
