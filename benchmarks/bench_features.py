@@ -7,8 +7,9 @@ The network is InceptionV3 with random weights, 299×299; the target a channel o
 bare step is the forward and the backward pass of the network cut there, compiled where the
 framework compiles, in PyTorch with the input channels-last. For each framework:
 
-- tutorial, lucid: the median time of a step of that recipe over that of a bare step, the three
-  measured in turn in one process;
+- tutorial, lucid: the median time of a step of that recipe over that of a bare step, measured in
+  turn in one process;
+- maco: a step of that recipe, which sees four copies, over a bare step of a batch of four;
 - first: the time of the first step of the tutorial recipe in a new process, compilation included,
   over that of the first bare step;
 - again: the same for another unit, seed and step size after it, over a bare step: no compilation;
@@ -52,7 +53,7 @@ def main() -> None:
         print(json.dumps(CHILDREN[arguments.child](*arguments.frameworks, arguments.seconds)))
         return
     chosen = arguments.frameworks or [n for n, m in NEEDS.items() if importlib.util.find_spec(m)]
-    columns = ("bare ms", "tutorial", "lucid", "first s", "first", "again", "batch 8")
+    columns = ("bare ms", "tutorial", "lucid", "maco", "first s", "first", "again", "batch 8")
     print(f"{'framework':17}" + "".join(f"{name:>9}" for name in columns), flush=True)
     for framework in chosen:
         steps = child("warm", framework, arguments.seconds)
@@ -63,7 +64,8 @@ def main() -> None:
         batch = child("batch", framework, arguments.seconds)
         row = (
             f"{steps['bare']:9.0f}{steps['tutorial'] / steps['bare']:9.2f}"
-            f"{steps['lucid'] / steps['bare']:9.2f}{first:9.1f}{first / median(bare):9.2f}"
+            f"{steps['lucid'] / steps['bare']:9.2f}{steps['maco'] / steps['bare of 4']:9.2f}"
+            f"{first:9.1f}{first / median(bare):9.2f}"
             f"{1e3 * again / steps['bare']:9.2f}{batch['eight'] / 8 / batch['one']:9.2f}"
         )
         print(f"{framework:17}{row}", flush=True)
@@ -88,9 +90,9 @@ def network(framework: str) -> Any:
     return models.torch_inception() if framework == "torch" else models.keras_model("inception")
 
 
-def bare_step(model: Any, framework: str) -> Callable[[], Any]:
+def bare_step(model: Any, framework: str, images: int = 1) -> Callable[[], Any]:
     """The gradient of a channel's mean with respect to an image, as one would write it by hand."""
-    x = np.random.default_rng(0).uniform(-1, 1, (1, SIDE, SIDE, 3)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(-1, 1, (images, SIDE, SIDE, 3)).astype(np.float32)
     if framework == "torch":
         return _bare_torch(model, x)
     import keras
@@ -169,9 +171,11 @@ def steps(model: Any, recipe_name: str, **changes: Any) -> Iterator[Any]:
 def warm(framework: str, seconds: float) -> dict[str, float]:
     """Medians in milliseconds, measured in turn."""
     model = network(framework)
-    bare = bare_step(model, framework)
-    ascents = {name: steps(model, name) for name in ("tutorial", "lucid")}
-    runs: dict[str, Callable[[], Any]] = {"bare": bare}
+    ascents = {name: steps(model, name) for name in ("tutorial", "lucid", "maco")}
+    runs: dict[str, Callable[[], Any]] = {
+        "bare": bare_step(model, framework),
+        "bare of 4": bare_step(model, framework, 4),
+    }
     runs |= {name: (lambda ascent=ascent: next(ascent)) for name, ascent in ascents.items()}
     return in_turn(runs, seconds)
 

@@ -9,7 +9,6 @@ the unit fires on it? The image was made without any of these values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +27,7 @@ from layerscope.recordings.image_checks import HoldsUp, LayerLikeness, SamePath
 Array = npt.NDArray[np.float64]
 
 LEAST_SAMPLES = 20  #: fewer say nothing of what is normal
+_VALUES = 8_000_000  #: of the profiles of a layer, of all samples
 _DRAWS = 200  #: samples, each with others, that say what is normal
 _RESAMPLED = 500
 _INTERVAL = (2.5, 97.5)
@@ -55,15 +55,18 @@ def image_checks(task: Task, images: npt.NDArray[np.float32], scores: SampleScor
     numbers = np.union1d(scores.drawn, scores.strongest[scores.strongest >= 0])
     rows = {number: row for row, number in enumerate(numbers.tolist())}
     drawn = np.array([rows[number] for number in scores.drawn.tolist()])
-    of_images = profiles_of_images(task, layers, images)
-    of_samples = profiles_of_samples(task, layers, numbers)
+    most = max(1, _VALUES // len(numbers))
+    profiles = profiles_of_images(task, layers, images, most)
+    of_samples = profiles_of_samples(task, layers, numbers, most)
+    of_images: dict[str, Array] = {}
     for layer in layers:
         mean = of_samples[layer][drawn].mean(axis=0)
-        of_images[layer] = of_images[layer] - mean
-        of_samples[layer] = of_samples[layer] - mean
+        of_images[layer] = standard_ranks(profiles[layer] - mean)
+        of_samples[layer] = standard_ranks(of_samples[layer] - mean).astype(np.float32)
     normal = {
         layer: _normal(of_samples[layer][drawn], scores.strongest.shape[1]) for layer in layers
     }
+    among = np.nan_to_num(of_samples[layers[-1]][drawn] @ of_samples[layers[-1]].T)
     checks = []
     for image in range(len(images)):
         objective = image // task.variants
@@ -78,16 +81,18 @@ def image_checks(task: Task, images: npt.NDArray[np.float32], scores: SampleScor
             for layer in layers
         ]
         path = SamePath(tuple(filter(None, likeness)), len(strongest), len(drawn))
-        held = _held(layers[-1], of_images, of_samples, image, drawn, strongest, values)
+        # What excites nothing, or all units alike, is like nothing.
+        like_it = np.nan_to_num(of_samples[layers[-1]][drawn] @ of_images[layers[-1]][image])
+        held = _held(layers[-1], like_it, among, drawn, strongest, values)
         checks.append(ImageChecks(path, held))
     return checks
 
 
-def _normal(profiles: Array, strongest: int) -> tuple[float, float]:
+def _normal(ranks: Array, strongest: int) -> tuple[float, float]:
     """Return how alike samples drawn at random are to as many others: the median, and 95 %."""
     random = np.random.default_rng(0)
-    correlations = rank_correlations(profiles, profiles)
-    count = len(profiles)
+    correlations = ranks @ ranks.T
+    count = len(ranks)
     means = []
     for _ in range(_DRAWS):
         one, *others = random.choice(count, min(strongest + 1, count), replace=False)
@@ -105,9 +110,8 @@ def _likeness(
 
     None where one of them has no order.
     """
-    of_image = _mean(rank_correlations(image[None], strongest)[0])
-    among = rank_correlations(strongest, strongest)
-    of_pairs = _mean(among[np.triu_indices(len(strongest), 1)])
+    of_image = _mean(strongest @ image)
+    of_pairs = _mean((strongest @ strongest.T)[np.triu_indices(len(strongest), 1)])
     if not np.isfinite([of_pairs, *normal]).all():
         return None
     # A layer in which an image excites nothing, or all alike, has nothing of its samples.
@@ -115,49 +119,33 @@ def _likeness(
 
 
 def _held(
-    layer: str,
-    of_images: Mapping[str, Array],
-    of_samples: Mapping[str, Array],
-    image: int,
-    drawn: Array,
-    strongest: Array,
-    values: Array,
+    layer: str, like_it: Array, among: Array, drawn: Array, strongest: Array, values: Array
 ) -> HoldsUp | None:
-    """Return how well likeness to an image predicts the objective's values on samples."""
-    samples = of_samples[layer][drawn]
-    # What excites nothing, or all units alike, is like nothing.
-    likeness = np.nan_to_num(rank_correlations(of_images[layer][image][None], samples)[0])
-    if np.ptp(likeness) == 0:
+    """Return how well likeness to an image predicts the objective's values on samples drawn.
+
+    ``among`` is how alike these are to all samples, ``(drawn, sample)``.
+    """
+    if np.ptp(like_it) == 0:
         return None
-    ranks = np.stack([standard_ranks(likeness[None])[0], standard_ranks(values[None])[0]])
+    ranks = standard_ranks(np.stack([like_it, values]))
     random = np.random.default_rng(0)
     again = random.integers(len(drawn), size=(_RESAMPLED, len(drawn)))
     low, high = np.nanpercentile([np.corrcoef(ranks[:, some])[0, 1] for some in again], _INTERVAL)
-    among = np.nan_to_num(rank_correlations(samples, samples))
-    usual = [_predicts(among[one], values, one) for one in range(len(drawn))]
-    best = np.nan_to_num(rank_correlations(of_samples[layer][strongest], samples))
-    of_best = [
-        _predicts(
-            row, values, int(place[0]) if len(place := np.flatnonzero(drawn == one)) else None
-        )
-        for row, one in zip(best, strongest, strict=True)
-    ]
+    usual = [_predicts(among[:, one], values, drawn != one) for one in drawn.tolist()]
+    best = [_predicts(among[:, one], values, drawn != one) for one in strongest.tolist()]
     return HoldsUp(
         layer,
         float(ranks[0] @ ranks[1]),
         float(low),
         float(high),
         float(np.nanmedian(usual)) if np.isfinite(usual).any() else np.nan,
-        float(np.nanmedian(of_best)) if np.isfinite(of_best).any() else np.nan,
+        float(np.nanmedian(best)) if np.isfinite(best).any() else np.nan,
         len(drawn),
     )
 
 
-def _predicts(likeness: Array, values: Array, itself: int | None) -> float:
-    """Return the rank correlation of likeness to a sample with values, without the sample."""
-    others = np.ones(len(values), bool)
-    if itself is not None:
-        others[itself] = False
+def _predicts(likeness: Array, values: Array, others: Array) -> float:
+    """Return the rank correlation of likeness to a sample with values on the others."""
     return float(rank_correlations(likeness[None, others], values[None, others])[0, 0])
 
 

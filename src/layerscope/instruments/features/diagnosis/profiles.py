@@ -25,7 +25,7 @@ from layerscope.instruments.features.diagnosis.unit_path import ancestors
 Array = npt.NDArray[Any]
 
 _MOST_LAYERS = 8
-_MOST_VALUES = 4096  #: of a profile
+_MOST_VALUES = 4096  #: of a profile, unless a layer has more units
 _LEAST_UNITS = 3  #: two have but one order, or the other
 #: Layers that only hand on what another layer found, or whose values are those of no unit yet.
 _SAME: frozenset[Kind] = WITHIN_CHANNELS | WITHIN_RANGE | {"rescale", "standardize", "embedding"}
@@ -51,12 +51,16 @@ def layers_before(task: Task) -> list[str]:
     return [on_the_way[i] for i in places]
 
 
-def profiles_of_images(task: Task, layers: Sequence[str], images: Array) -> dict[str, Array]:
-    """Return the profiles of unit images, ``(image, value)`` by layer."""
-    return _Profiles(task, layers, task.at_once).of(task.ascent.plain(images))
+def profiles_of_images(
+    task: Task, layers: Sequence[str], images: Array, most: int = _MOST_VALUES
+) -> dict[str, Array]:
+    """Return the profiles of unit images, ``(image, value)`` by layer, of about so many values."""
+    return _Profiles(task, layers, task.at_once, most).of(task.ascent.plain(images))
 
 
-def profiles_of_samples(task: Task, layers: Sequence[str], numbers: Array) -> dict[str, Array]:
+def profiles_of_samples(
+    task: Task, layers: Sequence[str], numbers: Array, most: int = _MOST_VALUES
+) -> dict[str, Array]:
     """Return the profiles of some of the samples, in the order of their numbers, each once.
 
     Samples are read once more; those that are not asked for are not run.
@@ -67,7 +71,7 @@ def profiles_of_samples(task: Task, layers: Sequence[str], numbers: Array) -> di
     run: _Profiles | None = None
     begin = 0
     for chunk in task.examples.chunks():
-        run = run or _Profiles(task, layers, len(chunk))
+        run = run or _Profiles(task, layers, len(chunk), most)
         mine = wanted[(wanted >= begin) & (wanted < begin + len(chunk))] - begin
         begin += len(chunk)
         if len(mine):
@@ -78,17 +82,18 @@ def profiles_of_samples(task: Task, layers: Sequence[str], numbers: Array) -> di
 class _Profiles:
     """Runs the network up to some layers, in batches of one size."""
 
-    def __init__(self, task: Task, layers: Sequence[str], size: int) -> None:
+    def __init__(self, task: Task, layers: Sequence[str], size: int, most: int) -> None:
         self._task, self._layers, self._size = task, list(layers), size
         ops, embedding = task.backend.ops, task.ascent.canvas.embedding
         taps = [Tap(layer) for layer in layers]
         values = task.backend.values(taps, embedding)
+        most = min(most, _MOST_VALUES)
 
         def profile(x: Any) -> list[Any]:
             by_tap = values(x)
-            return [_coarse(ops, ops.cast(by_tap[tap], "float32")) for tap in taps]
+            return [_coarse(ops, ops.cast(by_tap[tap], "float32"), most) for tap in taps]
 
-        key = ("features: profiles", tuple(layers), embedding)
+        key = ("features: profiles", tuple(layers), embedding, most)
         self._run = task.backend.compiled(profile, key, network=True)
 
     def of(self, received: Array) -> dict[str, Array]:
@@ -111,13 +116,13 @@ def _has_units(row: Layer, readers: Sequence[Layer]) -> bool:
     return last in ("channel", "unit") and (lengths[last] or 0) >= _LEAST_UNITS
 
 
-def _coarse(ops: Any, value: Any) -> Any:
-    """Return values ``(sample, …, unit)`` as rows, as means over so many parts of their map."""
+def _coarse(ops: Any, value: Any, values: int) -> Any:
+    """Return ``(sample, …, unit)`` as rows of so many values, means over parts of their map."""
     *space, units = value.shape[1:]
     if None in space or len(space) > 2:  # a size that is not known, or a volume
         axes = tuple(range(1, len(space) + 1))
         return ops.mean(value, axis=axes)
-    most = max(1, int((_MOST_VALUES / units) ** (1 / max(len(space), 1))))
+    most = max(1, int((values / units) ** (1 / max(len(space), 1))))
     for axis, length in enumerate(space):
         if length > most:
             parts = ops.convert_to_tensor(_parts(length, most))
