@@ -316,8 +316,8 @@ def indexed(
         heading = replace(heading, limits=None, axes=axes, positions=chosen.positions)
         if not shared:
             tiles = [_with_range(tile) for tile in tiles]
-    elif chosen.form == "strip":
-        axes = ("channel", "position")
+    elif chosen.form in ("strip", "matrix"):
+        axes = ("channel", "position") if chosen.form == "strip" else ("position", "channel")
         heading = replace(heading, axes=axes, positions=chosen.positions)
     elif chosen.form == "sequence" and len(chosen.maps) == 1:
         heading = replace(heading, axes=("position", "channel"))

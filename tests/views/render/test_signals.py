@@ -216,6 +216,26 @@ def test_maps_of_a_single_row_or_column_are_signals(shape: tuple[int, int]) -> N
     assert few.header["positions"] == 400
 
 
+def test_maps_of_one_column_are_a_strip_however_many_they_are() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 256, 1, 128)).astype(np.float32)
+    panel = sheet(recording({"l": named(values, ("sample", "y", "x", "channel"))}), "l")
+    (tile,) = panel.header["tiles"]
+    assert tile["shape"] == [128, 256]
+    assert "channels down, 256 positions across" in str(panel.header)
+
+
+def test_channels_of_a_wide_matrix_share_pixels_and_lose_no_extreme() -> None:
+    values = np.zeros((40, 6625), np.float32)
+    values[7, 5000], values[9, 123] = 1, -1
+    panel = drawn(values)
+    assert panel.header["size"][0] < 1100
+    assert "6,625 channels across, the least and the largest of 14 take turns" in str(panel.header)
+    pixels = panel.pixels(0)
+    assert (pixels == LEVELS - 1).any()
+    assert (pixels == 0).any()
+    assert panel.header["axes"] == ["position", "channel"]
+
+
 def test_one_position_of_very_many_channels_is_a_line() -> None:
     panel = drawn(np.random.default_rng(0).normal(size=(1, 40_000)))
     assert panel.header["positions"] == 40_000

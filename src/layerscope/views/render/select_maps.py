@@ -51,7 +51,8 @@ class Chosen:
     note: str = ""  #: what else is to be said of them
     rectified: bool | None = False  #: whether zeros mean silence; None where the values tell
     #: ``sequence``: rows are positions, columns channels; ``kernel``: of one dimension, rows are
-    #: positions, columns inputs. What signals.py makes of them: ``lines``, ``taps``, ``strip``.
+    #: positions, columns inputs. What signals.py makes of them: ``lines``, ``taps``,
+    #: ``strip``, ``matrix``.
     form: str = ""
     apart: npt.NDArray[np.bool_] | None = None  #: places of the maps that are none: the ground
     width: int = 0  #: how many pixels across a line takes

@@ -2,11 +2,12 @@
 
 A layer with ``position`` and ``channel`` is a *signal* where it has at least 32 positions, and more
 than twice as many positions as channels; else it is a matrix, a row for each position. Maps of a
-single row or column are signals, too, and so is one position of more than 1,024 channels, whose
-axes have lost their names. Positions of a signal go across. Up to 16 channels are lines below one
-another; more are one image, a row for each. Where there are more positions than pixels, each pixel
-of a line spans the least to the largest value of those that share it, and in an image the least and
-the largest take turns: none is averaged away.
+single row or column are signals from 32 values on, and so is one position of more than 1,024
+channels, whose axes have lost their names. Positions of a signal go across. Up to 16 channels are
+lines below one another; more are one image, a row for each. Where there are more positions than
+pixels, each pixel of a line spans the least to the largest value of those that share it, and in an
+image the least and the largest take turns: none is averaged away. So do the channels of a matrix
+that has more than 1,920.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ WIDTH = 960  #: pixels across of a signal
 _LINES = 16  #: up to so many channels are lines
 _LEAST = 32  #: positions of a signal
 _LONG = 1024  #: an input of more single values, or one position of more channels, is one, too
+_WIDEST = 2  #: so many screens wide a matrix may be
 _HIGHEST, _HIGH, _LOW = 160, 96, 48  #: of one line, of a few, of many
 _FEW = 4
 _INPUTS = 4  #: up to so many inputs of a 1-D kernel each have a plot of their own
@@ -63,16 +65,27 @@ def along(chosen: Chosen, width: int = WIDTH, lines: int = _LINES) -> Chosen:
         return _signal(chosen, rows, width, lines)
     if chosen.form == "sequence" and len(chosen.maps[0]) == 1 and chosen.maps.size > _LONG:
         return _signal(chosen, chosen.maps[0], width, lines)
-    if _is_flat(chosen) and is_signal(chosen.maps[0].size, len(chosen.maps)):
+    if _is_flat(chosen) and chosen.maps[0].size >= _LEAST:
         return _signal(chosen, chosen.maps.reshape(len(chosen.maps), -1), width, lines)
     if chosen.vector and chosen.is_input and chosen.maps.size > _LONG:
         note = "a vector, drawn as a line: reshape= draws it as an image"
         named = replace(chosen, vector=False, note="; ".join(filter(None, (chosen.note, note))))
         return _signal(named, chosen.maps[0], width, lines)
     if chosen.form == "sequence" and len(chosen.maps) == 1 and min(chosen.maps.shape[1:]) > 1:
-        words = "positions down, channels across"
-        return replace(chosen, note="; ".join(filter(None, (chosen.note, words))))
+        return _matrix(chosen, width)
     return chosen
+
+
+def _matrix(chosen: Chosen, width: int) -> Chosen:
+    """Return a row for each position; more channels than a screen is wide share its pixels."""
+    words, channels = "positions down, channels across", chosen.maps.shape[2]
+    if channels > _WIDEST * width:
+        each = -(-channels // width)
+        words = f"positions down, {channels:,} channels across"
+        words += f", the least and the largest of {2 * each} take turns"
+        strip = extremes(chosen.maps[0], width)[None]
+        chosen = replace(chosen, maps=strip, form="matrix", width=width, positions=channels)
+    return replace(chosen, note="; ".join(filter(None, (chosen.note, words))))
 
 
 def _is_flat(chosen: Chosen) -> bool:

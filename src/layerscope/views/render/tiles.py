@@ -78,7 +78,7 @@ def index_tiles(chosen: Chosen, result: colour_scale.Scaled, side: int | None = 
 def _is_wide(chosen: Chosen) -> bool:
     """Return whether it is one matrix of so few rows that square cells would be a thin strip."""
     rows, columns = chosen.maps.shape[1:3]
-    return chosen.form in ("sequence", "strip") and columns > _WIDE * rows
+    return chosen.form in ("sequence", "strip", "matrix") and columns > _WIDE * rows
 
 
 def _plots(chosen: Chosen, result: colour_scale.Scaled) -> list[Tile]:
