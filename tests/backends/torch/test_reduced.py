@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+import layerscope as ls
 from layerscope.backends import backend_for
 from layerscope.backends.reducing import NumpyOps, reduced
 from layerscope.instruments.survey.reduction import Reduction
@@ -70,3 +72,29 @@ def test_a_value_is_reduced_before_it_is_overwritten_and_not_copied() -> None:
         assert got.values["0"]["low"].max() < 0
         assert got.values["1"]["low"].min() == 0
     assert memory[0] == memory[1]  # where the rectifier has written to
+
+
+class Windowed(nn.Module):
+    """Attention in windows puts those of all samples one after the other."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.stem, self.inside = nn.Linear(3, 4), nn.Linear(4, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, side = len(x), self.side
+        maps = self.stem(x).view(n, 2, side, 2, side, 4)
+        windows = self.inside(maps.transpose(2, 3).reshape(n * 4, side * side, 4))
+        return self.head(windows.view(n, 4 * side * side, 4).mean(1))
+
+
+@pytest.mark.parametrize("side", [2, 5])
+def test_rows_that_are_not_samples_are_left_out_and_told(side: int) -> None:
+    """Of 25 places in a window some are drawn for the histogram, of 4 all are taken."""
+    x = torch.randn(6, 2 * side, 2 * side, 3)
+    survey = ls.survey(Windowed(side).eval(), x, progress=False, batch_size=4)
+    assert set(survey) >= {"stem", "head"}
+    assert "inside" not in survey
+    assert any("no number for each sample: 'inside'" in note for note in survey.notes)

@@ -12,8 +12,10 @@ import numpy as np
 
 from layerscope.backends.reducing import reduced
 from layerscope.core.errors import InputError
-from layerscope.core.network import Network
+from layerscope.core.layer_kinds import HANDING_ON
+from layerscope.core.network import Layer, Network
 from layerscope.core.table import size_text
+from layerscope.core.text import quoted
 from layerscope.inputs import Prepared, free_memory, sample_count
 from layerscope.instruments.passes import Passes
 from layerscope.instruments.survey.reduction import Reduction, are_finite, figures
@@ -23,6 +25,7 @@ from layerscope.recordings.survey.reading import InputReading
 from layerscope.recordings.survey.sample_figures import SampleFigures, joined
 from layerscope.recordings.survey.survey import Survey
 
+_SHOWN = 5  #: layers that a note lists
 #: Batches wait to be added until they are so many samples, or so large.
 _BUFFER_BYTES, _BUFFER_SAMPLES = 256_000_000, 512
 #: Samples that are run at once take so many bytes; their most, and how many where it is not known.
@@ -128,7 +131,24 @@ class SurveyBuilder:
         selection.check(dict.fromkeys(reduced_), [*(layer.address for layer in network), *aliases])
         if not reduced_:
             raise InputError("There is nothing to survey: no layer returns numbers of samples.")
+        known = {*reduced_, *aliases}
+        wanted_rows = [row for i, row in enumerate(network) if selection.wants(row, i)]
+        self._note_missing([row for row in wanted_rows if row.address not in known])
         return list(reduced_)
+
+    def _note_missing(self, rows: Sequence[Layer]) -> None:
+        """Note which layers that compute could not be surveyed."""
+        names = [
+            quoted(row.address)
+            for row in rows
+            if row.kind not in HANDING_ON
+            and not row.plumbing
+            and row.role not in ("input", "container")
+        ]
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            listed = ", ".join(names[:_SHOWN]) + more
+            self.notes[f"not surveyed, as they return no number for each sample: {listed}"] = None
 
     def _check_memory(self, run: Any) -> None:
         """Raise InputError where what is to be kept takes more than half of the free memory."""

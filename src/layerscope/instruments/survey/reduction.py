@@ -42,6 +42,8 @@ class Reduction:
         if maps is None:
             return None
         values, axis = maps
+        if values.shape[0] != offsets.shape[0]:
+            return None  # of windows, of boxes: which sample a row is of can't be told
         some = _some(ops, values, axis, offsets)
         if isinstance(values, np.ndarray):
             return {**array_figures(values, axis, masked=self.masked), "some": some}
