@@ -105,6 +105,8 @@ class Batched:
             made = function(*cut)
             kept = size - short if count > size else count
             results.append(tuple(np.asarray(one)[:kept] for one in made))
+        if len(results) == 1:
+            return results[0]
         return tuple(np.concatenate(each) for each in zip(*results, strict=True))
 
 
@@ -329,7 +331,9 @@ class GradientEngine(Batched):
             )
 
     def _read(self, value: Any) -> Array:
-        return np.asarray(self._backend.ops.convert_to_numpy(value))
+        # Keras copies what JAX lets be looked at where it is.
+        is_jax = type(value).__module__.startswith("jax")
+        return np.asarray(value if is_jax else self._backend.ops.convert_to_numpy(value))
 
 
 @dataclass

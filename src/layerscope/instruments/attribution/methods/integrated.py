@@ -50,17 +50,21 @@ def gaps(maps: Array, gain: Array) -> Array:
 def _integral(task: AttributionTask, baseline: Array, steps: int, rows: Array) -> Array:
     """Return the integral for some samples, ``steps`` places on the way of each."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    shares, weights = ((nodes + 1) / 2).astype(np.float32), weights / 2
+    shares, weights = ((nodes + 1) / 2).astype(np.float32), (weights / 2).astype(np.float32)
     away = task.values - baseline
     result = np.zeros((len(rows), *task.values.shape[1:]), np.float64)
     count = len(rows) * steps  # those of all samples go together into batches
     for part in parts(count, even_size(count, task.engine.batch_size)):
         which, step = np.divmod(np.arange(part.start, part.stop), steps)
-        at = shares[step].reshape(-1, *[1] * (away.ndim - 1))
         of = rows[which]
-        gradient = task.engine.gradients(baseline[of] + at * away[of], of)[1]
-        for i in np.unique(which):
-            here = which == i
+        at = shares[step].reshape(-1, *[1] * (away.ndim - 1))
+        points = np.empty((len(of), *away.shape[1:]), np.float32)
+        each = [(i, slice(*np.searchsorted(which, (i, i + 1)))) for i in np.unique(which)]
+        for i, here in each:
+            np.multiply(at[here], away[rows[i]], out=points[here])
+            points[here] += baseline[rows[i]]
+        gradient = task.engine.gradients(points, of)[1]
+        for i, here in each:
             result[i] += np.tensordot(weights[step[here]], gradient[here], axes=1)
     return np.asarray(result * away[rows])
 
