@@ -14,6 +14,7 @@ keras = pytest.importorskip("keras")
 
 import layerscope as ls
 from cases.closed_form import draw_weights
+from layerscope.core.errors import InputError
 from layerscope.instruments.features.image.colours import Colours
 from layerscope.instruments.features.image.phases import Phases, Spectrum
 
@@ -155,6 +156,12 @@ def test_any_recipe_keeps_where_the_gradient_went() -> None:
     assert plain.alpha() is None
     assert kept.alpha() is not None
     np.testing.assert_allclose(kept.image(), plain.image(), atol=1e-3)
+
+
+@pytest.mark.one_backend
+def test_data_are_samples() -> None:
+    with pytest.raises(InputError, match=r"no data=: pass samples="):
+        ls.features(network(14, 14, 3), "classes:1", recipe="maco", data=data(14, 14, 3))
 
 
 @pytest.mark.one_backend

@@ -162,6 +162,8 @@ def features(
         "jitter": jitter, "pad": pad, "octaves": octaves, "octave_scale": octave_scale,
         "parameterization": parameterization, "decorrelate": decorrelate,
     }  # fmt: skip
+    if "data" in more:
+        raise InputError("There is no data=: pass samples=, some data that the network is for.")
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
         raise InputError(f"every={every!r}: pass a whole number of steps, 1 or more.")
     made = recipe_of(recipe or usual_recipe(start), **named, **more)

@@ -130,7 +130,8 @@ def _held(
     ranks = standard_ranks(np.stack([like_it, values]))
     random = np.random.default_rng(0)
     again = random.integers(len(drawn), size=(_RESAMPLED, len(drawn)))
-    low, high = np.nanpercentile([np.corrcoef(ranks[:, some])[0, 1] for some in again], _INTERVAL)
+    resampled = [np.asarray(np.corrcoef(ranks[:, some]))[0, 1] for some in again]
+    low, high = np.nanpercentile(resampled, _INTERVAL)
     usual = [_predicts(among[:, one], values, drawn != one) for one in drawn.tolist()]
     best = [_predicts(among[:, one], values, drawn != one) for one in strongest.tolist()]
     return HoldsUp(

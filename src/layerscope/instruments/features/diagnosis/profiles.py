@@ -137,4 +137,5 @@ def _parts(length: int, count: int) -> Array:
     begin, end = edges[:-1, None], edges[1:, None]
     places = np.arange(length)
     covered = np.clip(np.minimum(end, places + 1) - np.maximum(begin, places), 0, None)
-    return (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: Array = (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+    return weights

@@ -51,8 +51,9 @@ class Spectrum:
         object.__setattr__(self, "digest", sha256(content).hexdigest())
 
     def __eq__(self, other: object) -> bool:
-        same_shape = isinstance(other, Spectrum) and other.magnitudes.shape == self.magnitudes.shape
-        return same_shape and other.digest == self.digest
+        if not isinstance(other, Spectrum):
+            return NotImplemented
+        return self.magnitudes.shape == other.magnitudes.shape and self.digest == other.digest
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -192,7 +193,7 @@ def _transformed(planes: Array) -> Array:
 def _without_mean(magnitudes: Array) -> Array:
     """Return magnitudes with nothing at the frequency 0, the last axes being frequencies."""
     rest = magnitudes.copy()
-    rest[(..., *[0] * (magnitudes.ndim - 1))] = 0.0
+    rest.reshape(len(rest), -1)[:, 0] = 0.0
     return rest
 
 
