@@ -176,3 +176,20 @@ def test_the_workers_of_a_survey_are_gone_when_it_is_done(network: str) -> None:
     ls.survey(network, images(8), ray=True, workers=2)
     while ray.available_resources().get("CPU") != 2:
         time.sleep(0.05)
+
+
+def test_files_of_a_training_are_surveyed_one_after_the_other(network: str, tmp_path: Path) -> None:
+    files = []
+    for epoch in (1, 2):
+        changed = onnx.load(network)
+        kernel = next(one for one in changed.graph.initializer if one.name == "kernel")
+        kernel.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) + epoch, "kernel")
+        )
+        files.append(str(tmp_path / f"epoch{epoch:02}.onnx"))
+        onnx.save(changed, files[-1])
+    there = ls.survey(None, images(), at=files, ray=True, workers=1)
+    here = ls.survey(None, images(), at=files)
+    assert list(there) == list(here) == [1, 2]
+    for step in here:
+        assert_same(there[step], here[step])
