@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import os
@@ -17,7 +18,13 @@ from layerscope.core.files import check_free, whole
 from layerscope.core.text import printable
 from layerscope.interfaces.page.document import file_html
 from layerscope.interfaces.page.wire import plain_json
-from layerscope.recordings.survey.questions import CLUES, Question, questions_of
+from layerscope.recordings.survey.questions import (
+    CLUES,
+    Question,
+    controls_of,
+    questions_of,
+    with_controls,
+)
 from layerscope.recordings.survey.survey import Example, Survey
 from layerscope.recordings.visualization import FeatureVisualization
 from layerscope.views.survey.fitted import fitted, made_image
@@ -36,6 +43,7 @@ def quiz(
     n: int = 20,
     seed: int = 0,
     images: FeatureVisualization | None = None,
+    control: int | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a quiz as one page that opens offline: which of the two makes unit 12 fire more?
@@ -60,6 +68,9 @@ def quiz(
         Which questions, and on which sides; the same seed makes the same quiz.
     images
         What :func:`layerscope.features` returned for these units: the clue in place of examples.
+    control
+        How many controls besides, an even number; by default one for about every four questions.
+        There are fewer where the layer has too few units.
     overwrite
         Replace the file where there is one already.
 
@@ -81,15 +92,33 @@ def quiz(
         )
     if images is not None and not isinstance(images, FeatureVisualization):
         raise InputError(f"images={type(images).__name__}: pass what layerscope.features returned.")
+    if control is not None and (
+        isinstance(control, bool) or not isinstance(control, int | np.integer) or control < 0
+    ):
+        raise InputError(f"control={control!r}: pass how many controls, 0 for none.")
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ViewError(f"{path.name!r} does not end in .html: name a file that does.")
     check_free(path, overwrite=overwrite)
     questions = questions_of(survey, address, n, seed=seed)
+    wanted = 2 * -(-len(questions) // 8) if control is None else int(control)
+    shown = None if images is None else _units_of(images, survey.place(address).layer, survey)
+    controls = controls_of(survey, address, wanted, seed=seed, shown=shown)
+    questions = with_controls(questions, controls, seed=seed)
     document = _Sheet(survey, images).document(address, questions, seed)
     with whole(path, overwrite=overwrite) as part:
         part.write_text(document, encoding="utf-8", newline="")
     return path
+
+
+def _units_of(images: FeatureVisualization, layer: str, survey: Survey) -> set[int]:
+    """Return the units of a layer that there are images of."""
+    units = set()
+    for unit in range(survey.tallies[layer].units):
+        with contextlib.suppress(AddressError):
+            images.place(f"{layer}:{unit}")
+            units.add(unit)
+    return units
 
 
 class _Sheet:
@@ -121,12 +150,14 @@ class _Sheet:
 
     def _question(self, question: Question) -> dict[str, Any]:
         layer, _, unit = question.address.rpartition(":")
+        clue_of = question.clue_of or question.address
         return {
             "address": question.address,
             "unit": int(unit),
-            "made": self._made(question.address),
-            "strongest": self._clue(question.address, "top", question.strongest),
-            "weakest": self._clue(question.address, "weak", question.weakest),
+            "control": bool(question.clue_of),
+            "made": self._made(clue_of),
+            "strongest": self._clue(clue_of, "top", question.strongest),
+            "weakest": self._clue(clue_of, "weak", question.weakest),
             "left": self._asked(layer, question.left),
             "right": self._asked(layer, question.right),
         }

@@ -14,7 +14,7 @@ from cases import page_models
 from cases.digit_surveys import digit_survey
 from cases.page_visits import Visit
 from layerscope.core.text import printable
-from layerscope.recordings.survey.questions import questions_of
+from layerscope.recordings.survey.questions import controls_of, questions_of, with_controls
 
 ASKED = 6
 
@@ -31,7 +31,8 @@ def questions(survey):
 
 @pytest.fixture(scope="session")
 def quiz_file(survey, tmp_path_factory):
-    return layerscope.quiz(survey, "relu", tmp_path_factory.mktemp("quiz") / "quiz.html", n=ASKED)
+    path = tmp_path_factory.mktemp("quiz") / "quiz.html"
+    return layerscope.quiz(survey, "relu", path, n=ASKED, control=0)
 
 
 @pytest.fixture
@@ -131,6 +132,28 @@ def test_the_score_of_a_class(look_at, quiz_file, questions):
     expect(there.page.get_by_text(together)).to_be_visible()
 
 
+def test_controls_are_counted_by_themselves(look_at, survey, tmp_path):
+    asked = questions_of(survey, "relu", 3)
+    controls = controls_of(survey, "relu", 2)
+    there = look_at(layerscope.quiz(survey, "relu", tmp_path / "quiz.html", n=3, control=2))
+    expect(there.page.get_by_text("In 2 of them you see another unit's instead")).to_be_visible()
+    begin(there, "Ada")
+    mixed = with_controls(asked, controls)
+    for question in mixed:
+        wrong = {"left": "right", "right": "left"}[question.answer]
+        choose(there, wrong if question is controls[0] else question.answer)
+        verdict = there.page.get_by_role("status")
+        if question.clue_of:
+            expect(verdict).to_contain_text("The clue was another unit's.")
+        else:
+            expect(verdict).to_have_text("Right.")
+        there.page.keyboard.press("Enter")
+    expect(there.page.get_by_role("heading", level=2)).to_have_text("Ada: 3 of 3 right")
+    expect(there.page.get_by_text("With the clue of another unit: 1 of 2 right")).to_be_visible()
+    expect(there.page.get_by_role("table").get_by_role("row")).to_have_count(1 + 3)
+    assert there.faults() == []
+
+
 def test_answers_are_saved_and_those_of_others_added_once(look_at, quiz_file, questions):
     there, other = look_at(quiz_file), look_at(quiz_file)
     begin(there, '=1+1, "Bo"')
@@ -149,7 +172,7 @@ def test_answers_are_saved_and_those_of_others_added_once(look_at, quiz_file, qu
 
 
 def test_answers_that_are_none_are_refused(look_at, quiz_file, survey, questions, tmp_path):
-    another = layerscope.quiz(survey, "conv", tmp_path / "other.html", n=ASKED)
+    another = layerscope.quiz(survey, "conv", tmp_path / "other.html", n=ASKED, control=0)
     there, elsewhere = look_at(quiz_file), look_at(another)
     begin(elsewhere)
     answer(elsewhere, questions_of(survey, "conv", ASKED))
@@ -182,7 +205,7 @@ def test_hostile_names_are_text(look_at, tmp_path):
     labels = [page_models.HOSTILE[i % 5] for i in range(60)]
     made = layerscope.survey(model, x, labels=labels, progress=False)
     for name in (page_models.HOSTILE[0], page_models.HOSTILE[4]):
-        path = layerscope.quiz(made, name, tmp_path / "quiz.html", n=3, overwrite=True)
+        path = layerscope.quiz(made, name, tmp_path / "quiz.html", n=3, control=0, overwrite=True)
         there = look_at(path)
         heading = there.page.get_by_role("heading", level=1)
         expect(heading).to_have_text(f"Quiz: {printable(name)}")

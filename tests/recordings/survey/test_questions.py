@@ -10,7 +10,7 @@ import pytest
 from layerscope.core.errors import AddressError, InputError
 from layerscope.core.network import Layer, Network
 from layerscope.recordings.survey.layer_tally import DRAWN, LayerTally
-from layerscope.recordings.survey.questions import questions_of
+from layerscope.recordings.survey.questions import controls_of, questions_of, with_controls
 from layerscope.recordings.survey.sample_figures import SampleFigures
 from layerscope.recordings.survey.survey import Survey, SurveyedSample
 
@@ -119,3 +119,49 @@ def test_a_number_of_questions_that_is_none(survey, n):
 def test_a_layer_that_is_not_there(survey):
     with pytest.raises(AddressError, match="conv"):
         questions_of(survey, "conv")
+
+
+@pytest.mark.parametrize("n", [2, 10, 24])
+def test_by_the_clue_of_a_control_half_is_right(survey, n):
+    drawn = survey.tallies["dense"].drawn
+    controls = controls_of(survey, "dense", n)
+    assert len(controls) == n
+    by_clue = []
+    for control in controls:
+        unit, other = (int(a.rpartition(":")[2]) for a in (control.address, control.clue_of))
+        assert unit != other
+        assert control.strongest == tuple(
+            e
+            for e in survey.examples(control.clue_of)[:9]
+            if e.sample not in (control.left.sample, control.right.sample)
+        )
+        at = [
+            drawn.samples.tolist().index(one.sample.number) for one in (control.left, control.right)
+        ]
+        assert control.left.value == drawn.peaks[at[0], unit]
+        likes = drawn.peaks[at, other]
+        assert abs(likes[0] - likes[1]) >= 0.25 * np.ptp(drawn.peaks[:, other])
+        by_clue.append(control.answer == ("left" if likes[0] > likes[1] else "right"))
+    assert sum(by_clue) == n // 2
+    assert abs(sum(control.answer == "left" for control in controls) - n / 2) <= 1
+    assert controls == controls_of(survey, "dense", n)
+
+
+def test_controls_stand_among_the_questions_which_keep_their_order(survey):
+    questions, controls = questions_of(survey, "dense", 20), controls_of(survey, "dense", 6)
+    mixed = with_controls(questions, controls)
+    assert [question for question in mixed if not question.clue_of] == questions
+    assert {id(q) for q in mixed if q.clue_of} == set(map(id, controls))
+    assert with_controls(questions, []) == questions
+
+
+def test_controls_need_two_units_that_can_be_told_apart(survey):
+    peaks = np.random.RandomState(0).rand(200, 2)
+    assert controls_of(survey_of(peaks[:, :1]), "dense", 6) == []
+    peaks[:, 1] = peaks[:, 0]  # never on the other side: as many of either, which is none
+    assert controls_of(survey_of(peaks), "dense", 6) == []
+    of_one = controls_of(survey, "dense:7", 4)
+    assert len(of_one) == 4
+    assert {control.address for control in of_one} == {"dense:7"}
+    shown = controls_of(survey, "dense", 4, shown={2, 3})
+    assert {control.clue_of for control in shown} <= {"dense:2", "dense:3"}

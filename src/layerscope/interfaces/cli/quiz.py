@@ -44,6 +44,12 @@ def add(commands: Any) -> None:
         help="another number makes another quiz (default: 0)",
     )
     parser.add_argument(
+        "--control",
+        type=options.index,
+        metavar="N",
+        help="how many more have another unit's clue (default: one for about four)",
+    )
+    parser.add_argument(
         "--force", action="store_true", help="replace the file where there is one already"
     )
 
@@ -55,5 +61,13 @@ def _run(args: argparse.Namespace) -> None:
 
     survey = open_survey(args.survey)
     with Bar("Making the quiz"):
-        quiz(survey, args.address, path, n=args.questions, seed=args.seed, overwrite=args.force)
+        quiz(
+            survey,
+            args.address,
+            path,
+            n=args.questions,
+            seed=args.seed,
+            control=args.control,
+            overwrite=args.force,
+        )
     say(f"Written to {path}")

@@ -3,11 +3,16 @@
 The two are of the samples drawn evenly from all data, one from the upper fifth of how the unit
 fires on them and one from the lower, and neither is part of the clue. So who has understood from
 the clue what the unit looks for can answer, and who has not is right half of the time.
+
+Controls look the same, but their clue is of another unit of the layer, which fires more on the
+right one in half of them and less in the other half: whoever goes by the clue is right in just
+half. Who is right more often has something else to go by, such as that every unit fires more on
+what is brighter, and that much of the score of the other questions tells nothing of the units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +38,7 @@ class Question:
     weakest: tuple[Example, ...]
     left: Example
     right: Example
+    clue_of: str = ""  #: the unit whose examples are the clue, where it is another: a control
 
     @property
     def answer(self) -> str:
@@ -86,6 +92,66 @@ def questions_of(
     ]
 
 
+def controls_of(
+    survey: Survey,
+    address: str,
+    n: int,
+    *,
+    seed: int = 0,
+    clues: int = CLUES,
+    shown: Collection[int] | None = None,
+) -> list[Question]:
+    """Return up to ``n`` questions whose clue is that of another unit of the layer, an even number.
+
+    In half of them the other unit fires more on the right one, too, and in half on the wrong one:
+    the clue tells nothing. ``shown`` are the units whose clue there is; all by default.
+
+    Raises AddressError when the survey has no such layer or unit.
+    """
+    place = survey.place(address)
+    tally = survey.tallies[place.layer]
+    random = np.random.default_rng([seed, 1])
+    pairs = {unit: _pairs(tally, unit, clues, random) for unit in range(tally.units)}
+    others = [u for u in pairs if pairs[u] and (shown is None or u in shown)]
+    asked = [place.unit] if place.unit is not None else random.permutation(tally.units).tolist()
+    peaks = tally.drawn.peaks.astype(np.float64)
+    apart = {other: _APART * np.ptp(peaks[np.isfinite(peaks[:, other]), other]) for other in others}
+    of_side: dict[bool, list[tuple[int, int, tuple[int, int]]]] = {True: [], False: []}
+    wanted = n // 2
+    for unit in asked * -(-n // len(asked)):
+        for agrees in sorted(of_side, key=lambda each: len(of_side[each])):
+            if len(of_side[agrees]) == wanted:
+                continue
+            for pair in pairs[unit]:
+                more = (peaks[pair[0]] - peaks[pair[1]]) * (1 if agrees else -1)
+                able = [other for other in others if other != unit and more[other] >= apart[other]]
+                if able:
+                    of_side[agrees].append((unit, int(random.choice(able)), pair))
+                    pairs[unit] = [each for each in pairs[unit] if each != pair]
+                    break
+            else:
+                continue
+            break
+    count = min(map(len, of_side.values()))
+    chosen = [each for agrees in of_side for each in of_side[agrees][:count]]
+    sides = [i % 2 for agrees in of_side for i in random.permutation(count)]
+    return [
+        _question(survey, place.layer, unit, pair, bool(side), clues, clue_of)
+        for (unit, clue_of, pair), side in zip(chosen, sides, strict=True)
+    ]
+
+
+def with_controls(
+    questions: Sequence[Question], controls: Sequence[Question], *, seed: int = 0
+) -> list[Question]:
+    """Return the questions in their order, the controls among them, at places that are drawn."""
+    total = len(questions) + len(controls)
+    random = np.random.default_rng([seed, 2])
+    at = set(random.permutation(total)[: len(controls)].tolist())
+    rest, those = iter(questions), iter([controls[i] for i in random.permutation(len(controls))])
+    return [next(those if i in at else rest) for i in range(total)]
+
+
 def _pairs(
     tally: LayerTally, unit: int, clues: int, random: np.random.Generator
 ) -> list[tuple[int, int]]:
@@ -106,7 +172,13 @@ def _pairs(
 
 
 def _question(
-    survey: Survey, layer: str, unit: int, pair: tuple[int, int], turned: bool, clues: int
+    survey: Survey,
+    layer: str,
+    unit: int,
+    pair: tuple[int, int],
+    turned: bool,
+    clues: int,
+    clue_of: int | None = None,
 ) -> Question:
     tally = survey.tallies[layer]
     drawn = tally.drawn
@@ -120,10 +192,12 @@ def _question(
     stronger, weaker = map(example, pair)
     left, right = (weaker, stronger) if turned else (stronger, weaker)
     address = f"{layer}:{unit}"
+    shown = address if clue_of is None else f"{layer}:{clue_of}"
     asked = {stronger.sample.number, weaker.sample.number}
 
     def clue(which: str) -> tuple[Example, ...]:
-        examples: Sequence[Example] = survey.examples(address, which)[:clues]
+        examples: Sequence[Example] = survey.examples(shown, which)[:clues]
         return tuple(e for e in examples if e.sample.number not in asked)
 
-    return Question(address, clue("top"), clue("weak"), left, right)
+    other = "" if clue_of is None else shown
+    return Question(address, clue("top"), clue("weak"), left, right, other)

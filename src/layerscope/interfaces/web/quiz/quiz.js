@@ -3,7 +3,7 @@
 import { h, shortNumber } from "../dom.js";
 import { setGround, storedGround } from "../ground.js";
 import { copyCode, download } from "../saving.js";
-import { answersOf, byUnit, csvOf, scoreWords } from "./results.js";
+import { answersOf, byControl, byUnit, controlWords, csvOf, rightOf, scoreWords } from "./results.js";
 
 /** @typedef {import("./types.d.ts").QuizQuestion} QuizQuestion */
 /** @typedef {import("./types.d.ts").QuizAnswer} QuizAnswer */
@@ -17,7 +17,7 @@ import { answersOf, byUnit, csvOf, scoreWords } from "./results.js";
  */
 export function startQuiz(root, data, questions, block) {
   setGround(storedGround());
-  const units = questions.map((question) => question.address);
+  const units = questions.map((question) => question.address), controls = questions.filter((question) => question.control).length;
   const key = `layerscope-quiz-${data.quiz}`;
   /** @type {QuizAnswer[]} */
   const answers = stored(key);
@@ -46,6 +46,8 @@ export function startQuiz(root, data, questions, block) {
     put(h("section", { class: "page start" }, h("h2", {}, "What does each unit look for?"),
       h("p", {}, `${questions.length} questions. Each is about one unit of ${data.layer}. You see ${clue}. `
         + "Then two other samples: which of them makes the unit fire more?"),
+      controls ? h("p", {}, `In ${controls} of them you see another unit's instead, and nothing tells which: there the clue is of no use, `
+        + "and what can be answered all the same shows what the others would be without it.") : null,
       h("form", { class: "row", on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); pupil = unused(name.value.trim()); at = 0; ask(); } } },
         name, h("button", { type: "submit", class: "next" }, "begin")),
       answers.length ? h("p", {}, h("button", { class: "plain", on: { click: score } }, `the class's score (${pupils(answers)})`)) : null));
@@ -85,7 +87,7 @@ export function startQuiz(root, data, questions, block) {
         choices[i].setAttribute("aria-pressed", String(side2 === side));
         choices[i].append(h("span", { class: "fires" }, h("b", {}, shortNumber(value)), ` ${name}${label ? `, ${label}` : ""}`));
       }
-      said.textContent = right ? "Right." : `No: it fires more on the ${stronger} one.`;
+      said.textContent = (right ? "Right." : `No: it fires more on the ${stronger} one.`) + (question.control ? " The clue was another unit's." : "");
       said.classList.add(right ? "good" : "wrong");
       next.hidden = false;
       next.focus();
@@ -137,9 +139,9 @@ export function startQuiz(root, data, questions, block) {
 
   function score() {
     pressed = null;
-    const mine = answers.filter((answer) => answer.pupil === pupil);
-    const right = mine.filter((answer) => answer.right).length;
-    const all = answers.filter((answer) => answer.right).length;
+    const [asked, control] = byControl(answers, questions), [of, ofControl] = [asked.length, control.length];
+    const mine = asked.filter((answer) => answer.pupil === pupil);
+    const right = rightOf(mine), all = rightOf(asked);
     const words = h("p", { class: "state", role: "status" });
     const file = h("input", { type: "file", accept: ".csv,text/csv", multiple: true, "aria-label": "Add answers of others (CSV)", on: { change: add } });
 
@@ -157,11 +159,13 @@ export function startQuiz(root, data, questions, block) {
       /** @type {HTMLElement} */ (main.querySelector(".state")).textContent = lines.join(" ");
     }
 
-    const rows = byUnit(answers, [...new Set(units)]);
+    const rows = byUnit(asked, [...new Set(questions.filter((question) => !question.control).map((question) => question.address))]);
     const csv = () => csvOf(data.quiz, answers);
     put(h("section", { class: "page score" },
       mine.length ? h("h2", { tabindex: -1 }, `${pupil}: ${right} of ${mine.length} right`) : h("h2", { tabindex: -1 }, "The class's score"),
-      h("p", {}, `All together, ${pupils(answers)}: ${all} of ${answers.length} right, ${scoreWords(all, answers.length)}. Guessing gives 50 %.`),
+      h("p", {}, `All together, ${pupils(answers)}: ${all} of ${of} right, ${scoreWords(all, of)}. Guessing gives 50 %.`),
+      ofControl ? h("p", { class: "control" }, `With the clue of another unit: ${rightOf(control)} of ${ofControl} right, ${scoreWords(rightOf(control), ofControl)}. `
+        + controlWords(rightOf(control), ofControl)) : null,
       h("div", { class: "row" }, h("button", { class: "next", on: { click: start } }, "next pupil"),
         h("button", { on: { click: () => download(new Blob([csv()], { type: "text/csv" }), `quiz-${data.quiz}.csv`) } }, "save as CSV"),
         h("button", { on: { click: () => copyCode(csv()) } }, "copy"),

@@ -20,6 +20,33 @@ export function interval(right, of) {
 }
 
 /**
+ * The answers to questions with the unit's clue, and those to questions with another's.
+ * @param {QuizAnswer[]} answers
+ * @param {import("./types.d.ts").QuizQuestion[]} questions
+ * @returns {[QuizAnswer[], QuizAnswer[]]}
+ */
+export function byControl(answers, questions) {
+  const isControl = (/** @type {QuizAnswer} */ answer) => questions[answer.question - 1].control;
+  return [answers.filter((answer) => !isControl(answer)), answers.filter(isControl)];
+}
+
+/** @param {QuizAnswer[]} answers */
+export function rightOf(answers) {
+  return answers.filter((answer) => answer.right).length;
+}
+
+/**
+ * What right answers to questions with another unit's clue say of the others.
+ * @param {number} right
+ * @param {number} of
+ */
+export function controlWords(right, of) {
+  const [low, high] = interval(right, of);
+  if (low > 0.5) return "That is more than chance: much of the score comes without knowing what the units look for.";
+  return high < 0.5 ? "That is less than chance." : "That agrees with chance, as it should.";
+}
+
+/**
  * How many answers were right, of how many, for each unit in the order given.
  * @param {QuizAnswer[]} answers
  * @param {string[]} units

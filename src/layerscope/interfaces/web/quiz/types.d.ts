@@ -21,6 +21,8 @@ export interface QuizChoice {
 export interface QuizQuestion {
   address: string;
   unit: number;
+  /** Whether the clue is that of another unit. */
+  control: boolean;
   made: number[];
   strongest: number[];
   weakest: number[];
