@@ -102,6 +102,7 @@ def slope_of(model: Any, tap: Tap, x: Any, tolerance: float = 1e-3) -> None:
     np.testing.assert_allclose(gradient.ravel(), slopes, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.combinations
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("before", [False, True])

@@ -187,6 +187,7 @@ def test_a_recording_of_no_step_is_said(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="only there does a model take texts")
+@pytest.mark.combinations
 @pytest.mark.parametrize("kind", ["list", "numpy", "tensor", "by name"])
 @pytest.mark.parametrize("only", [None, ["emb", "out"]])
 def test_a_probe_of_texts(kind: str, only: Any, tmp_path: Path) -> None:

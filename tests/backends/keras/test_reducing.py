@@ -29,6 +29,7 @@ def network() -> Any:
     return model
 
 
+@pytest.mark.combinations
 @pytest.mark.parametrize("fused_from", [0, 10**9])
 @pytest.mark.parametrize("masked", [False, True])
 def test_what_is_reduced_in_a_pass_is_what_numpy_makes_of_the_values(
