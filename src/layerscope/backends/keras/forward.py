@@ -78,6 +78,10 @@ def watched(
             output, complete = model(x, training=training), True
     except PassComplete:
         output, complete = None, False
+    except Exception:
+        if not trace.is_over:  # else what the model's own code makes of being ended
+            raise
+        output, complete = None, False
     axes = {layer.address: layer.axes or () for layer in trace.layers}
     axes |= {alias: axes.get(of, ()) for alias, of in trace.aliases.items()} | trace.inside_loops
     network = trace.network("", "", ())

@@ -197,6 +197,10 @@ class Watching:
                 return self._model(*args, **kwargs), not trace.is_over
         except PassComplete:
             return None, False
+        except Exception:
+            if not trace.is_over:  # else what TorchScript, or the model, makes of being ended
+                raise
+            return None, False
 
     def _uncalled(self, trace: Trace) -> list[str]:
         """Return the modules with parameters of their own that the pass did not call."""

@@ -129,3 +129,45 @@ def values_of(model: Cleaning, x: Any) -> Any:
     model(x)
     handle.remove()
     return seen[0]
+
+
+class Scripted(nn.Module):
+    """Calls functions in TorchScript, which makes errors of its own of whatever is raised there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid())
+        self.scripted, self.b = torch.jit.trace(layers, X), nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        y = x * 2 if x.sum() > -0.1 else x
+        return self.b(self.scripted(torch.tanh(y)))
+
+
+class Translating(nn.Module):
+    """Makes an error of its own of whatever is raised in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        try:
+            return self.b(torch.sigmoid(self.a(x)) if x.sum() > -0.1 else self.a(x))
+        except BaseException as error:
+            raise ValueError("no") from error
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("make", [Scripted, Translating], ids=lambda make: make.__name__)
+def test_what_ends_a_pass_may_become_an_error(make: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = make()
+    right = {x: model(x).detach() for x in (X, -X - 1)}
+    every = list(ls.activations(model, X))
+    for _ in range(3):
+        for x, output in right.items():
+            np.testing.assert_array_equal(ls.activations(model, x)["output"], output)
+        for address in every:
+            values = ls.activations(model, X)[address]
+            np.testing.assert_array_equal(ls.activations(model, X, address)[address], values)

@@ -74,8 +74,8 @@ class Replay(Pass):
             if choice.everything and reduce is None
             else Following(plan, choice, held, received, reduce)
         )
-        #: Where a call is noted; None where each is held against the plan as it is made.
         noting = self.kept if isinstance(self.kept, Noting) else None
+        #: Where a call is noted; None where each is held against the plan as it is made.
         self.note: Callable[[tuple[Any, ...]], None] | None = (
             noting.notes.extend if noting else None
         )
@@ -92,12 +92,18 @@ class Replay(Pass):
         try:
             with places.taken(self), running(self), self:
                 yield
-        except Diverged:
+        except (Diverged, Exception):
+            # On its way through TorchScript, or the model's own code, what has ended the pass may
+            # have become an error.
+            if not self.kept.is_over:
+                raise
+            if self.kept.stopped:
+                return
             hooked = places.hooked()
             if hooked:
                 self._plan.hooked.update(hooked)
                 raise HooksAppeared from None
-            raise
+            raise Diverged from None
 
     def __deepcopy__(self, memo: Any) -> Replay:
         # A model may copy one of its own modules, with our hook on it; the copy's does nothing.
