@@ -235,3 +235,23 @@ def test_each_of_several_inputs_has_its_map(named: bool) -> None:
     agree(made.named(f"integrated_gradients@{second}").values, known.detach().numpy())
     assert max(made.gaps["integrated_gradients"].max(), made.gaps["deeplift"].max()) < 0.01
     assert made.settings["grad_cam"]["input"] == first
+
+
+@pytest.mark.parametrize(
+    ("x", "start", "known"),
+    [
+        ([3.0, 1.0, -2.0, 0.5], [1.0, 2.0, -1.0, 0.0], [1.0, 0, 0, 0]),
+        ([0.5, 1.0, -2.0, 0.2], [3.0, 2.0, -1.0, 0.0], [-2.0, 0, 0, 0]),
+        ([-1.0, -2.0, -3.0, -0.5], [0.0, 1.0, 0.0, 0.0], [0, -1.0, 0, 0]),
+    ],
+)
+def test_deeplift_gives_a_lost_maximum_to_the_place_that_had_it(
+    x: list[float], start: list[float], known: list[float]
+) -> None:
+    """Behind a ReLU, a case that tells apart who follows the rule: Captum 0.9 is off by 1 here."""
+    end = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(end.weight)
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool1d(4), nn.Flatten(), end).eval()
+    given, baseline = torch.tensor([[x]]), np.array([start])
+    made = attribute(model, given, "output:0", "deeplift", baseline=baseline)
+    np.testing.assert_allclose(made.named("deeplift").values.ravel(), known, atol=1e-6)

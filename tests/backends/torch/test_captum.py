@@ -107,3 +107,15 @@ def test_occlusion_is_captums(network: nn.Module) -> None:
         network, given(), TARGETS, "occlusion", window=(4, 5), stride=(3, 2), baseline=0.1
     )
     agree(made.named("occlusion").values, known[:, 0].detach().numpy())
+
+
+def test_deeplift_through_a_pool_behind_a_relu_is_captums_where_that_sums_up() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 3)).eval()
+    x, t = torch.randn(2, 2, 6, 6), torch.tensor([0, 2])
+    known, delta = captum.DeepLift(model).attribute(
+        x, torch.full_like(x, -1.0), target=t, return_convergence_delta=True
+    )
+    assert delta.abs().max() < 1e-5
+    made = attribute(model, x, [0, 2], "deeplift", baseline=-1.0)
+    agree(made.named("deeplift").values, last(known))
