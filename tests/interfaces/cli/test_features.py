@@ -171,6 +171,24 @@ def test_the_spectrum_and_what_is_normal_are_those_of_a_folder_of_photos(shell, 
     assert names("out") == ["01-out_1.png", "curves.png"]
 
 
+def test_samples_are_those_of_a_survey(shell, tiny, tmp_path):
+    data = np.random.default_rng(0).uniform(size=(20, 20, 20, 3)).astype(np.float32)
+    survey = str(tmp_path / "survey")
+    ls.survey(load_model(tiny), data, to=survey, top=20, progress=False)
+    maco = ("--recipe", "maco", "--steps", "1", "--samples", survey)
+    code, out, err = shell("features", tiny, "out:1", *maco, "--out", "one")
+    assert (code, err) == (0, "")
+    assert "on 20 samples (likeness to it in first predicts the unit by" in out
+    for _ in range(2):  # the second time nothing is made anew, as the survey is the same
+        code, _, err = shell("features", tiny, "out", "--all", *maco, "--out", "all")
+        assert code == 0
+    assert "4 of 5 units" not in err
+    Path(survey, "more.npy").write_bytes(b"")
+    code, _, err = shell("features", tiny, "out", "--all", *maco, "--out", "all")
+    assert code == 2
+    assert "holds units that were made with" in err
+
+
 def test_without_data_it_says_where_the_spectrum_comes_from(shell, tiny):
     code, out, _ = shell("features", tiny, "out:1", "--recipe", "maco", "--steps", "1")
     assert code == 0

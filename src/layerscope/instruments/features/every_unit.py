@@ -243,8 +243,6 @@ def _count(task: Task) -> int:
 def _samples_text(samples: Any, task: Task) -> str:
     """Return what the samples of a task hold, as text."""
     names = samples if isinstance(samples, list | tuple) else [samples]
-    if task.examples is not None and task.examples.of_survey:
-        return values_text(task.examples)
     if all(isinstance(name, str | os.PathLike) for name in names):
         return samples_text([os.fspath(name) for name in names])
     return "none" if task.examples is None else values_text(task.examples)

@@ -15,6 +15,7 @@ from layerscope.inputs import files_of
 from layerscope.inputs.array_files import array_file
 from layerscope.instruments.features.ascent.examples import Examples
 from layerscope.instruments.features.ascent.task import Task
+from layerscope.recordings.survey.store import is_survey
 
 Array = npt.NDArray[Any]
 
@@ -86,7 +87,10 @@ def digest_of(values: Array) -> str:
 
 
 def _each(names: Sequence[str]) -> Iterator[str]:
-    """Yield the names, with the files of a folder or a glob in place of it."""
+    """Yield the names, with the files of a folder, a glob or a survey in place of it."""
     for name in names:
+        if is_survey(name):
+            yield from sorted(str(path) for path in Path(name).rglob("*") if path.is_file())
+            continue
         files = None if name.partition(":")[0] == "digits" else files_of(name)
         yield from (name,) if files is None else files.paths

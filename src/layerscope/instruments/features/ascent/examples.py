@@ -34,7 +34,6 @@ class Examples:
     """Samples as the model receives them, in its own layout, some at a time."""
 
     open: Callable[[], Iterable[Prepared]]  #: files are read once by each
-    of_survey: bool = False  #: whether they are those that a survey refers to
 
     @classmethod
     def of(cls, model: Any, samples: Any, **options: Any) -> Examples:
@@ -47,7 +46,7 @@ class Examples:
             samples = open_survey(samples)
         if isinstance(samples, Survey):
             reading = with_function(samples.reading, None)
-            return cls(functools.partial(_surveyed, samples, reading), of_survey=True)
+            return cls(functools.partial(_surveyed, samples, reading))
         if is_used_up(samples):
             raise InputError(
                 f"samples= is a {type(samples).__name__}, which can be run through only once: pass "
