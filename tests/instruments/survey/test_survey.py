@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +16,8 @@ import pytest
 from PIL import Image
 
 import layerscope as ls
+from cases import forked_runs
+from cases.forked_runs import started
 from layerscope.errors import AddressError, InputError, OutputError
 from layerscope.instruments.survey import building, sample_pool
 from layerscope.instruments.survey import running as module
@@ -327,43 +327,33 @@ def test_files_are_gone_on_with_where_the_survey_was_stopped(
         assert again.unreadable == straight.unreadable
 
 
-SCRIPT = """
-import sys
-import numpy as np
-from instruments.survey.test_survey import network, images, module
-import layerscope as ls
-module.CHECKPOINT_SAMPLES = 8
-print("ready", flush=True)
-ls.survey(network(), images(), top=5, labels=np.arange(90) % 3, batch_size=4, to=sys.argv[1])
-"""
-
-
 @pytest.mark.full
+@pytest.mark.timeout(2400)  # a second or two for each, on a busy machine ten
 def test_killed_anywhere_and_gone_on_with_it_is_as_if_it_never_was(
     whole: Survey, tmp_path: Path
 ) -> None:
     where = tmp_path / "survey.zarr"
     rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", *sys.path])}
-    for _ in range(100):
-        with subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(where)], stdout=subprocess.PIPE, env=environment
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=rng.uniform(0, 1.5))
-            process.send_signal(signal.SIGKILL)
-        if where.exists() and (where / "zarr.json").exists():
+    killed = begun = 0
+    with started(Path(forked_runs.__file__).with_name("killed_survey.py")) as script:
+        script.run(tmp_path / "first.zarr", 0)
+        start = time.monotonic()
+        script.run(tmp_path / "second.zarr", 0)
+        longest = 0.9 * (time.monotonic() - start)
+        while killed < 100:
+            done = script.run(where, rng.uniform(0.001, longest))
+            assert done.returncode in (0, -signal.SIGALRM), done.stderr
+            killed += done.returncode != 0
             if not is_survey(where):
                 continue  # killed before its first checkpoint
+            begun += 1
             survey, progress = read_survey(where)
             assert survey.count == progress.samples
             if progress.complete:
                 assert_same(survey, whole)
-                ls.survey(network(), images(), to=where, overwrite=True, top=5)
                 where = tmp_path / f"{rng.integers(10**9)}.zarr"
-    subprocess.run([sys.executable, "-c", SCRIPT, str(where)], check=True, env=environment)
+        assert script.run(where, 0).returncode == 0
+    assert begun > 10
     assert_same(ls.open_recording(where), whole)
 
 
