@@ -177,6 +177,9 @@ class PageSubject:
                 self.run.position(None)  # says when it holds no steps yet
             raise InputError(f"There is no sample {query.sample}: there are {len(self.names)}.")
         number = query.sample - self.recorded
+        if number >= len(self.samples):
+            count = self.recorded + len(self.samples)
+            raise InputError(f"There is no sample {query.sample}: there are {count}, from 0 on.")
         edition = query.words.get("edition", "")
         if edition and edition != str(self.samples.editions.get(number, "")):
             raise InputError("This sample was replaced by another, elsewhere: choose it again.")
