@@ -59,6 +59,16 @@ def test_beside_the_network_as_it_is() -> None:
     assert "parts" not in subject.panel("layer", words).header  # nothing is switched off
 
 
+def test_a_sample_that_is_gone_is_counted_from_the_first() -> None:
+    samples = SampleRecordings(mlp(), X)
+    for run in (None, learner()):
+        subject = PageSubject(samples, run)
+        recorded = subject.outline()["recorded"]
+        words = f"no sample 999: there are {recorded + len(samples)}, from 0 on"
+        with pytest.raises(InputError, match=words):
+            subject.panel("layer", {"address": "first", "sample": "999"})
+
+
 def test_what_can_not_be_switched_off() -> None:
     subject = PageSubject(SampleRecordings(mlp(), X))
     for address in ("first:9", "third:1"):
