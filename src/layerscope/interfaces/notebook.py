@@ -78,7 +78,8 @@ def _height(thing: Any) -> int:
         return HEIGHT
     boxes = [tile["box"] for tile in thing.header["tiles"]]
     top, low = min(y for _, y, _, _ in boxes), max(y + height for _, y, _, height in boxes)
-    return round(min(HEIGHT, _AROUND + _COLUMN * (low - top) / thing.header["size"][0]))
+    needed: float = _AROUND + _COLUMN * (low - top) / thing.header["size"][0]
+    return round(min(HEIGHT, needed))
 
 
 def frame(document: str, png: str, height: int = HEIGHT) -> str:

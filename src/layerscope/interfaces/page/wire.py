@@ -70,8 +70,13 @@ def packed_parts(header: Mapping[str, Any], buffers: Mapping[str, bytes]) -> byt
         planes = offset if name in first else planes
     usual = USUAL.get(str(header.get("kind")), {})
     unusual = {k: v for k, v in header.items() if k not in usual or usual[k] != v}
-    front = {"header": unusual, "buffers": places, **({"planes": [0, planes]} if planes else {})}
-    front |= {"rows": row} if row else {}
+    front: dict[str, Any] = {
+        "header": unusual,
+        "buffers": places,
+        **({"planes": [0, planes]} if planes else {}),
+    }
+    if row:
+        front["rows"] = row
     text = plain_json(front).encode("utf-8")
     parts[: len(first)] = [_by_weight(b"".join(parts[: len(first)]))]
     return b"".join([_filled(struct.pack("<I", len(text)) + text), *parts])
