@@ -255,3 +255,18 @@ def test_deeplift_gives_a_lost_maximum_to_the_place_that_had_it(
     given, baseline = torch.tensor([[x]]), np.array([start])
     made = attribute(model, given, "output:0", "deeplift", baseline=baseline)
     np.testing.assert_allclose(made.named("deeplift").values.ravel(), known, atol=1e-6)
+
+
+def test_a_baseline_may_have_the_layout_of_the_input() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.Tanh(), torch.nn.Flatten(),
+                                torch.nn.Linear(3 * 4 * 5, 2)).eval()  # fmt: skip
+    x, other = torch.randn(2, 3, 2, 6, 7)[:, :2]
+    for given in (other, other[0], other.numpy()):
+        shown = np.moveaxis(np.asarray(given), -3, -1)
+        for method in ("integrated_gradients", "deeplift", "occlusion", "expected_gradients"):
+            first, second = (
+                attribute(model, x, target=1, method=method, baseline=baseline)[method]
+                for baseline in (given, shown)
+            )
+            np.testing.assert_array_equal(first, second)

@@ -26,6 +26,12 @@ def test_it_writes_maps_arrays_and_a_report(tiny, image, tmp_path, monkeypatch, 
         assert arrays["scores"].shape == (1,)
 
 
+def test_options_of_a_method_are_said(tiny, image, tmp_path, capsys):
+    command = ["attribute", tiny, image, "--method", "lrp", "--gamma", "0.25"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert "γ 0.25" in capsys.readouterr().out
+
+
 def test_a_target_is_a_class_or_an_address(tiny, image, tmp_path, capsys):
     for target, words in (("3", "out:3, its logit"), ("first:1", "first:1 = ")):
         out = str(tmp_path / target.replace(":", "-"))
@@ -44,6 +50,7 @@ def test_a_target_is_a_class_or_an_address(tiny, image, tmp_path, capsys):
         (["--strength", "3", "--method", "saliency"], "strength=3.0: pass a number from 0 to 1"),
         (["--words", "nosuch.txt", "--method", "saliency"], "'nosuch.txt' can't be read"),
         (["--method", "saliency", "--steps", "4"], "steps= says nothing to saliency"),
+        (["--method", "saliency", "--gamma", "0.25"], "gamma= says nothing to saliency"),
     ],
 )
 def test_what_can_not_be_is_one_sentence_and_nothing_is_written(

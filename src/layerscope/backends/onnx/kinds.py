@@ -28,10 +28,14 @@ _FUNCTIONS = {"BiasGelu": "gelu", "FastGelu": "gelu", "Hardmax": "hardmax"}
 def kind_of(node: OnnxNode, *, has_weights: bool) -> tuple[Kind, str | None]:
     """Return what a node is, and the function that it applies, or None.
 
-    A product is a dense layer where it ``has_weights`` of its own.
+    A product is a dense layer where it ``has_weights`` of its own, and rows that are taken of such
+    are an embedding.
     """
     kind, function = by_type_name(node.op)
     kind = _KINDS.get(node.op, kind)
+    looks_up = has_weights and node.main != node.inputs[0]
+    if node.op == "Gather" and looks_up and not node.attributes.get("axis", 0):
+        kind = "embedding"
     if kind in ("dense", "matmul") and node.op != "Einsum":
         kind = "dense" if has_weights else "matmul"
     if kind == "pad" and node.attributes.get("value"):

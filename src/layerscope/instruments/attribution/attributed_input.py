@@ -319,7 +319,7 @@ def _is_looked_up(network: Network, name: str, value: Array) -> bool:
     """Return whether a model that only runs takes rows of a table by these numbers."""
     if value.dtype.kind not in "iu":
         return False
-    return any(row.type == "Gather" and row.inputs == (name,) for row in network)
+    return any(row.kind == "embedding" and row.inputs == (name,) for row in network)
 
 
 def _embedding(network: Network, name: str, *, only: bool) -> Layer | None:

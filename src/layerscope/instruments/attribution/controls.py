@@ -89,8 +89,8 @@ def _first(task: AttributionTask, count: int) -> AttributionTask:
 
 def _cut(given: Any, name: str, shape: Any, count: int) -> Any:
     """Return what was given for each sample for the first of them; anything else as it is."""
-    if name == "baseline" and np.shape(given) == shape:
-        return np.asarray(given)[:count]
+    if name == "baseline" and shape and sorted(np.shape(given)) == sorted(shape):
+        return given[:count]  # in either layout, samples first
     if name == "noise" and np.shape(given)[1:] == shape:
         return np.asarray(given)[:, :count]
     return given

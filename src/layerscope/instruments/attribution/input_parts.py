@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layerscope.core.axes import NamedArray
+from layerscope.core.axes import NamedArray, presented
 from layerscope.core.network import Layer
 from layerscope.instruments.attribution.several_inputs import SeveralInputs
 
@@ -45,6 +45,27 @@ class InputPart:
             values = np.rint(values)
         order = inward_order(self.input)
         return np.ascontiguousarray(values.transpose(order).astype(dtype, copy=False))
+
+    def presented(self, given: Any) -> Any:
+        """Return an array in the layout of this input with its axes in the presented order.
+
+        One for a sample, or several for as many; anything else is returned as it is.
+        """
+        if given is None or isinstance(given, str | int | float) or self.is_tokens:
+            return given
+        if hasattr(given, "detach"):
+            given = given.detach().cpu().numpy()
+        order, array = presented(self.input.axes), np.asarray(given)
+        places = [self.input.axes.index(axis) for axis in order]
+        shape = self.input.values.shape
+        where = sample_axis(self.input)
+        if places == sorted(places) or where != 0:
+            return given
+        if array.shape == shape[1:]:
+            return array.transpose([place - 1 for place in places if place])
+        if array.ndim == len(shape) and array.shape[1:] == shape[1:]:
+            return array.transpose(places)
+        return given
 
     def rows(self, which: Array) -> InputPart:
         """Return the same of some samples."""

@@ -111,13 +111,13 @@ class AttributionTask:
                     f"{name}= names {', '.join(map(repr, unknown))}: the inputs that have maps are "
                     f"{', '.join(map(repr, names))}."
                 )
-            return [given.get(one, default) for one in names]
+            return [part.presented(given.get(part.name, default)) for part in parts]
         if self.subject.is_several and not isinstance(given, str | int | float):
             raise InputError(
                 f"{name}= is for several inputs: pass a dict by their names, "
                 f"{', '.join(map(repr, names))}."
             )
-        return [given] * len(parts)
+        return [part.presented(given) for part in parts]
 
 
 def _called(given: Any) -> str:

@@ -57,6 +57,12 @@ def add(commands: Any) -> None:
         "many as bring the gap of completeness below 1 %%)"
     )  # fmt: skip
     parser.add_argument(
+        "--gamma",
+        type=options.number,
+        metavar="NUMBER",
+        help="of lrp: how much more products count that speak for a layer's value (default: 0)",
+    )
+    parser.add_argument(
         "--layer", metavar="ADDRESS", help="of Grad-CAM and its kin (default: the last with a map)"
     )
     parser.add_argument(
@@ -122,6 +128,7 @@ def _run(args: argparse.Namespace) -> None:
             read="probability" if args.probability else "logit",
             baseline=_baseline(args.baseline),
             steps=args.steps,
+            gamma=args.gamma,
             layer=args.layer,
             window=args.window,
             stride=args.stride,
