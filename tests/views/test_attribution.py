@@ -163,3 +163,23 @@ def test_what_can_not_be_drawn_is_one_sentence(
 ) -> None:
     with pytest.raises(error, match=words):
         ls.sheet(image_maps(), **options)
+
+
+def test_a_single_strong_place_of_a_long_signal_is_seen_through_its_line() -> None:
+    given = np.tile([-1.0, 1.0], 2000)[:, None]  # an oscillation that fills all of the picture
+    values = np.zeros(4000)
+    flat = picture(
+        NamedArray(values, ("position",)),
+        NamedArray(given, ("position", "channel")),
+        (-1, 1),
+        STYLE,
+    )
+    values[1001] = -3
+    spiked = picture(
+        NamedArray(values, ("position",)),
+        NamedArray(given, ("position", "channel")),
+        (-1, 1),
+        STYLE,
+    )
+    (column,) = np.flatnonzero((flat != spiked).any(axis=(0, 2)))
+    assert column == 1001 * spiked.shape[1] // 4000

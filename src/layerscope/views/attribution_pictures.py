@@ -24,6 +24,7 @@ _WITHIN = 0.995  #: of a map's strength; the strongest few places are drawn as s
 _LEVELS = (0.25, 0.5, 0.75)  #: of a map's strength, at which contours run
 _DIMMED = 0.22
 _LINES, _BARS = 6, 16
+_THROUGH = 0.5  #: how much of a map is seen through the line of a signal
 
 
 @dataclass(frozen=True)
@@ -182,15 +183,29 @@ def _signal(
         values = map_.values
         others = tuple(i for i, axis in enumerate(map_.axes) if axis != "position")
         values = values.sum(axis=others) if others else values
-        across = values[np.arange(width) * len(values) // width]
+        across = _strongest(values, width)
         colours, share = colours_of(across, style)
         alpha = style.strength * share[:, None]
         ground = alpha * colours + (1 - alpha) * np.array(style.inks.ground)
         canvas[:] = np.rint(ground)
     low, high = limits
+    drawn = canvas.copy()
     for row in rows[:_LINES] if len(rows) <= _LINES else rows.mean(axis=0, keepdims=True):
-        polyline(canvas, row, low, high, style.inks.ink)
-    return canvas
+        polyline(drawn, row, low, high, style.inks.ink)
+    if map_ is None:
+        return drawn
+    # A quick oscillation fills what it passes: the map is seen through it.
+    return np.asarray(np.rint(_THROUGH * canvas + (1 - _THROUGH) * drawn), np.uint8)
+
+
+def _strongest(values: Array, width: int) -> Array:
+    """Return a value for each column: of the places that share it, the one of the largest size."""
+    begins = np.arange(width) * len(values) // width
+    ends = np.maximum(np.append(begins[1:], len(values)), begins + 1)
+    sizes = np.abs(np.nan_to_num(values))
+    return np.array(
+        [values[a + int(sizes[a:b].argmax())] for a, b in zip(begins, ends, strict=True)]
+    )
 
 
 def _tokens(map_: NamedArray | None, given: NamedArray, style: MapStyle) -> Pixels:
