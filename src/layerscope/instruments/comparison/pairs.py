@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +25,7 @@ Array = npt.NDArray[Any]
 
 _MOST_UNITS = 512  #: of a layer, among which an order is looked for
 _SAME_NORMS = 1e-3  #: by how much of the largest the norms of units may differ that are the same
+_FOR_THREADS = 1 << 20  #: from how many values on a layer is worth a thread
 _PERMUTED = 0.05  #: the units are in another order where that leaves so little of the error
 
 
@@ -37,9 +40,17 @@ def pairs_of(matches: Sequence[Match], noise: Noise, tolerance: float | None) ->
         _Limit(error, noise.margin * error if tolerance is None else tolerance)
         for error in (noise.errors[match.one.address] for match in matches)
     ]
-    # NumPy works on the one while another thread begins the next.
+    each = list(zip(matches, limits, strict=True))
+    is_large = [math.prod(match.one.sizes.values()) >= _FOR_THREADS for match in matches]
+    # Of large layers several at once, as far as NumPy works without Python; of small ones threads
+    # would wait for one another.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), "layerscope-compare") as pool:
-        pairs = list(pool.map(_pair, matches, limits))
+        made = list(pool.map(lambda one: _pair(*one), itertools.compress(each, is_large)))
+    of_large = iter(made)
+    pairs = [
+        next(of_large) if threaded else _pair(match, limit)
+        for (match, limit), threaded in zip(each, is_large, strict=True)
+    ]
     _put_in_order(pairs, matches, limits)
     return pairs
 
