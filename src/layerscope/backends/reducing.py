@@ -41,6 +41,22 @@ class ReducedValue:
     axes: tuple[str, ...]  #: that the value was taken to have
     shape: tuple[int, ...]
 
+    @classmethod
+    def of(
+        cls, values: Array, axes: tuple[str, ...], reduction: ReductionOf, offsets: Array
+    ) -> ReducedValue:
+        """Return what a reduction makes of an array now, whatever is written there later.
+
+        What it hands on as it is, such as maps of a single value, is copied.
+        """
+        numbers = reduction(NumpyOps, values, axes, offsets)
+        if numbers is not None:
+            numbers = {
+                name: one.copy() if np.may_share_memory(one, values) else one
+                for name, one in numbers.items()
+            }
+        return cls(numbers, axes, values.shape)
+
 
 def reduced(
     backend: Backend, x: Any, selection: Selection, reduction: ReductionOf, offsets: Array
@@ -68,8 +84,7 @@ def as_reduced(
     made = dict(early or {})
     for address, array in run.values.items():
         if address not in made:
-            numbers = reduction(NumpyOps, array.values, array.axes, offsets)
-            made[address] = ReducedValue(numbers, array.axes, array.values.shape)
+            made[address] = ReducedValue.of(array.values, array.axes, reduction, offsets)
     addresses = dict.fromkeys((*order, *made))
     kept = {address: one for address in addresses if (one := made[address]).numbers is not None}
     return ReducedPass(

@@ -74,6 +74,35 @@ def test_a_value_is_reduced_before_it_is_overwritten_and_not_copied() -> None:
     assert memory[0] == memory[1]  # where the rectifier has written to
 
 
+class Overwriting(nn.Module):
+    """Overwrites vectors and maps of so few places that all of them are kept for the histogram."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vectors, self.maps = nn.Linear(5, 6), nn.Conv1d(1, 3, 3)
+        self.relu, self.head = nn.ReLU(inplace=True), nn.Linear(12, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.relu(self.vectors(x))
+        return self.head(self.relu(self.maps(y[:, None])).flatten(1))
+
+
+def test_what_is_handed_on_as_it_is_is_not_overwritten_later() -> None:
+    torch.manual_seed(0)
+    model, x = Overwriting().eval(), torch.randn(9, 5)
+    backend, offsets = backend_for(model), np.arange(9, dtype=np.int32)
+    selection = backend.select(None)
+    whole = backend.run(x, selection)
+    assert (whole.values["vectors"].values < 0).any()
+    for _ in range(3):  # watched, and along the plan of the pass before
+        got = reduced(backend, x, selection, Reduction(), offsets)
+        for address, array in whole.values.items():
+            wanted = Reduction()(NumpyOps, array.values, array.axes, offsets)
+            assert wanted is not None
+            for name, figures in wanted.items():
+                np.testing.assert_array_equal(got.values[address][name], figures, name)
+
+
 class Windowed(nn.Module):
     """Attention in windows puts those of all samples one after the other."""
 

@@ -19,7 +19,7 @@ from layerscope.backends.keras.settings import settings_number
 from layerscope.backends.keras.sources import sources_of
 from layerscope.backends.pass_notes import guessed_note
 from layerscope.backends.random_state import random_state_kept
-from layerscope.backends.reducing import NumpyOps, ReducedValue, by_name
+from layerscope.backends.reducing import ReducedValue, by_name
 from layerscope.core.selection import Selection
 
 _SHAPES_REMEMBERED = 4
@@ -59,11 +59,12 @@ class Reduced:
         """
         shape = tuple(map(int, value.shape))
         if not engine.is_on_cpu(value):
-            return ReducedValue(
-                engine.reduce(self.reduction, value, axes, self.offsets), axes, shape
-            )
+            numbers = engine.reduce(self.reduction, value, axes, self.offsets)
+            if numbers is not None:  # parts of the value may be among them
+                numbers = {name: engine.snapshot(one) for name, one in numbers.items()}
+            return ReducedValue(numbers, axes, shape)
         array, offsets = engine.read(value)[0], engine.read(self.offsets)[0]
-        return ReducedValue(self.reduction(NumpyOps, array, axes, offsets), axes, shape)
+        return ReducedValue.of(array, axes, self.reduction, offsets)
 
     def of_kept(
         self, values: dict[str, Any], facts: Facts, engine: Engine

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from layerscope.backends.base import ForwardPass, ReducedPass, ReductionOf
-from layerscope.backends.reducing import NumpyOps, ReducedValue, as_reduced
+from layerscope.backends.reducing import ReducedValue, as_reduced
 from layerscope.backends.torch.arrays import named_array
 
 
@@ -38,8 +38,7 @@ class EarlyReduction:
     def __call__(self, address: str, value: torch.Tensor) -> ReducedValue:
         """Return what is made of a value that a layer has just returned."""
         array = named_array(value, self._axes[address])
-        numbers = self._reduction(NumpyOps, array.values, array.axes, self._offsets)
-        return ReducedValue(numbers, array.axes, array.values.shape)
+        return ReducedValue.of(array.values, array.axes, self._reduction, self._offsets)
 
     def take(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """Hold what was made of the values that a pass has kept; return those that are whole."""
